@@ -1,0 +1,1 @@
+//! Cargo features to devices: what is compiled in, what answers, seeding

@@ -1,0 +1,1 @@
+//! BERT: model, masked language modelling, next sentence prediction, Hugging Face names

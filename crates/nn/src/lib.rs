@@ -1,0 +1,1 @@
+//! Layers shared by BERT-family encoders: embeddings, attention, feed-forward, heads, losses, fused operations

@@ -1,0 +1,1 @@
+//! Fixtures, devices, bounds and closeness reports for Kiln tests

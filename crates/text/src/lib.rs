@@ -1,0 +1,18 @@
+//! Plain text to training batches, on the host.
+//!
+//! ```text
+//! text files -> tokenizer -> Shard (memory-mapped ids) -> examples -> HostBatch
+//! ```
+//!
+//! No tensors here: worker threads build batches ahead, and every random choice is a pure function
+//! of its address ([`rng`]).
+
+pub mod batch;
+pub mod rng;
+pub mod vocabulary;
+
+mod error;
+
+pub use batch::{BatchSource, Buffer, HostBatch};
+pub use error::TextError;
+pub use vocabulary::Vocabulary;
