@@ -1,1 +1,41 @@
-//! Hugging Face model folders in and out: config.json, safetensors, pytorch_model.bin, tokenizer files
+//! Hugging Face model folders in and out: config.json, safetensors, pytorch_model.bin.
+//!
+//! Reading goes from a folder to a module, writing from a module to a folder that appears whole or
+//! not at all; saving changes nothing in what is saved, and nothing here knows of training.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `names` | table: path in a Burn module to Hugging Face name |
+//! | `parameters` | the parameters of a module by both names, and their layout in a file |
+//! | `tensors` | values or gradients of a module as named tensors in memory |
+//! | `read`, `safetensors_file` | the weights of a folder, in one file or several |
+//! | `load` | weights into a module, with a report |
+//! | `write` | weights and JSON to files |
+//! | `folder`, `scratch` | folders under a temporary name until they are whole |
+//! | `seal` | checksums, by which resuming knows a whole checkpoint |
+//! | `config` | config.json with unknown fields kept |
+
+mod config;
+mod error;
+mod folder;
+mod load;
+mod names;
+mod parameters;
+mod read;
+mod safetensors_file;
+mod scratch;
+mod seal;
+mod tensors;
+mod write;
+
+pub use config::{CONFIG_FILE, ConfigFile, read_config};
+pub use error::{OpenError, WriteError};
+pub use folder::CheckpointFolder;
+pub use load::{LoadOptions, LoadReport, load_module};
+pub use names::Names;
+pub use parameters::{NameClash, Parameter, parameters, parameters_by_name};
+pub use read::{Dtype, ModelFile, TensorInfo};
+pub use scratch::clean_stale;
+pub use seal::{MANIFEST, newest_whole, verify};
+pub use tensors::{NamedTensor, gradient_tensors, module_tensors};
+pub use write::{write_bytes, write_json, write_model, write_safetensors};

@@ -1,1 +1,53 @@
-//! One step-counted training loop for every objective: optimizer, schedules, checkpoints, exact resume
+//! One training loop for every objective.
+//!
+//! ```text
+//! BatchSource -> HostBatch -> upload -> forward (a part) -> sums -> backward -> clip -> AdamW
+//!     kiln-text               |------------- step.rs, part by part ------------|
+//! ```
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `objective.rs` | [`Objective`]: what the loop asks of an architecture's loss |
+//! | `architecture.rs` | [`Architecture`]: what the command line asks of an architecture |
+//! | `settings.rs`, `schedule.rs`, `run.rs` | what a run is made of, and its folder |
+//! | `train.rs` | [`train()`]: starts or resumes a run |
+//! | `strategy.rs` | the loop, as a burn-train strategy |
+//! | `step.rs` | one optimizer step, and an evaluation |
+//! | `optimizer.rs`, `gradients.rs` | AdamW, the global norm |
+//! | `checkpoint.rs`, `record.rs` | what is written, and read again |
+//! | `trainee.rs`, `metric.rs`, `loader.rs`, `renderer.rs` | what burn-train wants to see |
+//!
+//! Every random choice is a function of (seed, step): the data is found by its number, and the
+//! device's generator is seeded afresh before every forward pass. Resuming needs no replay.
+
+pub mod architecture;
+pub mod objective;
+pub mod record;
+pub mod run;
+pub mod schedule;
+pub mod settings;
+pub mod trainee;
+pub mod upload;
+
+mod checkpoint;
+mod error;
+mod gradients;
+mod loader;
+mod metric;
+mod optimizer;
+mod paths;
+mod renderer;
+mod step;
+mod strategy;
+mod train;
+
+pub use architecture::Architecture;
+pub use error::LearnError;
+pub use loader::Batches;
+pub use metric::StepMetric;
+pub use objective::{Measure, Objective, PartOutput, PartSpec, TermSpec, Weight};
+pub use optimizer::decays;
+pub use record::{Record, RecordKind};
+pub use run::{RunFolder, RunSettings};
+pub use settings::{OptimizerSettings, ScheduleKind, TrainingSettings};
+pub use train::{EvalData, NoObserver, Observer, Stop, TrainOutcome, TrainRequest, train};

@@ -1,1 +1,28 @@
-//! Layers shared by BERT-family encoders: embeddings, attention, feed-forward, heads, losses, fused operations
+//! Layers that the encoders of the BERT family share.
+//!
+//! ```text
+//! activation  dropout   embeddings, linear layers and norms are made by   init
+//! attention   the one place where scores become context                   fused (softmax)
+//! gather      hidden states at the predicted positions
+//! loss        sums of weighted cross-entropy                              fused (cross-entropy)
+//! fused       operations that Burn lacks, with gradients written by hand
+//! ```
+//!
+//! A layer stands here when two architectures compute the same function; what only looks alike is
+//! written in each.
+
+pub mod activation;
+pub mod attention;
+pub mod dropout;
+pub mod fused;
+pub mod gather;
+pub mod init;
+pub mod layer_norm;
+pub mod loss;
+
+pub use activation::{Activation, UnknownActivation};
+pub use attention::{AttentionOptions, attend, is_padding, merge_heads, split_heads};
+pub use dropout::Dropout;
+pub use gather::gather_positions;
+pub use init::Init;
+pub use layer_norm::LayerNorm;

@@ -1,1 +1,44 @@
-//! Fixtures, devices, bounds and closeness reports for Kiln tests
+//! What tests share: devices, reference tensors, numeric bounds with their reasons, reports.
+//!
+//! Not published, and never a dependency of anything but tests.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `device.rs` | [`devices`]: every backend of this build that answers; [`lock_generator`] |
+//! | `fixture.rs` | [`Fixture`]: one folder of reference tensors; [`cases`], [`fixtures_dir`] |
+//! | `bound.rs` | [`Bound`]: how far two results may lie apart, and why |
+//! | `closeness.rs` | [`assert_close`], [`Report`] |
+//!
+//! A test body is written once and runs over fixtures × devices:
+//! ```no_run
+//! use kiln_testing::{Bound, Fixture, Report, cases, devices};
+//!
+//! let mut report = Report::new("bert parity");
+//! for folder in cases("bert", env!("CARGO_MANIFEST_DIR")) {
+//!     let fixture = Fixture::open(&folder);
+//!     for (name, device) in devices() {
+//!         let input_ids = fixture.input("input_ids").int_tensor::<2>(&device);
+//!         let logits = vec![0.0; 12]; // what the model makes of them
+//!         let expected = fixture.output("logits").floats();
+//!         report.check(&format!("{} logits", fixture.name), &name, &logits, expected, Bound::Output);
+//!     }
+//! }
+//! report.finish();
+//! ```
+
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this crate speaks to whoever runs the tests, and fails them"
+)]
+
+mod bound;
+mod closeness;
+mod device;
+mod fixture;
+
+pub use bound::Bound;
+pub use closeness::{Closeness, Report, assert_close};
+pub use device::{BACKENDS_VARIABLE, devices, lock_generator};
+pub use fixture::{FIXTURES_VARIABLE, Fixture, FixtureTensor, Values, cases, fixtures_dir};

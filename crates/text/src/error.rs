@@ -1,6 +1,6 @@
 //! What can go wrong between a text file and a batch.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why text, a tokenizer or a corpus could not be used. The message is the whole line a user needs:
 /// where, what, and the remedy.
@@ -20,4 +20,95 @@ pub enum TextError {
         path: PathBuf,
         reason: std::io::Error,
     },
+    /// A text file is not UTF-8.
+    #[error(
+        "{}: byte {byte} is not UTF-8; convert the file, or choose to skip invalid lines",
+        path.display()
+    )]
+    Encoding { path: PathBuf, byte: u64 },
+    /// A line of a JSON Lines file is not what it should be.
+    #[error("{}: line {line}: {reason}", path.display())]
+    JsonLine {
+        path: PathBuf,
+        line: u64,
+        reason: String,
+    },
+    /// The inputs hold no text at all.
+    #[error("{inputs}: no text in it; pass files with one paragraph a line or JSON Lines with a \"text\" field")]
+    EmptyCorpus { inputs: String },
+    /// A setting has a value that can't work.
+    #[error("{field} = {value}: {remedy}")]
+    Setting {
+        field: &'static str,
+        value: String,
+        remedy: String,
+    },
+    /// What should be made exists already.
+    #[error("{}: exists already; choose another folder or remove it", path.display())]
+    Exists { path: PathBuf },
+    /// A tokenizer file can't be used.
+    #[error("{}: {reason}", path.display())]
+    Tokenizer { path: PathBuf, reason: String },
+    /// A tokenizer lacks a special token.
+    #[error("{origin}: the vocabulary has no {token}; add it, or name the token that takes its place in tokenizer_config.json")]
+    MissingSpecialToken { origin: String, token: String },
+    /// A tokenizer could not encode or decode.
+    #[error("{origin}: {reason}")]
+    Encode { origin: String, reason: String },
+    /// A shard folder is damaged or of another version.
+    #[error("{}: {reason}; prepare the corpus again", path.display())]
+    Shard { path: PathBuf, reason: String },
+    /// A shard was made with another tokenizer.
+    #[error(
+        "{}: made with tokenizer {found}, but {origin} is tokenizer {expected}; \
+         pass the tokenizer it was made with, or prepare the corpus again",
+        path.display()
+    )]
+    OtherTokenizer {
+        path: PathBuf,
+        found: String,
+        origin: String,
+        expected: String,
+    },
+    /// A corpus holds an id that its vocabulary lacks.
+    #[error("{origin}: token {position} has id {id}, the vocabulary ends at {vocab_size}; prepare the corpus again")]
+    IdOutside {
+        origin: String,
+        position: u64,
+        id: u32,
+        vocab_size: u32,
+    },
+    /// Token positions that the corpus lacks were asked for.
+    #[error("{origin}: tokens {start}..{end} asked for, there are {num_tokens}; its sentence or document bounds are damaged, prepare the corpus again")]
+    RangeOutside {
+        origin: String,
+        start: u64,
+        end: u64,
+        num_tokens: u64,
+    },
+    /// A setting of the data can't be used.
+    #[error("{name} = {value}: {remedy}")]
+    Setting {
+        name: &'static str,
+        value: String,
+        remedy: String,
+    },
+    /// A worker thread could not be started.
+    #[error("a thread for building batches could not be started ({reason}); use fewer or raise the limit on processes")]
+    Thread { reason: std::io::Error },
+    /// Building a batch panicked: a fault in Kiln.
+    #[error("batch {index}: building it panicked ({message}); please report this with your settings")]
+    BatchPanicked { index: u64, message: String },
+}
+
+/// For `map_err`: a failed read of `path`.
+pub(crate) fn read_failed(path: &Path) -> impl FnOnce(std::io::Error) -> TextError {
+    let path = path.to_path_buf();
+    move |reason| TextError::Read { path, reason }
+}
+
+/// For `map_err`: a failed write of `path`.
+pub(crate) fn write_failed(path: &Path) -> impl FnOnce(std::io::Error) -> TextError {
+    let path = path.to_path_buf();
+    move |reason| TextError::Write { path, reason }
 }

@@ -8,7 +8,10 @@
 //! of its address ([`rng`]).
 
 pub mod batch;
+pub mod examples;
+pub mod masking;
 pub mod rng;
+pub mod stream;
 pub mod vocabulary;
 
 mod error;

@@ -1,0 +1,250 @@
+//! The tensors of a file put into a module.
+//!
+//! Everything is checked before the first tensor is made, so a file that does not fit leaves no
+//! half-loaded module; and nothing is decided here on what may be absent: the report says what was
+//! found, and the caller, who knows whether a head may start fresh, is strict or not.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::tensor::{Tensor, TensorData};
+
+use crate::names::contains_fragment;
+use crate::parameters::{Parameter, parameters};
+use crate::tensors::transpose;
+use crate::{ModelFile, Names, OpenError};
+
+/// What an architecture knows of its files beyond the names of its parameters.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LoadOptions {
+    /// What the names of the bare model begin with inside a model with heads (`"bert."`): tensors
+    /// are found with and without it.
+    pub base_prefix: Option<&'static str>,
+    /// Dotted fragments of names that a file may hold without a place in the module, such as
+    /// `position_ids`.
+    pub ignorable: &'static [&'static str],
+    /// Pairs of (copy, owner): names of one and the same parameter. The module has the owner; a
+    /// file may hold both, if they are equal bit for bit, or the copy alone.
+    pub tied: &'static [(&'static str, &'static str)],
+}
+
+/// What became of each parameter of the module and each tensor of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Parameters that took their values from the file, in the module's order.
+    pub loaded: Vec<String>,
+    /// Parameters the file does not hold; they keep the values they had.
+    pub missing: Vec<String>,
+    /// Tensors of the file that the module has no place for.
+    pub unused: Vec<String>,
+    /// Tensors of the file left aside as declared: ignorable ones and equal copies of tied ones.
+    pub ignored: Vec<String>,
+}
+
+impl LoadReport {
+    /// Refuses a file that lacks a parameter or holds a tensor too many; `path` is named in the
+    /// error.
+    ///
+    /// # Errors
+    /// If anything is missing or unused.
+    pub fn require_complete(&self, path: &Path) -> Result<(), OpenError> {
+        if self.missing.is_empty() && self.unused.is_empty() {
+            return Ok(());
+        }
+        Err(OpenError::Incomplete {
+            path: path.to_path_buf(),
+            missing: self.missing.clone(),
+            unused: self.unused.clone(),
+        })
+    }
+}
+
+/// Gives every parameter of `module` that `file` holds the file's values.
+///
+/// A parameter is looked up by its Hugging Face name; failing that with the legacy ending `gamma`
+/// or `beta`, with [`LoadOptions::base_prefix`] added or taken away, and under the name of a tied
+/// copy. Parameters keep their identifier, device, element type and whether they require a gradient.
+///
+/// # Errors
+/// If a shape or element type does not fit, if two tied tensors differ, or if reading fails.
+pub fn load_module<M: Module>(
+    module: M,
+    names: &Names,
+    file: &ModelFile,
+    options: &LoadOptions,
+) -> Result<(M, LoadReport), OpenError> {
+    let mut plan = HashMap::new();
+    let mut report = LoadReport::default();
+    let mut used = BTreeSet::new();
+    for parameter in parameters(&module, names) {
+        let candidates = options.candidates(&parameter.name);
+        let Some(stored) = candidates
+            .into_iter()
+            .find(|name| file.info(name).is_some())
+        else {
+            report.missing.push(parameter.name);
+            continue;
+        };
+        check_fit(file, &stored, &parameter)?;
+        used.insert(stored.clone());
+        report.loaded.push(parameter.name);
+        plan.insert(parameter.id, (stored, parameter.transposed));
+    }
+    for name in file.names().filter(|name| !used.contains(*name)) {
+        let name = name.to_owned();
+        match options.owner_of(&name, &used) {
+            Some(owner) => {
+                check_equal(file, &name, &owner)?;
+                report.ignored.push(name);
+            }
+            None if options.is_ignorable(&name) => report.ignored.push(name),
+            None => report.unused.push(name),
+        }
+    }
+    let mut mapper = Load {
+        file,
+        plan,
+        failure: None,
+    };
+    let module = module.map(&mut mapper);
+    match mapper.failure {
+        Some(error) => Err(error),
+        None => Ok((module, report)),
+    }
+}
+
+impl LoadOptions {
+    /// The names under which a file may hold the parameter `name`, the usual one first.
+    fn candidates(&self, name: &str) -> Vec<String> {
+        let mut candidates = self.spellings(name);
+        for (copy, owner) in self.tied {
+            if self.spellings(owner).iter().any(|owner| owner == name) {
+                candidates.extend(self.spellings(copy));
+            }
+        }
+        candidates
+    }
+
+    /// `name` as it is, with its legacy ending, and both again with the prefix toggled.
+    fn spellings(&self, name: &str) -> Vec<String> {
+        let mut spellings = vec![name.to_owned()];
+        if let Some(module) = name.strip_suffix(".weight") {
+            spellings.push(format!("{module}.gamma"));
+        } else if let Some(module) = name.strip_suffix(".bias") {
+            spellings.push(format!("{module}.beta"));
+        }
+        if let Some(prefix) = self.base_prefix {
+            let toggled = spellings
+                .iter()
+                .map(|name| match name.strip_prefix(prefix) {
+                    Some(bare) => bare.to_owned(),
+                    None => format!("{prefix}{name}"),
+                });
+            let toggled: Vec<String> = toggled.collect();
+            spellings.extend(toggled);
+        }
+        spellings
+    }
+
+    /// The used tensor that `name` is a tied copy of.
+    fn owner_of(&self, name: &str, used: &BTreeSet<String>) -> Option<String> {
+        let mut pairs = self.tied.iter();
+        pairs.find_map(|(copy, owner)| {
+            if !self.spellings(copy).iter().any(|spelling| spelling == name) {
+                return None;
+            }
+            let mut owners = self.spellings(owner).into_iter();
+            owners.find(|owner| used.contains(owner))
+        })
+    }
+
+    fn is_ignorable(&self, name: &str) -> bool {
+        let mut fragments = self.ignorable.iter();
+        fragments.any(|fragment| contains_fragment(name, fragment))
+    }
+}
+
+/// Shape and element type, before any tensor is made: Burn answers a wrong shape with a panic.
+fn check_fit(file: &ModelFile, stored: &str, parameter: &Parameter) -> Result<(), OpenError> {
+    let Some(info) = file.info(stored) else {
+        return Ok(());
+    };
+    if info.shape != parameter.shape {
+        return Err(OpenError::Shape {
+            path: file.path().to_path_buf(),
+            name: stored.to_owned(),
+            found: info.shape.clone(),
+            expected: parameter.shape.clone(),
+        });
+    }
+    if !info.is_float() {
+        return Err(OpenError::Dtype {
+            path: file.path().to_path_buf(),
+            name: stored.to_owned(),
+            dtype: info.dtype.to_string(),
+        });
+    }
+    Ok(())
+}
+
+fn check_equal(file: &ModelFile, copy: &str, owner: &str) -> Result<(), OpenError> {
+    let same_shape =
+        file.info(copy).map(|info| &info.shape) == file.info(owner).map(|info| &info.shape);
+    let same = same_shape && {
+        let (copy, owner) = (file.read(copy)?, file.read(owner)?);
+        copy.iter()
+            .map(|x| x.to_bits())
+            .eq(owner.iter().map(|x| x.to_bits()))
+    };
+    if same {
+        return Ok(());
+    }
+    Err(OpenError::Untied {
+        path: file.path().to_path_buf(),
+        copy: copy.to_owned(),
+        owner: owner.to_owned(),
+    })
+}
+
+struct Load<'a> {
+    file: &'a ModelFile,
+    /// By parameter: name in the file, and whether the module holds the transpose.
+    plan: HashMap<ParamId, (String, bool)>,
+    /// The first error; a mapper cannot return one.
+    failure: Option<OpenError>,
+}
+
+impl ModuleMapper for Load<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some((stored, transposed)) = self.plan.get(&param.id) else {
+            return param;
+        };
+        if self.failure.is_some() {
+            return param;
+        }
+        let mut data = match self.file.read(stored) {
+            Ok(data) => data,
+            Err(error) => {
+                self.failure = Some(error);
+                return param;
+            }
+        };
+        // `consume` keeps what `Param::map` keeps (identifier, training state) and gives the old
+        // value, which says where and as what the new one has to be made.
+        let (id, old, keep) = param.consume();
+        let shape = old.shape();
+        if *transposed && let [rows, columns] = *shape.as_slice() {
+            data = transpose(&data, &[columns, rows]);
+        }
+        let data = TensorData::new(data, shape);
+        let new = Tensor::<D>::from_data(data, (&old.device(), old.dtype()));
+        // Made from data it is a leaf; computed from the old value it would silently stop training.
+        let new = if old.is_require_grad() {
+            new.require_grad()
+        } else {
+            new
+        };
+        Param::from_mapped_value(id, new, keep)
+    }
+}

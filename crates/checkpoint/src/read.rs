@@ -1,0 +1,309 @@
+//! The weights of a model folder: names, types and shapes at once, elements on demand.
+//!
+//! Hugging Face stores weights as model.safetensors, or in several such files with an index
+//! (model.safetensors.index.json), or, in older folders, as pytorch_model.bin, again whole or in
+//! pieces. The last is a Python pickle; `pytorch-reader` interprets the few instructions that
+//! describe tensors and executes none.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use pytorch_reader::{PytorchError, PytorchReader};
+use serde::Deserialize;
+
+use crate::OpenError;
+use crate::safetensors_file::SafetensorsFile;
+
+pub use safetensors::Dtype;
+
+/// The names looked for in a folder, the preferred first.
+const CANDIDATES: [&str; 4] = [
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+];
+
+/// What is known of a tensor without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Type of the elements in the file.
+    pub dtype: Dtype,
+    /// Extents, outermost first; empty for a scalar.
+    pub shape: Vec<usize>,
+}
+
+impl TensorInfo {
+    /// Whether the elements can be read as float32.
+    pub(crate) fn is_float(&self) -> bool {
+        matches!(
+            self.dtype,
+            Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16
+        )
+    }
+}
+
+/// The opened weights of a model, in one file or several.
+#[derive(Debug)]
+pub struct ModelFile {
+    path: PathBuf,
+    files: Vec<WeightsFile>,
+    /// By name: position in `files` and description.
+    tensors: BTreeMap<String, (usize, TensorInfo)>,
+}
+
+impl ModelFile {
+    /// Opens the weights of a model folder, or one given file: .safetensors, .index.json, or
+    /// anything else as what `torch.save` writes.
+    ///
+    /// # Errors
+    /// If nothing suitable is there, a file is damaged, or an index and its files disagree.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let metadata = std::fs::metadata(path).map_err(|reason| OpenError::read(path, reason))?;
+        let path = if metadata.is_dir() {
+            let mut candidates = CANDIDATES.iter().map(|name| path.join(name));
+            candidates
+                .find(|candidate| candidate.is_file())
+                .ok_or_else(|| OpenError::NoModel {
+                    path: path.to_path_buf(),
+                })?
+        } else {
+            path.to_path_buf()
+        };
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            Self::open_index(path)
+        } else {
+            let file = WeightsFile::open(&path)?;
+            Self::new(path, vec![file])
+        }
+    }
+
+    /// The file the weights come from: the index where there are several.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Type and shape of a tensor.
+    #[must_use]
+    pub fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.tensors.get(name).map(|(_, info)| info)
+    }
+
+    /// The elements of a tensor as float32, row-major; F64, F16 and BF16 are cast.
+    ///
+    /// # Errors
+    /// If there is no such tensor, its elements are not floating point numbers, or the file cannot
+    /// be read.
+    pub fn read(&self, name: &str) -> Result<Vec<f32>, OpenError> {
+        let found = self.tensors.get(name);
+        let (file, info) = found
+            .and_then(|(index, info)| Some((self.files.get(*index)?, info)))
+            .ok_or_else(|| OpenError::NoTensor {
+                path: self.path.clone(),
+                name: name.to_owned(),
+            })?;
+        if !info.is_float() {
+            return Err(OpenError::Dtype {
+                path: file.path().to_path_buf(),
+                name: name.to_owned(),
+                dtype: info.dtype.to_string(),
+            });
+        }
+        file.read(name)
+    }
+
+    fn new(path: PathBuf, files: Vec<WeightsFile>) -> Result<Self, OpenError> {
+        let mut tensors = BTreeMap::new();
+        for (index, file) in files.iter().enumerate() {
+            for (name, info) in file.tensors() {
+                if tensors.insert(name.clone(), (index, info)).is_some() {
+                    let problem = format!("{name} is in two of the files it names");
+                    return Err(OpenError::malformed(&path, problem));
+                }
+            }
+        }
+        Ok(Self {
+            path,
+            files,
+            tensors,
+        })
+    }
+
+    fn open_index(path: PathBuf) -> Result<Self, OpenError> {
+        let text = std::fs::read(&path).map_err(|reason| OpenError::read(&path, reason))?;
+        let index: ShardIndex =
+            serde_json::from_slice(&text).map_err(|reason| OpenError::Json {
+                path: path.clone(),
+                reason,
+            })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut shards: Vec<&String> = index.weight_map.values().collect();
+        shards.sort_unstable();
+        shards.dedup();
+        let mut files = Vec::with_capacity(shards.len());
+        for shard in shards {
+            // An index reaches no file outside its own folder.
+            let plain = Path::new(shard)
+                .file_name()
+                .is_some_and(|name| name == shard.as_str());
+            let file = folder.join(shard);
+            if !plain || !file.is_file() {
+                let shard = shard.clone();
+                return Err(OpenError::MissingShard { path, shard });
+            }
+            files.push(WeightsFile::open(&file)?);
+        }
+        let model = Self::new(path, files)?;
+        for (name, shard) in &index.weight_map {
+            let found = model
+                .tensors
+                .get(name)
+                .and_then(|(at, _)| model.files.get(*at));
+            if found.is_none_or(|file| !file.path().ends_with(shard)) {
+                let problem = format!("says that {shard} holds {name}, which it does not");
+                return Err(OpenError::malformed(&model.path, problem));
+            }
+        }
+        Ok(model)
+    }
+}
+
+/// Which file holds which tensor.
+#[derive(Debug, Deserialize)]
+struct ShardIndex {
+    weight_map: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+enum WeightsFile {
+    Safetensors(SafetensorsFile),
+    Pytorch {
+        path: PathBuf,
+        reader: PytorchReader,
+    },
+}
+
+impl WeightsFile {
+    fn open(path: &Path) -> Result<Self, OpenError> {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "safetensors")
+        {
+            return SafetensorsFile::open(path).map(Self::Safetensors);
+        }
+        let reader = PytorchReader::new(path).map_err(|error| match error {
+            PytorchError::Io(reason) => OpenError::read(path, reason),
+            error => OpenError::malformed(path, error.to_string()),
+        })?;
+        Ok(Self::Pytorch {
+            path: path.to_path_buf(),
+            reader,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Safetensors(file) => file.path(),
+            Self::Pytorch { path, .. } => path,
+        }
+    }
+
+    fn tensors(&self) -> Vec<(String, TensorInfo)> {
+        match self {
+            Self::Safetensors(file) => file.tensors(),
+            Self::Pytorch { reader, .. } => {
+                let mut tensors: Vec<_> = reader
+                    .tensors()
+                    .iter()
+                    .map(|(name, tensor)| {
+                        let dtype = pytorch_dtype(tensor.dtype());
+                        let shape = tensor.shape().to_vec();
+                        (name.clone(), TensorInfo { dtype, shape })
+                    })
+                    .collect();
+                // The reader keeps them in a hash map, whose order changes from run to run.
+                tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+                tensors
+            }
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<f32>, OpenError> {
+        match self {
+            Self::Safetensors(file) => file.read(name),
+            Self::Pytorch { path, reader } => {
+                let tensor = reader.get(name).ok_or_else(|| OpenError::NoTensor {
+                    path: path.clone(),
+                    name: name.to_owned(),
+                })?;
+                let bytes = tensor
+                    .read()
+                    .map_err(|reason| OpenError::read(path, reason))?;
+                let mut data = Vec::with_capacity(tensor.num_elements());
+                let dtype = pytorch_dtype(tensor.dtype());
+                decode_into(dtype, &bytes, &mut data).map_err(|NotFloat| OpenError::Dtype {
+                    path: path.clone(),
+                    name: name.to_owned(),
+                    dtype: dtype.to_string(),
+                })?;
+                Ok(data)
+            }
+        }
+    }
+}
+
+fn pytorch_dtype(dtype: pytorch_reader::DType) -> Dtype {
+    use pytorch_reader::DType as Torch;
+    match dtype {
+        Torch::F64 => Dtype::F64,
+        Torch::F32 => Dtype::F32,
+        Torch::F16 => Dtype::F16,
+        Torch::BF16 => Dtype::BF16,
+        Torch::I64 => Dtype::I64,
+        Torch::I32 => Dtype::I32,
+        Torch::I16 => Dtype::I16,
+        Torch::I8 => Dtype::I8,
+        Torch::U64 => Dtype::U64,
+        Torch::U32 => Dtype::U32,
+        Torch::U16 => Dtype::U16,
+        Torch::U8 => Dtype::U8,
+        Torch::Bool => Dtype::BOOL,
+    }
+}
+
+/// The elements are not floating point numbers.
+pub(crate) struct NotFloat;
+
+/// Appends little-endian elements of type `dtype` to `data` as float32.
+///
+/// F64 is rounded to the nearest float32; F16 and BF16 fit into one exactly.
+pub(crate) fn decode_into(dtype: Dtype, bytes: &[u8], data: &mut Vec<f32>) -> Result<(), NotFloat> {
+    match dtype {
+        Dtype::F32 => data.extend(bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes)),
+        Dtype::F64 => {
+            let elements = bytes.as_chunks().0.iter().copied().map(f64::from_le_bytes);
+            data.extend(elements.map(|element| element as f32));
+        }
+        Dtype::F16 => {
+            let elements = bytes.as_chunks().0.iter().copied().map(f16::from_le_bytes);
+            data.extend(elements.map(f16::to_f32));
+        }
+        Dtype::BF16 => {
+            let elements = bytes.as_chunks().0.iter().copied().map(bf16::from_le_bytes);
+            data.extend(elements.map(bf16::to_f32));
+        }
+        _ => return Err(NotFloat),
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! An architecture as the command line lists it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use burn::tensor::{Device, TensorData};
+use burn::train::Interrupter;
+use serde_json::Value;
+
+use crate::error::LearnError;
+use crate::run::{ObjectiveSettings, RunFolder, RunSettings};
+use crate::train::{Observer, TrainOutcome};
+
+/// What a run needs besides its settings: where it runs and who is told.
+pub struct RunContext {
+    /// The run's folder, made and with its settings written.
+    pub run: RunFolder,
+    /// The devices, in the order of the settings.
+    pub devices: Vec<Device>,
+    /// Stops the run after the step at hand.
+    pub interrupter: Interrupter,
+    /// Told of everything.
+    pub observer: Arc<dyn Observer>,
+    /// Draw burn-train's dashboard.
+    pub dashboard: bool,
+}
+
+/// One candidate for a masked place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaskCandidate {
+    /// The token as the vocabulary has it.
+    pub token: String,
+    /// Its id.
+    pub id: u32,
+    /// Its probability under the softmax over the vocabulary.
+    pub score: f64,
+}
+
+/// The candidates for one masked place, best first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaskFilling {
+    /// Index of the place among the ids of the text, special tokens included.
+    pub position: usize,
+    /// Best first.
+    pub candidates: Vec<MaskCandidate>,
+}
+
+/// A request to fill the masks of some texts.
+#[derive(Debug, Clone)]
+pub struct FillMaskRequest {
+    /// A Hugging Face folder.
+    pub model: PathBuf,
+    /// Texts with `[MASK]` in them.
+    pub texts: Vec<String>,
+    /// Candidates a mask.
+    pub top_k: usize,
+    /// Where to run.
+    pub device: Device,
+}
+
+/// A request to run a model on given tensors.
+#[derive(Debug, Clone)]
+pub struct ForwardRequest {
+    /// A Hugging Face folder.
+    pub model: PathBuf,
+    /// Inputs by Hugging Face argument name.
+    pub inputs: BTreeMap<String, TensorData>,
+    /// The model class or task; none: config.json's `architectures`.
+    pub task: Option<String>,
+    /// Whether to compute the gradients of the loss.
+    pub gradients: bool,
+    /// Where to run.
+    pub device: Device,
+}
+
+/// A named output of a forward pass, in Hugging Face's shape.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Hugging Face output name, or `grad.` and a parameter's name.
+    pub name: String,
+    /// The values.
+    pub data: TensorData,
+}
+
+/// What the command line needs of an architecture. One value a crate.
+pub trait Architecture: Sync {
+    /// The name on the command line: `model_type` in config.json.
+    fn name(&self) -> &'static str;
+
+    /// The presets' names, smallest first.
+    fn presets(&self) -> Vec<&'static str>;
+
+    /// config.json of a preset, for a vocabulary and a longest sequence.
+    ///
+    /// # Errors
+    /// If there is no such preset; the message lists those there are.
+    fn preset(&self, name: &str, vocab_size: usize, seq_len: usize) -> Result<Value, LearnError>;
+
+    /// Objective settings as published, for sequences of `seq_len`.
+    fn objective(&self, seq_len: usize) -> ObjectiveSettings;
+
+    /// Refuses a model config or objective that can't be trained, before anything slow.
+    ///
+    /// # Errors
+    /// A sentence that names the field and the remedy.
+    fn check(&self, settings: &RunSettings) -> Result<(), LearnError>;
+
+    /// Runs or resumes a pretraining run.
+    ///
+    /// # Errors
+    /// As [`crate::train`].
+    fn pretrain(
+        &self,
+        settings: &RunSettings,
+        context: RunContext,
+    ) -> Result<TrainOutcome, LearnError>;
+
+    /// Fills masks.
+    ///
+    /// # Errors
+    /// If the model can't be opened, has no head for it, or a text has no mask.
+    fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError>;
+
+    /// Runs a forward pass, and the backward pass if asked.
+    ///
+    /// # Errors
+    /// If the model can't be opened or the inputs do not fit it.
+    fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError>;
+}

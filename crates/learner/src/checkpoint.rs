@@ -1,0 +1,223 @@
+//! Checkpoints of a run: Hugging Face files for everyone, `training/` for going on.
+//!
+//! ```text
+//! step-00000500/config.json, model.safetensors, tokenizer.json, …   the objective writes these
+//! step-00000500/training/state.json                                  where the run stood
+//! step-00000500/training/<part>.safetensors                          the optimizer's moments
+//! step-00000500/training/carry-<lane>.safetensors                    state carried between steps
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use kiln_checkpoint::{CheckpointFolder, ModelFile, NamedTensor, verify, write_safetensors};
+use serde::{Deserialize, Serialize};
+
+use crate::error::LearnError;
+use crate::objective::Objective;
+use crate::run::RunFolder;
+use crate::settings::TrainingSettings;
+use crate::step::Stepper;
+
+/// The layout of `training/`; another number is another layout.
+const FORMAT: u32 = 1;
+
+/// The loss of one evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Evaluation {
+    pub(crate) step: u64,
+    pub(crate) loss: f64,
+}
+
+/// Where a run stands, besides its tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TrainingState {
+    pub(crate) format: u32,
+    /// Steps made, skipped ones included.
+    pub(crate) step: u64,
+    /// Updates of each part's optimizer, in the order of the parts.
+    pub(crate) updates: Vec<u64>,
+    /// Steps skipped in all, and without a good one since.
+    pub(crate) bad_steps: u64,
+    pub(crate) bad_in_row: u64,
+    /// All evaluations so far.
+    pub(crate) evaluations: Vec<Evaluation>,
+    /// Devices, one lane of carried state each.
+    pub(crate) lanes: usize,
+    /// Seconds spent in steps.
+    pub(crate) seconds: f64,
+}
+
+impl TrainingState {
+    pub(crate) fn start(lanes: usize) -> Self {
+        Self {
+            format: FORMAT,
+            step: 0,
+            updates: Vec::new(),
+            bad_steps: 0,
+            bad_in_row: 0,
+            evaluations: Vec::new(),
+            lanes,
+            seconds: 0.0,
+        }
+    }
+}
+
+/// Writes the checkpoint of the current step and gives its folder. Whatever stops it in the middle
+/// leaves nothing under that name.
+pub(crate) fn save<O: Objective>(
+    run: &RunFolder,
+    objective: &O,
+    model: &O::Model,
+    stepper: &Stepper<O>,
+    state: &mut TrainingState,
+) -> Result<PathBuf, LearnError> {
+    let path = run.checkpoint(state.step);
+    let folder = CheckpointFolder::create(&path)?;
+    objective.write_model(model, folder.path())?;
+
+    let training = folder.path().join("training");
+    let failed = |path: &Path, reason| LearnError::WriteRun { path: path.into(), reason };
+    std::fs::create_dir(&training).map_err(|reason| failed(&training, reason))?;
+    state.updates = stepper.optimizers.iter().map(|optimizer| optimizer.updates()).collect();
+    for (part, optimizer) in objective.parts().iter().zip(&stepper.optimizers) {
+        let file = training.join(format!("{}.safetensors", part.name));
+        write_safetensors(&file, &optimizer.tensors()?)?;
+    }
+    for (lane, carry) in stepper.carries.iter().enumerate() {
+        let tensors = objective.carry_tensors(carry);
+        if !tensors.is_empty() {
+            write_safetensors(&carry_file(&training, lane), &tensors)?;
+        }
+    }
+    let file = training.join("state.json");
+    let text = serde_json::to_string_pretty(&state)
+        .map_err(|error| failed(&file, std::io::Error::other(error)))?;
+    std::fs::write(&file, text).map_err(|reason| failed(&file, reason))?;
+    folder.commit()?;
+    Ok(path)
+}
+
+/// Deletes the checkpoints that the settings do not keep.
+pub(crate) fn prune(
+    run: &RunFolder,
+    settings: &TrainingSettings,
+    state: &TrainingState,
+) -> Result<(), LearnError> {
+    let present = run.list_checkpoints()?;
+    let newest = present.iter().rev().take(settings.keep_last).map(|(step, _)| *step);
+    let mut by_loss: Vec<&Evaluation> = state
+        .evaluations
+        .iter()
+        .filter(|evaluation| present.iter().any(|(step, _)| *step == evaluation.step))
+        .collect();
+    by_loss.sort_by(|a, b| a.loss.total_cmp(&b.loss));
+    let best = by_loss.iter().take(settings.keep_best).map(|evaluation| evaluation.step);
+    let keep: Vec<u64> = newest.chain(best).collect();
+    for (step, path) in present {
+        if !keep.contains(&step) {
+            // Renamed first: a kill in the middle leaves no half-deleted checkpoint under a name
+            // that resume would try.
+            let doomed = path.with_file_name(format!(".old-step-{step:08}"));
+            let failed = |reason| LearnError::WriteRun { path: path.clone(), reason };
+            std::fs::rename(&path, &doomed).map_err(failed)?;
+            std::fs::remove_dir_all(&doomed).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// What [`restore`] found.
+pub(crate) struct Restored<O: Objective> {
+    pub(crate) model: O::Model,
+    pub(crate) state: TrainingState,
+    pub(crate) path: PathBuf,
+    /// Newer checkpoints passed over, and why.
+    pub(crate) passed_over: Vec<String>,
+}
+
+/// Takes up the newest whole checkpoint of a run: into `model` and `stepper`.
+///
+/// A checkpoint that does not verify (a disk's fault: a kill leaves none) is passed over for the
+/// one before, and named.
+pub(crate) fn restore<O: Objective>(
+    run: &RunFolder,
+    objective: &O,
+    model: O::Model,
+    stepper: &mut Stepper<O>,
+    devices: &[Device],
+) -> Result<Option<Restored<O>>, LearnError> {
+    let mut passed_over = Vec::new();
+    for (_, path) in run.list_checkpoints()?.into_iter().rev() {
+        if let Err(error) = verify(&path) {
+            passed_over.push(error.to_string());
+            continue;
+        }
+        let training = path.join("training");
+        let state = read_state(&training.join("state.json"))?;
+        if state.lanes != devices.len() {
+            return Err(LearnError::Run {
+                path,
+                problem: format!(
+                    "the run used {} devices, {} are given; resume with as many",
+                    state.lanes,
+                    devices.len()
+                ),
+            });
+        }
+        let model = objective.read_model(model, &path)?;
+        let device = devices[0].clone().inner();
+        for ((part, optimizer), &updates) in
+            objective.parts().iter().zip(&mut stepper.optimizers).zip(&state.updates)
+        {
+            let file = training.join(format!("{}.safetensors", part.name));
+            optimizer
+                .restore(updates, read_tensors(&file)?, &device)
+                .map_err(|problem| LearnError::Run { path: file, problem })?;
+        }
+        for (lane, (carry, device)) in stepper.carries.iter_mut().zip(devices).enumerate() {
+            let file = carry_file(&training, lane);
+            let tensors = if file.is_file() { read_tensors(&file)? } else { Vec::new() };
+            *carry = objective.restore_carry(tensors, device)?;
+        }
+        return Ok(Some(Restored { model, state, path, passed_over }));
+    }
+    match passed_over.into_iter().next() {
+        Some(problem) => Err(LearnError::Run {
+            path: run.checkpoints(),
+            problem: format!("no checkpoint is whole (the newest: {problem})"),
+        }),
+        None => Ok(None),
+    }
+}
+
+fn carry_file(training: &Path, lane: usize) -> PathBuf {
+    training.join(format!("carry-{lane}.safetensors"))
+}
+
+fn read_state(path: &Path) -> Result<TrainingState, LearnError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|reason| LearnError::Read { path: path.into(), reason })?;
+    let state: TrainingState = serde_json::from_str(&text).map_err(|error| LearnError::Run {
+        path: path.into(),
+        problem: format!("not a training state ({error}); another version may have written it"),
+    })?;
+    if state.format != FORMAT {
+        return Err(LearnError::Run {
+            path: path.into(),
+            problem: format!(
+                "written in format {}, this version reads {FORMAT}; resume with the version that \
+                 wrote it",
+                state.format
+            ),
+        });
+    }
+    Ok(state)
+}
+
+fn read_tensors(path: &Path) -> Result<Vec<NamedTensor>, LearnError> {
+    let file = ModelFile::open(path)?;
+    let names: Vec<String> = file.names().map(str::to_owned).collect();
+    Ok(names.iter().map(|name| file.tensor(name)).collect::<Result<_, _>>()?)
+}

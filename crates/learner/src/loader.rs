@@ -1,0 +1,85 @@
+//! A batch source as burn-train's data loader.
+
+use std::sync::Arc;
+
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+use burn::tensor::Device;
+use kiln_text::stream::Prefetch;
+use kiln_text::{BatchSource, HostBatch};
+
+/// Micro-batches `start..end` of a source, built ahead by worker threads.
+///
+/// Batches stay on the host: an objective moves them to the device that runs them.
+#[derive(Clone)]
+pub struct Batches {
+    source: Arc<dyn BatchSource>,
+    start: u64,
+    end: u64,
+    threads: usize,
+    ahead: usize,
+}
+
+impl Batches {
+    /// Batches `start..end` of `source`, `ahead` of them built ahead by `threads` threads.
+    pub fn new(
+        source: Arc<dyn BatchSource>,
+        start: u64,
+        end: u64,
+        threads: usize,
+        ahead: usize,
+    ) -> Self {
+        Self { source, start, end, threads, ahead }
+    }
+}
+
+impl DataLoader<HostBatch> for Batches {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<HostBatch> + 'a> {
+        let stream = Prefetch::new(self.source.clone(), self.start, self.threads, self.ahead);
+        Box::new(Iter {
+            stream,
+            given: 0,
+            total: self.end.saturating_sub(self.start),
+        })
+    }
+
+    fn num_items(&self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
+
+    fn to_device(&self, _: &Device) -> Arc<dyn DataLoader<HostBatch>> {
+        Arc::new(self.clone())
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<HostBatch>> {
+        Arc::new(Self {
+            start: self.start + start as u64,
+            end: (self.start + end as u64).min(self.end),
+            ..self.clone()
+        })
+    }
+}
+
+struct Iter {
+    stream: Result<Prefetch, Option<TextError>>,
+    given: u64,
+    total: u64,
+}
+
+impl Iterator for Iter {
+    type Item = Result<HostBatch, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.given >= self.total {
+            return None;
+        }
+        self.given += 1;
+        Some(self.stream.next_batch().map_err(DatasetError::new))
+    }
+}
+
+impl DataLoaderIterator<HostBatch> for Iter {
+    fn progress(&self) -> Progress {
+        Progress::new(self.given as usize, self.total as usize, Some("batches".into()))
+    }
+}

@@ -1,0 +1,148 @@
+//! What the learner asks of an objective, and all it knows of one.
+
+use std::fmt::Debug;
+use std::path::Path;
+
+use burn::module::{Module, ModuleDisplay};
+use burn::tensor::{Device, Tensor};
+use kiln_checkpoint::{NamedTensor, OpenError, WriteError};
+use kiln_text::HostBatch;
+
+/// One term of the loss: the learner divides its sum over a whole step by the step's weight.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TermSpec {
+    /// The key in `metrics.jsonl`, ending in `_loss`, e.g. `mlm_loss`.
+    pub name: &'static str,
+    /// The part whose backward pass it belongs to.
+    pub part: usize,
+    /// What the mean is multiplied by in the part's loss.
+    pub coefficient: f64,
+    /// Whether exp(loss) is a perplexity worth showing.
+    pub is_perplexity: bool,
+}
+
+/// One part of a step: a forward pass, a backward pass and an optimizer step of its own.
+///
+/// Most objectives have one. DeBERTa-v3's replaced token detection has two: the discriminator's
+/// part sees what the generator sampled in the part before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartSpec {
+    /// The part's name in messages and in the optimizer's file.
+    pub name: &'static str,
+    /// Path prefixes of the parameters it trains, e.g. `generator.`; empty: all of them.
+    pub trains: &'static [&'static str],
+}
+
+impl PartSpec {
+    /// Whether this part's optimizer moves the parameter at `path`.
+    pub fn trains(&self, path: &str) -> bool {
+        self.trains.is_empty() || self.trains.iter().any(|prefix| path.starts_with(prefix))
+    }
+}
+
+/// What a sum is divided by.
+#[derive(Debug, Clone)]
+pub enum Weight {
+    /// Counted on the host, before the forward pass.
+    Host(f64),
+    /// Counted on the device, `[1]`.
+    Device(Tensor<1>),
+}
+
+/// A quantity to report as sum / weight over the step, e.g. `mlm_accuracy`.
+#[derive(Debug, Clone)]
+pub struct Measure {
+    /// The key in `metrics.jsonl`.
+    pub name: &'static str,
+    /// `[1]`, on the device: read back once a step, with everything else.
+    pub sum: Tensor<1>,
+    /// The divisor.
+    pub weight: Weight,
+}
+
+/// What one forward pass of one part gives.
+#[derive(Debug)]
+pub struct PartOutput<O: Objective + ?Sized> {
+    /// The sums of this part's loss terms, `[1]` each, in the order of [`Objective::terms`].
+    pub sums: Vec<Tensor<1>>,
+    /// What else to report.
+    pub measures: Vec<Measure>,
+    /// What the same micro-batch's next part needs.
+    pub scratch: O::Scratch,
+    /// What the same lane's next micro-batch needs.
+    pub carry: O::Carry,
+}
+
+/// Something to train: how a batch becomes a loss.
+///
+/// The learner owns the loop, the optimizer and the files; an objective owns the mathematics. It
+/// holds settings and no parameters, those are [`Self::Model`]'s.
+pub trait Objective: Debug + Send + Sync + 'static {
+    /// All parameters, of all parts.
+    type Model: Module + ModuleDisplay + 'static;
+    /// One micro-batch on a device.
+    type Batch: Clone + Send + 'static;
+    /// Handed from one part of a step to the next within one micro-batch, e.g. the generator's
+    /// samples. `()` where there is one part.
+    type Scratch: Default + Debug + Send + 'static;
+    /// Carried from step to step and saved with the run, e.g. XLNet's memory. `()` where nothing
+    /// is. One value a lane: lane d of every step runs on device d.
+    type Carry: Clone + Debug + Send + 'static;
+
+    /// The parts of a step, in order.
+    fn parts(&self) -> Vec<PartSpec>;
+
+    /// The loss terms, grouped by part in the order of the parts.
+    fn terms(&self) -> Vec<TermSpec>;
+
+    /// The names of the measures that [`Self::forward`] gives, e.g. `mlm_accuracy`.
+    fn measure_names(&self) -> Vec<&'static str>;
+
+    /// The weight of each term in this micro-batch, in the order of [`Self::terms`]: what the
+    /// term's sum is a sum over, e.g. the number of predicted tokens.
+    ///
+    /// Counted on the host, so that the divisor of the whole step is known before its first
+    /// backward pass: k micro-batches of b then equal one batch of k times b.
+    fn weights(&self, batch: &HostBatch) -> Vec<f64>;
+
+    /// Moves a micro-batch to a device.
+    fn upload(&self, batch: &HostBatch, device: &Device) -> Self::Batch;
+
+    /// The state that a lane starts with.
+    fn start_carry(&self, device: &Device) -> Self::Carry;
+
+    /// Runs the forward pass of `part`.
+    fn forward(
+        &self,
+        model: &Self::Model,
+        part: usize,
+        batch: &Self::Batch,
+        scratch: Self::Scratch,
+        carry: &Self::Carry,
+    ) -> PartOutput<Self>;
+
+    /// The carried state as named tensors, for a checkpoint.
+    fn carry_tensors(&self, carry: &Self::Carry) -> Vec<NamedTensor>;
+
+    /// The carried state from a checkpoint's tensors.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape.
+    fn restore_carry(
+        &self,
+        tensors: Vec<NamedTensor>,
+        device: &Device,
+    ) -> Result<Self::Carry, OpenError>;
+
+    /// Writes the model as Hugging Face files into `folder`, which exists and is empty.
+    ///
+    /// # Errors
+    /// If a file can't be written.
+    fn write_model(&self, model: &Self::Model, folder: &Path) -> Result<(), WriteError>;
+
+    /// Reads into `model` what [`Self::write_model`] wrote: bit-equal, every tensor present.
+    ///
+    /// # Errors
+    /// If a file is missing or doesn't fit the model.
+    fn read_model(&self, model: Self::Model, folder: &Path) -> Result<Self::Model, OpenError>;
+}

@@ -1,0 +1,229 @@
+//! AdamW over a whole module, with the original BERT code's variant.
+//!
+//! Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization"; Devlin et al. 2019,
+//! appendix A.2. With gradient g scaled by the clipping factor s:
+//!
+//! ```text
+//! m <- b1 m + (1 - b1) s g
+//! v <- b2 v + (1 - b2) (s g)^2
+//! p <- p (1 - lr wd) - lr (m / c1) / (sqrt(v / c2) + eps)
+//! ```
+//!
+//! c1 = 1 - b1^t and c2 = 1 - b2^t with bias correction, 1 without. Burn's own AdamW always
+//! corrects, clips tensor by tensor, and its loop keeps a second copy of every parameter alive
+//! during the update.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+use kiln_checkpoint::NamedTensor;
+
+use crate::error::LearnError;
+use crate::objective::PartSpec;
+use crate::paths::PathStack;
+use crate::settings::OptimizerSettings;
+
+/// Path fragments of parameters without weight decay, as in the original code: biases and the
+/// gain and bias of LayerNorm.
+const NO_DECAY: [&str; 4] = ["bias", "layer_norm", "gamma", "beta"];
+
+/// Whether weight decay pulls at the parameter at `path`.
+pub fn decays(path: &str) -> bool {
+    !NO_DECAY.iter().any(|fragment| path.contains(fragment))
+}
+
+/// The two moments of one parameter, flat: `[elements]`.
+#[derive(Debug)]
+struct Moments {
+    first: Tensor<1>,
+    second: Tensor<1>,
+}
+
+/// AdamW for one part of a step.
+#[derive(Debug)]
+pub(crate) struct AdamW {
+    settings: OptimizerSettings,
+    part: PartSpec,
+    moments: BTreeMap<String, Moments>,
+    updates: u64,
+}
+
+impl AdamW {
+    pub(crate) fn new(settings: OptimizerSettings, part: PartSpec) -> Self {
+        Self { settings, part, moments: BTreeMap::new(), updates: 0 }
+    }
+
+    /// Updates made so far; a skipped step makes none.
+    pub(crate) fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// Updates every parameter of the part that has a gradient.
+    ///
+    /// `norm` is the gradients' global norm, finite.
+    pub(crate) fn step<M: Module>(
+        &mut self,
+        model: M,
+        gradients: GradientsParams,
+        norm: f64,
+        learning_rate: f64,
+    ) -> M {
+        self.updates += 1;
+        let (beta1, beta2) = self.settings.betas;
+        let t = self.updates as f64;
+        let (correction1, correction2) = if self.settings.bias_correction {
+            (1.0 - beta1.powf(t), 1.0 - beta2.powf(t))
+        } else {
+            (1.0, 1.0)
+        };
+        // PyTorch's clip_grad_norm_: the small number keeps a zero norm harmless.
+        let clip = self.settings.clip_norm;
+        let scale = if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) } else { 1.0 };
+        let update = Update {
+            beta1,
+            beta2,
+            scale,
+            // lr (m / c1) / (sqrt(v / c2) + eps), with both corrections taken out of the tensors.
+            step_size: learning_rate * correction2.sqrt() / correction1,
+            epsilon: self.settings.epsilon * correction2.sqrt(),
+            shrink: 1.0 - learning_rate * self.settings.weight_decay,
+        };
+        model.map(&mut Step {
+            update,
+            part: self.part,
+            moments: &mut self.moments,
+            gradients,
+            path: PathStack::default(),
+        })
+    }
+
+    /// The moments by name, for a checkpoint: `exp_avg.<path>` and `exp_avg_sq.<path>`, PyTorch's
+    /// words, flat.
+    pub(crate) fn tensors(&self) -> Result<Vec<NamedTensor>, LearnError> {
+        let mut tensors = Vec::with_capacity(2 * self.moments.len());
+        for (path, moments) in &self.moments {
+            for (kind, tensor) in [("exp_avg", &moments.first), ("exp_avg_sq", &moments.second)] {
+                let shape = tensor.dims().to_vec();
+                let data = read(tensor.clone())?;
+                tensors.push(NamedTensor { name: format!("{kind}.{path}"), shape, data });
+            }
+        }
+        Ok(tensors)
+    }
+
+    /// Takes up the state that [`Self::tensors`] gave.
+    pub(crate) fn restore(
+        &mut self,
+        updates: u64,
+        tensors: Vec<NamedTensor>,
+        device: &Device,
+    ) -> Result<(), String> {
+        let mut by_name: BTreeMap<String, Tensor<1>> = BTreeMap::new();
+        for tensor in tensors {
+            let count = tensor.data.len();
+            let data = TensorData::new(tensor.data, [count]);
+            by_name.insert(tensor.name, Tensor::from_data(data, device));
+        }
+        self.updates = updates;
+        self.moments.clear();
+        while let Some((name, first)) = by_name.pop_first() {
+            let Some(path) = name.strip_prefix("exp_avg.") else {
+                return Err(format!("{name}: not a name of the optimizer's state"));
+            };
+            let second = by_name
+                .remove(&format!("exp_avg_sq.{path}"))
+                .ok_or_else(|| format!("exp_avg_sq.{path} is missing"))?;
+            if first.dims() != second.dims() {
+                return Err(format!("{path}: the two moments differ in size"));
+            }
+            self.moments.insert(path.to_owned(), Moments { first, second });
+        }
+        Ok(())
+    }
+}
+
+/// A tensor's values on the host.
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, LearnError> {
+    tensor
+        .try_into_data()
+        .map_err(|reason| reason.to_string())
+        .and_then(|data| data.try_into_vec_as::<f32>().map_err(|reason| reason.to_string()))
+        .map_err(|reason| LearnError::Device { step: 0, reason })
+}
+
+/// The scalars of one update.
+#[derive(Debug, Clone, Copy)]
+struct Update {
+    beta1: f64,
+    beta2: f64,
+    scale: f64,
+    step_size: f64,
+    epsilon: f64,
+    shrink: f64,
+}
+
+impl Update {
+    /// One parameter's update: returns the new value.
+    fn apply(
+        &self,
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        moments: Moments,
+        decays: bool,
+    ) -> (Tensor<1>, Moments) {
+        let square = gradient.clone().square().mul_scalar((1.0 - self.beta2) * self.scale.powi(2));
+        let first = moments.first.mul_scalar(self.beta1)
+            + gradient.mul_scalar((1.0 - self.beta1) * self.scale);
+        let second = moments.second.mul_scalar(self.beta2) + square;
+        let delta = first.clone().mul_scalar(self.step_size)
+            / second.clone().sqrt().add_scalar(self.epsilon);
+        let value = if decays { value.mul_scalar(self.shrink) } else { value };
+        (value - delta, Moments { first, second })
+    }
+}
+
+struct Step<'a> {
+    update: Update,
+    part: PartSpec,
+    moments: &'a mut BTreeMap<String, Moments>,
+    gradients: GradientsParams,
+    path: PathStack,
+}
+
+impl ModuleMapper for Step<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.joined();
+        if !self.part.trains(&path) {
+            return param;
+        }
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
+        // Consuming keeps this the only handle, so that the update works in place.
+        let (id, tensor, mapper) = param.consume();
+        let requires_grad = tensor.is_require_grad();
+        let is_autodiff = tensor.is_autodiff();
+        let shape = tensor.shape();
+        let count = shape.num_elements();
+        let value = tensor.inner().reshape([count]);
+        let moments = self.moments.remove(&path).unwrap_or_else(|| Moments {
+            first: value.zeros_like(),
+            second: value.zeros_like(),
+        });
+        let (value, moments) =
+            self.update.apply(value, gradient.reshape([count]), moments, decays(&path));
+        self.moments.insert(path, moments);
+        let value = value.reshape(shape);
+        let value = if is_autodiff { Tensor::from_inner(value) } else { value };
+        let value = if requires_grad { value.require_grad() } else { value };
+        Param::from_mapped_value(id, value, mapper)
+    }
+}

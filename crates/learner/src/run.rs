@@ -1,0 +1,215 @@
+//! A run's folder and the settings that repeat the run.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::LearnError;
+use crate::settings::TrainingSettings;
+
+/// Where a run's batches come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSettings {
+    /// The prepared corpus.
+    pub shards: PathBuf,
+    /// Identity of its tokens, in hexadecimal.
+    pub corpus: String,
+    /// The prepared corpus to evaluate on; none: documents held out of the first.
+    pub eval_shards: Option<PathBuf>,
+    /// Identity of its tokens.
+    pub eval_corpus: Option<String>,
+    /// Share of the documents held out for evaluation.
+    pub held_out: f64,
+    /// Evaluation batches at most.
+    pub eval_batches: u64,
+    /// The tokenizer's folder, a copy inside the run.
+    pub tokenizer: PathBuf,
+    /// Identity of the tokenizer, in hexadecimal.
+    pub tokenizer_identity: String,
+    /// Places in a sequence.
+    pub seq_len: usize,
+}
+
+/// What to predict. Each architecture reads the fields that concern it and refuses the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveSettings {
+    /// Next sentence prediction beside masked language modelling.
+    pub next_sentence: bool,
+    /// Share of tokens chosen.
+    pub mask_rate: f64,
+    /// Share of the chosen that become the mask token.
+    pub mask_share: f64,
+    /// Share of the chosen that become a random token.
+    pub random_share: f64,
+    /// Choose whole words.
+    pub whole_word: bool,
+    /// Prediction slots in a sequence.
+    pub max_predictions: usize,
+    /// Share of shortened examples where sentence pairs are built.
+    pub short_seq_prob: f64,
+}
+
+/// Everything that makes a run: written into it, enough to repeat it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSettings {
+    /// Versions of the programs that made it, by name.
+    pub versions: Map<String, Value>,
+    /// The architecture's name, as `model_type` in Hugging Face's config.json.
+    pub architecture: String,
+    /// The model's config.json.
+    pub model: Value,
+    /// A model that the weights started from.
+    pub init_from: Option<PathBuf>,
+    /// The objective.
+    pub objective: ObjectiveSettings,
+    /// The data.
+    pub data: DataSettings,
+    /// The learner.
+    pub training: TrainingSettings,
+    /// The devices, e.g. `wgpu:0`; the first holds the model.
+    pub devices: Vec<String>,
+}
+
+/// A run's folder.
+///
+/// ```text
+/// RUN/config.json            RunSettings
+/// RUN/metrics.jsonl          a line a step
+/// RUN/tokenizer/             the tokenizer it uses
+/// RUN/checkpoints/step-…/    Hugging Face files, and training/ for resuming
+/// RUN/report.html            curves
+/// ```
+#[derive(Debug, Clone)]
+pub struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// Makes a new run's folder.
+    ///
+    /// # Errors
+    /// If the folder exists and is not empty, or can't be made.
+    pub fn create(path: &Path) -> Result<Self, LearnError> {
+        let failed = |reason| LearnError::WriteRun { path: path.into(), reason };
+        match std::fs::read_dir(path) {
+            Ok(mut entries) => {
+                if entries.next().is_some() {
+                    return Err(LearnError::Run {
+                        path: path.into(),
+                        problem: format!(
+                            "the folder is not empty; choose another, or continue the run in it \
+                             with: kiln resume {}",
+                            path.display()
+                        ),
+                    });
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(reason) => return Err(failed(reason)),
+        }
+        let run = Self(path.into());
+        std::fs::create_dir_all(run.checkpoints()).map_err(failed)?;
+        Ok(run)
+    }
+
+    /// Opens an existing run.
+    ///
+    /// # Errors
+    /// If there is no run in `path`.
+    pub fn open(path: &Path) -> Result<(Self, RunSettings), LearnError> {
+        let run = Self(path.into());
+        let file = run.config();
+        if !file.is_file() {
+            return Err(LearnError::Run {
+                path: path.into(),
+                problem: "no run in this folder (config.json is missing); pass the folder that \
+                          kiln pretrain --output made"
+                    .into(),
+            });
+        }
+        let text = std::fs::read_to_string(&file)
+            .map_err(|reason| LearnError::Read { path: file.clone(), reason })?;
+        let settings: RunSettings = serde_json::from_str(&text).map_err(|error| LearnError::Run {
+            path: file,
+            problem: format!("not a run's settings ({error}); another version may have written it"),
+        })?;
+        Ok((run, settings))
+    }
+
+    /// Writes the settings.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn write_settings(&self, settings: &RunSettings) -> Result<(), LearnError> {
+        let path = self.config();
+        let failed = |reason| LearnError::WriteRun { path: path.clone(), reason };
+        let mut text = serde_json::to_string_pretty(settings)
+            .map_err(|error| failed(std::io::Error::other(error)))?;
+        text.push('\n');
+        let beside = path.with_extension("json.tmp");
+        std::fs::write(&beside, text).map_err(failed)?;
+        std::fs::rename(&beside, &path).map_err(failed)
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// `config.json`: the run's settings, not the model's.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("config.json")
+    }
+
+    /// `metrics.jsonl`.
+    pub fn metrics(&self) -> PathBuf {
+        self.0.join("metrics.jsonl")
+    }
+
+    /// `tokenizer/`.
+    pub fn tokenizer(&self) -> PathBuf {
+        self.0.join("tokenizer")
+    }
+
+    /// `checkpoints/`.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.0.join("checkpoints")
+    }
+
+    /// `report.html`.
+    pub fn report(&self) -> PathBuf {
+        self.0.join("report.html")
+    }
+
+    /// The checkpoint of `step`, whether it exists or not.
+    pub fn checkpoint(&self, step: u64) -> PathBuf {
+        self.checkpoints().join(format!("step-{step:08}"))
+    }
+
+    /// The checkpoints under their final names, by step, oldest first.
+    ///
+    /// # Errors
+    /// If the folder can't be read.
+    pub fn list_checkpoints(&self) -> Result<Vec<(u64, PathBuf)>, LearnError> {
+        let folder = self.checkpoints();
+        let failed = |reason| LearnError::Read { path: folder.clone(), reason };
+        let mut found = Vec::new();
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+            Err(reason) => return Err(failed(reason)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let step = name.to_str().and_then(|name| name.strip_prefix("step-")?.parse().ok());
+            if let Some(step) = step {
+                found.push((step, entry.path()));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}

@@ -1,0 +1,392 @@
+//! Kiln's loop, run by burn-train as a custom strategy.
+//!
+//! burn-train gives the dashboard, the metrics, interruption and early stopping. What it falls
+//! short of is done here: steps are counted, not epochs; a checkpoint may follow any step;
+//! micro-batches are weighted by what they predict; gradients are clipped together; and the data
+//! of a step is found by its number, so that resuming replays nothing. What burn-train calls an
+//! epoch is here the stretch up to an evaluation.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use burn::data::dataloader::{DataLoaderIterator, Progress};
+use burn::module::Module;
+use burn::tensor::Device;
+use burn::train::metric::store::EventStoreClient;
+use burn::train::{
+    CloneEarlyStoppingStrategy, EarlyStoppingStrategy as _, EventProcessorError,
+    EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
+};
+use kiln_text::HostBatch;
+
+use crate::checkpoint::{Evaluation, TrainingState, prune, save};
+use crate::error::LearnError;
+use crate::objective::Objective;
+use crate::record::{MetricsFile, Record, RecordKind};
+use crate::run::RunFolder;
+use crate::schedule::learning_rate;
+use crate::settings::TrainingSettings;
+use crate::step::{Stepper, evaluate};
+use crate::train::{Observer, Stop, TrainOutcome};
+use crate::trainee::{StepItem, Trainee, TraineeOf};
+
+type Events<O> = SupervisedTrainingEventProcessor<TraineeOf<O>>;
+
+/// Everything the loop needs besides what burn-train hands it.
+pub(crate) struct Job<O: Objective> {
+    pub(crate) objective: Arc<O>,
+    pub(crate) settings: TrainingSettings,
+    /// Autodiff devices; the first holds the model.
+    pub(crate) devices: Vec<Device>,
+    pub(crate) run: RunFolder,
+    pub(crate) stepper: Stepper<O>,
+    pub(crate) state: TrainingState,
+    pub(crate) metrics: MetricsFile,
+    /// The records of the steps before, for the dashboard and early stopping.
+    pub(crate) history: Vec<Record>,
+    pub(crate) has_eval: bool,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+/// The strategy: burn-train hands it by shared reference, hence the locks.
+pub(crate) struct StepStrategy<O: Objective> {
+    job: Mutex<Option<Job<O>>>,
+    result: Mutex<Option<Result<TrainOutcome, LearnError>>>,
+}
+
+impl<O: Objective> StepStrategy<O> {
+    pub(crate) fn new(job: Job<O>) -> Self {
+        Self { job: Mutex::new(Some(job)), result: Mutex::new(None) }
+    }
+
+    pub(crate) fn take_result(&self) -> Option<Result<TrainOutcome, LearnError>> {
+        self.result.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<O: Objective> SupervisedLearningStrategy<TraineeOf<O>> for StepStrategy<O> {
+    fn fit(
+        &self,
+        components: TrainingComponents<TraineeOf<O>>,
+        learner: Learner<TraineeOf<O>>,
+        train: TrainLoader<TraineeOf<O>>,
+        valid: ValidLoader<TraineeOf<O>>,
+        _: usize,
+    ) -> (TraineeOf<O>, Events<O>) {
+        let Trainee { model, objective } = learner.model();
+        // The learner's copy would keep a second handle on every parameter, and no update could
+        // work in place.
+        drop(learner);
+        let mut events = components.event_processor;
+        let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(job) = job else { return (Trainee { model, objective }, events) };
+        let mut fit = Fit {
+            dashboard: Dashboard {
+                events: &mut events,
+                interrupter: components.interrupter.clone(),
+                store: components.event_store,
+                early_stopping: components.early_stopping,
+                stretch: 1,
+                open: false,
+            },
+            job,
+            model: Some(model),
+            valid,
+            last_saved: None,
+        };
+        let result = fit.run(train.iter());
+        let model = fit.model.take();
+        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        match model {
+            Some(model) => (Trainee { model, objective }, events),
+            // Only a panic inside a step leaves no model, and that never comes back here.
+            None => unreachable!("a step gives the model back"),
+        }
+    }
+}
+
+/// burn-train's side of a run: events in order, and early stopping.
+struct Dashboard<'a, O: Objective> {
+    events: &'a mut Events<O>,
+    interrupter: Interrupter,
+    store: Arc<EventStoreClient>,
+    early_stopping: Option<Box<dyn CloneEarlyStoppingStrategy>>,
+    /// Number of the stretch up to the next evaluation, from 1.
+    stretch: usize,
+    /// Whether the stretch has been announced.
+    open: bool,
+}
+
+impl<O: Objective> Dashboard<'_, O> {
+    fn check(result: Result<(), EventProcessorError>) -> Result<(), LearnError> {
+        result.map_err(|error| LearnError::Events(error.to_string()))
+    }
+
+    /// Announces the stretch of `total` steps if that has not been done.
+    fn open_stretch(&mut self, total: usize) -> Result<(), LearnError> {
+        if self.open {
+            return Ok(());
+        }
+        self.open = true;
+        Self::check(self.events.process_train(LearnerEvent::StartSplit {
+            epoch_number: self.stretch,
+            total_items: total,
+        }))
+    }
+
+    fn step(&mut self, record: &Record, done: usize, total: usize) -> Result<(), LearnError> {
+        self.open_stretch(total)?;
+        let progress = Progress::new(done, total, Some("steps".into()));
+        let item = StepItem::new(record.values.clone());
+        Self::check(self.events.process_train(LearnerEvent::ProcessedItem(TrainingItem::new(
+            item,
+            progress,
+            Some(record.step as usize),
+            None,
+        ))))
+    }
+
+    /// Ends the stretch with an evaluation; true if early stopping says to stop.
+    fn evaluation(&mut self, record: &Record) -> Result<bool, LearnError> {
+        let stretch = self.stretch;
+        self.open_stretch(0)?;
+        Self::check(self.events.process_train(LearnerEvent::EndSplit(stretch)))?;
+        let start = LearnerEvent::StartSplit { epoch_number: stretch, total_items: 1 };
+        Self::check(self.events.process_valid(start))?;
+        let item = TrainingItem::new(
+            StepItem::new(record.values.clone()),
+            Progress::new(1, 1, Some("evaluations".into())),
+            Some(record.step as usize),
+            None,
+        );
+        Self::check(self.events.process_valid(LearnerEvent::ProcessedItem(item)))?;
+        Self::check(self.events.process_valid(LearnerEvent::EndSplit(stretch)))?;
+        Self::check(self.events.process_train(LearnerEvent::EndEpoch(stretch)))?;
+        self.stretch += 1;
+        self.open = false;
+        match &mut self.early_stopping {
+            Some(strategy) => {
+                Self::check(self.events.flush())?;
+                Ok(strategy.should_stop(stretch, &self.store))
+            }
+            None => Ok(false),
+        }
+    }
+}
+
+struct Fit<'a, O: Objective> {
+    job: Job<O>,
+    dashboard: Dashboard<'a, O>,
+    /// Absent only while a step holds it: the step owns the one handle and updates in place.
+    model: Option<O::Model>,
+    valid: ValidLoader<TraineeOf<O>>,
+    last_saved: Option<u64>,
+}
+
+impl<O: Objective> Fit<'_, O> {
+    fn run(
+        &mut self,
+        mut batches: Box<dyn DataLoaderIterator<HostBatch> + '_>,
+    ) -> Result<TrainOutcome, LearnError> {
+        let steps = self.job.settings.steps;
+        let mut stop = self.replay()?;
+        let mut bad_in_row = self.job.state.bad_in_row;
+        while self.job.state.step < steps && stop.is_none() {
+            let step = self.job.state.step + 1;
+            let started = Instant::now();
+            let hosts = self.next_batches(&mut batches)?;
+            let rate = learning_rate(&self.job.settings, step);
+            let Some(model) = self.model.take() else {
+                return Err(LearnError::Device { step, reason: "the model is gone".into() });
+            };
+            let (model, outcome) = self.job.stepper.step(model, step, &hosts, rate);
+            self.model = Some(model);
+            let outcome = outcome.map_err(|error| at_step(error, step))?;
+            let seconds = started.elapsed().as_secs_f64();
+
+            let record = self.record(step, outcome.values, rate, &hosts, seconds);
+            self.job.state.step = step;
+            self.job.state.seconds += seconds;
+            match outcome.not_finite {
+                Some(tensors) => {
+                    bad_in_row += 1;
+                    self.job.state.bad_steps += 1;
+                    self.job.observer.skipped(step, &tensors);
+                    if bad_in_row >= self.job.settings.max_bad_steps {
+                        self.job.metrics.append(&record)?;
+                        return Err(not_finite(step, bad_in_row, &tensors));
+                    }
+                }
+                None => bad_in_row = 0,
+            }
+            self.job.state.bad_in_row = bad_in_row;
+            self.job.metrics.append(&record)?;
+            self.job.observer.step(&record, &self.job.settings);
+            let (done, total) = self.stretch_progress(step);
+            self.dashboard.step(&record, done, total)?;
+
+            if self.due(step, self.job.settings.eval_every) && self.job.has_eval {
+                stop = self.evaluate(step)?;
+            }
+            if self.due(step, self.job.settings.save_every) {
+                self.save()?;
+            }
+            if stop.is_none() && self.dashboard.interrupter.should_stop() && step < steps {
+                stop = Some(Stop::Interrupted);
+            }
+        }
+        if self.last_saved != Some(self.job.state.step) && self.job.state.step > 0 {
+            self.save()?;
+        }
+        Ok(TrainOutcome {
+            step: self.job.state.step,
+            stop: stop.unwrap_or(Stop::Done),
+            checkpoint: self.job.run.checkpoint(self.job.state.step),
+            best_checkpoint: self.best_checkpoint(),
+            bad_steps: self.job.state.bad_steps,
+        })
+    }
+
+    /// Shows the dashboard and early stopping what happened before, so that a resumed run stops
+    /// where the uninterrupted one would have.
+    fn replay(&mut self) -> Result<Option<Stop>, LearnError> {
+        let mut stop = None;
+        for record in std::mem::take(&mut self.job.history) {
+            match record.kind {
+                RecordKind::Train => {
+                    let (done, total) = self.stretch_progress(record.step);
+                    self.dashboard.step(&record, done, total)?;
+                }
+                RecordKind::Eval => {
+                    if self.dashboard.evaluation(&record)? {
+                        stop = Some(Stop::Early);
+                    }
+                }
+            }
+        }
+        Ok(stop)
+    }
+
+    fn next_batches(
+        &self,
+        batches: &mut Box<dyn DataLoaderIterator<HostBatch> + '_>,
+    ) -> Result<Vec<HostBatch>, LearnError> {
+        let count = self.job.settings.accumulate * self.job.devices.len();
+        (0..count)
+            .map(|_| match batches.next() {
+                Some(Ok(batch)) => Ok(batch),
+                Some(Err(error)) => Err(LearnError::Batch(error.to_string())),
+                None => Err(LearnError::Batch("the stream of batches ended early".into())),
+            })
+            .collect()
+    }
+
+    fn record(
+        &self,
+        step: u64,
+        mut values: Vec<(String, f64)>,
+        rate: f64,
+        hosts: &[HostBatch],
+        seconds: f64,
+    ) -> Record {
+        let real: usize = hosts.iter().map(|host| host.real_tokens).sum();
+        let places: usize = hosts.iter().map(|host| host.places).sum();
+        values.push(("learning_rate".into(), rate));
+        values.push(("tokens_per_second".into(), real as f64 / seconds.max(1e-9)));
+        values.push(("padding".into(), 1.0 - real as f64 / places.max(1) as f64));
+        values.push(("tokens".into(), real as f64));
+        if let Some(bytes) = kiln_backend::process_memory() {
+            values.push(("memory".into(), bytes as f64));
+        }
+        if let Some(memory) = kiln_backend::device_memory(&self.job.devices[0]) {
+            values.push(("device_memory".into(), memory.in_use as f64));
+        }
+        values.push(("skipped_steps".into(), self.job.state.bad_steps as f64));
+        Record { kind: RecordKind::Train, step, values }
+    }
+
+    /// Place and length of `step`'s stretch: steps up to the next evaluation, or all.
+    fn stretch_progress(&self, step: u64) -> (usize, usize) {
+        let TrainingSettings { steps, eval_every, .. } = self.job.settings;
+        if eval_every == 0 || !self.job.has_eval {
+            return (step as usize, steps as usize);
+        }
+        let start = (step - 1) / eval_every * eval_every;
+        ((step - start) as usize, eval_every.min(steps - start) as usize)
+    }
+
+    fn due(&self, step: u64, every: u64) -> bool {
+        step == self.job.settings.steps || (every > 0 && step.is_multiple_of(every))
+    }
+
+    fn evaluate(&mut self, step: u64) -> Result<Option<Stop>, LearnError> {
+        let Some(model) = &self.model else { return Ok(None) };
+        let started = Instant::now();
+        let model = model.valid();
+        let device = self.job.devices[0].clone().inner();
+        let batches = self
+            .valid
+            .iter()
+            .map(|batch| batch.map_err(|error| LearnError::Batch(error.to_string())));
+        let mut values =
+            evaluate(&*self.job.objective, &model, &device, batches, self.job.settings.seed)
+                .map_err(|error| at_step(error, step))?;
+        values.push(("seconds".into(), started.elapsed().as_secs_f64()));
+        let record = Record { kind: RecordKind::Eval, step, values };
+        self.job.metrics.append(&record)?;
+        self.job.observer.evaluation(&record);
+        if let Some(loss) = record.get("loss") {
+            self.job.state.evaluations.push(Evaluation { step, loss });
+        }
+        let stop = self.dashboard.evaluation(&record)?;
+        Ok((stop && step < self.job.settings.steps).then_some(Stop::Early))
+    }
+
+    fn save(&mut self) -> Result<(), LearnError> {
+        let step = self.job.state.step;
+        if self.last_saved == Some(step) {
+            return Ok(());
+        }
+        let Some(model) = &self.model else { return Ok(()) };
+        let path = save(
+            &self.job.run,
+            &*self.job.objective,
+            model,
+            &self.job.stepper,
+            &mut self.job.state,
+        )?;
+        self.last_saved = Some(step);
+        prune(&self.job.run, &self.job.settings, &self.job.state)?;
+        self.job.observer.checkpoint(step, &path);
+        Ok(())
+    }
+
+    fn best_checkpoint(&self) -> Option<(u64, PathBuf, f64)> {
+        let present = self.job.run.list_checkpoints().ok()?;
+        self.job
+            .state
+            .evaluations
+            .iter()
+            .filter(|best| present.iter().any(|(step, _)| *step == best.step))
+            .min_by(|a, b| a.loss.total_cmp(&b.loss))
+            .map(|best| (best.step, self.job.run.checkpoint(best.step), best.loss))
+    }
+}
+
+fn at_step(error: LearnError, step: u64) -> LearnError {
+    match error {
+        LearnError::Device { reason, .. } => LearnError::Device { step, reason },
+        other => other,
+    }
+}
+
+/// Names the first few tensors of a run that diverged.
+fn not_finite(step: u64, count: u64, tensors: &[String]) -> LearnError {
+    let mut names = tensors.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    if tensors.len() > 5 {
+        names.push_str(&format!(" and {} more", tensors.len() - 5));
+    }
+    LearnError::NotFinite { step, count, tensors: names }
+}

@@ -1,0 +1,241 @@
+//! Starting and resuming a run.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::optim::AdamWConfig;
+use burn::tensor::Device;
+use burn::train::metric::store::{Aggregate, Direction, Split};
+use burn::train::renderer::MetricsRenderer;
+use burn::train::renderer::tui::TuiMetricsRendererWrapper;
+use burn::train::{
+    Interrupter, Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining,
+    TrainingStrategy,
+};
+use kiln_text::BatchSource;
+
+use crate::checkpoint::{TrainingState, restore};
+use crate::error::LearnError;
+use crate::loader::Batches;
+use crate::metric::{EvaluationLog, StepMetric};
+use crate::objective::Objective;
+use crate::record::{MetricsFile, Record};
+use crate::renderer::Silent;
+use crate::run::RunFolder;
+use crate::settings::TrainingSettings;
+use crate::step::Stepper;
+use crate::strategy::{Job, StepStrategy};
+use crate::trainee::Trainee;
+
+/// Told of everything that happens in a run, as it happens.
+pub trait Observer: Send + Sync {
+    /// The run starts or goes on after `step` steps, from `checkpoint` if it is resumed.
+    fn started(&self, step: u64, checkpoint: Option<&Path>) {
+        let _ = (step, checkpoint);
+    }
+    /// A step is done.
+    fn step(&self, record: &Record, settings: &TrainingSettings) {
+        let _ = (record, settings);
+    }
+    /// An evaluation is done.
+    fn evaluation(&self, record: &Record) {
+        let _ = record;
+    }
+    /// A checkpoint is whole and on disk.
+    fn checkpoint(&self, step: u64, path: &Path) {
+        let _ = (step, path);
+    }
+    /// A step changed nothing: the gradients of `tensors` were not finite.
+    fn skipped(&self, step: u64, tensors: &[String]) {
+        let _ = (step, tensors);
+    }
+    /// Something to know that stops nothing.
+    fn warning(&self, message: &str) {
+        let _ = message;
+    }
+}
+
+/// An observer that looks away.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// All steps are done.
+    Done,
+    /// Evaluations no longer improved.
+    Early,
+    /// Somebody asked it to stop; it can be resumed.
+    Interrupted,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainOutcome {
+    /// Steps made.
+    pub step: u64,
+    /// Why it ended.
+    pub stop: Stop,
+    /// The last checkpoint.
+    pub checkpoint: PathBuf,
+    /// Step, folder and evaluation loss of the best checkpoint still on disk.
+    pub best_checkpoint: Option<(u64, PathBuf, f64)>,
+    /// Steps skipped because a gradient was not finite.
+    pub bad_steps: u64,
+}
+
+/// A finite set of batches to evaluate on: `0..batches` of a source.
+#[derive(Clone)]
+pub struct EvalData {
+    /// Gives the batches.
+    pub source: Arc<dyn BatchSource>,
+    /// How many there are.
+    pub batches: u64,
+}
+
+/// What to train, on what, and where to.
+pub struct TrainRequest<O: Objective> {
+    /// The objective.
+    pub objective: Arc<O>,
+    /// Its model with initial weights, on the first device.
+    pub model: O::Model,
+    /// The devices; the first holds the model and the optimizer. The same one may stand twice.
+    pub devices: Vec<Device>,
+    /// The run's folder.
+    pub run: RunFolder,
+    /// The settings.
+    pub settings: TrainingSettings,
+    /// Training batches: micro-batch i of the run is batch i.
+    pub train: Arc<dyn BatchSource>,
+    /// Evaluation batches.
+    pub eval: Option<EvalData>,
+    /// Stops the run after the step at hand; give a clone to a signal handler.
+    pub interrupter: Interrupter,
+    /// Told of everything.
+    pub observer: Arc<dyn Observer>,
+    /// Draw burn-train's dashboard on the terminal.
+    pub dashboard: bool,
+}
+
+/// Trains from step 1, or from the newest whole checkpoint of `request.run` if it has one.
+///
+/// # Errors
+/// If a setting can't be trained with, data can't be read, a checkpoint can't be written or read,
+/// the gradients are not finite for several steps in a row, or a device fails. Checkpoints written
+/// before stay whole.
+pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, LearnError> {
+    let TrainRequest { objective, model, devices, run, settings, train, eval, .. } = request;
+    settings.validate().map_err(LearnError::Settings)?;
+    if devices.is_empty() {
+        return Err(LearnError::Settings("devices: none given; name at least one".into()));
+    }
+    let devices: Vec<Device> = devices.into_iter().map(Device::autodiff).collect();
+    kiln_checkpoint::clean_stale(&run.checkpoints())?;
+
+    let mut stepper = Stepper::new(objective.clone(), devices.clone(), &settings);
+    let restored = restore(&run, &*objective, model.clone(), &mut stepper, &devices)?;
+    let (model, state) = match restored {
+        Some(restored) => {
+            for problem in &restored.passed_over {
+                request.observer.warning(problem);
+            }
+            request.observer.started(restored.state.step, Some(&restored.path));
+            (restored.model, restored.state)
+        }
+        None => {
+            request.observer.started(0, None);
+            (model, TrainingState::start(devices.len()))
+        }
+    };
+    let (metrics, history) = MetricsFile::open_after(&run.metrics(), state.step)?;
+
+    let per_step = (settings.accumulate * devices.len()) as u64;
+    let loader = |source, start, end| {
+        Arc::new(Batches::new(source, start, end, settings.data_threads, settings.data_ahead))
+    };
+    let train = loader(train, state.step * per_step, settings.steps * per_step);
+    let valid = match &eval {
+        Some(eval) => loader(eval.source.clone(), 0, eval.batches),
+        // Never asked for: without evaluation data there is no evaluation.
+        None => Arc::new((*train).clone()),
+    };
+
+    let renderer: Box<dyn MetricsRenderer> = if request.dashboard {
+        Box::new(TuiMetricsRendererWrapper::new(request.interrupter.clone(), None))
+    } else {
+        Box::new(Silent)
+    };
+    let evaluations = match (settings.eval_every, &eval) {
+        (_, None) | (0, _) => 1,
+        (every, Some(_)) => settings.steps.div_ceil(every) as usize,
+    };
+    let mut training = SupervisedTraining::new(run.path(), train, valid)
+        .with_application_logger(None)
+        .with_metric_logger(EvaluationLog::default())
+        .with_interrupter(request.interrupter.clone())
+        .renderer(renderer)
+        .num_epochs(evaluations);
+    for name in metric_names(&*objective) {
+        training = training
+            .metric_train_numeric(StepMetric::new(&name))
+            .metric_valid_numeric(StepMetric::new(&name));
+    }
+    if let Some(evaluations) = settings.early_stop {
+        training = training.early_stopping(MetricEarlyStoppingStrategy::new(
+            &StepMetric::new("loss"),
+            Aggregate::Mean,
+            Direction::Lowest,
+            Split::Valid,
+            StoppingCondition::NoImprovementSince { n_epochs: evaluations },
+        ));
+    }
+
+    let step = state.step;
+    let strategy = Arc::new(StepStrategy::new(Job {
+        objective: objective.clone(),
+        settings,
+        devices,
+        run,
+        stepper,
+        state,
+        metrics,
+        history,
+        has_eval: eval.is_some(),
+        observer: request.observer,
+    }));
+    let trainee = Trainee { model: model.train(), objective };
+    // burn-train wants an optimizer and a rate of its own; the strategy uses neither.
+    let learner = Learner::new(trainee, AdamWConfig::new().init(), 0.0);
+    let launched = catch_unwind(AssertUnwindSafe(|| {
+        training.with_training_strategy(TrainingStrategy::Custom(strategy.clone())).launch(learner)
+    }));
+    match (launched, strategy.take_result()) {
+        (_, Some(result)) => result,
+        (Err(panic), None) => Err(LearnError::Device { step, reason: panic_message(&*panic) }),
+        (Ok(_), None) => Err(LearnError::Events("the run ended without a result".into())),
+    }
+}
+
+/// The values worth drawing: the losses, then what every step has.
+fn metric_names<O: Objective>(objective: &O) -> Vec<String> {
+    let mut names = vec!["loss".to_owned()];
+    names.extend(objective.terms().iter().map(|term| term.name.to_owned()));
+    names.extend(objective.measure_names().iter().map(|&name| name.to_owned()));
+    names.extend(
+        ["learning_rate", "grad_norm", "tokens_per_second", "padding", "memory"].map(str::to_owned),
+    );
+    names
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|message| (*message).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "unknown cause".to_owned())
+}

@@ -1,0 +1,235 @@
+//! Operations that Burn composes of many tracked steps, or whose gradient it has wrong, as one step
+//! each with a gradient written by hand.
+//!
+//! | operation | why |
+//! | --- | --- |
+//! | GELU (error function) | Burn's gradient on ndarray and the GPU backends is that of the tanh form |
+//! | scaled, masked softmax | one pass instead of eight; backward needs the output alone |
+//! | LayerNorm | one pass instead of eight; backward needs one tensor of the input's size |
+//! | weighted cross-entropy | never stores log-probabilities, vocabulary-sized, beside the logits |
+//!
+//! [`FusedOps`] is the seam: its default bodies run on every backend, a backend with better means
+//! overrides them (flex does), and [`Autodiff`] records one step for each.
+
+mod autodiff;
+mod cross_entropy;
+#[cfg(feature = "flex")]
+mod flex;
+mod gelu;
+mod layer_norm;
+mod softmax;
+
+use burn::backend::{
+    Autodiff, Backend, Dispatch, backend_extension,
+    tensor::{BoolTensor, FloatTensor, IntTensor},
+};
+use burn::tensor::{Bool, Int, Tensor};
+
+/// The fused operations, for a backend. Methods that end in `backward` or `saving` serve the
+/// gradients of the others.
+#[backend_extension(
+    Autodiff,
+    Flex: cfg(feature = "flex"),
+    NdArray: cfg(feature = "ndarray"),
+    LibTorch: cfg(feature = "tch"),
+    Cube: cfg(any(
+        feature = "wgpu", feature = "vulkan", feature = "metal",
+        feature = "webgpu", feature = "cuda", feature = "rocm"
+    )),
+    Remote: cfg(feature = "remote")
+)]
+pub trait FusedOps: Backend {
+    /// x·Φ(x), Φ by the error function.
+    fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        gelu::forward::<Self>(x)
+    }
+
+    /// The gradient of [`FusedOps::gelu_erf`] at `x`, times `grad`.
+    fn gelu_erf_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        gelu::backward::<Self>(x, grad)
+    }
+
+    /// Softmax of `scale`·scores over the last axis.
+    fn scaled_softmax(scores: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
+        softmax::scaled::<Self>(scores, scale)
+    }
+
+    /// The same with the lowest finite number in place of the score where `is_hidden`, which
+    /// broadcasts to the scores' shape.
+    fn masked_softmax(
+        scores: FloatTensor<Self>,
+        is_hidden: BoolTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        softmax::masked::<Self>(scores, is_hidden, scale)
+    }
+
+    /// The gradient of both softmaxes towards the scores, from their output.
+    fn softmax_backward(
+        output: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        softmax::backward::<Self>(output, grad, scale)
+    }
+
+    /// gamma·(x − mean)/√(variance + epsilon) + beta over the last axis.
+    fn layer_normalised(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        Self::layer_norm(x, gamma, Some(beta), epsilon)
+    }
+
+    /// The same, with what the gradient needs: (output, normalised x, 1/√(variance + epsilon) as
+    /// `[..., 1]`).
+    fn layer_normalised_saving(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        layer_norm::forward_saving::<Self>(x, gamma, beta, epsilon)
+    }
+
+    /// The gradients towards (x, gamma, beta).
+    fn layer_normalised_backward(
+        normalised: FloatTensor<Self>,
+        inverse_deviation: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        layer_norm::backward::<Self>(normalised, inverse_deviation, gamma, grad)
+    }
+
+    /// Σ weightᵢ·(logsumexp(logitsᵢ) − logitsᵢ[labelᵢ]) as `[1]`.
+    fn cross_entropy(
+        logits: FloatTensor<Self>,
+        labels: IntTensor<Self>,
+        weights: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::cross_entropy_saving(logits, labels, weights).0
+    }
+
+    /// The same, with what the gradient needs: (sum, logsumexp of each row as `[n, 1]`).
+    fn cross_entropy_saving(
+        logits: FloatTensor<Self>,
+        labels: IntTensor<Self>,
+        weights: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        cross_entropy::forward_saving::<Self>(logits, labels, weights)
+    }
+
+    /// The gradient towards the logits.
+    fn cross_entropy_backward(
+        logits: FloatTensor<Self>,
+        labels: IntTensor<Self>,
+        weights: FloatTensor<Self>,
+        log_sums: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        cross_entropy::backward::<Self>(logits, labels, weights, log_sums, grad)
+    }
+}
+
+#[cfg(feature = "ndarray")]
+impl FusedOps for burn::backend::NdArray {}
+
+/// libtorch has the exact GELU and its gradient in one pass each.
+#[cfg(feature = "tch")]
+impl FusedOps for burn::backend::LibTorch {
+    fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        use burn::backend::ops::ActivationOps;
+        <Self as ActivationOps<Self>>::gelu(x)
+    }
+
+    fn gelu_erf_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        use burn::backend::ops::ActivationOps;
+        <Self as ActivationOps<Self>>::gelu_backward(x, grad)
+    }
+}
+
+#[cfg(any(
+    feature = "wgpu",
+    feature = "vulkan",
+    feature = "metal",
+    feature = "webgpu",
+    feature = "cuda",
+    feature = "rocm"
+))]
+impl FusedOps for burn::backend::Cube {}
+
+#[cfg(feature = "remote")]
+impl FusedOps for burn::backend::Remote {}
+
+/// GELU by the error function, x·Φ(x) (Hendrycks and Gimpel 2016).
+///
+/// # Shapes
+/// Any; returned as it came.
+pub fn gelu<const D: usize>(input: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::gelu_erf(input.into_dispatch()))
+}
+
+/// Softmax of `scale`·scores over the last axis; where `is_hidden`, the lowest finite number stands
+/// for the score.
+///
+/// # Shapes
+/// - `scores`: any
+/// - `is_hidden`: broadcasts to it
+/// - returns the shape of `scores`
+pub fn scaled_softmax<const D: usize>(
+    scores: Tensor<D>,
+    is_hidden: Option<Tensor<D, Bool>>,
+    scale: f64,
+) -> Tensor<D> {
+    let scores = scores.into_dispatch();
+    Tensor::from_dispatch(match is_hidden {
+        Some(is_hidden) => {
+            <Dispatch as FusedOps>::masked_softmax(scores, is_hidden.into_dispatch(), scale)
+        }
+        None => <Dispatch as FusedOps>::scaled_softmax(scores, scale),
+    })
+}
+
+/// Layer normalisation over the last axis; [`crate::LayerNorm`] is its module.
+///
+/// # Shapes
+/// - `input`: `[..., size]`
+/// - `gamma`, `beta`: `[size]`
+/// - returns `[..., size]`
+pub fn layer_norm<const D: usize>(
+    input: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::layer_normalised(
+        input.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+        epsilon,
+    ))
+}
+
+/// Σ weightᵢ·nllᵢ; [`crate::loss::cross_entropy_sum`] is its checked front.
+///
+/// # Shapes
+/// - `logits`: `[n, classes]`
+/// - `labels`, `weights`: `[n]`
+/// - returns `[1]`
+pub fn cross_entropy(
+    logits: Tensor<2>,
+    labels: Tensor<1, Int>,
+    weights: Tensor<1>,
+) -> Tensor<1> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::cross_entropy(
+        logits.into_dispatch(),
+        labels.into_dispatch(),
+        weights.into_dispatch(),
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! One recorded step for each fused operation, with its gradient.
+//!
+//! An untracked input takes the plain forward, which saves nothing.
+
+use burn::backend::autodiff::{
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
+use burn::backend::{
+    Autodiff,
+    tensor::{BoolTensor, FloatTensor, IntTensor},
+};
+
+use super::FusedOps;
+
+/// State: x.
+#[derive(Debug)]
+struct GeluErf;
+
+impl<B: FusedOps> Backward<B, 1> for GeluErf {
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [parent] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        if let Some(node) = parent {
+            grads.register::<B>(node.id, B::gelu_erf_backward(ops.state, grad));
+        }
+    }
+}
+
+/// State: (output, scale).
+#[derive(Debug)]
+struct Softmax;
+
+impl<B: FusedOps> Backward<B, 1> for Softmax {
+    type State = (FloatTensor<B>, f64);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [parent] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        if let Some(node) = parent {
+            let (output, scale) = ops.state;
+            grads.register::<B>(node.id, B::softmax_backward(output, grad, scale));
+        }
+    }
+}
+
+/// State: (normalised x, inverse deviation, gamma). Parents: x, gamma, beta.
+#[derive(Debug)]
+struct LayerNorm;
+
+impl<B: FusedOps> Backward<B, 3> for LayerNorm {
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (normalised, inverse_deviation, gamma) = ops.state;
+        let (towards_x, towards_gamma, towards_beta) =
+            B::layer_normalised_backward(normalised, inverse_deviation, gamma, grad);
+        for (parent, gradient) in
+            ops.parents
+                .into_iter()
+                .zip([towards_x, towards_gamma, towards_beta])
+        {
+            if let Some(node) = parent {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+/// State: (logits, labels, weights, logsumexp). Parent: the logits; weights are constants.
+#[derive(Debug)]
+struct CrossEntropy;
+
+impl<B: FusedOps> Backward<B, 1> for CrossEntropy {
+    type State = (FloatTensor<B>, IntTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [parent] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        if let Some(node) = parent {
+            let (logits, labels, weights, log_sums) = ops.state;
+            let gradient = B::cross_entropy_backward(logits, labels, weights, log_sums, grad);
+            grads.register::<B>(node.id, gradient);
+        }
+    }
+}
+
+impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
+    fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        match GeluErf.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let x = x.into_primitive();
+                let output = B::gelu_erf(x.clone());
+                step.finish(x, output)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::gelu_erf(x.into_primitive())),
+        }
+    }
+
+    fn scaled_softmax(scores: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
+        let node = scores.node();
+        let output = B::scaled_softmax(scores.into_primitive(), scale);
+        match Softmax.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((output.clone(), scale), output),
+            OpsKind::UnTracked(step) => step.finish(output),
+        }
+    }
+
+    fn masked_softmax(
+        scores: FloatTensor<Self>,
+        is_hidden: BoolTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        let node = scores.node();
+        let output = B::masked_softmax(scores.into_primitive(), is_hidden, scale);
+        match Softmax.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((output.clone(), scale), output),
+            OpsKind::UnTracked(step) => step.finish(output),
+        }
+    }
+
+    fn layer_normalised(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), gamma.node(), beta.node()];
+        let (x, gamma, beta) = (
+            x.into_primitive(),
+            gamma.into_primitive(),
+            beta.into_primitive(),
+        );
+        match LayerNorm.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let (output, normalised, inverse_deviation) =
+                    B::layer_normalised_saving(x, gamma.clone(), beta, epsilon);
+                step.finish((normalised, inverse_deviation, gamma), output)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::layer_normalised(x, gamma, beta, epsilon)),
+        }
+    }
+
+    fn cross_entropy(
+        logits: FloatTensor<Self>,
+        labels: IntTensor<Self>,
+        weights: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let node = logits.node();
+        let (logits, weights) = (logits.into_primitive(), weights.into_primitive());
+        match CrossEntropy.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let (sum, log_sums) =
+                    B::cross_entropy_saving(logits.clone(), labels.clone(), weights.clone());
+                step.finish((logits, labels, weights, log_sums), sum)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::cross_entropy(logits, labels, weights)),
+        }
+    }
+}

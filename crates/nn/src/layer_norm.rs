@@ -1,0 +1,45 @@
+//! Layer normalisation (Ba et al. 2016): each vector brought to mean 0 and variance 1, then scaled
+//! and shifted. The variance is the biased one and epsilon stands inside the root, as everywhere in
+//! the BERT family.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, assert_shape};
+
+use crate::fused;
+
+/// Normalises over the last axis.
+///
+/// The fields have Burn's names, so that whatever knows Burn's layer by its name knows this one.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// Gain `[size]`; Hugging Face's `weight`.
+    pub gamma: Param<Tensor<1>>,
+    /// Shift `[size]`; Hugging Face's `bias`.
+    pub beta: Param<Tensor<1>>,
+    #[module(skip)]
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    /// Gain one, shift zero.
+    pub fn new(size: usize, epsilon: f64, device: &Device) -> Self {
+        Self {
+            gamma: Param::from_tensor(Tensor::ones([size], device)),
+            beta: Param::from_tensor(Tensor::zeros([size], device)),
+            epsilon,
+        }
+    }
+
+    /// # Shapes
+    /// - `hidden_states`: `[..., size]`
+    /// - returns the same
+    ///
+    /// # Panics
+    /// If the last axis is not `size`: the caller's mistake.
+    pub fn forward<const D: usize>(&self, hidden_states: Tensor<D>) -> Tensor<D> {
+        let gamma = self.gamma.val();
+        let [size] = gamma.dims();
+        assert_shape!(hidden_states, [.., size]);
+        fused::layer_norm(hidden_states, gamma, self.beta.val(), self.epsilon)
+    }
+}

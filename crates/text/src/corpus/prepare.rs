@@ -1,0 +1,257 @@
+//! Text files to a shard folder: read, cut into sentences, tokenise on all cores, write.
+//!
+//! While one block is being tokenised the next one is read. A block's sentences are written in the
+//! order of the text, so the folder is the same for any number of threads.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::reader::{Block, OnInvalid, Paragraph, Reader};
+use super::sentences;
+use super::shard::Header;
+use super::temporary::Temporary;
+use super::writer::ShardWriter;
+use crate::error::TextError;
+use crate::tokenizer::Tokenizer;
+
+/// Text in memory at a time, per thread (twice that: one block is read while one is tokenised).
+const BLOCK_BYTES_PER_THREAD: usize = 1 << 20;
+
+/// Text that one task tokenises: large enough to use the cache of words, small enough to share out.
+const TASK_BYTES: usize = 1 << 16;
+
+/// How text becomes a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrepareSettings {
+    /// What to do with a line that is not UTF-8.
+    pub on_invalid: OnInvalid,
+    /// Every line is one sentence already (the format of the original BERT).
+    pub lines_are_sentences: bool,
+    /// Threads to tokenise with; 0 = one for each core. Changes nothing in the result.
+    #[serde(skip)]
+    pub threads: usize,
+}
+
+/// How far [`prepare`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PrepareProgress {
+    /// Bytes of the input files, as stored.
+    pub total_bytes: u64,
+    /// How many of them were read.
+    pub bytes_read: u64,
+    /// Documents written.
+    pub documents: u64,
+    /// Sentences written.
+    pub sentences: u64,
+    /// Tokens written.
+    pub tokens: u64,
+}
+
+/// What [`prepare`] made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrepareSummary {
+    /// Bytes of text, decompressed.
+    pub bytes_in: u64,
+    /// Bytes of the shard's data files.
+    pub bytes_out: u64,
+    /// Number of documents.
+    pub documents: u64,
+    /// Number of sentences.
+    pub sentences: u64,
+    /// Number of tokens.
+    pub tokens: u64,
+    /// Share of tokens that are the unknown token, in [0, 1].
+    pub unknown_share: f64,
+    /// Entropy of the distribution of tokens, in nats.
+    pub unigram_entropy: f64,
+    /// Lines left out because they are not UTF-8.
+    pub skipped_lines: u64,
+    /// Time it took.
+    pub elapsed: Duration,
+}
+
+impl PrepareSummary {
+    /// Million bytes of text a second.
+    pub fn megabytes_per_second(&self) -> f64 {
+        self.bytes_in as f64 / 1e6 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+}
+
+/// Tokenises text files and folders of them into the shard folder `output`.
+///
+/// The folder appears when it is complete. Until then its parts lie in a hidden folder beside it,
+/// which is removed after an error, and by the next run after a kill.
+///
+/// # Errors
+/// If `output` exists, an input can't be read or is malformed, nothing is left after tokenisation,
+/// or the disk is full.
+pub fn prepare(
+    inputs: &[PathBuf],
+    tokenizer: &Tokenizer,
+    output: &Path,
+    settings: &PrepareSettings,
+    progress: &mut dyn FnMut(PrepareProgress),
+) -> Result<PrepareSummary, TextError> {
+    let started = Instant::now();
+    let vocabulary = tokenizer.vocabulary()?;
+    let pool = thread_pool(settings.threads)?;
+    let block_bytes = BLOCK_BYTES_PER_THREAD * pool.current_num_threads();
+
+    let mut reader = Reader::new(inputs, settings.on_invalid)?;
+    let temporary = Temporary::create(output)?;
+    let mut writer = ShardWriter::create(temporary.path(), vocabulary.size)?;
+    let mut block = reader.next_block(block_bytes)?;
+    while let Some(current) = block {
+        let (encoded, next) = pool.join(
+            || encode_block(&current, tokenizer, settings.lines_are_sentences),
+            || reader.next_block(block_bytes),
+        );
+        for task in encoded? {
+            task.write(&mut writer)?;
+        }
+        progress(PrepareProgress {
+            total_bytes: reader.total_bytes(),
+            bytes_read: reader.bytes_read(),
+            documents: writer.num_documents(),
+            sentences: writer.num_sentences(),
+            tokens: writer.num_tokens(),
+        });
+        block = next?;
+    }
+    if writer.num_tokens() == 0 {
+        return Err(TextError::EmptyCorpus {
+            inputs: names(inputs),
+        });
+    }
+
+    let mut header = Header::new(&tokenizer.identity(), vocabulary.size, *settings);
+    header.num_unknown = writer.count(vocabulary.unk);
+    header.skipped_lines = reader.skipped_lines();
+    header.text_bytes = reader.text_bytes();
+    header.inputs = reader.into_finished();
+    let header = writer.finish(header)?;
+    temporary.publish()?;
+    Ok(PrepareSummary {
+        bytes_in: header.text_bytes,
+        bytes_out: header.files.values().map(|file| file.bytes).sum(),
+        documents: header.num_documents,
+        sentences: header.num_sentences,
+        tokens: header.num_tokens,
+        unknown_share: header.num_unknown as f64 / header.num_tokens as f64,
+        unigram_entropy: header.unigram_entropy,
+        skipped_lines: header.skipped_lines,
+        elapsed: started.elapsed(),
+    })
+}
+
+/// Threads of its own, so that the caller's setting holds whatever else the process does.
+pub(crate) fn thread_pool(threads: usize) -> Result<rayon::ThreadPool, TextError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|reason| TextError::Setting {
+            field: "threads",
+            value: threads.to_string(),
+            remedy: format!("{reason}; choose fewer"),
+        })
+}
+
+/// Paths for a message: the first five and the count.
+pub(crate) fn names(inputs: &[PathBuf]) -> String {
+    let mut shown: Vec<String> = inputs
+        .iter()
+        .take(5)
+        .map(|path| path.display().to_string())
+        .collect();
+    if inputs.len() > shown.len() {
+        shown.push(format!("… ({} in all)", inputs.len()));
+    }
+    shown.join(", ")
+}
+
+/// Groups paragraphs into tasks of about [`TASK_BYTES`].
+pub(crate) fn tasks<'a>(paragraphs: Vec<Paragraph<'a>>) -> Vec<Vec<Paragraph<'a>>> {
+    let mut tasks = Vec::new();
+    let mut task = Vec::new();
+    let mut bytes = 0;
+    for paragraph in paragraphs {
+        bytes += paragraph.text.len();
+        task.push(paragraph);
+        if bytes >= TASK_BYTES {
+            tasks.push(std::mem::take(&mut task));
+            bytes = 0;
+        }
+    }
+    tasks.push(task);
+    tasks
+}
+
+/// What a task's paragraphs became.
+#[derive(Default)]
+struct Encoded {
+    ids: Vec<u32>,
+    sentences: Vec<SentenceEnd>,
+    /// A document ended after the last sentence.
+    ends_document: bool,
+}
+
+struct SentenceEnd {
+    end: usize,
+    starts_document: bool,
+}
+
+impl Encoded {
+    fn write(&self, writer: &mut ShardWriter) -> Result<(), TextError> {
+        let mut start = 0;
+        for sentence in &self.sentences {
+            if sentence.starts_document {
+                writer.end_document();
+            }
+            writer.push_sentence(&self.ids[start..sentence.end])?;
+            start = sentence.end;
+        }
+        if self.ends_document {
+            writer.end_document();
+        }
+        Ok(())
+    }
+}
+
+fn encode_block(
+    block: &Block,
+    tokenizer: &Tokenizer,
+    lines_are_sentences: bool,
+) -> Result<Vec<Encoded>, TextError> {
+    tasks(block.paragraphs())
+        .par_iter()
+        .map_init(
+            || tokenizer.encoder(),
+            |encoder, task| {
+                let mut encoded = Encoded::default();
+                for paragraph in task {
+                    encoded.ends_document |= paragraph.starts_document;
+                    let sentences = if lines_are_sentences {
+                        vec![paragraph.text]
+                    } else {
+                        sentences::split(paragraph.text)
+                    };
+                    for sentence in sentences {
+                        let before = encoded.ids.len();
+                        encoder.encode(sentence, &mut encoded.ids)?;
+                        if encoded.ids.len() > before {
+                            encoded.sentences.push(SentenceEnd {
+                                end: encoded.ids.len(),
+                                starts_document: std::mem::take(&mut encoded.ends_document),
+                            });
+                        }
+                    }
+                }
+                Ok(encoded)
+            },
+        )
+        .collect()
+}

@@ -1,0 +1,122 @@
+//! What an epoch needs to find its examples: made once, kept while the epoch is in use.
+
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+/// Epochs kept: workers that build ahead stand on both sides of a boundary.
+const KEPT: usize = 2;
+
+/// Below this many documents, starting threads costs more than counting.
+const SERIAL: usize = 4096;
+
+/// The indexes of the epochs used last.
+pub(super) struct EpochCache<T> {
+    /// Least recently used first.
+    recent: Mutex<Vec<(u64, Arc<OnceLock<T>>)>>,
+}
+
+impl<T> EpochCache<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            recent: Mutex::new(Vec::with_capacity(KEPT + 1)),
+        }
+    }
+
+    /// Looks something up in the index of `epoch`; the first to ask makes it, others wait for it.
+    pub(super) fn with<R>(
+        &self,
+        epoch: u64,
+        make: impl FnOnce() -> T,
+        look_up: impl FnOnce(&T) -> R,
+    ) -> R {
+        // The lock covers the list alone: whoever works in the epoch before doesn't wait for the
+        // new one's count.
+        let index = {
+            let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = recent.iter().position(|(kept, _)| *kept == epoch);
+            let entry = match found {
+                Some(place) => recent.remove(place),
+                None => (epoch, Arc::default()),
+            };
+            let index = Arc::clone(&entry.1);
+            recent.push(entry);
+            if recent.len() > KEPT {
+                recent.remove(0);
+            }
+            index
+        };
+        look_up(index.get_or_init(make))
+    }
+}
+
+/// `value(0)`, `value(0) + value(1)`, …: where each document's share of the epoch ends.
+///
+/// Scoped threads, not rayon: callers wait for the result inside a lock, and a rayon worker that
+/// waits may steal another batch's work, come back here and wait for itself.
+pub(super) fn running_totals(len: usize, value: impl Fn(usize) -> u64 + Sync) -> Vec<u64> {
+    let mut totals = vec![0u64; len];
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    if len < SERIAL || threads == 1 {
+        for (index, slot) in totals.iter_mut().enumerate() {
+            *slot = value(index);
+        }
+    } else {
+        let share = len.div_ceil(threads);
+        thread::scope(|scope| {
+            for (number, slots) in totals.chunks_mut(share).enumerate() {
+                let value = &value;
+                scope.spawn(move || {
+                    for (offset, slot) in slots.iter_mut().enumerate() {
+                        *slot = value(number * share + offset);
+                    }
+                });
+            }
+        });
+    }
+    let mut sum = 0;
+    for slot in &mut totals {
+        sum += *slot;
+        *slot = sum;
+    }
+    totals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_the_same_on_one_thread_and_on_several() {
+        for len in [0, 1, SERIAL - 1, SERIAL, 3 * SERIAL + 1] {
+            let value = |index: usize| (index as u64 * 7) % 11;
+            let mut sum = 0;
+            let expected: Vec<u64> = (0..len)
+                .map(|index| {
+                    sum += value(index);
+                    sum
+                })
+                .collect();
+            assert_eq!(running_totals(len, value), expected);
+        }
+    }
+
+    #[test]
+    fn the_last_two_epochs_are_kept_and_a_third_drops_the_oldest() {
+        let cache = EpochCache::new();
+        let made = Mutex::new(Vec::new());
+        for epoch in [0, 1, 0, 1, 2, 1, 0] {
+            let value = cache.with(
+                epoch,
+                || {
+                    made.lock().unwrap().push(epoch);
+                    epoch
+                },
+                |value| *value,
+            );
+            assert_eq!(value, epoch);
+        }
+        // 0 and 1 once, 2 drops 0 (1 was used after it), and 0 has to be made again.
+        assert_eq!(*made.lock().unwrap(), [0, 1, 2, 0]);
+    }
+}

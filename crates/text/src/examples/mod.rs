@@ -1,0 +1,67 @@
+//! From a corpus to training examples: which tokens stand together in one sequence.
+//!
+//! ```text
+//! Corpus -> Documents (a view: training or held-out) -> Examples (pairs or packed)
+//!        -> Masking -> HostBatch
+//! ```
+//!
+//! Every example is found by (epoch, place) alone. What an epoch needs to find its examples is one
+//! number per document, made when the epoch is first asked for.
+
+mod documents;
+mod epochs;
+mod masked_lm;
+mod packed;
+mod pairs;
+
+pub use documents::{Documents, PART_SENTENCES};
+pub use masked_lm::{MaskedLmEvaluation, MaskedLmSource};
+pub use packed::PackedSequences;
+pub use pairs::{SHORT_SEQ_PROB, SentencePairs};
+
+use crate::TextError;
+
+/// One sequence before masking and padding: special tokens in place, at most `seq_len` ids.
+///
+/// Kept and refilled from row to row, so that building a batch allocates once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Example {
+    /// `[CLS]` A `[SEP]`, then for pairs B `[SEP]`.
+    pub input_ids: Vec<u32>,
+    /// How many ids, from the first, have type 0; the others have type 1.
+    pub first_segment: usize,
+    /// 0 = B follows A in the corpus, 1 = B is random (Hugging Face `next_sentence_label`).
+    /// Meaningless where [`Examples::has_next_sentence`] is false.
+    pub next_sentence_label: i32,
+}
+
+impl Example {
+    /// Forgets the last example and keeps the memory.
+    pub fn clear(&mut self) {
+        self.input_ids.clear();
+        self.first_segment = 0;
+        self.next_sentence_label = 0;
+    }
+}
+
+/// A source of unmasked examples in epochs of fixed length.
+pub trait Examples: Send + Sync {
+    /// Ids per sequence, special tokens included; no example is longer.
+    fn seq_len(&self) -> usize;
+
+    /// Examples in every epoch; at least one.
+    fn per_epoch(&self) -> u64;
+
+    /// Whether examples have two segments and a next-sentence label.
+    fn has_next_sentence(&self) -> bool;
+
+    /// Number of ids the corpus was tokenised with; the model's vocabulary must hold them all.
+    fn vocab_size(&self) -> u32;
+
+    /// Writes the example at `place` (below [`Examples::per_epoch`]) of `epoch`: a pure function of
+    /// both, in any order and from any thread.
+    ///
+    /// # Errors
+    /// If the corpus can't be read.
+    fn build(&self, epoch: u64, place: u64, into: &mut Example) -> Result<(), TextError>;
+}

@@ -1,0 +1,312 @@
+//! BERT's segment pairs with next sentence prediction.
+//!
+//! Devlin et al. 2019, section 3.1, task 2; the procedure is that of the original's
+//! `create_pretraining_data.py`. There it runs once over all documents into a file; here each
+//! document of each epoch is a pure function of (seed, epoch, document), so that any example is
+//! found by walking one document and no file is made.
+
+use std::ops::{ControlFlow, Range};
+
+use super::epochs::{EpochCache, running_totals};
+use super::{Documents, Example, Examples};
+use crate::rng::{Permutation, Purpose, Rng};
+use crate::{TextError, Vocabulary};
+
+/// Share of documents cut into shorter sequences (the original's default).
+pub const SHORT_SEQ_PROB: f64 = 0.1;
+
+/// `[CLS]` and two `[SEP]`.
+const SPECIAL_TOKENS: usize = 3;
+
+/// One token for each segment.
+const MIN_ROOM: usize = 2;
+
+/// How often another document is drawn for a random B. If the tenth is A's own document again, it
+/// stands, as in the original: so a view of a single part takes B from that part.
+const TRIES: usize = 10;
+
+/// Pairs of segments, half of them (and all one-sentence chunks) with a random second one.
+///
+/// # The length of an epoch
+/// Where chunks end depends on draws, so passes over the documents differ by a few examples. An
+/// epoch is fixed to the count of pass 0: place p of epoch e is found at once, however large e is,
+/// at the price of one counting pass, and a resumed run starts like a fresh one. A later pass that
+/// has more examples leaves the surplus out, one with fewer repeats its first ones (under other
+/// masks). Both are random choices from that pass, and few: on large corpora the counts differ by
+/// about the root of their number.
+///
+/// Memory: 8 bytes per document part for each of the last two epochs.
+pub struct SentencePairs {
+    documents: Documents,
+    cls: u32,
+    sep: u32,
+    seq_len: usize,
+    short_seq_prob: f64,
+    seed: u64,
+    per_epoch: u64,
+    epochs: EpochCache<EpochIndex>,
+}
+
+/// Where the examples of an epoch are.
+struct EpochIndex {
+    /// By part: number of examples up to and including it.
+    ends: Vec<u64>,
+    /// The order in which they are visited.
+    order: Permutation,
+}
+
+/// A run of sentences that becomes one example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Chunk {
+    /// The sentences of A.
+    a: Range<usize>,
+    /// End of the chunk: `a.end..end` is B if that is the actual next.
+    end: usize,
+    /// Tokens aimed at, both segments together.
+    target: usize,
+    /// Whether B comes from another document.
+    is_random: bool,
+    /// Seeds the draws that decide what the example holds, but not where the next chunk begins.
+    /// Apart from the walk's own draws, so that counting does without them.
+    detail: u64,
+}
+
+impl SentencePairs {
+    /// Counts the first pass over `documents`: time in proportion to the number of sentences.
+    ///
+    /// # Errors
+    /// If `documents` is empty, `seq_len` below 5 (two tokens and three special ones) or
+    /// `short_seq_prob` not in `0..=1`.
+    pub fn new(
+        documents: Documents,
+        vocabulary: &Vocabulary,
+        seq_len: usize,
+        short_seq_prob: f64,
+        seed: u64,
+    ) -> Result<Self, TextError> {
+        documents.require_some()?;
+        if seq_len < SPECIAL_TOKENS + MIN_ROOM {
+            return Err(TextError::Setting {
+                name: "seq_len",
+                value: seq_len.to_string(),
+                remedy: format!(
+                    "sentence pairs need at least {} tokens: three special ones and one for each \
+                     segment",
+                    SPECIAL_TOKENS + MIN_ROOM
+                ),
+            });
+        }
+        if !(0.0..=1.0).contains(&short_seq_prob) {
+            return Err(TextError::Setting {
+                name: "short_seq_prob",
+                value: short_seq_prob.to_string(),
+                remedy: "choose a probability from 0 to 1".to_owned(),
+            });
+        }
+        let mut pairs = Self {
+            documents,
+            cls: vocabulary.cls,
+            sep: vocabulary.sep,
+            seq_len,
+            short_seq_prob,
+            seed,
+            per_epoch: 0,
+            epochs: EpochCache::new(),
+        };
+        pairs.per_epoch = pairs.with_epoch(0, EpochIndex::len);
+        Ok(pairs)
+    }
+
+    fn with_epoch<R>(&self, epoch: u64, look_up: impl FnOnce(&EpochIndex) -> R) -> R {
+        let make = || {
+            let ends = running_totals(self.documents.len(), |part| {
+                let mut count = 0;
+                let _end: ControlFlow<()> = self.walk(epoch, part, |_| {
+                    count += 1;
+                    ControlFlow::Continue(())
+                });
+                count
+            });
+            let order = Permutation::new(self.seed, epoch, ends.last().copied().unwrap_or(0));
+            EpochIndex { ends, order }
+        };
+        self.epochs.with(epoch, make, look_up)
+    }
+
+    fn room(&self) -> usize {
+        self.seq_len - SPECIAL_TOKENS
+    }
+
+    /// Hands the chunks of a part to `visit`, in order, until it breaks.
+    fn walk<B>(
+        &self,
+        epoch: u64,
+        part: usize,
+        mut visit: impl FnMut(Chunk) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let sentences = self.documents.part(part);
+        let corpus = self.documents.corpus();
+        let mut rng = Rng::at(self.seed, Purpose::Examples, epoch, part as u64);
+        // Once per document and pass, not per example.
+        let target = if rng.chance(self.short_seq_prob) {
+            MIN_ROOM + rng.below((self.room() - MIN_ROOM + 1) as u64) as usize
+        } else {
+            self.room()
+        };
+        let mut first = sentences.start;
+        while first < sentences.end {
+            let (mut end, mut tokens) = (first, 0);
+            while end < sentences.end && tokens < target {
+                tokens += corpus.sentence_len(end);
+                end += 1;
+            }
+            let (a_end, is_random) = if end - first == 1 {
+                (end, true)
+            } else {
+                let a_end = first + 1 + rng.below((end - first - 1) as u64) as usize;
+                (a_end, rng.chance(0.5))
+            };
+            visit(Chunk {
+                a: first..a_end,
+                end,
+                target,
+                is_random,
+                detail: rng.next_u64(),
+            })?;
+            // With a random B the sentences after A were not used: they are put back.
+            first = if is_random { a_end } else { end };
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The `nth` chunk of a part.
+    fn chunk(&self, epoch: u64, part: usize, nth: u64) -> Chunk {
+        let mut left = nth;
+        let found = self.walk(epoch, part, |chunk| {
+            if left == 0 {
+                return ControlFlow::Break(chunk);
+            }
+            left -= 1;
+            ControlFlow::Continue(())
+        });
+        match found {
+            ControlFlow::Break(chunk) => chunk,
+            ControlFlow::Continue(()) => unreachable!("the same walk counted the chunks"),
+        }
+    }
+
+    /// Sentences of another document: from a random one on until there are `want` tokens or the
+    /// document ends, and at least one.
+    fn random_next(&self, part: usize, want: u64, rng: &mut Rng) -> Range<usize> {
+        let mut other = part;
+        for _ in 0..TRIES {
+            other = rng.below(self.documents.len() as u64) as usize;
+            if other != part {
+                break;
+            }
+        }
+        let sentences = self.documents.part(other);
+        let first = sentences.start + rng.below(sentences.len() as u64) as usize;
+        let (mut end, mut tokens) = (first, 0);
+        while end == first || (end < sentences.end && tokens < want) {
+            tokens += self.documents.corpus().sentence_len(end) as u64;
+            end += 1;
+        }
+        first..end
+    }
+}
+
+impl EpochIndex {
+    fn len(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// (part, number of the chunk in it) at `place` of the epoch.
+    fn find(&self, place: u64) -> (usize, u64) {
+        let rank = self.order.at(place % self.len());
+        let part = self.ends.partition_point(|&end| end <= rank);
+        let before = part.checked_sub(1).map_or(0, |last| self.ends[last]);
+        (part, rank - before)
+    }
+}
+
+impl Examples for SentencePairs {
+    fn seq_len(&self) -> usize {
+        self.seq_len
+    }
+
+    fn per_epoch(&self) -> u64 {
+        self.per_epoch
+    }
+
+    fn has_next_sentence(&self) -> bool {
+        true
+    }
+
+    fn vocab_size(&self) -> u32 {
+        self.documents.corpus().vocab_size()
+    }
+
+    fn build(&self, epoch: u64, place: u64, into: &mut Example) -> Result<(), TextError> {
+        let (part, nth) = self.with_epoch(epoch, |index| index.find(place));
+        let chunk = self.chunk(epoch, part, nth);
+        let mut rng = Rng::at(chunk.detail, Purpose::Examples, epoch, part as u64);
+
+        let a = self.documents.tokens(chunk.a.clone());
+        let b = if chunk.is_random {
+            let want = (chunk.target as u64).saturating_sub(a.end - a.start);
+            self.documents
+                .tokens(self.random_next(part, want, &mut rng))
+        } else {
+            self.documents.tokens(chunk.a.end..chunk.end)
+        };
+        let (a, b) = truncate(a, b, self.room() as u64, &mut rng);
+
+        into.clear();
+        into.input_ids.push(self.cls);
+        self.documents.corpus().read(a, &mut into.input_ids)?;
+        into.input_ids.push(self.sep);
+        into.first_segment = into.input_ids.len();
+        self.documents.corpus().read(b, &mut into.input_ids)?;
+        into.input_ids.push(self.sep);
+        into.next_sentence_label = i32::from(chunk.is_random);
+        Ok(())
+    }
+}
+
+/// Shortens A and B until they have `room` tokens together: each time one token from the longer (B
+/// when equal), from the front or the back by a coin of its own.
+///
+/// How many tokens each loses follows from the lengths, so only the coins are drawn, 64 at a time:
+/// a sentence of a million tokens costs nothing.
+fn truncate(a: Range<u64>, b: Range<u64>, room: u64, rng: &mut Rng) -> (Range<u64>, Range<u64>) {
+    let (mut left_a, mut left_b) = (a.end - a.start, b.end - b.start);
+    let excess = (left_a + left_b).saturating_sub(room);
+    let level = excess.min(left_a.abs_diff(left_b));
+    if left_a > left_b {
+        left_a -= level;
+    } else {
+        left_b -= level;
+    }
+    // From here on both are equal, and B goes first.
+    let alternating = excess - level;
+    left_b -= alternating.div_ceil(2);
+    left_a -= alternating / 2;
+    (shorten(a, left_a, rng), shorten(b, left_b, rng))
+}
+
+/// `tokens` without all but `left`: each lost token is the first or the last by a fair coin.
+fn shorten(tokens: Range<u64>, left: u64, rng: &mut Rng) -> Range<u64> {
+    let mut coins = tokens.end - tokens.start - left;
+    let mut from_front = 0;
+    while coins > 0 {
+        let now = coins.min(64);
+        from_front += u64::from((rng.next_u64() >> (64 - now)).count_ones());
+        coins -= now;
+    }
+    let start = tokens.start + from_front;
+    start..start + left
+}
+
+#[cfg(test)]
+mod tests;

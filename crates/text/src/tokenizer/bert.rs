@@ -1,0 +1,165 @@
+//! BERT's tokenizer as Hugging Face's tokenizer.json describes it.
+//!
+//! Clean the text, set Chinese characters apart, lowercase and strip accents as asked; split at
+//! spaces and punctuation; longest match first within a word.
+
+use serde_json::{Map, Value, json};
+use tokenizers::normalizers::BertNormalizer;
+
+use super::special::SpecialTokens;
+
+/// What marks a piece that continues a word.
+pub(super) const CONTINUATION: &str = "##";
+
+/// A longer word is unknown (Hugging Face `max_input_chars_per_word`; the original of 2018 has 200).
+pub(super) const MAX_WORD_CHARS: usize = 100;
+
+/// How the text is normalised: what tokenizer_config.json says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Normalisation {
+    pub(super) lowercase: bool,
+    /// `None`: as `lowercase`.
+    pub(super) strip_accents: Option<bool>,
+    pub(super) split_chinese: bool,
+}
+
+impl Default for Normalisation {
+    /// Hugging Face's, where no tokenizer_config.json says otherwise: uncased.
+    fn default() -> Self {
+        Self {
+            lowercase: true,
+            strip_accents: None,
+            split_chinese: true,
+        }
+    }
+}
+
+impl Normalisation {
+    pub(super) fn normalizer(self) -> BertNormalizer {
+        BertNormalizer::new(
+            true,
+            self.split_chinese,
+            self.strip_accents,
+            self.lowercase,
+        )
+    }
+
+    pub(super) fn strips_accents(self) -> bool {
+        self.strip_accents.unwrap_or(self.lowercase)
+    }
+
+    /// From tokenizer_config.json, with Hugging Face's defaults.
+    pub(super) fn parse(config: &Map<String, Value>) -> Result<Self, String> {
+        let default = Self::default();
+        Ok(Self {
+            lowercase: parse_bool(config, "do_lower_case")?.unwrap_or(default.lowercase),
+            strip_accents: parse_bool(config, "strip_accents")?,
+            split_chinese: parse_bool(config, "tokenize_chinese_chars")?
+                .unwrap_or(default.split_chinese),
+        })
+    }
+
+    /// From the normalizer of a tokenizer.json; nothing if that is not BERT's.
+    pub(super) fn of(normalizer: &Value) -> Option<Self> {
+        let is_bert = normalizer.get("type")? == "BertNormalizer"
+            && normalizer.get("clean_text")?.as_bool()?;
+        is_bert.then_some(Self {
+            lowercase: normalizer.get("lowercase")?.as_bool()?,
+            strip_accents: normalizer.get("strip_accents").and_then(Value::as_bool),
+            split_chinese: normalizer.get("handle_chinese_chars")?.as_bool()?,
+        })
+    }
+
+    /// Adds the settings to a tokenizer_config.json.
+    pub(super) fn write(self, config: &mut Map<String, Value>) {
+        config.insert("do_lower_case".to_string(), Value::from(self.lowercase));
+        config.insert("strip_accents".to_string(), json!(self.strip_accents));
+        config.insert(
+            "tokenize_chinese_chars".to_string(),
+            Value::from(self.split_chinese),
+        );
+    }
+}
+
+/// A Boolean field; nothing if it is missing or null.
+fn parse_bool(config: &Map<String, Value>, field: &str) -> Result<Option<bool>, String> {
+    match config.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(value)) => Ok(Some(*value)),
+        Some(value) => Err(format!("{field} = {value}: write true or false")),
+    }
+}
+
+/// The whole tokenizer.json for a vocabulary: token `i` has id `i`.
+pub(super) fn tokenizer_json(
+    tokens: &[String],
+    normalisation: Normalisation,
+    special: &SpecialTokens,
+) -> Value {
+    let vocab: Map<String, Value> = tokens
+        .iter()
+        .zip(0u32..)
+        .map(|(token, id)| (token.clone(), Value::from(id)))
+        .collect();
+    let id = |token: &str| vocab.get(token).and_then(Value::as_u64);
+    let mut added: Vec<(u64, &str)> = special
+        .names()
+        .into_iter()
+        .filter_map(|token| Some((id(token)?, token)))
+        .collect();
+    added.sort_unstable();
+    added.dedup();
+    let added: Vec<Value> = added
+        .into_iter()
+        .map(|(id, token)| {
+            json!({
+                "id": id, "content": token, "single_word": false, "lstrip": false,
+                "rstrip": false, "normalized": false, "special": true,
+            })
+        })
+        .collect();
+    let template = match (id(&special.cls), id(&special.sep)) {
+        (Some(cls), Some(sep)) => template_json(special, cls, sep),
+        _ => Value::Null,
+    };
+    json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": added,
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": true,
+            "handle_chinese_chars": normalisation.split_chinese,
+            "strip_accents": normalisation.strip_accents,
+            "lowercase": normalisation.lowercase,
+        },
+        "pre_tokenizer": { "type": "BertPreTokenizer" },
+        "post_processor": template,
+        "decoder": { "type": "WordPiece", "prefix": CONTINUATION, "cleanup": true },
+        "model": {
+            "type": "WordPiece",
+            "unk_token": special.unk,
+            "continuing_subword_prefix": CONTINUATION,
+            "max_input_chars_per_word": MAX_WORD_CHARS,
+            "vocab": vocab,
+        },
+    })
+}
+
+/// `[CLS] A [SEP]`, and `[CLS] A [SEP] B [SEP]` with type 1 for the last two.
+fn template_json(special: &SpecialTokens, cls: u64, sep: u64) -> Value {
+    let token = |name: &str, kind: u32| json!({ "SpecialToken": { "id": name, "type_id": kind } });
+    let text = |name: &str, kind: u32| json!({ "Sequence": { "id": name, "type_id": kind } });
+    let entry = |name: &str, id: u64| json!({ "id": name, "ids": [id], "tokens": [name] });
+    let (cls_name, sep_name) = (special.cls.as_str(), special.sep.as_str());
+    json!({
+        "type": "TemplateProcessing",
+        "single": [token(cls_name, 0), text("A", 0), token(sep_name, 0)],
+        "pair": [
+            token(cls_name, 0), text("A", 0), token(sep_name, 0),
+            text("B", 1), token(sep_name, 1),
+        ],
+        "special_tokens": { cls_name: entry(cls_name, cls), sep_name: entry(sep_name, sep) },
+    })
+}

@@ -1,0 +1,279 @@
+//! Tokenizers: trained, loaded and saved in Hugging Face's formats.
+//!
+//! The rules of splitting and matching are those of the `tokenizers` crate, which transformers uses
+//! as well, so that ids are equal. One file for each kind of trainer.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::error::TextError;
+use crate::vocabulary::Vocabulary;
+
+mod bert;
+mod encoder;
+mod open;
+mod save;
+mod special;
+mod word_counts;
+mod word_piece;
+
+pub use encoder::Encoder;
+pub use special::SpecialTokens;
+pub use word_piece::{
+    TrainProgress, WordPieceSettings, train_word_piece, train_word_piece_on_texts,
+};
+
+/// Text to ids and back.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    special: SpecialTokens,
+    /// Longest sequence of the model it belongs to; `None` = not known.
+    model_max_length: Option<u32>,
+    /// Where it came from, for messages.
+    origin: String,
+    vocab_size: u32,
+    identity: [u8; 32],
+    /// The ids of a text are those of its space-separated parts in a row.
+    splits_at_spaces: bool,
+}
+
+impl Tokenizer {
+    /// From a tokenizer.json; `origin` says in messages where it came from.
+    fn from_json(
+        json: &Value,
+        special: SpecialTokens,
+        model_max_length: Option<u32>,
+        origin: String,
+    ) -> Result<Self, String> {
+        let bytes = serde_json::to_vec(json).map_err(|reason| reason.to_string())?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
+            .map_err(|reason| format!("not a usable tokenizer.json ({reason})"))?;
+        // Some files carry the lengths of a past run. Lengths are the example builder's business.
+        inner.with_padding(None);
+        inner
+            .with_truncation(None)
+            .map_err(|reason| reason.to_string())?;
+        let vocab = inner.get_vocab(true);
+        let vocab_size = vocab.values().max().map_or(0, |&id| id.saturating_add(1));
+        // A table over all ids is made in several places; this bounds it. The largest published
+        // vocabularies have about a million entries.
+        if vocab_size as usize > vocab.len().saturating_mul(16).saturating_add(1 << 20) {
+            return Err(format!(
+                "the largest id is {}, but there are only {} tokens",
+                vocab_size - 1,
+                vocab.len()
+            ));
+        }
+        let full = serde_json::to_value(&inner).map_err(|reason| reason.to_string())?;
+        let model_unk = full["model"]["unk_token"].as_str();
+        if let Some(unk) = model_unk
+            && full["model"]["type"] == "WordPiece"
+            && !vocab.contains_key(unk)
+        {
+            return Err(format!(
+                "the vocabulary has no {unk}, which stands for unknown words; add it"
+            ));
+        }
+        Ok(Self {
+            splits_at_spaces: splits_at_spaces(&full),
+            identity: identity(&full, &special),
+            inner,
+            special,
+            model_max_length,
+            origin,
+            vocab_size,
+        })
+    }
+
+    /// Ids of a text, without special tokens around them.
+    ///
+    /// # Errors
+    /// If the tokenizer's rules fail on the text.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
+        self.encode_text(text, false)
+    }
+
+    /// Ids of a text as a model takes it: `[CLS] text [SEP]`.
+    ///
+    /// # Errors
+    /// If the tokenizer's rules fail on the text.
+    pub fn encode_with_specials(&self, text: &str) -> Result<Vec<u32>, TextError> {
+        self.encode_text(text, true)
+    }
+
+    fn encode_text(&self, text: &str, add_specials: bool) -> Result<Vec<u32>, TextError> {
+        let encoding = self
+            .inner
+            .encode_fast(text, add_specials)
+            .map_err(|reason| self.failed(reason.to_string()))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// An encoder for many texts, faster than [`Tokenizer::encode`], with the same ids.
+    pub fn encoder(&self) -> Encoder<'_> {
+        Encoder::new(self)
+    }
+
+    /// The text of ids, without special tokens.
+    ///
+    /// # Errors
+    /// If an id is outside the vocabulary.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, TextError> {
+        if let Some(id) = ids.iter().find(|&&id| id >= self.vocab_size) {
+            return Err(self.failed(format!(
+                "id {id} is outside the vocabulary of {}",
+                self.vocab_size
+            )));
+        }
+        self.inner
+            .decode(ids, true)
+            .map_err(|reason| self.failed(reason.to_string()))
+    }
+
+    fn failed(&self, reason: String) -> TextError {
+        TextError::Encode {
+            origin: self.origin.clone(),
+            reason,
+        }
+    }
+
+    /// The token with this id.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// The id of this token.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// Every id is below it: the size of a model's table.
+    pub fn vocab_size(&self) -> u32 {
+        self.vocab_size
+    }
+
+    /// The names of the special tokens. They need not be in the vocabulary;
+    /// [`Tokenizer::vocabulary`] checks that.
+    pub fn special_tokens(&self) -> &SpecialTokens {
+        &self.special
+    }
+
+    /// Longest sequence of the model it belongs to, where that is known.
+    pub fn model_max_length(&self) -> Option<u32> {
+        self.model_max_length
+    }
+
+    /// Sets what [`Tokenizer::save`] writes as `model_max_length`.
+    pub fn set_model_max_length(&mut self, length: u32) {
+        self.model_max_length = Some(length);
+    }
+
+    /// What example building needs to know.
+    ///
+    /// # Errors
+    /// If one of the five special tokens is missing; names it.
+    pub fn vocabulary(&self) -> Result<Vocabulary, TextError> {
+        let find = |token: &str| {
+            self.id(token)
+                .ok_or_else(|| TextError::MissingSpecialToken {
+                    origin: self.origin.clone(),
+                    token: token.to_string(),
+                })
+        };
+        let [pad, unk, cls, sep, mask] = self.special.names();
+        let (pad, unk, cls, sep, mask) =
+            (find(pad)?, find(unk)?, find(cls)?, find(sep)?, find(mask)?);
+        let mut is_special = vec![false; self.vocab_size as usize];
+        let added: Vec<u32> = self
+            .inner
+            .get_added_tokens_decoder()
+            .into_iter()
+            .filter_map(|(id, token)| token.special.then_some(id))
+            .collect();
+        for id in added.into_iter().chain([pad, cls, sep, mask]) {
+            is_special[id as usize] = id != unk;
+        }
+        let mut is_continuation = vec![false; self.vocab_size as usize];
+        for (id, entry) in (0u32..).zip(&mut is_continuation) {
+            *entry = self
+                .token(id)
+                .is_some_and(|token| token.starts_with(bert::CONTINUATION) && token.len() > 2);
+        }
+        Ok(Vocabulary {
+            size: self.vocab_size,
+            pad,
+            unk,
+            cls,
+            sep,
+            mask,
+            is_special,
+            is_continuation,
+        })
+    }
+
+    /// A hash of all that decides about ids and their parts. Equal tokenizers have the same one,
+    /// whichever files they came from.
+    pub fn identity(&self) -> [u8; 32] {
+        self.identity
+    }
+
+    /// Where it came from, for messages: a path, or how it was made.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The tokenizer in a folder (tokenizer.json, or else vocab.txt, each with
+    /// tokenizer_config.json), or in a tokenizer.json or vocab.txt itself.
+    ///
+    /// # Errors
+    /// If a file is missing or malformed, or two files contradict each other.
+    pub fn open(path: &Path) -> Result<Self, TextError> {
+        open::open(path)
+    }
+
+    /// Writes tokenizer.json, tokenizer_config.json and, for WordPiece, vocab.txt into `dir`, so
+    /// that transformers opens the folder with the same ids.
+    ///
+    /// # Errors
+    /// If a file can't be written.
+    pub fn save(&self, dir: &Path) -> Result<(), TextError> {
+        save::save(self, dir)
+    }
+}
+
+/// Whether all parts of a tokenizer.json leave what stands on two sides of a space alone.
+fn splits_at_spaces(full: &Value) -> bool {
+    let added = full["added_tokens"].as_array();
+    bert::Normalisation::of(&full["normalizer"]).is_some()
+        && full["pre_tokenizer"]["type"] == "BertPreTokenizer"
+        && added.is_some_and(|tokens| {
+            tokens.iter().all(|token| {
+                let flag = |name: &str| token[name] == true;
+                token["content"]
+                    .as_str()
+                    .is_some_and(|content| !content.contains(char::is_whitespace))
+                    && !flag("single_word")
+                    && !flag("lstrip")
+                    && !flag("rstrip")
+            })
+        })
+}
+
+/// Hash of the canonical form: what decides about ids, with defaults written out.
+fn identity(full: &Value, special: &SpecialTokens) -> [u8; 32] {
+    let mut normalizer = full["normalizer"].clone();
+    if let Some(normalisation) = bert::Normalisation::of(&normalizer) {
+        normalizer["strip_accents"] = Value::from(normalisation.strips_accents());
+    }
+    let canonical = json!({
+        "added_tokens": full["added_tokens"],
+        "normalizer": normalizer,
+        "pre_tokenizer": full["pre_tokenizer"],
+        "model": full["model"],
+        "special_tokens": special.names(),
+    });
+    Sha256::digest(canonical.to_string()).into()
+}

@@ -1,0 +1,77 @@
+//! Which tokens play the special parts, by name.
+
+use serde_json::{Map, Value};
+
+/// Names of the special tokens, as tokenizer_config.json has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecialTokens {
+    /// Fills sequences up.
+    pub pad: String,
+    /// Stands for what the vocabulary can't spell.
+    pub unk: String,
+    /// Starts a sequence.
+    pub cls: String,
+    /// Ends a segment.
+    pub sep: String,
+    /// Hides a token.
+    pub mask: String,
+}
+
+impl Default for SpecialTokens {
+    /// BERT's: `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]`, `[MASK]`.
+    fn default() -> Self {
+        Self {
+            pad: "[PAD]".to_string(),
+            unk: "[UNK]".to_string(),
+            cls: "[CLS]".to_string(),
+            sep: "[SEP]".to_string(),
+            mask: "[MASK]".to_string(),
+        }
+    }
+}
+
+impl SpecialTokens {
+    /// In the order of the ids a fresh vocabulary gives them.
+    pub fn names(&self) -> [&str; 5] {
+        [&self.pad, &self.unk, &self.cls, &self.sep, &self.mask]
+    }
+
+    /// From tokenizer_config.json; a name that is missing or null is BERT's. Entries are strings or
+    /// objects with a `content`.
+    pub(super) fn parse(config: &Map<String, Value>) -> Result<Self, String> {
+        let mut special = Self::default();
+        for (field, name) in [
+            ("pad_token", &mut special.pad),
+            ("unk_token", &mut special.unk),
+            ("cls_token", &mut special.cls),
+            ("sep_token", &mut special.sep),
+            ("mask_token", &mut special.mask),
+        ] {
+            let value = match config.get(field) {
+                None | Some(Value::Null) => continue,
+                Some(Value::Object(token)) => token.get("content"),
+                value => value,
+            };
+            *name = value
+                .and_then(Value::as_str)
+                .ok_or_else(|| {
+                    format!("{field}: write the token as a string or an object with a content")
+                })?
+                .to_string();
+        }
+        Ok(special)
+    }
+
+    /// Adds the names to a tokenizer_config.json.
+    pub(super) fn write(&self, config: &mut Map<String, Value>) {
+        for (field, name) in [
+            ("pad_token", &self.pad),
+            ("unk_token", &self.unk),
+            ("cls_token", &self.cls),
+            ("sep_token", &self.sep),
+            ("mask_token", &self.mask),
+        ] {
+            config.insert(field.to_string(), Value::from(name.as_str()));
+        }
+    }
+}

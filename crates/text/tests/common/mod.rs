@@ -1,0 +1,75 @@
+//! What the example tests share: a vocabulary without a tokenizer, corpora without files.
+
+#![expect(dead_code, reason = "each test binary uses its own part")]
+
+use std::sync::Arc;
+
+use kiln_text::corpus::Corpus;
+use kiln_text::examples::{Documents, Examples, PackedSequences, SentencePairs};
+use kiln_text::rng::{Purpose, Rng};
+use kiln_text::{HostBatch, Vocabulary};
+
+pub const PAD: u32 = 0;
+pub const CLS: u32 = 2;
+pub const SEP: u32 = 3;
+pub const MASK: u32 = 4;
+/// First id that is a word.
+pub const FIRST: u32 = 5;
+
+/// Ids 0 to 4 are `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]`, `[MASK]`; every fourth id continues a word.
+pub fn vocabulary(size: u32) -> Arc<Vocabulary> {
+    Arc::new(Vocabulary {
+        size,
+        pad: PAD,
+        unk: 1,
+        cls: CLS,
+        sep: SEP,
+        mask: MASK,
+        is_special: (0..size).map(|id| id < FIRST && id != 1).collect(),
+        is_continuation: (0..size).map(|id| id >= FIRST && id % 4 == 0).collect(),
+    })
+}
+
+/// Random documents of 1 to `sentences` sentences of 1 to `words` tokens.
+pub fn corpus(documents: u64, sentences: u64, words: u64, vocab_size: u32) -> Arc<Corpus> {
+    let make = |document| {
+        let mut rng = Rng::at(99, Purpose::Order, document, 0);
+        (0..1 + rng.below(sentences))
+            .map(|_| {
+                (0..1 + rng.below(words))
+                    .map(|_| FIRST + rng.below(u64::from(vocab_size - FIRST)) as u32)
+                    .collect()
+            })
+            .collect()
+    };
+    let documents = (0..documents).map(make).collect();
+    Arc::new(Corpus::in_memory(documents, vocab_size))
+}
+
+/// Both kinds of examples over one corpus.
+pub fn both(corpus: &Arc<Corpus>, seq_len: usize, seed: u64) -> [Arc<dyn Examples>; 2] {
+    let documents = Documents::all(Arc::clone(corpus));
+    let vocabulary = vocabulary(corpus.vocab_size());
+    [
+        Arc::new(SentencePairs::new(documents.clone(), &vocabulary, seq_len, 0.1, seed).unwrap()),
+        Arc::new(PackedSequences::new(documents, &vocabulary, seq_len, seed).unwrap()),
+    ]
+}
+
+/// The batches' rows one after the other, as if they were one batch.
+pub fn concatenate(batches: &[HostBatch]) -> HostBatch {
+    let mut all = batches[0].clone();
+    for batch in &batches[1..] {
+        for (name, buffer) in &mut all.ints {
+            buffer.data.extend(&batch.ints[name].data);
+            buffer.shape[0] += batch.ints[name].shape[0];
+        }
+        for (name, buffer) in &mut all.floats {
+            buffer.data.extend(&batch.floats[name].data);
+            buffer.shape[0] += batch.floats[name].shape[0];
+        }
+        all.real_tokens += batch.real_tokens;
+        all.places += batch.places;
+    }
+    all
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Makes the reference tensors that Kiln's numeric tests are held against.
+
+Every case is a small model with random weights, run by Hugging Face transformers on PyTorch, with
+dropout off and eager attention. One folder a case, written to crates/ARCHITECTURE/tests/fixtures/:
+
+    config.json            the configuration, as transformers writes it
+    model.safetensors      the weights, as transformers writes them (tied tables once)
+    inputs.safetensors     arguments by Hugging Face name
+    outputs.safetensors    results by Hugging Face name, and the losses
+    gradients.safetensors  grad.NAME: the loss' gradient with respect to parameter NAME
+
+The trajectory cases hold thirty training steps instead; `reference/bert.py` says what each case is
+for. On the same versions and the same processor the files come out equal to the last bit, on other
+ones within rounding.
+
+An architecture is one function in one file of `reference/` that writes all of its cases; the table
+below lists them.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+# The fixtures are made by hand, now and then: no compiled copies beside the sources.
+sys.dont_write_bytecode = True
+
+from reference.bert import make_bert  # noqa: E402
+from reference.cases import make_deterministic  # noqa: E402
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+ARCHITECTURES: dict[str, Callable[[Path], None]] = {
+    "bert": make_bert,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Make the reference tensors of all architectures from transformers.",
+        epilog="Needs the versions in scripts/requirements-reference.txt.",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=REPOSITORY,
+        metavar="DIR",
+        help="write DIR/crates/ARCHITECTURE/tests/fixtures/CASE (default: this repository)",
+    )
+    output = parser.parse_args().output
+
+    make_deterministic()
+    for name, make in ARCHITECTURES.items():
+        make(output / "crates" / name / "tests" / "fixtures")
+
+
+if __name__ == "__main__":
+    main()
