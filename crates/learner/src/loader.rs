@@ -6,7 +6,7 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
 use kiln_text::stream::Prefetch;
-use kiln_text::{BatchSource, HostBatch};
+use kiln_text::{BatchSource, HostBatch, TextError};
 
 /// Micro-batches `start..end` of a source, built ahead by worker threads.
 ///
@@ -35,9 +35,8 @@ impl Batches {
 
 impl DataLoader<HostBatch> for Batches {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<HostBatch> + 'a> {
-        let stream = Prefetch::new(self.source.clone(), self.start, self.threads, self.ahead);
         Box::new(Iter {
-            stream,
+            stream: Some(Prefetch::new(self.source.clone(), self.start, self.threads, self.ahead)),
             given: 0,
             total: self.end.saturating_sub(self.start),
         })
@@ -61,7 +60,8 @@ impl DataLoader<HostBatch> for Batches {
 }
 
 struct Iter {
-    stream: Result<Prefetch, Option<TextError>>,
+    /// None once it could not be started and has said so.
+    stream: Option<Result<Prefetch, TextError>>,
     given: u64,
     total: u64,
 }
@@ -73,8 +73,15 @@ impl Iterator for Iter {
         if self.given >= self.total {
             return None;
         }
-        self.given += 1;
-        Some(self.stream.next_batch().map_err(DatasetError::new))
+        match self.stream.take()? {
+            Ok(mut stream) => {
+                self.given += 1;
+                let batch = stream.next_batch().map_err(DatasetError::new);
+                self.stream = Some(Ok(stream));
+                Some(batch)
+            }
+            Err(error) => Some(Err(DatasetError::new(error))),
+        }
     }
 }
 

@@ -177,7 +177,7 @@ mod tests {
         // Both signs and the region where the two GELUs differ most (2.70); no zero, where relu
         // has no derivative.
         let points: Vec<f32> = (-60..=60).map(|i| 0.1 * i as f32 + 0.013).collect();
-        for device in kiln_testing::devices() {
+        for (device_name, device) in kiln_testing::devices() {
             let device = device.autodiff();
             for activation in Activation::ALL {
                 let input = Tensor::<1>::from_data(points.as_slice(), &device).require_grad();
@@ -197,12 +197,12 @@ mod tests {
                     let error = f64::from(value) - expected(activation, x);
                     assert!(
                         error.abs() < 3e-6,
-                        "{device:?} {name}({x}): off by {error:e}"
+                        "{device_name} {name}({x}): off by {error:e}"
                     );
                     let error = f64::from(slope) - (up - down) / (2.0 * step);
                     assert!(
                         error.abs() < 5e-6,
-                        "{device:?} {name}'({x}): off by {error:e}"
+                        "{device_name} {name}'({x}): off by {error:e}"
                     );
                 }
             }

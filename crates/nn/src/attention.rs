@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_hidden_value_changes_no_bit_and_a_visible_one_does() {
-        for device in kiln_testing::devices() {
+        for (name, device) in kiln_testing::devices() {
             let mask = [[1, 1, 0], [1, 1, 1]];
             let value = wave([2, 2, 3, 4], 2.0, &device);
             let before = run(value.clone(), mask, &device);
@@ -130,27 +130,27 @@ mod tests {
                     .slice_assign([0..1, 0..2, row..row + 1, 0..4], patch);
                 run(value, mask, &device)
             };
-            assert_eq!(before, changed(2), "{device:?}");
-            assert_ne!(before, changed(1), "{device:?}");
+            assert_eq!(before, changed(2), "{name}");
+            assert_ne!(before, changed(1), "{name}");
         }
     }
 
     #[test]
     fn a_query_that_sees_nothing_averages_all_values() {
-        for device in kiln_testing::devices() {
+        for (name, device) in kiln_testing::devices() {
             let value = wave([2, 2, 3, 4], 2.0, &device);
             let mean: Vec<f32> = value.clone().mean_dim(2).into_data().to_vec().unwrap();
             let context = run(value, [[0, 0, 0], [1, 1, 1]], &device);
             // Three single-precision terms of size up to 1.
             for (got, want) in context.iter().zip(&mean).take(4) {
-                assert!((got - want).abs() < 1e-6, "{device:?}: {got} {want}");
+                assert!((got - want).abs() < 1e-6, "{name}: {got} {want}");
             }
         }
     }
 
     #[test]
     fn merging_undoes_splitting() {
-        for device in kiln_testing::devices() {
+        for (name, device) in kiln_testing::devices() {
             let hidden = wave([1, 2, 3, 4], 0.0, &device).reshape([2, 3, 4]);
             let back = merge_heads(split_heads(hidden.clone(), 2));
             assert_eq!(back.into_data(), hidden.into_data());

@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn positions_are_taken_from_their_own_sequence_and_repeats_add_their_gradients() {
-        for device in kiln_testing::devices() {
+        for (name, device) in kiln_testing::devices() {
             let device = device.autodiff();
             let values: Vec<f32> = (0..12).map(|v| v as f32).collect();
             let hidden =

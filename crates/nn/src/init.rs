@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn biases_are_zero_gains_one_and_everything_is_a_leaf() {
-        for device in kiln_testing::devices() {
+        for (name, device) in kiln_testing::devices() {
             let device = device.autodiff();
             let mut init = Init::new(1, 0.02, &device);
             let linear = init.linear(3, 2);

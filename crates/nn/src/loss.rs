@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn correct_rows_count_by_their_weight() {
-        for device in kiln_testing::devices() {
+        for (name, device) in kiln_testing::devices() {
             let logits =
                 Tensor::<2>::from_data([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]], &device);
             let labels = Tensor::<1, Int>::from_data([1, 0, 0, 0], &device);
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_row_of_weight_zero_adds_nothing_whatever_its_label() {
-        for device in kiln_testing::devices() {
+        for (name, device) in kiln_testing::devices() {
             let device = device.autodiff();
             let run = |label: i32| {
                 let logits = Tensor::<2>::from_data([[1.0, -2.0, 0.5], [3.0, 0.0, 9.0]], &device)

@@ -15,8 +15,8 @@ pub struct Closeness {
     pub bound: Bound,
     /// Largest absolute difference; infinite where a value is not finite.
     pub max_abs: f64,
-    /// L2 norm of the difference, relative to the expected norm (at least [`Bound::FLOOR`] an
-    /// entry).
+    /// L2 norm of the difference relative to the expected norm. Where that vanishes
+    /// ([`Bound::VANISHING`]), scaled so that [`Bound::Gradient`] allows just as much.
     pub relative_l2: f64,
     /// Where the largest difference is, in row-major order; 0 for empty tensors.
     pub worst: usize,
@@ -69,9 +69,15 @@ impl Closeness {
                 closeness.worst_pair = (found, wanted);
             }
         }
-        let floor = Bound::FLOOR * (closeness.len as f64).sqrt();
         if closeness.len > 0 {
-            closeness.relative_l2 = difference_squares.sqrt() / expected_squares.sqrt().max(floor);
+            let entries = closeness.len as f64;
+            let expected_size = (expected_squares / entries).sqrt();
+            let size = if expected_size < Bound::VANISHING {
+                Bound::VANISHING / Bound::Gradient.limit(device)
+            } else {
+                expected_size
+            };
+            closeness.relative_l2 = (difference_squares / entries).sqrt() / size;
         }
         closeness
     }
@@ -269,10 +275,13 @@ mod tests {
 
     #[test]
     fn a_gradient_that_should_be_zero_may_be_noise_but_nothing_more() {
-        assert!(measure(&[5e-9; 8], &[0.0; 8], Bound::Gradient).holds());
-        assert!(!measure(&[5e-8; 8], &[0.0; 8], Bound::Gradient).holds());
+        assert!(measure(&[1e-6; 8], &[0.0; 8], Bound::Gradient).holds());
+        assert!(measure(&[-1e-7; 8], &[1e-7; 8], Bound::Gradient).holds());
+        assert!(!measure(&[3e-6; 8], &[0.0; 8], Bound::Gradient).holds());
         assert!(measure(&[1.00005; 8], &[1.0; 8], Bound::Gradient).holds());
         assert!(!measure(&[1.0002; 8], &[1.0; 8], Bound::Gradient).holds());
+        // Small, but real: the strict bound.
+        assert!(!measure(&[1.0002e-5; 8], &[1e-5; 8], Bound::Gradient).holds());
     }
 
     #[test]

@@ -86,13 +86,6 @@ pub enum TextError {
         end: u64,
         num_tokens: u64,
     },
-    /// A setting of the data can't be used.
-    #[error("{name} = {value}: {remedy}")]
-    Setting {
-        name: &'static str,
-        value: String,
-        remedy: String,
-    },
     /// A worker thread could not be started.
     #[error("a thread for building batches could not be started ({reason}); use fewer or raise the limit on processes")]
     Thread { reason: std::io::Error },

@@ -8,14 +8,18 @@
 //! of its address ([`rng`]).
 
 pub mod batch;
+pub mod corpus;
 pub mod examples;
 pub mod masking;
 pub mod rng;
 pub mod stream;
+pub mod tokenizer;
 pub mod vocabulary;
 
 mod error;
 
 pub use batch::{BatchSource, Buffer, HostBatch};
+pub use corpus::Corpus;
 pub use error::TextError;
+pub use tokenizer::Tokenizer;
 pub use vocabulary::Vocabulary;

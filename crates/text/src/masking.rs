@@ -5,8 +5,7 @@
 //! for every example of every epoch.
 //!
 //! Two steps: *which* (units of one token or one word, in random order, until the count is reached)
-//! and *what instead* ([`Masking::replacement`]). Another strategy, such as n-grams, changes the
-//! units alone.
+//! and *what instead*. Another strategy, such as n-grams, changes the units alone.
 
 use std::ops::Range;
 
@@ -78,9 +77,9 @@ impl Masking {
     /// # Errors
     /// If a rate or share lies outside its range, or there is no slot; names it.
     pub fn validate(&self) -> Result<(), TextError> {
-        let refuse = |name, value: String, remedy: &str| {
+        let refuse = |field, value: String, remedy: &str| {
             Err(TextError::Setting {
-                name,
+                field,
                 value,
                 remedy: remedy.to_owned(),
             })

@@ -198,7 +198,7 @@ mod tests {
             assert!(self.panics_at != Some(index), "batch {index} is odd");
             if self.fails_at == Some(index) {
                 return Err(TextError::Setting {
-                    name: "index",
+                    field: "index",
                     value: index.to_string(),
                     remedy: "none".to_owned(),
                 });

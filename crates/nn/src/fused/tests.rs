@@ -81,7 +81,7 @@ fn softmax_is_that_of_the_definition_with_its_gradient() {
     let mask: Vec<bool> = (0..2)
         .flat_map(|b| (0..37).map(move |c| (b == 1 && c == 0) || (b == 0 && c >= 35)))
         .collect();
-    for device in kiln_testing::devices() {
+    for (name, device) in kiln_testing::devices() {
         let device = device.autodiff();
         for masked in [false, true] {
             let input = tensor(&scores, shape, &device).require_grad();
@@ -91,7 +91,7 @@ fn softmax_is_that_of_the_definition_with_its_gradient() {
             let output = scaled_softmax(input.clone(), is_hidden, 0.7);
             let f = |x: &[f64]| softmax_rows(x, row, 0.7, |r, c| masked && is_masked(r, c));
             let exact: Vec<f64> = scores.iter().map(|&v| f64::from(v)).collect();
-            let what = format!("{device:?} masked: {masked}");
+            let what = format!("{name} masked: {masked}");
             assert_near(output.clone(), &f(&exact), 5e-7, &what);
 
             let loss = (output * tensor(&coefficients, shape, &device)).sum();
@@ -124,13 +124,13 @@ fn layer_norm_is_that_of_the_definition_with_its_gradients() {
     let (gamma, beta) = (wave(size, 2.0, 1.5), wave(size, 3.0, 0.5));
     let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
     let (gamma64, beta64) = (wide(&gamma), wide(&beta));
-    for device in kiln_testing::devices() {
+    for (name, device) in kiln_testing::devices() {
         let device = device.autodiff();
         let input = tensor(&x, shape, &device).require_grad();
         let gain = tensor(&gamma, [size], &device).require_grad();
         let shift = tensor(&beta, [size], &device).require_grad();
         let output = layer_norm(input.clone(), gain.clone(), shift.clone(), 1e-12);
-        let what = format!("{device:?}");
+        let what = format!("{name}");
         // Values up to 4.
         let exact = normalise(&wide(&x), &gamma64, &beta64, 1e-12);
         assert_near(output.clone(), &exact, 2e-6, &what);
@@ -164,19 +164,19 @@ fn layer_norm_is_that_of_the_definition_with_its_gradients() {
 fn a_tiny_vector_is_normalised_with_the_epsilon_given() {
     // Entries near 1e-4: an epsilon of 1e-5 would leave values near 0.03 instead of 1.
     let x: Vec<f32> = wave(16, 0.0, 1e-4);
-    for device in kiln_testing::devices() {
+    for (name, device) in kiln_testing::devices() {
         let ones = Tensor::<1>::ones([16], &device);
         let zeros = Tensor::<1>::zeros([16], &device);
         let output = layer_norm(tensor(&x, [1, 16], &device), ones, zeros, 1e-12);
         let square: f32 = output.square().mean().into_scalar();
         // Variance 5e-9 against epsilon 1e-12: 1 − 2e-4.
-        assert!((square - 1.0).abs() < 5e-4, "{device:?}: {square}");
+        assert!((square - 1.0).abs() < 5e-4, "{name}: {square}");
     }
 }
 
 #[test]
 fn a_constant_vector_becomes_the_shift() {
-    for device in kiln_testing::devices() {
+    for (name, device) in kiln_testing::devices() {
         let ones = Tensor::<1>::ones([8], &device);
         let output = layer_norm(
             Tensor::<2>::full([1, 8], 0.75, &device),
@@ -184,7 +184,7 @@ fn a_constant_vector_becomes_the_shift() {
             ones,
             1e-12,
         );
-        assert_near(output, &[1.0; 8], 1e-6, &format!("{device:?}"));
+        assert_near(output, &[1.0; 8], 1e-6, &format!("{name}"));
     }
 }
 
@@ -204,7 +204,7 @@ fn cross_entropy_is_that_of_the_definition_with_its_gradient() {
     let logits = wave(n * classes, 0.4, 6.0);
     let labels = [3, 22, 0, 7, 7];
     let weights = [1.0, 0.5, 0.0, 2.0, 1.0];
-    for device in kiln_testing::devices() {
+    for (name, device) in kiln_testing::devices() {
         let device = device.autodiff();
         let input = tensor(&logits, [n, classes], &device).require_grad();
         let loss = cross_entropy(
@@ -214,7 +214,7 @@ fn cross_entropy_is_that_of_the_definition_with_its_gradient() {
         );
         let f = |x: &[f64]| vec![cross_entropy_exact(x, classes, &labels, &weights)];
         let exact: Vec<f64> = logits.iter().map(|&v| f64::from(v)).collect();
-        let what = format!("{device:?}");
+        let what = format!("{name}");
         // A sum near 30.
         assert_near(loss.clone(), &f(&exact), 2e-5, &what);
         let gradient = input.grad(&loss.mul_scalar(3.0).backward()).unwrap();
@@ -224,19 +224,19 @@ fn cross_entropy_is_that_of_the_definition_with_its_gradient() {
 
 #[test]
 fn huge_logits_neither_overflow_nor_vanish() {
-    for device in kiln_testing::devices() {
+    for (name, device) in kiln_testing::devices() {
         let loss = cross_entropy(
             Tensor::<2>::from_data([[1e4, 0.0, -1e4], [-1e4, -1e4, -1e4]], &device),
             Tensor::<1, Int>::from_data([0, 1], &device),
             Tensor::<1>::ones([2], &device),
         );
-        assert_near(loss, &[3f64.ln()], 2e-3, &format!("{device:?}"));
+        assert_near(loss, &[3f64.ln()], 2e-3, &format!("{name}"));
     }
 }
 
 #[test]
 fn gradients_flow_to_a_gain_alone_when_the_input_is_constant() {
-    for device in kiln_testing::devices() {
+    for (name, device) in kiln_testing::devices() {
         let device = device.autodiff();
         let gain = Tensor::<1>::ones([4], &device).require_grad();
         let shift = Tensor::<1>::zeros([4], &device);
@@ -250,7 +250,7 @@ fn gradients_flow_to_a_gain_alone_when_the_input_is_constant() {
             sums.to_vec::<f32>().unwrap(),
         );
         for (g, s) in gradient.iter().zip(&sums) {
-            assert!((g - s).abs() < 1e-6, "{device:?}: {g} {s}");
+            assert!((g - s).abs() < 1e-6, "{name}: {g} {s}");
         }
     }
 }

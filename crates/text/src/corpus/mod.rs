@@ -17,7 +17,7 @@ use crate::error::TextError;
 use crate::tokenizer::Tokenizer;
 
 mod cache;
-mod prepare;
+pub(crate) mod prepare;
 pub(crate) mod reader;
 mod sentences;
 mod shard;
@@ -218,9 +218,7 @@ impl Corpus {
             Storage::Memory(memory) => into.extend_from_slice(&memory.tokens[start..end]),
             Storage::Shard(shard) => shard.read(start..end, into),
         }
-        let outside = into[before..]
-            .iter()
-            .position(|&id| id >= self.vocab_size);
+        let outside = into[before..].iter().position(|&id| id >= self.vocab_size);
         if let Some(offset) = outside {
             let id = into[before + offset];
             into.truncate(before);
@@ -328,3 +326,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 fn short(hash: &str) -> String {
     hash.chars().take(12).collect()
 }
+
+#[cfg(test)]
+mod tests;

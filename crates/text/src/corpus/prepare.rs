@@ -4,6 +4,7 @@
 //! order of the text, so the folder is the same for any number of threads.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -15,7 +16,7 @@ use super::shard::Header;
 use super::temporary::Temporary;
 use super::writer::ShardWriter;
 use crate::error::TextError;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Encoder, Tokenizer};
 
 /// Text in memory at a time, per thread (twice that: one block is read while one is tokenised).
 const BLOCK_BYTES_PER_THREAD: usize = 1 << 20;
@@ -104,10 +105,12 @@ pub fn prepare(
     let mut reader = Reader::new(inputs, settings.on_invalid)?;
     let temporary = Temporary::create(output)?;
     let mut writer = ShardWriter::create(temporary.path(), vocabulary.size)?;
+    // One for each task at work; what they remember serves the next blocks.
+    let encoders = Mutex::new(Vec::new());
     let mut block = reader.next_block(block_bytes)?;
     while let Some(current) = block {
         let (encoded, next) = pool.join(
-            || encode_block(&current, tokenizer, settings.lines_are_sentences),
+            || encode_block(&current, tokenizer, &encoders, settings.lines_are_sentences),
             || reader.next_block(block_bytes),
         );
         for task in encoded? {
@@ -173,15 +176,18 @@ pub(crate) fn names(inputs: &[PathBuf]) -> String {
     shown.join(", ")
 }
 
-/// Groups paragraphs into tasks of about [`TASK_BYTES`].
-pub(crate) fn tasks<'a>(paragraphs: Vec<Paragraph<'a>>) -> Vec<Vec<Paragraph<'a>>> {
+/// Groups paragraphs into tasks of about `task_bytes`.
+pub(crate) fn tasks<'a>(
+    paragraphs: Vec<Paragraph<'a>>,
+    task_bytes: usize,
+) -> Vec<Vec<Paragraph<'a>>> {
     let mut tasks = Vec::new();
     let mut task = Vec::new();
     let mut bytes = 0;
     for paragraph in paragraphs {
         bytes += paragraph.text.len();
         task.push(paragraph);
-        if bytes >= TASK_BYTES {
+        if bytes >= task_bytes {
             tasks.push(std::mem::take(&mut task));
             bytes = 0;
         }
@@ -221,37 +227,48 @@ impl Encoded {
     }
 }
 
-fn encode_block(
+fn encode_block<'a>(
     block: &Block,
-    tokenizer: &Tokenizer,
+    tokenizer: &'a Tokenizer,
+    encoders: &Mutex<Vec<Encoder<'a>>>,
     lines_are_sentences: bool,
 ) -> Result<Vec<Encoded>, TextError> {
-    tasks(block.paragraphs())
+    let encoders = || encoders.lock().unwrap_or_else(PoisonError::into_inner);
+    tasks(block.paragraphs(), TASK_BYTES)
         .par_iter()
-        .map_init(
-            || tokenizer.encoder(),
-            |encoder, task| {
-                let mut encoded = Encoded::default();
-                for paragraph in task {
-                    encoded.ends_document |= paragraph.starts_document;
-                    let sentences = if lines_are_sentences {
-                        vec![paragraph.text]
-                    } else {
-                        sentences::split(paragraph.text)
-                    };
-                    for sentence in sentences {
-                        let before = encoded.ids.len();
-                        encoder.encode(sentence, &mut encoded.ids)?;
-                        if encoded.ids.len() > before {
-                            encoded.sentences.push(SentenceEnd {
-                                end: encoded.ids.len(),
-                                starts_document: std::mem::take(&mut encoded.ends_document),
-                            });
-                        }
-                    }
-                }
-                Ok(encoded)
-            },
-        )
+        .map(|task| {
+            let idle = encoders().pop();
+            let mut encoder = idle.unwrap_or_else(|| tokenizer.encoder());
+            let encoded = encode_task(task, &mut encoder, lines_are_sentences);
+            encoders().push(encoder);
+            encoded
+        })
         .collect()
+}
+
+fn encode_task(
+    task: &[Paragraph<'_>],
+    encoder: &mut Encoder<'_>,
+    lines_are_sentences: bool,
+) -> Result<Encoded, TextError> {
+    let mut encoded = Encoded::default();
+    for paragraph in task {
+        encoded.ends_document |= paragraph.starts_document;
+        let sentences = if lines_are_sentences {
+            vec![paragraph.text]
+        } else {
+            sentences::split(paragraph.text)
+        };
+        for sentence in sentences {
+            let before = encoded.ids.len();
+            encoder.encode(sentence, &mut encoded.ids)?;
+            if encoded.ids.len() > before {
+                encoded.sentences.push(SentenceEnd {
+                    end: encoded.ids.len(),
+                    starts_document: std::mem::take(&mut encoded.ends_document),
+                });
+            }
+        }
+    }
+    Ok(encoded)
 }

@@ -136,7 +136,8 @@ impl Reader {
                     self.finished.push(finished);
                     self.open = None;
                 }
-                Line::Piece { bytes, continues } => {
+                Line::Piece { continues } => {
+                    let bytes = &file.line[..file.line_end];
                     self.text_bytes += bytes.len() as u64;
                     let byte = file.position - bytes.len() as u64;
                     let text = match std::str::from_utf8(bytes) {
@@ -280,11 +281,12 @@ struct Stored {
     hasher: Sha256,
 }
 
-enum Line<'a> {
+/// What [`OpenFile::next_line`] found.
+enum Line {
+    /// The end of the file.
     End,
-    /// A line with its line end, or a part of one that is too long.
+    /// A line with its line end, or a part of one that is too long: `line[..line_end]`.
     Piece {
-        bytes: &'a [u8],
         /// It goes on with the line before.
         continues: bool,
     },
@@ -326,7 +328,7 @@ impl OpenFile {
         })
     }
 
-    fn next_line(&mut self) -> Result<Line<'_>, TextError> {
+    fn next_line(&mut self) -> Result<Line, TextError> {
         let limit = if self.is_json {
             MAX_RECORD_BYTES
         } else {
@@ -363,10 +365,7 @@ impl OpenFile {
         };
         self.inside_line = !is_whole;
         self.position += self.line_end as u64;
-        Ok(Line::Piece {
-            bytes: &self.line[..self.line_end],
-            continues,
-        })
+        Ok(Line::Piece { continues })
     }
 
     fn stored(&self) -> Stored {

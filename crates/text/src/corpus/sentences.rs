@@ -42,10 +42,10 @@ mod tests {
 
     #[test]
     fn a_piece_without_words_joins_its_neighbour() {
-        assert_eq!(split("\u{2014} . Go on. \u{201d} . Then?"), [
-            "\u{2014} . Go on. \u{201d} . ",
-            "Then?"
-        ]);
+        assert_eq!(
+            split("\u{2014} . Go on. \u{201d} . Then?"),
+            ["\u{2014} . Go on. \u{201d} . ", "Then?"]
+        );
         assert_eq!(split("..."), ["..."]);
     }
 

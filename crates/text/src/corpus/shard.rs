@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -333,12 +333,15 @@ impl Shard {
     pub(super) fn verify(&self) -> Result<(), TextError> {
         for (name, file) in &self.header.files {
             let path = self.dir.join(name);
-            let mut reader = BufReader::with_capacity(
-                1 << 20,
-                File::open(&path).map_err(read_failed(&path))?,
-            );
+            let mut reader = File::open(&path).map_err(read_failed(&path))?;
             let mut hasher = Sha256::new();
-            std::io::copy(&mut reader, &mut hasher).map_err(read_failed(&path))?;
+            let mut buffer = vec![0; 1 << 18];
+            loop {
+                match reader.read(&mut buffer).map_err(read_failed(&path))? {
+                    0 => break,
+                    read => hasher.update(&buffer[..read]),
+                }
+            }
             let found = hex(&hasher.finalize());
             if found != file.sha256 {
                 return Err(TextError::Shard {

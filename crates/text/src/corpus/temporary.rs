@@ -32,10 +32,12 @@ impl Temporary {
         prefix.push(name);
         prefix.push(".partial-");
         remove_stale(&parent, &prefix);
-        let dir = tempfile::Builder::new()
-            .prefix(&prefix)
-            .tempdir_in(&parent)
-            .map_err(write_failed(target))?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&prefix);
+        // Temporary folders are private; a shard is an ordinary one.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+        let dir = builder.tempdir_in(&parent).map_err(write_failed(target))?;
         let path = dir.path().join(LOCK);
         let lock = File::create_new(&path).map_err(write_failed(&path))?;
         lock.lock().map_err(write_failed(&path))?;
@@ -53,20 +55,6 @@ impl Temporary {
     /// Gives the folder its final name. What is in it must be on the disk already.
     pub(super) fn publish(self) -> Result<(), TextError> {
         let Self { dir, target, lock } = self;
-        // tempfile makes folders private; a shard is an ordinary one.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let parent_mode = fs::metadata(parent(&target))
-                .map_err(write_failed(&target))?
-                .permissions()
-                .mode();
-            fs::set_permissions(
-                dir.path(),
-                fs::Permissions::from_mode(0o700 | (parent_mode & 0o777)),
-            )
-            .map_err(write_failed(&target))?;
-        }
         sync_dir(dir.path())?;
         refuse_existing(&target)?;
         // Renaming onto an empty folder works on Unix only.

@@ -166,9 +166,7 @@ impl HashedFile {
 
     fn finish(mut self) -> Result<DataFile, TextError> {
         self.flush()?;
-        self.file
-            .sync_all()
-            .map_err(write_failed(&self.path))?;
+        self.file.sync_all().map_err(write_failed(&self.path))?;
         Ok(DataFile {
             bytes: self.bytes,
             sha256: hex(&self.hasher.finalize()),

@@ -40,7 +40,7 @@ impl Documents {
     pub fn split(corpus: Arc<Corpus>, seed: u64, held_out: f64) -> Result<(Self, Self), TextError> {
         if !(0.0..1.0).contains(&held_out) {
             return Err(TextError::Setting {
-                name: "held_out",
+                field: "held_out",
                 value: held_out.to_string(),
                 remedy: "choose a share of the documents from 0 to below 1, e.g. 0.01".to_owned(),
             });
@@ -112,7 +112,7 @@ impl Documents {
     pub(super) fn require_some(&self) -> Result<(), TextError> {
         if self.is_empty() {
             return Err(TextError::Setting {
-                name: "documents",
+                field: "documents",
                 value: "none".to_owned(),
                 remedy: "the corpus, or this side of its split, holds no text; add text or hold \
                          out another share"
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_document_is_cut_into_the_fewest_nearly_equal_parts() {
-        let sizes = |n| cut(10..10 + n).map(|part| part.len()).collect::<Vec<_>>();
+        let sizes = |n: usize| cut(10..10 + n).map(|part| part.len()).collect::<Vec<_>>();
         assert_eq!(sizes(0), Vec::<usize>::new());
         assert_eq!(sizes(512), [512]);
         assert_eq!(sizes(513), [256, 257]);

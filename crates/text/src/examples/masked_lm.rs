@@ -96,7 +96,7 @@ impl MaskedLmEvaluation {
     ) -> Result<Self, TextError> {
         if max_examples == Some(0) {
             return Err(TextError::Setting {
-                name: "max_examples",
+                field: "max_examples",
                 value: "0".to_owned(),
                 remedy: "evaluate at least one example, or leave it out to take them all"
                     .to_owned(),
@@ -149,9 +149,9 @@ struct Rows {
 impl Rows {
     fn validate(&self, batch_size: usize) -> Result<(), TextError> {
         self.masking.validate()?;
-        let refuse = |name, value: String, remedy: String| {
+        let refuse = |field, value: String, remedy: String| {
             Err(TextError::Setting {
-                name,
+                field,
                 value,
                 remedy,
             })

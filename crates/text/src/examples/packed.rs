@@ -51,7 +51,7 @@ impl PackedSequences {
         documents.require_some()?;
         if seq_len <= SPECIAL_TOKENS {
             return Err(TextError::Setting {
-                name: "seq_len",
+                field: "seq_len",
                 value: seq_len.to_string(),
                 remedy: "packed sequences need at least 3 tokens: two special ones and a word"
                     .to_owned(),

@@ -87,7 +87,7 @@ impl SentencePairs {
         documents.require_some()?;
         if seq_len < SPECIAL_TOKENS + MIN_ROOM {
             return Err(TextError::Setting {
-                name: "seq_len",
+                field: "seq_len",
                 value: seq_len.to_string(),
                 remedy: format!(
                     "sentence pairs need at least {} tokens: three special ones and one for each \
@@ -98,7 +98,7 @@ impl SentencePairs {
         }
         if !(0.0..=1.0).contains(&short_seq_prob) {
             return Err(TextError::Setting {
-                name: "short_seq_prob",
+                field: "short_seq_prob",
                 value: short_seq_prob.to_string(),
                 remedy: "choose a probability from 0 to 1".to_owned(),
             });

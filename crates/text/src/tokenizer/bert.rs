@@ -36,12 +36,7 @@ impl Default for Normalisation {
 
 impl Normalisation {
     pub(super) fn normalizer(self) -> BertNormalizer {
-        BertNormalizer::new(
-            true,
-            self.split_chinese,
-            self.strip_accents,
-            self.lowercase,
-        )
+        BertNormalizer::new(true, self.split_chinese, self.strip_accents, self.lowercase)
     }
 
     pub(super) fn strips_accents(self) -> bool {

@@ -277,3 +277,6 @@ fn identity(full: &Value, special: &SpecialTokens) -> [u8; 32] {
     });
     Sha256::digest(canonical.to_string()).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,12 @@
 //! Properties of examples over random corpora: nothing lost, nothing invented, never a panic.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{CLS, FIRST, SEP, vocabulary};
 use kiln_text::corpus::Corpus;
 use kiln_text::examples::{Documents, Example, Examples, PackedSequences, SentencePairs};
 use proptest::prelude::*;
+
+use crate::common::{CLS, FIRST, SEP, vocabulary};
 
 /// Lengths of sentences, by document.
 fn lengths() -> impl Strategy<Value = Vec<Vec<usize>>> {

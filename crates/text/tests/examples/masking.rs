@@ -1,14 +1,13 @@
 //! Masking as statistics: rates and shares over more than a million tokens, with a fixed seed and
 //! bounds of three standard errors.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{CLS, FIRST, MASK, PAD, SEP, both, corpus, vocabulary};
 use kiln_text::BatchSource;
 use kiln_text::examples::{Example, Examples, MaskedLmSource};
 use kiln_text::masking::Masking;
+
+use crate::common::{CLS, FIRST, MASK, PAD, SEP, both, corpus, vocabulary};
 
 const VOCAB: u32 = 1005;
 

@@ -1,16 +1,16 @@
 //! Batches as a function of their index: sizes, threads, order, evaluation, refusals.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread;
 
-use common::{CLS, SEP, both, concatenate, corpus, vocabulary};
+use kiln_text::corpus::Corpus;
 use kiln_text::examples::{Examples, MaskedLmEvaluation, MaskedLmSource};
 use kiln_text::masking::Masking;
 use kiln_text::stream::Prefetch;
 use kiln_text::{BatchSource, Vocabulary};
+
+use crate::common::{CLS, SEP, both, concatenate, corpus, vocabulary};
 
 const VOCAB: u32 = 200;
 
@@ -251,4 +251,14 @@ fn what_cannot_work_is_refused_by_name() {
             .to_string()
             .starts_with("max_examples = 0")
     );
+}
+
+#[test]
+fn an_id_outside_the_vocabulary_is_an_error_of_its_batch_not_a_panic() {
+    let documents = vec![vec![vec![10, 11, VOCAB + 7, 12]]];
+    let corpus = Arc::new(Corpus::in_memory(documents, VOCAB));
+    for examples in both(&corpus, 32, 1) {
+        let error = source(&examples, 2).batch(0).unwrap_err().to_string();
+        assert!(error.contains("token 2 has id 207"), "{error}");
+    }
 }

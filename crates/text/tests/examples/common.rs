@@ -1,7 +1,5 @@
 //! What the example tests share: a vocabulary without a tokenizer, corpora without files.
 
-#![expect(dead_code, reason = "each test binary uses its own part")]
-
 use std::sync::Arc;
 
 use kiln_text::corpus::Corpus;
@@ -9,15 +7,15 @@ use kiln_text::examples::{Documents, Examples, PackedSequences, SentencePairs};
 use kiln_text::rng::{Purpose, Rng};
 use kiln_text::{HostBatch, Vocabulary};
 
-pub const PAD: u32 = 0;
-pub const CLS: u32 = 2;
-pub const SEP: u32 = 3;
-pub const MASK: u32 = 4;
+pub(crate) const PAD: u32 = 0;
+pub(crate) const CLS: u32 = 2;
+pub(crate) const SEP: u32 = 3;
+pub(crate) const MASK: u32 = 4;
 /// First id that is a word.
-pub const FIRST: u32 = 5;
+pub(crate) const FIRST: u32 = 5;
 
 /// Ids 0 to 4 are `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]`, `[MASK]`; every fourth id continues a word.
-pub fn vocabulary(size: u32) -> Arc<Vocabulary> {
+pub(crate) fn vocabulary(size: u32) -> Arc<Vocabulary> {
     Arc::new(Vocabulary {
         size,
         pad: PAD,
@@ -31,7 +29,7 @@ pub fn vocabulary(size: u32) -> Arc<Vocabulary> {
 }
 
 /// Random documents of 1 to `sentences` sentences of 1 to `words` tokens.
-pub fn corpus(documents: u64, sentences: u64, words: u64, vocab_size: u32) -> Arc<Corpus> {
+pub(crate) fn corpus(documents: u64, sentences: u64, words: u64, vocab_size: u32) -> Arc<Corpus> {
     let make = |document| {
         let mut rng = Rng::at(99, Purpose::Order, document, 0);
         (0..1 + rng.below(sentences))
@@ -47,7 +45,7 @@ pub fn corpus(documents: u64, sentences: u64, words: u64, vocab_size: u32) -> Ar
 }
 
 /// Both kinds of examples over one corpus.
-pub fn both(corpus: &Arc<Corpus>, seq_len: usize, seed: u64) -> [Arc<dyn Examples>; 2] {
+pub(crate) fn both(corpus: &Arc<Corpus>, seq_len: usize, seed: u64) -> [Arc<dyn Examples>; 2] {
     let documents = Documents::all(Arc::clone(corpus));
     let vocabulary = vocabulary(corpus.vocab_size());
     [
@@ -57,7 +55,7 @@ pub fn both(corpus: &Arc<Corpus>, seq_len: usize, seed: u64) -> [Arc<dyn Example
 }
 
 /// The batches' rows one after the other, as if they were one batch.
-pub fn concatenate(batches: &[HostBatch]) -> HostBatch {
+pub(crate) fn concatenate(batches: &[HostBatch]) -> HostBatch {
     let mut all = batches[0].clone();
     for batch in &batches[1..] {
         for (name, buffer) in &mut all.ints {

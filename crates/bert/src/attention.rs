@@ -1,0 +1,104 @@
+//! Self-attention and the projection back, with the residual.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Bool, Tensor};
+use kiln_nn::{AttentionOptions, Dropout, Init, LayerNorm, attend, merge_heads, split_heads};
+
+use crate::BertConfig;
+
+/// Query, key and value; Hugging Face `BertSelfAttention`.
+#[derive(Module, Debug)]
+pub struct BertSelfAttention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    dropout: Dropout,
+    #[module(skip)]
+    num_attention_heads: usize,
+}
+
+impl BertSelfAttention {
+    fn new(config: &BertConfig, init: &mut Init) -> Self {
+        let hidden_size = config.hidden_size;
+        Self {
+            query: init.linear(hidden_size, hidden_size),
+            key: init.linear(hidden_size, hidden_size),
+            value: init.linear(hidden_size, hidden_size),
+            dropout: Dropout::new(config.attention_probs_dropout_prob),
+            num_attention_heads: config.num_attention_heads,
+        }
+    }
+
+    fn forward(&self, hidden_states: Tensor<3>, is_padding: Option<Tensor<4, Bool>>) -> Tensor<3> {
+        let heads = self.num_attention_heads;
+        let query = split_heads(self.query.forward(hidden_states.clone()), heads);
+        let key = split_heads(self.key.forward(hidden_states.clone()), heads);
+        let value = split_heads(self.value.forward(hidden_states), heads);
+        let [_, _, _, head_size] = query.dims();
+        let options = AttentionOptions {
+            scale: 1.0 / (head_size as f64).sqrt(),
+            score_bias: None,
+            is_hidden: is_padding,
+            dropout: &self.dropout,
+        };
+        merge_heads(attend(query, key, value, options))
+    }
+}
+
+/// A linear layer whose output, after dropout, is added to the residual and normalised; Hugging
+/// Face's `BertSelfOutput` and `BertOutput`.
+#[derive(Module, Debug)]
+pub struct ResidualOutput {
+    dense: Linear,
+    layer_norm: LayerNorm,
+    dropout: Dropout,
+}
+
+impl ResidualOutput {
+    pub(crate) fn new(inputs: usize, config: &BertConfig, init: &mut Init) -> Self {
+        Self {
+            dense: init.linear(inputs, config.hidden_size),
+            layer_norm: init.layer_norm(config.hidden_size, config.layer_norm_eps),
+            dropout: Dropout::new(config.hidden_dropout_prob),
+        }
+    }
+
+    pub(crate) fn forward(&self, branch: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+        let branch = self.dropout.forward(self.dense.forward(branch));
+        self.layer_norm.forward(branch + residual)
+    }
+}
+
+/// Self-attention with its residual; Hugging Face `BertAttention`.
+#[derive(Module, Debug)]
+pub struct BertAttention {
+    /// Hugging Face's `self`, a word that Rust reserves.
+    self_attention: BertSelfAttention,
+    output: ResidualOutput,
+}
+
+impl BertAttention {
+    /// Draws four square projections.
+    pub fn new(config: &BertConfig, init: &mut Init) -> Self {
+        Self {
+            self_attention: BertSelfAttention::new(config, init),
+            output: ResidualOutput::new(config.hidden_size, config, init),
+        }
+    }
+
+    /// # Shapes
+    /// - `hidden_states`: `[batch, seq_len, hidden_size]`
+    /// - `is_padding`: `[batch, 1, 1, seq_len]`, true at padding
+    /// - returns `[batch, seq_len, hidden_size]`
+    pub fn forward(
+        &self,
+        hidden_states: Tensor<3>,
+        is_padding: Option<Tensor<4, Bool>>,
+    ) -> Tensor<3> {
+        let context = self
+            .self_attention
+            .forward(hidden_states.clone(), is_padding);
+        self.output.forward(context, hidden_states)
+    }
+}

@@ -1,0 +1,343 @@
+//! BERT's config.json, field by field, with Hugging Face's names and defaults.
+
+use kiln_nn::Activation;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// More than any BERT has; a config.json beyond it is damaged.
+const MOST_PARAMETERS: u128 = 100_000_000_000;
+
+/// What a BERT is made of. Fields that Kiln has no use for are kept and written back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BertConfig {
+    /// Hugging Face's class names; the first decides what the checkpoint is opened as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architectures: Option<Vec<String>>,
+    /// Always `"bert"`.
+    pub model_type: String,
+    /// Rows of the word table.
+    pub vocab_size: usize,
+    /// Width of the hidden states.
+    pub hidden_size: usize,
+    /// Layers of the encoder.
+    pub num_hidden_layers: usize,
+    /// Heads of attention; a divisor of `hidden_size`.
+    pub num_attention_heads: usize,
+    /// Width between the two linear layers of the feed-forward block.
+    pub intermediate_size: usize,
+    /// Activation of the feed-forward block and of the masked language model head.
+    pub hidden_act: Activation,
+    /// Dropout after the embeddings and on both residual branches.
+    pub hidden_dropout_prob: f64,
+    /// Dropout on the attention probabilities.
+    pub attention_probs_dropout_prob: f64,
+    /// Rows of the position table: the longest sequence.
+    pub max_position_embeddings: usize,
+    /// Rows of the segment table.
+    pub type_vocab_size: usize,
+    /// Standard deviation of the initial weights.
+    pub initializer_range: f64,
+    /// Added to the variance in every LayerNorm.
+    pub layer_norm_eps: f64,
+    /// The id of padding.
+    pub pad_token_id: Option<usize>,
+    /// Dropout before a fine-tuning head; `hidden_dropout_prob` when null.
+    pub classifier_dropout: Option<f64>,
+    /// Names of the labels by their number, as strings; absent means two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id2label: Option<Map<String, Value>>,
+    /// The inverse of `id2label`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label2id: Option<Map<String, Value>>,
+    /// Which loss a sequence classifier is trained with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem_type: Option<String>,
+    /// Everything else in the file.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl Default for BertConfig {
+    /// Hugging Face's defaults: BERT-base, uncased.
+    fn default() -> Self {
+        Self {
+            architectures: None,
+            model_type: "bert".to_owned(),
+            vocab_size: 30_522,
+            hidden_size: 768,
+            num_hidden_layers: 12,
+            num_attention_heads: 12,
+            intermediate_size: 3_072,
+            hidden_act: Activation::Gelu,
+            hidden_dropout_prob: 0.1,
+            attention_probs_dropout_prob: 0.1,
+            max_position_embeddings: 512,
+            type_vocab_size: 2,
+            initializer_range: 0.02,
+            layer_norm_eps: 1e-12,
+            pad_token_id: Some(0),
+            classifier_dropout: None,
+            id2label: None,
+            label2id: None,
+            problem_type: None,
+            other: Map::new(),
+        }
+    }
+}
+
+/// A field of a configuration with a value that BERT, or Kiln, cannot have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} = {value}: {remedy}")]
+pub struct ConfigError {
+    /// Its name in config.json.
+    pub field: &'static str,
+    /// Its value, as JSON.
+    pub value: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl BertConfig {
+    /// Checks every field whose value decides the result.
+    ///
+    /// # Errors
+    /// With the first field that has an impossible or unsupported value.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.validate_supported()?;
+        self.validate_sizes()?;
+        self.validate_rates()
+    }
+
+    /// The width of one attention head.
+    pub fn head_size(&self) -> usize {
+        self.hidden_size / self.num_attention_heads.max(1)
+    }
+
+    /// The number of labels of a fine-tuning head: `id2label`'s, two when absent.
+    pub fn num_labels(&self) -> usize {
+        self.id2label.as_ref().map_or(2, Map::len)
+    }
+
+    /// Dropout before a fine-tuning head.
+    pub fn classifier_dropout(&self) -> f64 {
+        self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
+    }
+
+    /// The same model with dropout off, e.g. to compare gradients.
+    pub fn without_dropout(&self) -> Self {
+        Self {
+            hidden_dropout_prob: 0.0,
+            attention_probs_dropout_prob: 0.0,
+            classifier_dropout: Some(0.0),
+            ..self.clone()
+        }
+    }
+
+    /// Parameters of [`crate::BertModel`], pooler included.
+    pub fn encoder_parameters(&self) -> u128 {
+        let [vocab, hidden, layers, intermediate, positions, types] = [
+            self.vocab_size,
+            self.hidden_size,
+            self.num_hidden_layers,
+            self.intermediate_size,
+            self.max_position_embeddings,
+            self.type_vocab_size,
+        ]
+        .map(|size| size as u128);
+        let embeddings = (vocab + positions + types + 2) * hidden;
+        let attention = 4 * hidden * hidden + 4 * hidden;
+        let feed_forward = 2 * hidden * intermediate + intermediate + hidden;
+        let norms = 4 * hidden;
+        let pooler = hidden * hidden + hidden;
+        embeddings + layers * (attention + feed_forward + norms) + pooler
+    }
+
+    /// Parameters of [`crate::BertForPreTraining`]; the tied word table counts once.
+    pub fn pretraining_parameters(&self) -> u128 {
+        let (vocab, hidden) = (self.vocab_size as u128, self.hidden_size as u128);
+        let transform = hidden * hidden + 3 * hidden;
+        self.encoder_parameters() + transform + vocab + 2 * hidden + 2
+    }
+
+    fn validate_supported(&self) -> Result<(), ConfigError> {
+        if self.model_type != "bert" {
+            let value = Value::from(self.model_type.clone());
+            return refuse("model_type", &value, "this is no BERT; choose its own architecture");
+        }
+        let demands = [
+            ("position_embedding_type", Value::from("absolute")),
+            ("is_decoder", Value::from(false)),
+            ("add_cross_attention", Value::from(false)),
+            ("tie_word_embeddings", Value::from(true)),
+        ];
+        for (field, supported) in demands {
+            match self.other.get(field) {
+                None | Some(Value::Null) => {}
+                Some(value) if *value == supported => {}
+                Some(value) => {
+                    return refuse(field, value, format!("only {supported} is supported"));
+                }
+            }
+        }
+        if let Some(problem) = &self.problem_type
+            && ![
+                "single_label_classification",
+                "multi_label_classification",
+                "regression",
+            ]
+            .contains(&problem.as_str())
+        {
+            return refuse(
+                "problem_type",
+                &Value::from(problem.clone()),
+                "choose single_label_classification, multi_label_classification or regression",
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_sizes(&self) -> Result<(), ConfigError> {
+        let sizes = [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("intermediate_size", self.intermediate_size),
+            ("max_position_embeddings", self.max_position_embeddings),
+            ("type_vocab_size", self.type_vocab_size),
+        ];
+        for (field, size) in sizes {
+            if size == 0 || size > i32::MAX as usize {
+                return refuse(field, &Value::from(size), "choose a number from 1 to 2147483647");
+            }
+        }
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
+            return refuse(
+                "num_attention_heads",
+                &Value::from(self.num_attention_heads),
+                format!("choose a divisor of hidden_size ({})", self.hidden_size),
+            );
+        }
+        if let Some(pad_token_id) = self.pad_token_id
+            && pad_token_id >= self.vocab_size
+        {
+            return refuse(
+                "pad_token_id",
+                &Value::from(pad_token_id),
+                format!("choose an id below vocab_size ({})", self.vocab_size),
+            );
+        }
+        if self.id2label.as_ref().is_some_and(Map::is_empty) {
+            return refuse("id2label", &Value::Object(Map::new()), "name at least one label");
+        }
+        if self.pretraining_parameters() > MOST_PARAMETERS {
+            return refuse(
+                "hidden_size",
+                &Value::from(self.hidden_size),
+                "the sizes together give more than 100 billion parameters; correct the wrong one",
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_rates(&self) -> Result<(), ConfigError> {
+        let rates = [
+            ("hidden_dropout_prob", self.hidden_dropout_prob),
+            (
+                "attention_probs_dropout_prob",
+                self.attention_probs_dropout_prob,
+            ),
+            ("classifier_dropout", self.classifier_dropout()),
+        ];
+        for (field, rate) in rates {
+            if !(0.0..1.0).contains(&rate) {
+                return refuse(field, &Value::from(rate), "choose a number from 0 to below 1");
+            }
+        }
+        let range = self.initializer_range;
+        if !(range.is_finite() && range >= 0.0) {
+            return refuse("initializer_range", &Value::from(range), "choose 0 or more");
+        }
+        let epsilon = self.layer_norm_eps;
+        if !(epsilon.is_finite() && epsilon > 0.0) {
+            return refuse("layer_norm_eps", &Value::from(epsilon), "choose a number above 0");
+        }
+        Ok(())
+    }
+}
+
+fn refuse(
+    field: &'static str,
+    value: &Value,
+    remedy: impl Into<String>,
+) -> Result<(), ConfigError> {
+    Err(ConfigError {
+        field,
+        value: value.to_string(),
+        remedy: remedy.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> BertConfig {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn absent_fields_have_hugging_faces_defaults() {
+        assert_eq!(parse("{}"), BertConfig::default());
+    }
+
+    #[test]
+    fn unknown_fields_come_back_as_they_were() {
+        let text = r#"{"hidden_act":"gelu_pytorch_tanh","transformers_version":"5.23.0","x":[1]}"#;
+        let written = serde_json::to_value(parse(text)).unwrap();
+        assert_eq!(written["transformers_version"], "5.23.0");
+        assert_eq!(written["x"], serde_json::json!([1]));
+        assert_eq!(written["hidden_act"], "gelu_pytorch_tanh");
+        assert_eq!(parse(&written.to_string()), parse(text));
+    }
+
+    #[test]
+    fn a_value_that_changes_the_result_and_is_not_supported_is_refused_by_name() {
+        for (json, field) in [
+            (r#"{"model_type":"roberta"}"#, "model_type"),
+            (
+                r#"{"position_embedding_type":"relative_key"}"#,
+                "position_embedding_type",
+            ),
+            (r#"{"is_decoder":true}"#, "is_decoder"),
+            (r#"{"add_cross_attention":true}"#, "add_cross_attention"),
+            (r#"{"tie_word_embeddings":false}"#, "tie_word_embeddings"),
+            (r#"{"num_attention_heads":7}"#, "num_attention_heads"),
+            (r#"{"num_attention_heads":0}"#, "num_attention_heads"),
+            (r#"{"hidden_dropout_prob":1.0}"#, "hidden_dropout_prob"),
+            (r#"{"classifier_dropout":-0.1}"#, "classifier_dropout"),
+            (r#"{"layer_norm_eps":0}"#, "layer_norm_eps"),
+            (r#"{"pad_token_id":30522}"#, "pad_token_id"),
+            (r#"{"problem_type":"ranking"}"#, "problem_type"),
+            (r#"{"intermediate_size":2000000000}"#, "hidden_size"),
+        ] {
+            let error = parse(json).validate().unwrap_err();
+            assert_eq!(error.field, field, "{error}");
+        }
+        let heads = parse(r#"{"num_attention_heads":7}"#).validate();
+        assert_eq!(
+            heads.unwrap_err().to_string(),
+            "num_attention_heads = 7: choose a divisor of hidden_size (768)"
+        );
+    }
+
+    #[test]
+    fn fields_that_older_files_carry_are_fine() {
+        let config = parse(
+            r#"{"position_embedding_type":"absolute","gradient_checkpointing":false,
+                "is_decoder":false,"chunk_size_feed_forward":0,"use_cache":true}"#,
+        );
+        assert_eq!(config.validate(), Ok(()));
+    }
+}

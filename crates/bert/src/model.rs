@@ -1,0 +1,111 @@
+//! BERT's encoder: embeddings, layers, pooler (Devlin et al. 2019, section 3).
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Int, Tensor};
+use kiln_nn::{Init, is_padding};
+
+use crate::BertConfig;
+use crate::embeddings::BertEmbeddings;
+use crate::layer::BertLayer;
+
+/// What a BERT reads.
+#[derive(Debug, Clone)]
+pub struct BertInputs {
+    /// `[batch, seq_len]`
+    pub input_ids: Tensor<2, Int>,
+    /// `[batch, seq_len]`, 1 = attend, 0 = padding; `None` where there is no padding.
+    pub attention_mask: Option<Tensor<2, Int>>,
+    /// `[batch, seq_len]`, 0 in the first segment, 1 in the second.
+    pub token_type_ids: Tensor<2, Int>,
+}
+
+/// The stack of layers; Hugging Face `BertEncoder`.
+#[derive(Module, Debug)]
+pub struct BertEncoder {
+    layer: Vec<BertLayer>,
+}
+
+/// tanh of a linear map of the first token's hidden state; Hugging Face `BertPooler`.
+#[derive(Module, Debug)]
+pub struct BertPooler {
+    dense: Linear,
+}
+
+impl BertPooler {
+    fn new(config: &BertConfig, init: &mut Init) -> Self {
+        Self {
+            dense: init.linear(config.hidden_size, config.hidden_size),
+        }
+    }
+
+    fn forward(&self, hidden_states: Tensor<3>) -> Tensor<2> {
+        let first = hidden_states.narrow(1, 0, 1).squeeze_dim::<2>(1);
+        self.dense.forward(first).tanh()
+    }
+}
+
+/// Token ids to hidden states, and to one pooled vector a sequence; Hugging Face `BertModel`.
+#[derive(Module, Debug)]
+pub struct BertModel {
+    /// Holds the word table, which the masked language model head shares.
+    pub embeddings: BertEmbeddings,
+    encoder: BertEncoder,
+    pooler: Option<BertPooler>,
+}
+
+impl BertModel {
+    /// Draws all weights, in the order of the forward pass.
+    pub fn new(config: &BertConfig, init: &mut Init) -> Self {
+        let without = Self::without_pooler(config, init);
+        Self {
+            pooler: Some(BertPooler::new(config, init)),
+            ..without
+        }
+    }
+
+    /// The same without a pooler, as the heads over tokens use it.
+    pub fn without_pooler(config: &BertConfig, init: &mut Init) -> Self {
+        let embeddings = BertEmbeddings::new(config, init);
+        let layers = 0..config.num_hidden_layers;
+        let layer = layers.map(|_| BertLayer::new(config, init)).collect();
+        Self {
+            embeddings,
+            encoder: BertEncoder { layer },
+            pooler: None,
+        }
+    }
+
+    /// The last layer's hidden states.
+    ///
+    /// # Shapes
+    /// - returns `[batch, seq_len, hidden_size]`; what stands at padding means nothing
+    ///
+    /// # Panics
+    /// If the inputs' shapes differ: the caller's mistake.
+    pub fn forward(&self, inputs: BertInputs) -> Tensor<3> {
+        let is_padding = inputs.attention_mask.map(is_padding);
+        let embedded = self
+            .embeddings
+            .forward(inputs.input_ids, inputs.token_type_ids);
+        let layers = self.encoder.layer.iter();
+        layers.fold(embedded, |hidden_states, layer| {
+            layer.forward(hidden_states, is_padding.clone())
+        })
+    }
+
+    /// One vector a sequence, or `None` without a pooler.
+    ///
+    /// # Shapes
+    /// - `hidden_states`: `[batch, seq_len, hidden_size]`
+    /// - returns `[batch, hidden_size]`
+    pub fn pool(&self, hidden_states: Tensor<3>) -> Option<Tensor<2>> {
+        let pooler = self.pooler.as_ref()?;
+        Some(pooler.forward(hidden_states))
+    }
+
+    /// The word table `[vocab_size, hidden_size]`, to be handed to the masked language model head.
+    pub fn word_embeddings(&self) -> Tensor<2> {
+        self.embeddings.word_embeddings.weight.val()
+    }
+}

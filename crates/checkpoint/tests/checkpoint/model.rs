@@ -1,0 +1,211 @@
+//! A module with the shapes and oddities of a BERT, and helpers to fill and write it.
+
+use std::path::Path;
+
+use burn::module::{Module, Param};
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+use kiln_checkpoint::{LoadOptions, NamedTensor, Names, parameters};
+use safetensors::tensor::{Dtype, TensorView};
+
+pub const VOCAB: usize = 11;
+pub const HIDDEN: usize = 4;
+pub const INTERMEDIATE: usize = 6;
+
+pub const NAMES: Names = Names {
+    rules: &[("layer_norm", "LayerNorm"), ("self_attention", "self")],
+};
+
+pub const OPTIONS: LoadOptions = LoadOptions {
+    base_prefix: Some("bert."),
+    ignorable: &["embeddings.position_ids"],
+    tied: &[
+        (
+            "cls.predictions.decoder.weight",
+            "bert.embeddings.word_embeddings.weight",
+        ),
+        ("cls.predictions.decoder.bias", "cls.predictions.bias"),
+    ],
+};
+
+#[derive(Module, Debug)]
+pub struct PreTraining {
+    pub bert: Bert,
+    pub cls: Cls,
+}
+
+#[derive(Module, Debug)]
+pub struct Bert {
+    pub embeddings: Embeddings,
+    pub encoder: Encoder,
+    pub pooler: Pooler,
+}
+
+#[derive(Module, Debug)]
+pub struct Embeddings {
+    pub word_embeddings: Embedding,
+    pub position_embeddings: Embedding,
+    pub token_type_embeddings: Embedding,
+    pub layer_norm: LayerNorm,
+}
+
+#[derive(Module, Debug)]
+pub struct Encoder {
+    pub layer: Vec<Layer>,
+}
+
+#[derive(Module, Debug)]
+pub struct Layer {
+    pub attention: Attention,
+    pub intermediate: Dense,
+    pub output: Output,
+}
+
+#[derive(Module, Debug)]
+pub struct Attention {
+    pub self_attention: SelfAttention,
+    pub output: Output,
+}
+
+#[derive(Module, Debug)]
+pub struct SelfAttention {
+    pub query: Linear,
+    pub key: Linear,
+    pub value: Linear,
+}
+
+#[derive(Module, Debug)]
+pub struct Dense {
+    pub dense: Linear,
+}
+
+#[derive(Module, Debug)]
+pub struct Output {
+    pub dense: Linear,
+    pub layer_norm: LayerNorm,
+}
+
+#[derive(Module, Debug)]
+pub struct Pooler {
+    pub dense: Linear,
+}
+
+#[derive(Module, Debug)]
+pub struct Cls {
+    pub predictions: Predictions,
+    pub seq_relationship: Linear,
+}
+
+#[derive(Module, Debug)]
+pub struct Predictions {
+    pub bias: Param<Tensor<1>>,
+    pub transform: Output,
+}
+
+impl PreTraining {
+    pub fn new(device: &Device) -> Self {
+        let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(device);
+        let norm = || LayerNormConfig::new(HIDDEN).init(device);
+        let table = |rows| EmbeddingConfig::new(rows, HIDDEN).init(device);
+        let output = |inputs| Output {
+            dense: linear(inputs, HIDDEN),
+            layer_norm: norm(),
+        };
+        let layer = || Layer {
+            attention: Attention {
+                self_attention: SelfAttention {
+                    query: linear(HIDDEN, HIDDEN),
+                    key: linear(HIDDEN, HIDDEN),
+                    value: linear(HIDDEN, HIDDEN),
+                },
+                output: output(HIDDEN),
+            },
+            intermediate: Dense {
+                dense: linear(HIDDEN, INTERMEDIATE),
+            },
+            output: output(INTERMEDIATE),
+        };
+        Self {
+            bert: Bert {
+                embeddings: Embeddings {
+                    word_embeddings: table(VOCAB),
+                    position_embeddings: table(8),
+                    token_type_embeddings: table(2),
+                    layer_norm: norm(),
+                },
+                encoder: Encoder {
+                    layer: vec![layer(), layer()],
+                },
+                pooler: Pooler {
+                    dense: linear(HIDDEN, HIDDEN),
+                },
+            },
+            cls: Cls {
+                predictions: Predictions {
+                    bias: Param::from_tensor(Tensor::zeros([VOCAB], device)),
+                    transform: Output {
+                        dense: linear(HIDDEN, HIDDEN),
+                        layer_norm: norm(),
+                    },
+                },
+                seq_relationship: linear(HIDDEN, 2),
+            },
+        }
+    }
+}
+
+/// Every parameter of `module`, in its order, filled with values that tell position and tensor apart.
+pub fn filled<M: Module>(module: &M) -> Vec<NamedTensor> {
+    let mut parameters = parameters(module, &NAMES);
+    parameters.sort_by(|a, b| a.name.cmp(&b.name));
+    let tensors = (1..).zip(parameters).map(|(k, parameter)| {
+        let elements = parameter.shape.iter().product::<usize>();
+        let offset = if parameter.name.ends_with("LayerNorm.weight") {
+            1.0
+        } else {
+            0.0
+        };
+        NamedTensor {
+            data: (0..elements)
+                .map(|i| (0.5 * f64::sin((k + i) as f64) + offset) as f32)
+                .collect(),
+            name: parameter.name,
+            shape: parameter.shape,
+        }
+    });
+    tensors.collect()
+}
+
+/// `tensors` with every name passed through `rename`.
+pub fn renamed(tensors: &[NamedTensor], rename: impl Fn(&str) -> String) -> Vec<NamedTensor> {
+    let tensors = tensors.iter().cloned().map(|mut tensor| {
+        tensor.name = rename(&tensor.name);
+        tensor
+    });
+    tensors.collect()
+}
+
+/// Sorted by name, for comparison.
+pub fn sorted(mut tensors: Vec<NamedTensor>) -> Vec<NamedTensor> {
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    tensors
+}
+
+/// A safetensors file of any element types, written by the format's own crate.
+pub fn write_raw(path: &Path, tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) {
+    let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+        (
+            *name,
+            TensorView::new(*dtype, shape.to_vec(), bytes).unwrap(),
+        )
+    });
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+/// Little-endian bytes of float32 values.
+pub fn f32_bytes(values: &[f32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}

@@ -1,0 +1,232 @@
+//! Which charts a run gets, and their names.
+
+use super::chart::{Chart, Curve, Level, Look};
+use super::html::escape;
+use super::series::History;
+
+/// Losses of predicting words, which the word frequencies bound. Those of other tasks (next
+/// sentence, replaced tokens) have nothing to do with them.
+const WORD_TASKS: [&str; 3] = ["mlm", "generator", "plm"];
+
+/// Names that have no chart of their own: the summary tells them.
+const SUMMARISED: [&str; 4] = ["tokens", "seconds", "skipped_steps", "device_memory"];
+
+/// What a chart is about; one section of the page each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Loss,
+    Quality,
+    Optimization,
+    Throughput,
+    Other,
+}
+
+impl Group {
+    const ALL: [(Self, &str); 5] = [
+        (Self::Loss, "Loss"),
+        (Self::Quality, "Accuracy and perplexity"),
+        (Self::Optimization, "Optimisation"),
+        (Self::Throughput, "Throughput and memory"),
+        (Self::Other, "Other values"),
+    ];
+
+    fn of(name: &str) -> Self {
+        if name.ends_with("loss") {
+            Self::Loss
+        } else if name.ends_with("accuracy") || name.ends_with("perplexity") {
+            Self::Quality
+        } else {
+            match name {
+                "learning_rate" | "grad_norm" => Self::Optimization,
+                "tokens_per_second" | "padding" | "memory" => Self::Throughput,
+                _ => Self::Other,
+            }
+        }
+    }
+}
+
+/// All charts of the page, in their sections. A name that Kiln does not know gets its chart too.
+pub(super) fn sections(history: &History, unigram_entropy: Option<f64>, last_step: u64) -> String {
+    let names = history.names();
+    let repeated = repeats_its_only_part(history, &names);
+    let mut out = String::new();
+    let mut id = 0;
+    for (group, heading) in Group::ALL {
+        let mut drawn = String::new();
+        for name in names.iter().filter(|name| Group::of(name) == group) {
+            if SUMMARISED.contains(name) || (repeated && *name == "loss") {
+                continue;
+            }
+            drawn.push_str(&chart(history, name, unigram_entropy).render(id, last_step));
+            id += 1;
+        }
+        if !drawn.is_empty() {
+            out.push_str(&format!(
+                "<section>\n<h2>{}</h2>\n<div class=\"charts\">\n{drawn}</div>\n</section>\n",
+                escape(heading)
+            ));
+        }
+    }
+    out
+}
+
+/// Whether the total loss is one task's loss and nothing else: two equal charts tell no more
+/// than one.
+fn repeats_its_only_part(history: &History, names: &[&str]) -> bool {
+    let mut parts = names.iter().filter(|name| name.ends_with("_loss"));
+    match (parts.next(), parts.next()) {
+        (Some(part), None) => {
+            let same = |a: &[(u64, f64)], b: &[(u64, f64)]| {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.1.to_bits() == b.1.to_bits())
+            };
+            same(history.train("loss"), history.train(part))
+                && same(history.eval("loss"), history.eval(part))
+        }
+        _ => false,
+    }
+}
+
+fn chart(history: &History, name: &str, unigram_entropy: Option<f64>) -> Chart {
+    let (unit, factor) = unit_of(history, name);
+    let log = name.ends_with("perplexity") || name == "grad_norm";
+    let scaled = |points: &[(u64, f64)]| {
+        points.iter().map(|&(step, value)| (step, value * factor)).collect::<Vec<_>>()
+    };
+    let look = if matches!(name, "learning_rate" | "memory") { Look::Exact } else { Look::Noisy };
+    let mut curves = Vec::new();
+    let mut add = |label, look, points: &[(u64, f64)]| {
+        if !points.is_empty() {
+            curves.push(Curve { label, look, points: scaled(points) });
+        }
+    };
+    match name {
+        "memory" => {
+            add("process", Look::Exact, history.train("memory"));
+            add("device", Look::Exact, history.train("device_memory"));
+        }
+        _ => add("training", look, history.train(name)),
+    }
+    add("evaluation", Look::Evaluations, history.eval(name));
+
+    Chart {
+        title: title(name),
+        name: name.to_owned(),
+        unit,
+        log,
+        from_zero: matches!(unit, "%" | "GiB" | "MiB")
+            || matches!(name, "learning_rate" | "tokens_per_second"),
+        levels: levels(name, unigram_entropy),
+        curves,
+    }
+}
+
+/// What a chart of `name` counts in, and what its values are multiplied with for that.
+fn unit_of(history: &History, name: &str) -> (&'static str, f64) {
+    if name.ends_with("loss") {
+        ("nats", 1.0)
+    } else if name.ends_with("accuracy") || name == "padding" {
+        ("%", 100.0)
+    } else if name.ends_with("perplexity") {
+        ("perplexity", 1.0)
+    } else if name == "memory" {
+        let values = ["memory", "device_memory"].map(|name| history.train(name));
+        let most = values.into_iter().flatten().map(|point| point.1).fold(0.0, f64::max);
+        const GIB: f64 = 1_073_741_824.0;
+        if most >= GIB { ("GiB", 1.0 / GIB) } else { ("MiB", 1024.0 / GIB) }
+    } else {
+        match name {
+            "learning_rate" => ("learning rate", 1.0),
+            "grad_norm" => ("L2 norm over all parameters", 1.0),
+            "tokens_per_second" => ("tokens/s", 1.0),
+            _ => ("value", 1.0),
+        }
+    }
+}
+
+fn levels(name: &str, unigram_entropy: Option<f64>) -> Vec<Level> {
+    let task = name.split('_').next().unwrap_or(name);
+    let entropy = unigram_entropy.filter(|entropy| entropy.is_finite() && *entropy > 0.0);
+    match entropy {
+        Some(entropy) if WORD_TASKS.contains(&task) && name.ends_with("_loss") => {
+            vec![Level { label: "what word frequencies alone give", value: entropy }]
+        }
+        Some(entropy) if WORD_TASKS.contains(&task) && name.ends_with("_perplexity") => {
+            vec![Level { label: "what word frequencies alone give", value: entropy.exp() }]
+        }
+        _ if name == "nsp_accuracy" => vec![Level { label: "guessing", value: 50.0 }],
+        _ => Vec::new(),
+    }
+}
+
+/// A value's name in words, e.g. `Masked language model accuracy` for `mlm_accuracy`.
+pub(super) fn title(name: &str) -> String {
+    match name {
+        "loss" => return "Total loss".to_owned(),
+        "grad_norm" => return "Gradient norm before clipping".to_owned(),
+        "tokens_per_second" => return "Training throughput".to_owned(),
+        "padding" => return "Padding share".to_owned(),
+        _ => {}
+    }
+    let words = match name.split_once('_') {
+        Some(("mlm", rest)) => format!("masked language model {rest}"),
+        Some(("nsp", rest)) => format!("next sentence {rest}"),
+        Some(("plm", rest)) => format!("permutation language model {rest}"),
+        Some(("sop", rest)) => format!("sentence order {rest}"),
+        Some(("rtd", rest)) => format!("replaced token detection {rest}"),
+        _ => name.to_owned(),
+    };
+    let words = words.replace('_', " ");
+    let mut characters = words.chars();
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).collect(),
+        None => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kiln_learner::{Record, RecordKind};
+
+    fn history(names: &[&str]) -> History {
+        let values: Vec<_> = names.iter().map(|&name| (name.to_owned(), 0.5)).collect();
+        History::new(&[Record { kind: RecordKind::Train, step: 1, values }])
+    }
+
+    #[test]
+    fn other_architectures_and_unknown_names_get_their_charts() {
+        let names = ["loss", "generator_loss", "discriminator_loss", "rtd_accuracy", "new_thing"];
+        let page = sections(&history(&names), None, 1);
+        assert_eq!(page.matches("<svg").count(), names.len());
+        for title in ["Generator loss", "Discriminator loss", "New thing", "Other values"] {
+            assert!(page.contains(title), "{title} is missing");
+        }
+    }
+
+    #[test]
+    fn word_frequencies_are_held_against_losses_of_words_alone() {
+        for (name, expected) in [("mlm_loss", 1), ("plm_loss", 1), ("generator_loss", 1)]
+            .into_iter()
+            .chain([("nsp_loss", 0), ("discriminator_loss", 0), ("loss", 0)])
+        {
+            assert_eq!(levels(name, Some(6.5)).len(), expected, "{name}");
+        }
+        assert!((levels("mlm_perplexity", Some(6.5))[0].value - 6.5f64.exp()).abs() < 1e-9);
+        assert!(levels("mlm_loss", Some(f64::NAN)).is_empty());
+    }
+
+    #[test]
+    fn a_total_that_repeats_its_only_part_is_drawn_once() {
+        let single = sections(&history(&["loss", "mlm_loss"]), None, 1);
+        assert_eq!(single.matches("<svg").count(), 1);
+        let several = sections(&history(&["loss", "mlm_loss", "nsp_loss"]), None, 1);
+        assert_eq!(several.matches("<svg").count(), 3);
+    }
+
+    #[test]
+    fn memory_of_process_and_device_share_a_chart() {
+        let page = sections(&history(&["memory", "device_memory"]), None, 1);
+        assert_eq!(page.matches("<svg").count(), 1);
+        assert!(page.contains("process") && page.contains("device"));
+    }
+}

@@ -1,0 +1,156 @@
+//! `report.html`: one page that shows how a run went.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `series.rs` | records to values by name; thinning, smoothing |
+//! | `axis.rs`, `chart.rs` | one chart, as SVG |
+//! | `figures.rs` | which charts there are |
+//! | `summary.rs`, `settings_table.rs` | the head and the foot of the page |
+//! | `html.rs`, `number.rs`, `style.css` | escaping, numbers as text, looks |
+//!
+//! The page needs nothing beside itself: no script, no font, no image. Its policy forbids the
+//! browser to fetch anything.
+
+mod axis;
+mod chart;
+mod figures;
+mod html;
+mod number;
+mod series;
+mod settings_table;
+mod summary;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use kiln_learner::{Record, RunFolder, RunSettings, Stop};
+
+const STYLE: &str = include_str!("style.css");
+
+/// What is worth showing and not in a run's files. Each may be unknown.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ReportFacts {
+    /// Entropy of the corpus' word frequencies in nats: the loss of knowing those and no more.
+    pub(crate) unigram_entropy: Option<f64>,
+    /// Trainable numbers in the model.
+    pub(crate) parameters: Option<u64>,
+    /// Why the run ended; unknown: finished if all its steps are recorded.
+    pub(crate) finished: Option<Stop>,
+}
+
+/// Why there is no report. The message is the whole line a user needs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ReportError {
+    /// The run has no records.
+    #[error(
+        "{}: no step is recorded yet; start the run's first steps with: kiln resume {}",
+        metrics.display(), html::shell_quoted(&run.to_string_lossy())
+    )]
+    NoRecords { metrics: PathBuf, run: PathBuf },
+    /// The settings hold what JSON can't say.
+    #[error("the run's settings cannot be shown ({reason}); config.json may be damaged")]
+    Settings { reason: serde_json::Error },
+    /// The page could not be written.
+    #[error("{}: cannot be written ({reason}); check free space and permissions", path.display())]
+    Write { path: PathBuf, reason: std::io::Error },
+}
+
+/// The page for the run in `run`, whose path names it and stands in its commands.
+///
+/// # Errors
+/// If `records` is empty.
+pub(crate) fn render(
+    run: &Path,
+    settings: &RunSettings,
+    records: &[Record],
+    facts: &ReportFacts,
+) -> Result<String, ReportError> {
+    let folder = RunFolderNames::of(run);
+    let Some(last_step) = records.iter().map(|record| record.step).max() else {
+        return Err(ReportError::NoRecords { metrics: run.join("metrics.jsonl"), run: run.into() });
+    };
+    // Steps in order, whoever wrote the file; a stable sort of a sorted list costs one pass.
+    let sorted;
+    let records = if records.is_sorted_by_key(|record| record.step) {
+        records
+    } else {
+        let mut copy = records.to_vec();
+        copy.sort_by_key(|record| record.step);
+        sorted = copy;
+        &sorted
+    };
+    let history = series::History::new(records);
+    let finished = match facts.finished {
+        Some(stop) => stop != Stop::Interrupted,
+        None => last_step >= settings.training.steps,
+    };
+    let tables =
+        settings_table::render(settings).map_err(|reason| ReportError::Settings { reason })?;
+
+    Ok(format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" \
+         content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <title>{title} · Kiln report</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         {summary}<main>\n{charts}{tables}{commands}</main>\n\
+         <footer>Losses in nats. Thin lines keep every bucket's lowest and highest value. \
+         Point at a chart for its numbers.</footer>\n</body>\n</html>\n",
+        title = html::escape(&folder.name),
+        summary = summary::render(&folder.name, settings, &history, facts, last_step),
+        charts = figures::sections(&history, facts.unigram_entropy, last_step),
+        commands = settings_table::commands(&folder.typed, finished),
+    ))
+}
+
+/// Writes the page into the run's folder and gives its path.
+///
+/// # Errors
+/// If there are no records, or the file can't be written; an older page is then whole.
+pub(crate) fn write_report(
+    run: &RunFolder,
+    settings: &RunSettings,
+    records: &[Record],
+    facts: &ReportFacts,
+) -> Result<PathBuf, ReportError> {
+    let page = render(run.path(), settings, records, facts)?;
+    let path = run.report();
+    // Beside and renamed: whoever has the page open never reads half of it.
+    let beside = path.with_extension("html.tmp");
+    let written = std::fs::File::create(&beside)
+        .and_then(|mut file| file.write_all(page.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&beside, &path));
+    match written {
+        Ok(()) => Ok(path),
+        Err(reason) => {
+            // What is left of it helps nobody; if it can't be removed either, the error stands.
+            let _ = std::fs::remove_file(&beside);
+            Err(ReportError::Write { path, reason })
+        }
+    }
+}
+
+/// A run's folder as words.
+struct RunFolderNames {
+    /// Its own name, also where the path is `.`.
+    name: String,
+    /// The path as it was given.
+    typed: String,
+}
+
+impl RunFolderNames {
+    fn of(run: &Path) -> Self {
+        let typed = run.to_string_lossy().into_owned();
+        let full = run.file_name().map(|_| run.to_path_buf()).or_else(|| run.canonicalize().ok());
+        let name = full
+            .as_deref()
+            .and_then(Path::file_name)
+            .map_or_else(|| typed.clone(), |name| name.to_string_lossy().into_owned());
+        Self { name, typed }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Everything in the run's config.json, and the commands that go on with the run.
+
+use kiln_learner::RunSettings;
+use serde_json::Value;
+
+use super::html::{escape, shell_quoted};
+
+/// Rows shown of one table; a config.json may list thousands of labels.
+const MAX_ROWS: usize = 200;
+/// Characters shown of one value.
+const MAX_VALUE: usize = 300;
+
+/// The tables: one for each object in the settings, one for what stands beside them.
+///
+/// The settings are read as JSON, so that a field added later appears by itself.
+///
+/// # Errors
+/// If the settings can't be written as JSON.
+pub(super) fn render(settings: &RunSettings) -> Result<String, serde_json::Error> {
+    let Value::Object(fields) = serde_json::to_value(settings)? else { return Ok(String::new()) };
+    let mut run = Vec::new();
+    let mut tables = Vec::new();
+    for (name, value) in fields {
+        match value {
+            Value::Object(_) => {
+                let mut rows = Vec::new();
+                flatten("", &value, &mut rows);
+                tables.push((heading(&name), rows));
+            }
+            other => flatten(&name, &other, &mut run),
+        }
+    }
+    // What identifies the run first, the longest table (the model's) in the middle of its own.
+    tables.insert(0, ("Run".to_owned(), run));
+    let mut out = String::from("<section>\n<h2>Settings</h2>\n<div class=\"tables\">\n");
+    for (heading, rows) in tables.iter().filter(|(_, rows)| !rows.is_empty()) {
+        out.push_str(&table(heading, rows));
+    }
+    out.push_str("</div>\n</section>\n");
+    Ok(out)
+}
+
+/// The commands that continue the run and make this page again.
+pub(super) fn commands(run: &str, finished: bool) -> String {
+    let run = shell_quoted(run);
+    let resume_note =
+        if finished { "the run is finished" } else { "continues from the last checkpoint" };
+    let mut out = String::from("<section>\n<h2>Commands</h2>\n<div class=\"commands\">\n");
+    for (command, note) in [
+        (format!("kiln resume {run}"), resume_note),
+        (format!("kiln report {run}"), "writes this page again"),
+    ] {
+        out.push_str(&format!(
+            "<p><code>{}</code><span>{}</span></p>\n",
+            escape(&command),
+            escape(note)
+        ));
+    }
+    out.push_str("</div>\n</section>\n");
+    out
+}
+
+/// Objects become dotted names, everything else a row.
+fn flatten(name: &str, value: &Value, rows: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (field, value) in fields {
+                let path = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
+                flatten(&path, value, rows);
+            }
+        }
+        Value::String(text) => rows.push((name.to_owned(), text.clone())),
+        Value::Null => rows.push((name.to_owned(), "none".to_owned())),
+        // Device names and betas read better without JSON's brackets and quotes.
+        Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
+            let words = items.iter().map(|item| match item {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            });
+            rows.push((name.to_owned(), words.collect::<Vec<_>>().join(", ")));
+        }
+        other => rows.push((name.to_owned(), other.to_string())),
+    }
+}
+
+fn heading(name: &str) -> String {
+    match name {
+        "model" => "Model (config.json)".to_owned(),
+        _ => super::figures::title(name),
+    }
+}
+
+fn table(heading: &str, rows: &[(String, String)]) -> String {
+    let mut out = format!(
+        "<div class=\"table\"><table>\n<caption>{}</caption>\n<tbody>\n",
+        escape(heading)
+    );
+    for (name, value) in rows.iter().take(MAX_ROWS) {
+        let mut shown: String = value.chars().take(MAX_VALUE).collect();
+        if shown.len() < value.len() {
+            shown.push('…');
+        }
+        out.push_str(&format!(
+            "<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n",
+            escape(name),
+            escape(&shown)
+        ));
+    }
+    if rows.len() > MAX_ROWS {
+        out.push_str(&format!(
+            "<tr><td colspan=\"2\">and {} more, in the run's config.json</td></tr>\n",
+            rows.len() - MAX_ROWS
+        ));
+    }
+    out.push_str("</tbody>\n</table></div>\n");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_objects_become_dotted_names() {
+        let mut rows = Vec::new();
+        let value = serde_json::json!({"optimizer": {"betas": [0.9, 0.999], "clip": null}});
+        flatten("", &value, &mut rows);
+        let expected = [("optimizer.betas", "0.9, 0.999"), ("optimizer.clip", "none")];
+        assert_eq!(rows, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn a_long_table_says_what_it_leaves_out() {
+        let rows: Vec<_> = (0..MAX_ROWS + 7).map(|i| (i.to_string(), "x".repeat(999))).collect();
+        let table = table("Model", &rows);
+        assert!(table.contains("and 7 more"));
+        assert_eq!(table.matches('…').count(), MAX_ROWS);
+    }
+}

@@ -1,0 +1,242 @@
+//! The page's head: what was trained, how far it came, and the figures one looks for first.
+
+use kiln_learner::{RunSettings, Stop};
+
+use super::ReportFacts;
+use super::chart::{Curve, Look};
+use super::figures::title;
+use super::html::escape;
+use super::number::{compact, duration, grouped, significant};
+use super::series::History;
+
+/// The heading, the status and the cards.
+pub(super) fn render(
+    name: &str,
+    settings: &RunSettings,
+    history: &History,
+    facts: &ReportFacts,
+    last_step: u64,
+) -> String {
+    let (status, class) = status(settings, facts, last_step);
+    let mut out = format!(
+        "<header>\n<p class=\"kicker\">Kiln training report</p>\n<h1>{}</h1>\n\
+         <p class=\"lead\">{} <span class=\"status {class}\">{}</span></p>\n</header>\n",
+        escape(name),
+        escape(&describe_model(settings, facts)),
+        escape(status),
+    );
+    out.push_str("<section>\n<h2 class=\"hidden\">Summary</h2>\n<dl class=\"cards\">\n");
+    for card in cards(settings, history, last_step) {
+        out.push_str(&card.render());
+    }
+    out.push_str("</dl>\n</section>\n");
+    out
+}
+
+/// One figure of the summary.
+struct Card {
+    label: String,
+    value: String,
+    detail: String,
+    /// Done share, for the card that has a bar.
+    done: Option<f64>,
+    alert: bool,
+}
+
+impl Card {
+    fn new(label: impl Into<String>, value: String, detail: String) -> Self {
+        Self { label: label.into(), value, detail, done: None, alert: false }
+    }
+
+    fn render(&self) -> String {
+        let bar = self.done.map_or_else(String::new, |done| {
+            let percent = 100.0 * done.clamp(0.0, 1.0);
+            format!("<span class=\"bar\"><span style=\"width:{percent:.1}%\"></span></span>")
+        });
+        format!(
+            "<div class=\"card{}\"><dt>{}</dt><dd><span class=\"value\">{}</span>{bar}\
+             <span class=\"detail\">{}</span></dd></div>\n",
+            if self.alert { " alert" } else { "" },
+            escape(&self.label),
+            escape(&self.value),
+            escape(&self.detail),
+        )
+    }
+}
+
+fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card> {
+    let training = &settings.training;
+    let mut cards = Vec::new();
+
+    let sequences = training.batch_size * training.accumulate * settings.devices.len().max(1);
+    let mut steps = Card::new(
+        "Steps",
+        grouped(last_step),
+        format!(
+            "of {}; {} sequences of {} each",
+            grouped(training.steps),
+            grouped(sequences as u64),
+            grouped(settings.data.seq_len as u64)
+        ),
+    );
+    steps.done = Some(last_step as f64 / training.steps.max(1) as f64);
+    cards.push(steps);
+
+    if let Some(last) = settled(history, "loss") {
+        let lowest = last.lowest.map_or_else(String::new, |(step, value)| {
+            format!("; lowest {} at {}", significant(value), grouped(step))
+        });
+        let word = if last.smoothed { "smoothed" } else { "last step" };
+        cards.push(Card::new("Training loss", significant(last.value), format!("{word}{lowest}")));
+    }
+    let evaluations = history.eval("loss");
+    match evaluations.last() {
+        Some(&(step, value)) => {
+            let best = evaluations
+                .iter()
+                .filter(|(_, value)| value.is_finite())
+                .min_by(|a, b| a.1.total_cmp(&b.1));
+            let best = best.map_or_else(String::new, |&(step, value)| {
+                format!("; best {} at {}", significant(value), grouped(step))
+            });
+            let detail = format!("at step {}{best}", grouped(step));
+            cards.push(Card::new("Evaluation loss", significant(value), detail));
+        }
+        None => cards.push(Card::new("Evaluation loss", "none".into(), "not evaluated yet".into())),
+    }
+
+    for name in history.names() {
+        let percent = name.ends_with("accuracy");
+        if !percent && !name.ends_with("perplexity") {
+            continue;
+        }
+        let show = |value: f64| {
+            if percent { format!("{:.1} %", 100.0 * value) } else { significant(value) }
+        };
+        let train = settled(history, name).map(|settled| show(settled.value));
+        let card = match (history.eval(name).last(), train) {
+            (Some(&(_, value)), train) => Card::new(
+                title(name),
+                show(value),
+                train.map_or("evaluation".into(), |t| format!("evaluation; training {t}")),
+            ),
+            (None, Some(train)) => Card::new(title(name), train, "training".into()),
+            (None, None) => continue,
+        };
+        cards.push(card);
+    }
+
+    cards.extend(throughput(history));
+
+    let skipped = skipped_steps(history);
+    let mut card = Card::new(
+        "Skipped steps",
+        grouped(skipped),
+        if skipped == 0 { "every gradient was finite" } else { "their gradients were not finite" }
+            .into(),
+    );
+    card.alert = skipped > 0;
+    cards.push(card);
+    cards
+}
+
+/// Tokens, tokens per second, and time. A training record has the step's tokens and their rate;
+/// time is the quotient.
+fn throughput(history: &History) -> Vec<Card> {
+    let tokens: f64 = history.train("tokens").iter().map(|point| point.1).filter(|t| *t > 0.0).sum();
+    if tokens <= 0.0 {
+        return Vec::new();
+    }
+    let mut cards = vec![Card::new("Tokens seen", compact(tokens), "padding not counted".into())];
+    let rates = history.train("tokens_per_second");
+    let seconds: f64 = history
+        .train("tokens")
+        .iter()
+        .zip(rates)
+        .map(|((_, tokens), (_, rate))| tokens / rate)
+        .filter(|seconds| seconds.is_finite())
+        .sum();
+    if seconds > 0.0 {
+        cards.push(Card::new(
+            "Mean throughput",
+            format!("{} tokens/s", compact(tokens / seconds)),
+            format!("{} s a step", significant(seconds / rates.len().max(1) as f64)),
+        ));
+        let evaluating: f64 =
+            history.eval("seconds").iter().map(|point| point.1).filter(|s| *s > 0.0).sum();
+        cards.push(Card::new(
+            "Time",
+            duration(seconds + evaluating),
+            format!("training {}, evaluation {}", duration(seconds), duration(evaluating)),
+        ));
+    }
+    cards
+}
+
+/// The learner's count comes with the step after the skipped one: a run that broke off has one
+/// more than it says.
+fn skipped_steps(history: &History) -> u64 {
+    let told = history.train("skipped_steps").iter().map(|point| point.1).fold(0.0, f64::max);
+    let seen = history.train("grad_norm").iter().filter(|(_, norm)| !norm.is_finite()).count();
+    (told as u64).max(seen as u64)
+}
+
+/// Where a training value stands, and its lowest.
+struct Settled {
+    value: f64,
+    smoothed: bool,
+    lowest: Option<(u64, f64)>,
+}
+
+fn settled(history: &History, name: &str) -> Option<Settled> {
+    let points = history.train(name);
+    let curve = Curve { label: "training", look: Look::Noisy, points: points.to_vec() };
+    let log = name.ends_with("perplexity");
+    let line = curve.settled(log);
+    let value = line.iter().rev().map(|point| point.1).find(|value| value.is_finite());
+    let value = value.or_else(|| points.last().map(|point| point.1))?;
+    let lowest = line
+        .into_iter()
+        .filter(|(_, value)| value.is_finite())
+        .min_by(|a, b| a.1.total_cmp(&b.1));
+    Some(Settled { value, smoothed: curve.half_width().is_some(), lowest })
+}
+
+fn status(settings: &RunSettings, facts: &ReportFacts, last_step: u64) -> (&'static str, &'static str) {
+    match facts.finished {
+        Some(Stop::Done) => ("finished", "good"),
+        Some(Stop::Early) => ("stopped early: evaluations no longer improved", "good"),
+        Some(Stop::Interrupted) => ("interrupted; can be resumed", "open"),
+        None if last_step >= settings.training.steps => ("finished", "good"),
+        None => ("not finished", "open"),
+    }
+}
+
+/// E.g. `bert, 11.2 M parameters: 4 layers of width 256, 4 heads, 30,522 words`.
+fn describe_model(settings: &RunSettings, facts: &ReportFacts) -> String {
+    // The discriminator of a model with two parts, and XLNet's spellings.
+    let model = settings.model.get("discriminator").unwrap_or(&settings.model);
+    let field = |names: &[&str]| names.iter().find_map(|name| model.get(name)?.as_u64());
+    let mut parts = Vec::new();
+    if let (Some(layers), Some(width)) =
+        (field(&["num_hidden_layers", "n_layer"]), field(&["hidden_size", "d_model"]))
+    {
+        let word = if layers == 1 { "layer" } else { "layers" };
+        parts.push(format!("{layers} {word} of width {width}"));
+    }
+    if let Some(heads) = field(&["num_attention_heads", "n_head"]) {
+        parts.push(format!("{heads} {}", if heads == 1 { "head" } else { "heads" }));
+    }
+    if let Some(words) = field(&["vocab_size"]) {
+        parts.push(format!("vocabulary of {}", grouped(words)));
+    }
+    let mut out = settings.architecture.clone();
+    if let Some(parameters) = facts.parameters {
+        out.push_str(&format!(", {} parameters", compact(parameters as f64)));
+    }
+    if !parts.is_empty() {
+        out.push_str(": ");
+        out.push_str(&parts.join(", "));
+    }
+    out
+}

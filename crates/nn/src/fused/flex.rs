@@ -1,0 +1,2 @@
+//! x
+impl super::FusedOps for burn::backend::Flex {}

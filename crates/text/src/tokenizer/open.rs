@@ -1,0 +1,217 @@
+//! Opens Hugging Face's tokenizer files.
+//!
+//! transformers takes only the vocabulary of a `BertTokenizer` from tokenizer.json and rebuilds the
+//! rest from tokenizer_config.json. Where the two disagree, ids would depend on the reader, so that
+//! is an error here.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::Tokenizer;
+use super::bert::{self, Normalisation};
+use super::special::SpecialTokens;
+use crate::error::{TextError, read_failed};
+
+pub(super) const TOKENIZER: &str = "tokenizer.json";
+pub(super) const CONFIG: &str = "tokenizer_config.json";
+pub(super) const VOCABULARY: &str = "vocab.txt";
+
+/// Classes for which transformers rebuilds BERT's rules from tokenizer_config.json.
+const BERT_CLASSES: [&str; 4] = [
+    "BertTokenizer",
+    "BertTokenizerFast",
+    "ElectraTokenizer",
+    "ElectraTokenizerFast",
+];
+
+/// Lengths from here on mean "not known": transformers writes 1e30.
+const UNKNOWN_LENGTH: f64 = 1e9;
+
+pub(super) fn open(path: &Path) -> Result<Tokenizer, TextError> {
+    if !path.is_dir() {
+        let is_json = path
+            .extension()
+            .is_some_and(|extension| extension == "json");
+        let config = path.with_file_name(CONFIG);
+        return if is_json {
+            open_json(path, &config)
+        } else {
+            open_vocabulary(path, &config)
+        };
+    }
+    let config = path.join(CONFIG);
+    let (json, vocabulary) = (path.join(TOKENIZER), path.join(VOCABULARY));
+    if json.exists() {
+        open_json(&json, &config)
+    } else if vocabulary.exists() {
+        open_vocabulary(&vocabulary, &config)
+    } else {
+        Err(TextError::Tokenizer {
+            path: path.to_path_buf(),
+            reason: format!(
+                "neither {TOKENIZER} nor {VOCABULARY} in it; pass a folder that holds one of them"
+            ),
+        })
+    }
+}
+
+fn open_json(path: &Path, config_path: &Path) -> Result<Tokenizer, TextError> {
+    let json: Value = read_json(path)?;
+    let config = Config::read(config_path)?;
+    config.check(&json, path)?;
+    Tokenizer::from_json(
+        &json,
+        config.special,
+        config.model_max_length,
+        path.display().to_string(),
+    )
+    .map_err(|reason| TextError::Tokenizer {
+        path: path.to_path_buf(),
+        reason,
+    })
+}
+
+fn open_vocabulary(path: &Path, config_path: &Path) -> Result<Tokenizer, TextError> {
+    let config = Config::read(config_path)?;
+    let tokens = read_vocabulary(path)?;
+    let json = bert::tokenizer_json(&tokens, config.normalisation, &config.special);
+    Tokenizer::from_json(
+        &json,
+        config.special,
+        config.model_max_length,
+        path.display().to_string(),
+    )
+    .map_err(|reason| TextError::Tokenizer {
+        path: path.to_path_buf(),
+        reason,
+    })
+}
+
+/// One token a line; the line number from 0 is the id.
+fn read_vocabulary(path: &Path) -> Result<Vec<String>, TextError> {
+    let refused = |reason: String| TextError::Tokenizer {
+        path: path.to_path_buf(),
+        reason,
+    };
+    let bytes = std::fs::read(path).map_err(read_failed(path))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        refused(format!(
+            "byte {} is not UTF-8; convert the file",
+            error.utf8_error().valid_up_to()
+        ))
+    })?;
+    let tokens: Vec<String> = text.lines().map(str::to_string).collect();
+    let mut lines: HashMap<&str, usize> = HashMap::new();
+    for (line, token) in (1..).zip(&tokens) {
+        if let Some(before) = lines.insert(token, line) {
+            return Err(refused(format!(
+                "line {line} repeats {token:?} of line {before}; every token needs one id"
+            )));
+        }
+    }
+    Ok(tokens)
+}
+
+/// What tokenizer_config.json says; Hugging Face's defaults where there is none.
+struct Config {
+    path: PathBuf,
+    fields: Map<String, Value>,
+    normalisation: Normalisation,
+    special: SpecialTokens,
+    model_max_length: Option<u32>,
+}
+
+impl Config {
+    fn read(path: &Path) -> Result<Self, TextError> {
+        let fields = if path.exists() {
+            match read_json(path)? {
+                Value::Object(fields) => fields,
+                _ => {
+                    return Err(TextError::Tokenizer {
+                        path: path.to_path_buf(),
+                        reason: "not a JSON object; write one, or remove the file".to_string(),
+                    });
+                }
+            }
+        } else {
+            Map::new()
+        };
+        let refused = |reason: String| TextError::Tokenizer {
+            path: path.to_path_buf(),
+            reason,
+        };
+        Ok(Self {
+            normalisation: Normalisation::parse(&fields).map_err(refused)?,
+            special: SpecialTokens::parse(&fields).map_err(refused)?,
+            model_max_length: parse_length(&fields).map_err(refused)?,
+            path: path.to_path_buf(),
+            fields,
+        })
+    }
+
+    /// Refuses a tokenizer.json that says something else about BERT's normalisation.
+    fn check(&self, json: &Value, json_path: &Path) -> Result<(), TextError> {
+        let Some(written) = json.get("normalizer").and_then(Normalisation::of) else {
+            return Ok(());
+        };
+        let class = self.fields.get("tokenizer_class").and_then(Value::as_str);
+        // Another class takes tokenizer.json as it is. Without a class transformers decides by the
+        // model, so only what is written out counts.
+        let rebuilds = match class {
+            Some(class) if BERT_CLASSES.contains(&class) => true,
+            Some(_) => return Ok(()),
+            None => false,
+        };
+        let differs = |field: &str, in_json: bool, in_config: bool| {
+            let counts = rebuilds || self.fields.get(field).is_some_and(|value| !value.is_null());
+            (counts && in_json != in_config).then(|| TextError::Tokenizer {
+                path: self.path.clone(),
+                reason: format!(
+                    "{field} is {in_config} here but {in_json} in {}; set it to the value the model \
+                     was trained with, in both",
+                    json_path.display()
+                ),
+            })
+        };
+        let config = self.normalisation;
+        let difference = differs("do_lower_case", written.lowercase, config.lowercase)
+            .or_else(|| {
+                differs(
+                    "strip_accents",
+                    written.strips_accents(),
+                    config.strips_accents(),
+                )
+            })
+            .or_else(|| {
+                differs(
+                    "tokenize_chinese_chars",
+                    written.split_chinese,
+                    config.split_chinese,
+                )
+            });
+        difference.map_or(Ok(()), Err)
+    }
+}
+
+fn parse_length(config: &Map<String, Value>) -> Result<Option<u32>, String> {
+    match config.get("model_max_length") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_f64() {
+            Some(length) if length >= UNKNOWN_LENGTH => Ok(None),
+            Some(length) if length >= 1.0 && length.fract() == 0.0 => Ok(Some(length as u32)),
+            _ => Err(format!(
+                "model_max_length = {value}: write a positive whole number"
+            )),
+        },
+    }
+}
+
+fn read_json(path: &Path) -> Result<Value, TextError> {
+    let bytes = std::fs::read(path).map_err(read_failed(path))?;
+    serde_json::from_slice(&bytes).map_err(|reason| TextError::Tokenizer {
+        path: path.to_path_buf(),
+        reason: format!("not JSON ({reason}); get the file again"),
+    })
+}

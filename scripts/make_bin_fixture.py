@@ -1,0 +1,44 @@
+"""Writes the pytorch_model.bin fixtures of crates/checkpoint, as torch saves them.
+
+Needs torch (2.9.1 made the committed files). Run from the repository's root:
+
+    python scripts/make_bin_fixture.py
+
+Element i of tensor k, in row-major order, is ((5 k + i) mod 64) / 8 - 4: exact in every type used.
+"""
+
+from pathlib import Path
+
+import torch
+
+FOLDER = Path("crates/checkpoint/tests/fixtures")
+
+
+def tensor(k, shape, dtype=torch.float32):
+    elements = torch.arange(torch.Size(shape).numel(), dtype=torch.float64)
+    return (((5 * k + elements) % 64) / 8 - 4).reshape(shape).to(dtype)
+
+
+def main():
+    words = tensor(0, (11, 4))
+    tensors = {
+        "bert.embeddings.word_embeddings.weight": words,
+        # Two names of one storage, as in a model with tied weights.
+        "cls.predictions.decoder.weight": words,
+        "bert.embeddings.LayerNorm.gamma": tensor(1, (4,)),
+        "bert.embeddings.LayerNorm.beta": tensor(2, (4,), torch.float64),
+        # A view that is not contiguous: the storage holds the transpose.
+        "bert.pooler.dense.weight": tensor(3, (4, 6)).t().contiguous().t(),
+        # A view into the middle of a larger storage.
+        "bert.pooler.dense.bias": torch.cat([torch.zeros(3), tensor(4, (4,)), torch.zeros(2)])[3:7],
+        "half": tensor(5, (2, 3), torch.float16),
+        "brain": tensor(6, (3, 2), torch.bfloat16),
+        "bert.embeddings.position_ids": torch.arange(8)[None],
+    }
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    torch.save(tensors, FOLDER / "zip.bin")
+    torch.save(tensors, FOLDER / "legacy.bin", _use_new_zipfile_serialization=False)
+
+
+if __name__ == "__main__":
+    main()
