@@ -11,8 +11,9 @@ const MOST_PARAMETERS: u128 = 100_000_000_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BertConfig {
-    /// Hugging Face's class names; the first decides what the checkpoint is opened as.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Hugging Face's class names; the first decides what the checkpoint is opened as. Not written
+    /// from here: whoever writes a model knows its class.
+    #[serde(skip_serializing)]
     pub architectures: Option<Vec<String>>,
     /// Always `"bert"`.
     pub model_type: String,
@@ -163,7 +164,11 @@ impl BertConfig {
     fn validate_supported(&self) -> Result<(), ConfigError> {
         if self.model_type != "bert" {
             let value = Value::from(self.model_type.clone());
-            return refuse("model_type", &value, "this is no BERT; choose its own architecture");
+            return refuse(
+                "model_type",
+                &value,
+                "this is no BERT; choose its own architecture",
+            );
         }
         let demands = [
             ("position_embedding_type", Value::from("absolute")),
@@ -209,7 +214,11 @@ impl BertConfig {
         ];
         for (field, size) in sizes {
             if size == 0 || size > i32::MAX as usize {
-                return refuse(field, &Value::from(size), "choose a number from 1 to 2147483647");
+                return refuse(
+                    field,
+                    &Value::from(size),
+                    "choose a number from 1 to 2147483647",
+                );
             }
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
@@ -229,7 +238,11 @@ impl BertConfig {
             );
         }
         if self.id2label.as_ref().is_some_and(Map::is_empty) {
-            return refuse("id2label", &Value::Object(Map::new()), "name at least one label");
+            return refuse(
+                "id2label",
+                &Value::Object(Map::new()),
+                "name at least one label",
+            );
         }
         if self.pretraining_parameters() > MOST_PARAMETERS {
             return refuse(
@@ -252,7 +265,11 @@ impl BertConfig {
         ];
         for (field, rate) in rates {
             if !(0.0..1.0).contains(&rate) {
-                return refuse(field, &Value::from(rate), "choose a number from 0 to below 1");
+                return refuse(
+                    field,
+                    &Value::from(rate),
+                    "choose a number from 0 to below 1",
+                );
             }
         }
         let range = self.initializer_range;
@@ -261,7 +278,11 @@ impl BertConfig {
         }
         let epsilon = self.layer_norm_eps;
         if !(epsilon.is_finite() && epsilon > 0.0) {
-            return refuse("layer_norm_eps", &Value::from(epsilon), "choose a number above 0");
+            return refuse(
+                "layer_norm_eps",
+                &Value::from(epsilon),
+                "choose a number above 0",
+            );
         }
         Ok(())
     }

@@ -18,6 +18,8 @@ pub struct BertEmbeddings {
     pub token_type_embeddings: Embedding,
     layer_norm: LayerNorm,
     dropout: Dropout,
+    #[module(skip)]
+    pad_token_id: Option<usize>,
 }
 
 impl BertEmbeddings {
@@ -30,6 +32,7 @@ impl BertEmbeddings {
             token_type_embeddings: init.embedding(config.type_vocab_size, hidden_size),
             layer_norm: init.layer_norm(hidden_size, config.layer_norm_eps),
             dropout: Dropout::new(config.hidden_dropout_prob),
+            pad_token_id: config.pad_token_id,
         }
     }
 
@@ -51,9 +54,24 @@ impl BertEmbeddings {
         );
         let positions = table.narrow(0, 0, seq_len).unsqueeze::<3>();
 
-        let words = self.word_embeddings.forward(input_ids);
+        let words = self.words(input_ids);
         let types = self.token_type_embeddings.forward(token_type_ids);
         let hidden_states = self.layer_norm.forward(words + types + positions);
         self.dropout.forward(hidden_states)
+    }
+
+    /// The word table's rows. As in Hugging Face, the row of padding gets no gradient from here.
+    fn words(&self, input_ids: Tensor<2, Int>) -> Tensor<3> {
+        let words = self.word_embeddings.forward(input_ids.clone());
+        match self.pad_token_id {
+            Some(pad_token_id) if words.is_autodiff() => {
+                let shape = words.shape();
+                let is_padding = input_ids.equal_elem(pad_token_id as i64);
+                let is_padding = is_padding.unsqueeze_dim::<3>(2).expand(shape);
+                let constant = words.clone().detach();
+                words.mask_where(is_padding, constant)
+            }
+            _ => words,
+        }
     }
 }

@@ -41,7 +41,7 @@ mod tests {
             max_position_embeddings: 8,
             ..BertConfig::default()
         };
-        let device = kiln_testing::devices().remove(0);
+        let device = kiln_testing::devices().remove(0).1;
         BertForPreTraining::new(&config, &mut Init::zeros(&device))
     }
 

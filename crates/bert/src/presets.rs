@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_model_has_as_many_parameters_as_its_configuration_says() {
-        let device: Device = kiln_testing::devices().remove(0);
+        let device: Device = kiln_testing::devices().remove(0).1;
         let config = Preset::by_name("tiny").unwrap().config(30_522);
         let model = BertForPreTraining::new(&config, &mut Init::zeros(&device));
         assert_eq!(Module::num_params(&model) as u128, 4_433_468);

@@ -108,6 +108,9 @@ impl OpenError {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages name the fields")]
 pub enum WriteError {
+    /// A file of another kind, e.g. a tokenizer's, cannot be written.
+    #[error("{}: {problem}", path.display())]
+    Other { path: PathBuf, problem: String },
     /// The file system refused.
     #[error("{}: cannot be written ({reason}); check the path and its permissions", path.display())]
     Write { path: PathBuf, reason: io::Error },

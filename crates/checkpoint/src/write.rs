@@ -191,8 +191,10 @@ fn write_stream(file: &mut File, header: &[u8], tensors: &[&NamedTensor]) -> io:
     let mut bytes = Vec::with_capacity(CHUNK_ELEMENTS * F32_BYTES);
     for tensor in tensors {
         for chunk in tensor.data.chunks(CHUNK_ELEMENTS) {
-            bytes.clear();
-            bytes.extend(chunk.iter().flat_map(|element| element.to_le_bytes()));
+            bytes.resize(chunk.len() * F32_BYTES, 0);
+            for (place, element) in bytes.as_chunks_mut().0.iter_mut().zip(chunk) {
+                *place = element.to_le_bytes();
+            }
             out.write_all(&bytes)?;
         }
     }

@@ -1,1 +1,63 @@
-fn main() {}
+//! The `kiln` command.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `arguments.rs` | the commands and the flags that all of them take |
+//! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume.rs`, `predict.rs`, `forward.rs`, `report_command.rs` | one command each |
+//! | `architectures.rs` | the one list of architectures |
+//! | `console.rs`, `progress.rs`, `task_progress.rs`, `wording.rs` | what the user sees |
+//! | `failure.rs`, `interrupt.rs` | how a command ends |
+//! | `devices.rs`, `model_folder.rs` | `--backend` and `--model` |
+//! | `finish.rs`, `samples.rs` | the end of a training run |
+//! | `report/` | `report.html` |
+//! | `allocator.rs` | the memory allocator's setting |
+
+mod allocator;
+mod architectures;
+mod arguments;
+mod backends;
+mod console;
+mod devices;
+mod failure;
+mod finish;
+mod forward;
+mod interrupt;
+mod model_folder;
+mod predict;
+mod prepare;
+mod pretrain;
+mod progress;
+mod report;
+mod report_command;
+mod resume;
+mod samples;
+mod task_progress;
+mod tokenizer;
+mod wording;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::Cli;
+use crate::console::Console;
+
+/// Matrix products write their results into fresh memory; see `allocator.rs`.
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    allocator::keep_freed_memory();
+    let cli = Cli::parse();
+    arguments::start_diagnostics(cli.global.verbose);
+    let console = Console::new();
+    match cli.run(&console) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                console.note(format_args!("error: {message}"));
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

@@ -95,6 +95,7 @@ pub(crate) fn save<O: Objective>(
     let text = serde_json::to_string_pretty(&state)
         .map_err(|error| failed(&file, std::io::Error::other(error)))?;
     std::fs::write(&file, text).map_err(|reason| failed(&file, reason))?;
+    folder.seal()?;
     folder.commit()?;
     Ok(path)
 }
@@ -218,6 +219,10 @@ fn read_state(path: &Path) -> Result<TrainingState, LearnError> {
 
 fn read_tensors(path: &Path) -> Result<Vec<NamedTensor>, LearnError> {
     let file = ModelFile::open(path)?;
-    let names: Vec<String> = file.names().map(str::to_owned).collect();
-    Ok(names.iter().map(|name| file.tensor(name)).collect::<Result<_, _>>()?)
+    let mut tensors = Vec::new();
+    for name in file.names() {
+        let shape = file.info(name).map_or_else(Vec::new, |info| info.shape.clone());
+        tensors.push(NamedTensor { name: name.to_owned(), shape, data: file.read(name)? });
+    }
+    Ok(tensors)
 }

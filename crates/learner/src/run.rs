@@ -114,6 +114,11 @@ impl RunFolder {
         Ok(run)
     }
 
+    /// The run in `path`, whatever is there: nothing is read or made.
+    pub fn at(path: &Path) -> Self {
+        Self(path.into())
+    }
+
     /// Opens an existing run.
     ///
     /// # Errors

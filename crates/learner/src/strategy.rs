@@ -15,7 +15,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::metric::store::EventStoreClient;
 use burn::train::{
-    CloneEarlyStoppingStrategy, EarlyStoppingStrategy as _, EventProcessorError,
+    CloneEarlyStoppingStrategy, EventProcessorError,
     EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
     SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
 };

@@ -31,6 +31,10 @@ use crate::trainee::Trainee;
 
 /// Told of everything that happens in a run, as it happens.
 pub trait Observer: Send + Sync {
+    /// The model is made and has `parameters` parameters.
+    fn model(&self, parameters: usize) {
+        let _ = parameters;
+    }
     /// The run starts or goes on after `step` steps, from `checkpoint` if it is resumed.
     fn started(&self, step: u64, checkpoint: Option<&Path>) {
         let _ = (step, checkpoint);

@@ -184,8 +184,8 @@ mod tests {
                 let output = activation.forward(input.clone());
                 let gradients = output.clone().sum().backward();
                 let slopes = input.grad(&gradients).unwrap();
-                let slopes = slopes.into_data().to_vec::<f32>().unwrap();
-                let values = output.into_data().to_vec::<f32>().unwrap();
+                let slopes = slopes.try_into_vec_as::<f32>().unwrap();
+                let values = output.try_into_vec_as::<f32>().unwrap();
                 for ((&x, value), slope) in points.iter().zip(values).zip(slopes) {
                     let x = f64::from(x);
                     let step = 1e-5;

@@ -114,7 +114,7 @@ mod tests {
         let query = wave([2, 2, 3, 4], 0.0, device);
         let key = wave([2, 2, 3, 4], 1.0, device);
         let context = attend(query, key, value, options);
-        context.into_data().to_vec().unwrap()
+        context.try_into_vec_as::<f32>().unwrap()
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
     fn a_query_that_sees_nothing_averages_all_values() {
         for (name, device) in kiln_testing::devices() {
             let value = wave([2, 2, 3, 4], 2.0, &device);
-            let mean: Vec<f32> = value.clone().mean_dim(2).into_data().to_vec().unwrap();
+            let mean: Vec<f32> = value.clone().mean_dim(2).try_into_vec_as::<f32>().unwrap();
             let context = run(value, [[0, 0, 0], [1, 1, 1]], &device);
             // Three single-precision terms of size up to 1.
             for (got, want) in context.iter().zip(&mean).take(4) {
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn merging_undoes_splitting() {
-        for (name, device) in kiln_testing::devices() {
+        for (_, device) in kiln_testing::devices() {
             let hidden = wave([1, 2, 3, 4], 0.0, &device).reshape([2, 3, 4]);
             let back = merge_heads(split_heads(hidden.clone(), 2));
             assert_eq!(back.into_data(), hidden.into_data());

@@ -6,6 +6,7 @@
 //! | GELU (error function) | Burn's gradient on ndarray and the GPU backends is that of the tanh form |
 //! | scaled, masked softmax | one pass instead of eight; backward needs the output alone |
 //! | LayerNorm | one pass instead of eight; backward needs one tensor of the input's size |
+//! | dropout | two passes less; on flex random numbers in parallel, and drawn again instead of kept |
 //! | weighted cross-entropy | never stores log-probabilities, vocabulary-sized, beside the logits |
 //!
 //! [`FusedOps`] is the seam: its default bodies run on every backend, a backend with better means
@@ -13,6 +14,7 @@
 
 mod autodiff;
 mod cross_entropy;
+mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
 mod gelu;
@@ -102,6 +104,26 @@ pub trait FusedOps: Backend {
         grad: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         layer_norm::backward::<Self>(normalised, inverse_deviation, gamma, grad)
+    }
+
+    /// Zero with probability `prob`, else x/(1 − `prob`).
+    fn dropout(x: FloatTensor<Self>, prob: f64) -> FloatTensor<Self> {
+        Self::dropout_saving(x, prob).0
+    }
+
+    /// The same, with whatever the backend needs to drop the same entries again.
+    fn dropout_saving(x: FloatTensor<Self>, prob: f64) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        dropout::forward_saving::<Self>(x, prob)
+    }
+
+    /// The gradient of [`FusedOps::dropout_saving`], from the second of its results.
+    fn dropout_backward(
+        saved: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        prob: f64,
+    ) -> FloatTensor<Self> {
+        let _ = prob;
+        dropout::backward::<Self>(saved, grad)
     }
 
     /// Σ weightᵢ·(logsumexp(logitsᵢ) − logitsᵢ[labelᵢ]) as `[1]`.
@@ -213,17 +235,22 @@ pub fn layer_norm<const D: usize>(
     ))
 }
 
+/// Zero with probability `prob`, else the entry divided by 1 − `prob`; [`crate::Dropout`] is its
+/// module, which decides whether to drop at all.
+///
+/// # Shapes
+/// Any; returned as it came.
+pub fn dropout<const D: usize>(input: Tensor<D>, prob: f64) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::dropout(input.into_dispatch(), prob))
+}
+
 /// Σ weightᵢ·nllᵢ; [`crate::loss::cross_entropy_sum`] is its checked front.
 ///
 /// # Shapes
 /// - `logits`: `[n, classes]`
 /// - `labels`, `weights`: `[n]`
 /// - returns `[1]`
-pub fn cross_entropy(
-    logits: Tensor<2>,
-    labels: Tensor<1, Int>,
-    weights: Tensor<1>,
-) -> Tensor<1> {
+pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>, weights: Tensor<1>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as FusedOps>::cross_entropy(
         logits.into_dispatch(),
         labels.into_dispatch(),

@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn positions_are_taken_from_their_own_sequence_and_repeats_add_their_gradients() {
-        for (name, device) in kiln_testing::devices() {
+        for (_, device) in kiln_testing::devices() {
             let device = device.autodiff();
             let values: Vec<f32> = (0..12).map(|v| v as f32).collect();
             let hidden =
@@ -45,13 +45,13 @@ mod tests {
             let positions = Tensor::<2, Int>::from_data([[2, 0], [1, 1]], &device);
             let taken = gather_positions(hidden.clone(), positions);
             assert_eq!(
-                taken.clone().into_data().to_vec::<f32>().unwrap(),
+                taken.clone().try_into_vec_as::<f32>().unwrap(),
                 [4.0, 5.0, 0.0, 1.0, 8.0, 9.0, 8.0, 9.0]
             );
             let gradients = taken.sum().backward();
             let gradient = hidden.grad(&gradients).unwrap();
             assert_eq!(
-                gradient.into_data().to_vec::<f32>().unwrap(),
+                gradient.try_into_vec_as::<f32>().unwrap(),
                 [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 2.0, 2.0, 0.0, 0.0]
             );
         }

@@ -277,17 +277,14 @@ mod tests {
 
     #[test]
     fn biases_are_zero_gains_one_and_everything_is_a_leaf() {
-        for (name, device) in kiln_testing::devices() {
+        for (_, device) in kiln_testing::devices() {
             let device = device.autodiff();
             let mut init = Init::new(1, 0.02, &device);
             let linear = init.linear(3, 2);
             let norm = init.layer_norm(2, 1e-12);
             let bias = linear.bias.as_ref().unwrap();
-            assert_eq!(
-                bias.val().into_data().to_vec::<f32>().unwrap(),
-                vec![0.0; 2]
-            );
-            let gain = norm.gamma.val().into_data().to_vec::<f32>().unwrap();
+            assert_eq!(bias.val().try_into_vec_as::<f32>().unwrap(), vec![0.0; 2]);
+            let gain = norm.gamma.val().try_into_vec_as::<f32>().unwrap();
             assert_eq!(gain, vec![1.0; 2]);
             for tensor in [bias.val(), norm.gamma.val(), norm.beta.val()] {
                 assert!(tensor.is_require_grad());

@@ -62,19 +62,19 @@ mod tests {
 
     #[test]
     fn correct_rows_count_by_their_weight() {
-        for (name, device) in kiln_testing::devices() {
+        for (_, device) in kiln_testing::devices() {
             let logits =
                 Tensor::<2>::from_data([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]], &device);
             let labels = Tensor::<1, Int>::from_data([1, 0, 0, 0], &device);
             let weights = Tensor::<1>::from_data([1.0, 0.5, 1.0, 0.0], &device);
             let correct = correct_sum(logits, labels, weights);
-            assert_eq!(correct.into_data().to_vec::<f32>().unwrap(), [1.5]);
+            assert_eq!(correct.try_into_vec_as::<f32>().unwrap(), [1.5]);
         }
     }
 
     #[test]
     fn a_row_of_weight_zero_adds_nothing_whatever_its_label() {
-        for (name, device) in kiln_testing::devices() {
+        for (_, device) in kiln_testing::devices() {
             let device = device.autodiff();
             let run = |label: i32| {
                 let logits = Tensor::<2>::from_data([[1.0, -2.0, 0.5], [3.0, 0.0, 9.0]], &device)
@@ -85,8 +85,8 @@ mod tests {
                 let gradients = loss.clone().backward();
                 let gradient = logits.grad(&gradients).unwrap();
                 (
-                    loss.into_data().to_vec::<f32>().unwrap(),
-                    gradient.into_data().to_vec::<f32>().unwrap(),
+                    loss.try_into_vec_as::<f32>().unwrap(),
+                    gradient.try_into_vec_as::<f32>().unwrap(),
                 )
             };
             let (loss, gradient) = run(0);

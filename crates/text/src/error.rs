@@ -34,7 +34,9 @@ pub enum TextError {
         reason: String,
     },
     /// The inputs hold no text at all.
-    #[error("{inputs}: no text in it; pass files with one paragraph a line or JSON Lines with a \"text\" field")]
+    #[error(
+        "{inputs}: no text in it; pass files with one paragraph a line or JSON Lines with a \"text\" field"
+    )]
     EmptyCorpus { inputs: String },
     /// A setting has a value that can't work.
     #[error("{field} = {value}: {remedy}")]
@@ -50,13 +52,15 @@ pub enum TextError {
     #[error("{}: {reason}", path.display())]
     Tokenizer { path: PathBuf, reason: String },
     /// A tokenizer lacks a special token.
-    #[error("{origin}: the vocabulary has no {token}; add it, or name the token that takes its place in tokenizer_config.json")]
+    #[error(
+        "{origin}: the vocabulary has no {token}; add it, or name the token that takes its place in tokenizer_config.json"
+    )]
     MissingSpecialToken { origin: String, token: String },
     /// A tokenizer could not encode or decode.
     #[error("{origin}: {reason}")]
     Encode { origin: String, reason: String },
     /// A shard folder is damaged or of another version.
-    #[error("{}: {reason}; prepare the corpus again", path.display())]
+    #[error("{}: {reason}; remove the folder and prepare the corpus again", path.display())]
     Shard { path: PathBuf, reason: String },
     /// A shard was made with another tokenizer.
     #[error(
@@ -71,7 +75,9 @@ pub enum TextError {
         expected: String,
     },
     /// A corpus holds an id that its vocabulary lacks.
-    #[error("{origin}: token {position} has id {id}, the vocabulary ends at {vocab_size}; prepare the corpus again")]
+    #[error(
+        "{origin}: token {position} has id {id}, the vocabulary ends at {vocab_size}; prepare the corpus again"
+    )]
     IdOutside {
         origin: String,
         position: u64,
@@ -79,7 +85,9 @@ pub enum TextError {
         vocab_size: u32,
     },
     /// Token positions that the corpus lacks were asked for.
-    #[error("{origin}: tokens {start}..{end} asked for, there are {num_tokens}; its sentence or document bounds are damaged, prepare the corpus again")]
+    #[error(
+        "{origin}: tokens {start}..{end} asked for, there are {num_tokens}; its sentence or document bounds are damaged, prepare the corpus again"
+    )]
     RangeOutside {
         origin: String,
         start: u64,
@@ -87,10 +95,14 @@ pub enum TextError {
         num_tokens: u64,
     },
     /// A worker thread could not be started.
-    #[error("a thread for building batches could not be started ({reason}); use fewer or raise the limit on processes")]
+    #[error(
+        "a thread for building batches could not be started ({reason}); use fewer or raise the limit on processes"
+    )]
     Thread { reason: std::io::Error },
     /// Building a batch panicked: a fault in Kiln.
-    #[error("batch {index}: building it panicked ({message}); please report this with your settings")]
+    #[error(
+        "batch {index}: building it panicked ({message}); please report this with your settings"
+    )]
     BatchPanicked { index: u64, message: String },
 }
 

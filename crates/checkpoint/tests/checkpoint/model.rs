@@ -8,15 +8,15 @@ use burn::tensor::{Device, Tensor};
 use kiln_checkpoint::{LoadOptions, NamedTensor, Names, parameters};
 use safetensors::tensor::{Dtype, TensorView};
 
-pub const VOCAB: usize = 11;
-pub const HIDDEN: usize = 4;
-pub const INTERMEDIATE: usize = 6;
+pub(crate) const VOCAB: usize = 11;
+pub(crate) const HIDDEN: usize = 4;
+pub(crate) const INTERMEDIATE: usize = 6;
 
-pub const NAMES: Names = Names {
+pub(crate) const NAMES: Names = Names {
     rules: &[("layer_norm", "LayerNorm"), ("self_attention", "self")],
 };
 
-pub const OPTIONS: LoadOptions = LoadOptions {
+pub(crate) const OPTIONS: LoadOptions = LoadOptions {
     base_prefix: Some("bert."),
     ignorable: &["embeddings.position_ids"],
     tied: &[
@@ -29,81 +29,81 @@ pub const OPTIONS: LoadOptions = LoadOptions {
 };
 
 #[derive(Module, Debug)]
-pub struct PreTraining {
-    pub bert: Bert,
-    pub cls: Cls,
+pub(crate) struct PreTraining {
+    pub(crate) bert: Bert,
+    pub(crate) cls: Cls,
 }
 
 #[derive(Module, Debug)]
-pub struct Bert {
-    pub embeddings: Embeddings,
-    pub encoder: Encoder,
-    pub pooler: Pooler,
+pub(crate) struct Bert {
+    pub(crate) embeddings: Embeddings,
+    pub(crate) encoder: Encoder,
+    pub(crate) pooler: Pooler,
 }
 
 #[derive(Module, Debug)]
-pub struct Embeddings {
-    pub word_embeddings: Embedding,
-    pub position_embeddings: Embedding,
-    pub token_type_embeddings: Embedding,
-    pub layer_norm: LayerNorm,
+pub(crate) struct Embeddings {
+    pub(crate) word_embeddings: Embedding,
+    pub(crate) position_embeddings: Embedding,
+    pub(crate) token_type_embeddings: Embedding,
+    pub(crate) layer_norm: LayerNorm,
 }
 
 #[derive(Module, Debug)]
-pub struct Encoder {
-    pub layer: Vec<Layer>,
+pub(crate) struct Encoder {
+    pub(crate) layer: Vec<Layer>,
 }
 
 #[derive(Module, Debug)]
-pub struct Layer {
-    pub attention: Attention,
-    pub intermediate: Dense,
-    pub output: Output,
+pub(crate) struct Layer {
+    pub(crate) attention: Attention,
+    pub(crate) intermediate: Dense,
+    pub(crate) output: Output,
 }
 
 #[derive(Module, Debug)]
-pub struct Attention {
-    pub self_attention: SelfAttention,
-    pub output: Output,
+pub(crate) struct Attention {
+    pub(crate) self_attention: SelfAttention,
+    pub(crate) output: Output,
 }
 
 #[derive(Module, Debug)]
-pub struct SelfAttention {
-    pub query: Linear,
-    pub key: Linear,
-    pub value: Linear,
+pub(crate) struct SelfAttention {
+    pub(crate) query: Linear,
+    pub(crate) key: Linear,
+    pub(crate) value: Linear,
 }
 
 #[derive(Module, Debug)]
-pub struct Dense {
-    pub dense: Linear,
+pub(crate) struct Dense {
+    pub(crate) dense: Linear,
 }
 
 #[derive(Module, Debug)]
-pub struct Output {
-    pub dense: Linear,
-    pub layer_norm: LayerNorm,
+pub(crate) struct Output {
+    pub(crate) dense: Linear,
+    pub(crate) layer_norm: LayerNorm,
 }
 
 #[derive(Module, Debug)]
-pub struct Pooler {
-    pub dense: Linear,
+pub(crate) struct Pooler {
+    pub(crate) dense: Linear,
 }
 
 #[derive(Module, Debug)]
-pub struct Cls {
-    pub predictions: Predictions,
-    pub seq_relationship: Linear,
+pub(crate) struct Cls {
+    pub(crate) predictions: Predictions,
+    pub(crate) seq_relationship: Linear,
 }
 
 #[derive(Module, Debug)]
-pub struct Predictions {
-    pub bias: Param<Tensor<1>>,
-    pub transform: Output,
+pub(crate) struct Predictions {
+    pub(crate) bias: Param<Tensor<1>>,
+    pub(crate) transform: Output,
 }
 
 impl PreTraining {
-    pub fn new(device: &Device) -> Self {
+    pub(crate) fn new(device: &Device) -> Self {
         let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(device);
         let norm = || LayerNormConfig::new(HIDDEN).init(device);
         let table = |rows| EmbeddingConfig::new(rows, HIDDEN).init(device);
@@ -155,7 +155,7 @@ impl PreTraining {
 }
 
 /// Every parameter of `module`, in its order, filled with values that tell position and tensor apart.
-pub fn filled<M: Module>(module: &M) -> Vec<NamedTensor> {
+pub(crate) fn filled<M: Module>(module: &M) -> Vec<NamedTensor> {
     let mut parameters = parameters(module, &NAMES);
     parameters.sort_by(|a, b| a.name.cmp(&b.name));
     let tensors = (1..).zip(parameters).map(|(k, parameter)| {
@@ -177,7 +177,10 @@ pub fn filled<M: Module>(module: &M) -> Vec<NamedTensor> {
 }
 
 /// `tensors` with every name passed through `rename`.
-pub fn renamed(tensors: &[NamedTensor], rename: impl Fn(&str) -> String) -> Vec<NamedTensor> {
+pub(crate) fn renamed(
+    tensors: &[NamedTensor],
+    rename: impl Fn(&str) -> String,
+) -> Vec<NamedTensor> {
     let tensors = tensors.iter().cloned().map(|mut tensor| {
         tensor.name = rename(&tensor.name);
         tensor
@@ -186,13 +189,13 @@ pub fn renamed(tensors: &[NamedTensor], rename: impl Fn(&str) -> String) -> Vec<
 }
 
 /// Sorted by name, for comparison.
-pub fn sorted(mut tensors: Vec<NamedTensor>) -> Vec<NamedTensor> {
+pub(crate) fn sorted(mut tensors: Vec<NamedTensor>) -> Vec<NamedTensor> {
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     tensors
 }
 
 /// A safetensors file of any element types, written by the format's own crate.
-pub fn write_raw(path: &Path, tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) {
+pub(crate) fn write_raw(path: &Path, tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) {
     let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
         (
             *name,
@@ -203,7 +206,7 @@ pub fn write_raw(path: &Path, tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) {
 }
 
 /// Little-endian bytes of float32 values.
-pub fn f32_bytes(values: &[f32]) -> Vec<u8> {
+pub(crate) fn f32_bytes(values: &[f32]) -> Vec<u8> {
     values
         .iter()
         .flat_map(|value| value.to_le_bytes())

@@ -20,7 +20,12 @@ impl Axis {
         let ticks = multiples(0.0, high, step)
             .map(|value| (value, number::tick(value, step, high)))
             .collect();
-        Self { low: 0.0, high, log: false, ticks }
+        Self {
+            low: 0.0,
+            high,
+            log: false,
+            ticks,
+        }
     }
 
     /// A linear axis that starts and ends at a mark and holds all `values` but far outliers.
@@ -39,24 +44,45 @@ impl Axis {
             }
         }
         let step = nice_step(high - low, 5);
-        let (low, high) = ((low / step - 1e-9).floor() * step, (high / step + 1e-9).ceil() * step);
+        // A value that is a mark but for its rounding doesn't get another mark beyond.
+        let (low, high) = (
+            (low / step + 1e-9).floor() * step,
+            (high / step - 1e-9).ceil() * step,
+        );
         let largest = high.abs().max(low.abs());
         let ticks = multiples(low, high, step)
             .map(|value| (value, number::tick(value, step, largest)))
             .collect();
-        Self { low, high, log: false, ticks }
+        Self {
+            low,
+            high,
+            log: false,
+            ticks,
+        }
     }
 
     /// A logarithmic axis that holds all positive `values` but far outliers.
     pub(super) fn logarithmic(values: &[f64]) -> Self {
         let (low, high) = limits(values, true).unwrap_or((1.0, 10.0));
         // Half a bel of room where the values do not fill more than that.
-        let (low, high) = if high / low < 1.2 { (low / 1.5, high * 1.5) } else { (low, high) };
+        let (low, high) = if high / low < 1.2 {
+            (low / 1.5, high * 1.5)
+        } else {
+            (low, high)
+        };
         let candidates: Vec<f64> = ((low.log10().floor() as i32)..=(high.log10().ceil() as i32))
             .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(power)))
             .collect();
-        let low = candidates.iter().copied().rfind(|&c| c <= low * 1.0001).unwrap_or(low);
-        let high = candidates.iter().copied().find(|&c| c >= high * 0.9999).unwrap_or(high);
+        let low = candidates
+            .iter()
+            .copied()
+            .rfind(|&c| c <= low * 1.0001)
+            .unwrap_or(low);
+        let high = candidates
+            .iter()
+            .copied()
+            .find(|&c| c >= high * 0.9999)
+            .unwrap_or(high);
         let decades = (high / low).log10();
         let ticks = candidates
             .into_iter()
@@ -64,7 +90,12 @@ impl Axis {
             .filter(|&c| decades < 2.2 || is_power(c, if decades < 7.0 { 1 } else { 3 }))
             .map(|value| (value, number::log_tick(value)))
             .collect();
-        Self { low, high, log: true, ticks }
+        Self {
+            low,
+            high,
+            log: true,
+            ticks,
+        }
     }
 
     /// Where `value` lies, 0 at the low end and 1 at the high end, or beyond them.
@@ -94,7 +125,9 @@ fn limits(values: &[f64], log: bool) -> Option<(f64, f64)> {
         .collect();
     sorted.sort_by(f64::total_cmp);
     let at = |share: f64| {
-        sorted.get(((sorted.len().max(1) - 1) as f64 * share).round() as usize).copied()
+        sorted
+            .get(((sorted.len().max(1) - 1) as f64 * share).round() as usize)
+            .copied()
     };
     let (low, high, inner_low, inner_high) = (at(0.0)?, at(1.0)?, at(0.02)?, at(0.98)?);
     let spread = inner_high - inner_low;
@@ -107,7 +140,11 @@ fn limits(values: &[f64], log: bool) -> Option<(f64, f64)> {
             low = inner_low - spread;
         }
     }
-    Some(if log { (low.exp(), high.exp()) } else { (low, high) })
+    Some(if log {
+        (low.exp(), high.exp())
+    } else {
+        (low, high)
+    })
 }
 
 /// The distance 1, 2, 2.5 or 5 times a power of ten that gives about `count` marks over `span`.
@@ -115,7 +152,9 @@ fn nice_step(span: f64, count: usize) -> f64 {
     let rough = span / count as f64;
     let power = 10f64.powf(rough.log10().floor());
     let digit = rough / power;
-    let nice = [1.0, 2.0, 2.5, 5.0].into_iter().find(|&nice| digit <= nice * 1.0001);
+    let nice = [1.0, 2.0, 2.5, 5.0]
+        .into_iter()
+        .find(|&nice| digit <= nice * 1.0001);
     nice.unwrap_or(10.0) * power
 }
 
@@ -142,10 +181,23 @@ mod tests {
 
     #[test]
     fn marks_are_round_and_few() {
-        assert_eq!(words(&Axis::linear(&[2.1, 10.4], false)), ["2", "4", "6", "8", "10", "12"]);
-        assert_eq!(words(&Axis::steps(2000)), ["0", "500", "1,000", "1,500", "2,000"]);
+        assert_eq!(
+            words(&Axis::linear(&[2.1, 10.4], false)),
+            ["2", "4", "6", "8", "10", "12"]
+        );
+        assert_eq!(
+            words(&Axis::linear(&[0.0, 1e-4], true)),
+            ["0", "2e-5", "4e-5", "6e-5", "8e-5", "1e-4"]
+        );
+        assert_eq!(
+            words(&Axis::steps(2000)),
+            ["0", "500", "1,000", "1,500", "2,000"]
+        );
         assert_eq!(words(&Axis::steps(1)), ["0", "1"]);
-        assert_eq!(words(&Axis::logarithmic(&[3.0, 40_000.0])), ["10", "100", "1,000", "10,000"]);
+        assert_eq!(
+            words(&Axis::logarithmic(&[3.0, 40_000.0])),
+            ["10", "100", "1,000", "10k"]
+        );
     }
 
     #[test]
@@ -161,7 +213,10 @@ mod tests {
     fn constants_and_nothing_make_an_axis_that_holds_them() {
         for value in [0.0, 5.0, -3.0, 1e-30, 1e30] {
             let axis = Axis::linear(&[value], false);
-            assert!(axis.holds(value) && axis.place(value).is_finite(), "{value}: {axis:?}");
+            assert!(
+                axis.holds(value) && axis.place(value).is_finite(),
+                "{value}: {axis:?}"
+            );
         }
         assert!(Axis::linear(&[f64::NAN], true).ticks.len() > 1);
         assert!(Axis::logarithmic(&[0.0, -1.0]).ticks.len() > 1);

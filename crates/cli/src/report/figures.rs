@@ -1,6 +1,7 @@
 //! Which charts a run gets, and their names.
 
-use super::chart::{Chart, Curve, Level, Look};
+use super::chart::Chart;
+use super::curve::{Curve, Level, Look};
 use super::html::escape;
 use super::series::History;
 
@@ -90,13 +91,24 @@ fn chart(history: &History, name: &str, unigram_entropy: Option<f64>) -> Chart {
     let (unit, factor) = unit_of(history, name);
     let log = name.ends_with("perplexity") || name == "grad_norm";
     let scaled = |points: &[(u64, f64)]| {
-        points.iter().map(|&(step, value)| (step, value * factor)).collect::<Vec<_>>()
+        points
+            .iter()
+            .map(|&(step, value)| (step, value * factor))
+            .collect::<Vec<_>>()
     };
-    let look = if matches!(name, "learning_rate" | "memory") { Look::Exact } else { Look::Noisy };
+    let look = if matches!(name, "learning_rate" | "memory") {
+        Look::Exact
+    } else {
+        Look::Noisy
+    };
     let mut curves = Vec::new();
     let mut add = |label, look, points: &[(u64, f64)]| {
         if !points.is_empty() {
-            curves.push(Curve { label, look, points: scaled(points) });
+            curves.push(Curve {
+                label,
+                look,
+                points: scaled(points),
+            });
         }
     };
     match name {
@@ -130,9 +142,17 @@ fn unit_of(history: &History, name: &str) -> (&'static str, f64) {
         ("perplexity", 1.0)
     } else if name == "memory" {
         let values = ["memory", "device_memory"].map(|name| history.train(name));
-        let most = values.into_iter().flatten().map(|point| point.1).fold(0.0, f64::max);
+        let most = values
+            .into_iter()
+            .flatten()
+            .map(|point| point.1)
+            .fold(0.0, f64::max);
         const GIB: f64 = 1_073_741_824.0;
-        if most >= GIB { ("GiB", 1.0 / GIB) } else { ("MiB", 1024.0 / GIB) }
+        if most >= GIB {
+            ("GiB", 1.0 / GIB)
+        } else {
+            ("MiB", 1024.0 / GIB)
+        }
     } else {
         match name {
             "learning_rate" => ("learning rate", 1.0),
@@ -148,17 +168,26 @@ fn levels(name: &str, unigram_entropy: Option<f64>) -> Vec<Level> {
     let entropy = unigram_entropy.filter(|entropy| entropy.is_finite() && *entropy > 0.0);
     match entropy {
         Some(entropy) if WORD_TASKS.contains(&task) && name.ends_with("_loss") => {
-            vec![Level { label: "what word frequencies alone give", value: entropy }]
+            vec![Level {
+                label: "what word frequencies alone give",
+                value: entropy,
+            }]
         }
         Some(entropy) if WORD_TASKS.contains(&task) && name.ends_with("_perplexity") => {
-            vec![Level { label: "what word frequencies alone give", value: entropy.exp() }]
+            vec![Level {
+                label: "what word frequencies alone give",
+                value: entropy.exp(),
+            }]
         }
-        _ if name == "nsp_accuracy" => vec![Level { label: "guessing", value: 50.0 }],
+        _ if name == "nsp_accuracy" => vec![Level {
+            label: "guessing",
+            value: 50.0,
+        }],
         _ => Vec::new(),
     }
 }
 
-/// A value's name in words, e.g. `Masked language model accuracy` for `mlm_accuracy`.
+/// A value's name in words, e.g. `Masked LM accuracy` for `mlm_accuracy`.
 pub(super) fn title(name: &str) -> String {
     match name {
         "loss" => return "Total loss".to_owned(),
@@ -168,9 +197,9 @@ pub(super) fn title(name: &str) -> String {
         _ => {}
     }
     let words = match name.split_once('_') {
-        Some(("mlm", rest)) => format!("masked language model {rest}"),
+        Some(("mlm", rest)) => format!("masked LM {rest}"),
         Some(("nsp", rest)) => format!("next sentence {rest}"),
-        Some(("plm", rest)) => format!("permutation language model {rest}"),
+        Some(("plm", rest)) => format!("permutation LM {rest}"),
         Some(("sop", rest)) => format!("sentence order {rest}"),
         Some(("rtd", rest)) => format!("replaced token detection {rest}"),
         _ => name.to_owned(),
@@ -190,15 +219,30 @@ mod tests {
 
     fn history(names: &[&str]) -> History {
         let values: Vec<_> = names.iter().map(|&name| (name.to_owned(), 0.5)).collect();
-        History::new(&[Record { kind: RecordKind::Train, step: 1, values }])
+        History::new(&[Record {
+            kind: RecordKind::Train,
+            step: 1,
+            values,
+        }])
     }
 
     #[test]
     fn other_architectures_and_unknown_names_get_their_charts() {
-        let names = ["loss", "generator_loss", "discriminator_loss", "rtd_accuracy", "new_thing"];
+        let names = [
+            "loss",
+            "generator_loss",
+            "discriminator_loss",
+            "rtd_accuracy",
+            "new_thing",
+        ];
         let page = sections(&history(&names), None, 1);
         assert_eq!(page.matches("<svg").count(), names.len());
-        for title in ["Generator loss", "Discriminator loss", "New thing", "Other values"] {
+        for title in [
+            "Generator loss",
+            "Discriminator loss",
+            "New thing",
+            "Other values",
+        ] {
             assert!(page.contains(title), "{title} is missing");
         }
     }

@@ -36,7 +36,10 @@ mod tests {
 
     #[test]
     fn nothing_leaves_its_element_or_attribute() {
-        assert_eq!(escape("<b a=\"1\">'&\u{7}"), "&lt;b a=&quot;1&quot;&gt;&#39;&amp;\u{fffd}");
+        assert_eq!(
+            escape("<b a=\"1\">'&\u{7}"),
+            "&lt;b a=&quot;1&quot;&gt;&#39;&amp;\u{fffd}"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `series.rs` | records to values by name; thinning, smoothing |
-//! | `axis.rs`, `chart.rs` | one chart, as SVG |
+//! | `curve.rs`, `axis.rs`, `plot.rs`, `chart.rs` | one chart, as SVG |
 //! | `figures.rs` | which charts there are |
 //! | `summary.rs`, `settings_table.rs` | the head and the foot of the page |
 //! | `html.rs`, `number.rs`, `style.css` | escaping, numbers as text, looks |
@@ -13,9 +13,11 @@
 
 mod axis;
 mod chart;
+mod curve;
 mod figures;
 mod html;
 mod number;
+mod plot;
 mod series;
 mod settings_table;
 mod summary;
@@ -53,7 +55,10 @@ pub(crate) enum ReportError {
     Settings { reason: serde_json::Error },
     /// The page could not be written.
     #[error("{}: cannot be written ({reason}); check free space and permissions", path.display())]
-    Write { path: PathBuf, reason: std::io::Error },
+    Write {
+        path: PathBuf,
+        reason: std::io::Error,
+    },
 }
 
 /// The page for the run in `run`, whose path names it and stands in its commands.
@@ -68,7 +73,10 @@ pub(crate) fn render(
 ) -> Result<String, ReportError> {
     let folder = RunFolderNames::of(run);
     let Some(last_step) = records.iter().map(|record| record.step).max() else {
-        return Err(ReportError::NoRecords { metrics: run.join("metrics.jsonl"), run: run.into() });
+        return Err(ReportError::NoRecords {
+            metrics: run.join("metrics.jsonl"),
+            run: run.into(),
+        });
     };
     // Steps in order, whoever wrote the file; a stable sort of a sorted list costs one pass.
     let sorted;
@@ -120,7 +128,10 @@ pub(crate) fn write_report(
     // Beside and renamed: whoever has the page open never reads half of it.
     let beside = path.with_extension("html.tmp");
     let written = std::fs::File::create(&beside)
-        .and_then(|mut file| file.write_all(page.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|mut file| {
+            file.write_all(page.as_bytes())
+                .and_then(|()| file.sync_all())
+        })
         .and_then(|()| std::fs::rename(&beside, &path));
     match written {
         Ok(()) => Ok(path),
@@ -143,7 +154,10 @@ struct RunFolderNames {
 impl RunFolderNames {
     fn of(run: &Path) -> Self {
         let typed = run.to_string_lossy().into_owned();
-        let full = run.file_name().map(|_| run.to_path_buf()).or_else(|| run.canonicalize().ok());
+        let full = run
+            .file_name()
+            .map(|_| run.to_path_buf())
+            .or_else(|| run.canonicalize().ok());
         let name = full
             .as_deref()
             .and_then(Path::file_name)

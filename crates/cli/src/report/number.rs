@@ -69,7 +69,7 @@ pub(super) fn tick(value: f64, step: f64, largest: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
-    if largest < 1e-2 || largest >= 1e12 {
+    if !(1e-2..1e12).contains(&largest) {
         return trimmed_exponent(value, 3);
     }
     for (unit, sign) in [(1e9, "G"), (1e6, "M"), (1e4, "k")] {
@@ -86,8 +86,10 @@ pub(super) fn tick(value: f64, step: f64, largest: f64) -> String {
 
 /// The mark at `value` on a logarithmic axis.
 pub(super) fn log_tick(value: f64) -> String {
-    if value >= 1e6 || value < 1e-3 {
+    if !(1e-3..1e6).contains(&value) {
         trimmed_exponent(value, 0)
+    } else if value >= 1e4 {
+        format!("{}k", grouped((value / 1e3).round() as u64))
     } else if value >= 1.0 {
         grouped(value.round() as u64)
     } else {
@@ -97,11 +99,12 @@ pub(super) fn log_tick(value: f64) -> String {
 
 /// Decimals that tell multiples of `step` apart.
 fn decimals(step: f64) -> usize {
-    (0..9).find(|&n| {
-        let scaled = step * 10f64.powi(n as i32);
-        (scaled - scaled.round()).abs() < 1e-6 * scaled
-    })
-    .unwrap_or(9)
+    (0..9)
+        .find(|&n| {
+            let scaled = step * 10f64.powi(n as i32);
+            (scaled - scaled.round()).abs() < 1e-6 * scaled
+        })
+        .unwrap_or(9)
 }
 
 /// `1.50e-4` as `1.5e-4`.
@@ -109,7 +112,10 @@ fn trimmed_exponent(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$e}");
     match text.split_once('e') {
         Some((mantissa, exponent)) if mantissa.contains('.') => {
-            format!("{}e{exponent}", mantissa.trim_end_matches('0').trim_end_matches('.'))
+            format!(
+                "{}e{exponent}",
+                mantissa.trim_end_matches('0').trim_end_matches('.')
+            )
         }
         _ => text,
     }
@@ -122,7 +128,18 @@ mod tests {
     #[test]
     fn numbers_keep_four_digits_whatever_their_size() {
         let shown = [0.0, 2.31449, 12_480.4, 0.000_125, 0.5, 99.999, f64::NAN].map(significant);
-        assert_eq!(shown, ["0", "2.314", "12,480", "1.25e-4", "0.5000", "100.00", "not finite"]);
+        assert_eq!(
+            shown,
+            [
+                "0",
+                "2.314",
+                "12,480",
+                "1.25e-4",
+                "0.5000",
+                "100.00",
+                "not finite"
+            ]
+        );
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(compact(110_104_890.0), "110.1 M");
         assert_eq!(compact(512.0), "512");
@@ -139,6 +156,9 @@ mod tests {
         assert_eq!([1.0, 2.5].map(|v| tick(v, 0.5, 2.5)), ["1.0", "2.5"]);
         assert_eq!(tick(2.5e-5, 2.5e-5, 1e-4), "2.5e-5");
         assert_eq!(tick(50_000.0, 25_000.0, 100_000.0), "50k");
-        assert_eq!([0.01, 0.5, 1.0, 20_000.0].map(log_tick), ["0.01", "0.5", "1", "20,000"]);
+        assert_eq!(
+            [0.01, 0.5, 1.0, 20_000.0].map(log_tick),
+            ["0.01", "0.5", "1", "20k"]
+        );
     }
 }

@@ -59,7 +59,10 @@ impl History {
 }
 
 fn find<'a>(series: &'a [(String, Points)], name: &str) -> &'a [(u64, f64)] {
-    series.iter().find(|(known, _)| known == name).map_or(&[], |(_, points)| points)
+    series
+        .iter()
+        .find(|(known, _)| known == name)
+        .map_or(&[], |(_, points)| points)
 }
 
 /// At most `2 * buckets` points that keep every bucket's lowest and highest: thinning to every
@@ -86,7 +89,11 @@ pub(super) fn decimate(points: &[(u64, f64)], buckets: usize) -> Points {
                 high = point;
             }
         }
-        let (before, after) = if low.0 <= high.0 { (low, high) } else { (high, low) };
+        let (before, after) = if low.0 <= high.0 {
+            (low, high)
+        } else {
+            (high, low)
+        };
         kept.push(before);
         if after != before {
             kept.push(after);
@@ -111,11 +118,16 @@ pub(super) fn half_width(len: usize) -> Option<usize> {
 ///
 /// A straight line is fitted to the `half_width` points on either side of each place. Unlike an
 /// exponential mean it does not lag behind a falling loss, and unlike a plain mean it does not
-/// flatten the end, where only one side is left. At the start, where a loss bends most, the window
+/// flatten the end, where the window is the last one that is whole. At the start, where a loss bends most, the window
 /// grows with the place instead.
 ///
 /// With `log` the logarithms are smoothed, as the axis shows them.
-pub(super) fn smooth(points: &[(u64, f64)], half_width: usize, samples: usize, log: bool) -> Points {
+pub(super) fn smooth(
+    points: &[(u64, f64)],
+    half_width: usize,
+    samples: usize,
+    log: bool,
+) -> Points {
     let usable: Vec<(usize, u64, f64)> = points
         .iter()
         .enumerate()
@@ -127,13 +139,18 @@ pub(super) fn smooth(points: &[(u64, f64)], half_width: usize, samples: usize, l
     let mut before: Option<(usize, usize)> = None;
     for sample in 0..count {
         let place = sample * (usable.len() - 1) / (count - 1).max(1);
-        let first = place - half_width.min(place);
-        let last = (place + half_width.min(place)).min(usable.len() - 1);
+        let reach = half_width.min(place);
+        let last = (place + reach).min(usable.len() - 1);
+        // What the end cuts off on the right is taken on the left: the last value is the one
+        // people quote, and half a window would leave it twice the noise.
+        let first = last.saturating_sub(2 * reach);
         let (Some(&(index, step, _)), Some(window)) = (usable.get(place), usable.get(first..=last))
         else {
             continue;
         };
-        let lost = before.map_or(0, |(b_index, b_place)| (index - b_index) - (place - b_place));
+        let lost = before.map_or(0, |(b_index, b_place)| {
+            (index - b_index) - (place - b_place)
+        });
         if lost > half_width {
             out.push((step, f64::NAN));
         }
@@ -147,7 +164,10 @@ pub(super) fn smooth(points: &[(u64, f64)], half_width: usize, samples: usize, l
 /// The value at `place` of the least-squares line through `window`.
 fn line_at(window: &[(usize, u64, f64)], place: usize) -> f64 {
     let count = window.len() as f64;
-    let mean = window.iter().map(|(_, _, value)| value / count).sum::<f64>();
+    let mean = window
+        .iter()
+        .map(|(_, _, value)| value / count)
+        .sum::<f64>();
     let middle = (count - 1.0) / 2.0;
     let (mut slope, mut spread) = (0.0, 0.0);
     for (index, (_, _, value)) in window.iter().enumerate() {
@@ -155,7 +175,11 @@ fn line_at(window: &[(usize, u64, f64)], place: usize) -> f64 {
         slope += distance * (value - mean);
         spread += distance * distance;
     }
-    if spread == 0.0 { mean } else { mean + slope / spread * (place as f64 - middle) }
+    if spread == 0.0 {
+        mean
+    } else {
+        mean + slope / spread * (place as f64 - middle)
+    }
 }
 
 #[cfg(test)]
@@ -164,33 +188,57 @@ mod tests {
 
     #[test]
     fn thinning_keeps_every_extreme() {
-        let mut points: Points = (1..=100_000).map(|step| (step, (step as f64).sin())).collect();
+        let mut points: Points = (1..=100_000)
+            .map(|step| (step, (step as f64).sin()))
+            .collect();
         points[54_321].1 = 900.0;
         points[77_777].1 = -900.0;
         let kept = decimate(&points, 500);
         assert!(kept.len() <= 1000, "{} points", kept.len());
         assert!(kept.contains(&(54_322, 900.0)) && kept.contains(&(77_778, -900.0)));
-        assert!(kept.is_sorted_by(|a, b| a.0 < b.0), "a line must not run backwards");
+        assert!(
+            kept.is_sorted_by(|a, b| a.0 < b.0),
+            "a line must not run backwards"
+        );
     }
 
     #[test]
     fn a_stretch_without_values_stays_a_gap() {
         let points: Points = (0..10_000)
-            .map(|step| (step, if (4000..6000).contains(&step) { f64::NAN } else { 1.0 }))
+            .map(|step| {
+                (
+                    step,
+                    if (4000..6000).contains(&step) {
+                        f64::NAN
+                    } else {
+                        1.0
+                    },
+                )
+            })
             .collect();
-        let gaps = |points: &[(u64, f64)]| points.iter().filter(|(_, value)| value.is_nan()).count();
-        assert_eq!(gaps(&decimate(&points, 500)), 100, "one for each empty bucket");
+        let gaps =
+            |points: &[(u64, f64)]| points.iter().filter(|(_, value)| value.is_nan()).count();
+        assert_eq!(
+            gaps(&decimate(&points, 500)),
+            100,
+            "one for each empty bucket"
+        );
         assert_eq!(gaps(&smooth(&points, 100, 300, false)), 1);
     }
 
     #[test]
     fn smoothing_follows_a_straight_line_to_its_ends() {
         // A lag or a flattened end would show as a difference; 1e-9 is rounding.
-        let points: Points = (0..2000).map(|step| (step, 10.0 - 0.004 * step as f64)).collect();
+        let points: Points = (0..2000)
+            .map(|step| (step, 10.0 - 0.004 * step as f64))
+            .collect();
         let smoothed = smooth(&points, 33, 300, false);
         assert_eq!(smoothed.len(), 300);
         for &(step, value) in &smoothed {
-            assert!((value - (10.0 - 0.004 * step as f64)).abs() < 1e-9, "step {step}: {value}");
+            assert!(
+                (value - (10.0 - 0.004 * step as f64)).abs() < 1e-9,
+                "step {step}: {value}"
+            );
         }
         assert_eq!(smoothed.last().map(|point| point.0), Some(1999));
     }

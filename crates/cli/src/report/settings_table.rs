@@ -17,7 +17,9 @@ const MAX_VALUE: usize = 300;
 /// # Errors
 /// If the settings can't be written as JSON.
 pub(super) fn render(settings: &RunSettings) -> Result<String, serde_json::Error> {
-    let Value::Object(fields) = serde_json::to_value(settings)? else { return Ok(String::new()) };
+    let Value::Object(fields) = serde_json::to_value(settings)? else {
+        return Ok(String::new());
+    };
     let mut run = Vec::new();
     let mut tables = Vec::new();
     for (name, value) in fields {
@@ -43,8 +45,11 @@ pub(super) fn render(settings: &RunSettings) -> Result<String, serde_json::Error
 /// The commands that continue the run and make this page again.
 pub(super) fn commands(run: &str, finished: bool) -> String {
     let run = shell_quoted(run);
-    let resume_note =
-        if finished { "the run is finished" } else { "continues from the last checkpoint" };
+    let resume_note = if finished {
+        "the run is finished"
+    } else {
+        "continues from the last checkpoint"
+    };
     let mut out = String::from("<section>\n<h2>Commands</h2>\n<div class=\"commands\">\n");
     for (command, note) in [
         (format!("kiln resume {run}"), resume_note),
@@ -65,14 +70,22 @@ fn flatten(name: &str, value: &Value, rows: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             for (field, value) in fields {
-                let path = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
+                let path = if name.is_empty() {
+                    field.clone()
+                } else {
+                    format!("{name}.{field}")
+                };
                 flatten(&path, value, rows);
             }
         }
         Value::String(text) => rows.push((name.to_owned(), text.clone())),
         Value::Null => rows.push((name.to_owned(), "none".to_owned())),
         // Device names and betas read better without JSON's brackets and quotes.
-        Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
+        Value::Array(items)
+            if items
+                .iter()
+                .all(|item| !item.is_object() && !item.is_array()) =>
+        {
             let words = items.iter().map(|item| match item {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
@@ -125,13 +138,21 @@ mod tests {
         let mut rows = Vec::new();
         let value = serde_json::json!({"optimizer": {"betas": [0.9, 0.999], "clip": null}});
         flatten("", &value, &mut rows);
-        let expected = [("optimizer.betas", "0.9, 0.999"), ("optimizer.clip", "none")];
-        assert_eq!(rows, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let expected = [
+            ("optimizer.betas", "0.9, 0.999"),
+            ("optimizer.clip", "none"),
+        ];
+        assert_eq!(
+            rows,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
     }
 
     #[test]
     fn a_long_table_says_what_it_leaves_out() {
-        let rows: Vec<_> = (0..MAX_ROWS + 7).map(|i| (i.to_string(), "x".repeat(999))).collect();
+        let rows: Vec<_> = (0..MAX_ROWS + 7)
+            .map(|i| (i.to_string(), "x".repeat(999)))
+            .collect();
         let table = table("Model", &rows);
         assert!(table.contains("and 7 more"));
         assert_eq!(table.matches('…').count(), MAX_ROWS);

@@ -3,7 +3,7 @@
 use kiln_learner::{RunSettings, Stop};
 
 use super::ReportFacts;
-use super::chart::{Curve, Look};
+use super::curve::{Curve, Look};
 use super::figures::title;
 use super::html::escape;
 use super::number::{compact, duration, grouped, significant};
@@ -45,7 +45,13 @@ struct Card {
 
 impl Card {
     fn new(label: impl Into<String>, value: String, detail: String) -> Self {
-        Self { label: label.into(), value, detail, done: None, alert: false }
+        Self {
+            label: label.into(),
+            value,
+            detail,
+            done: None,
+            alert: false,
+        }
     }
 
     fn render(&self) -> String {
@@ -86,8 +92,16 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
         let lowest = last.lowest.map_or_else(String::new, |(step, value)| {
             format!("; lowest {} at {}", significant(value), grouped(step))
         });
-        let word = if last.smoothed { "smoothed" } else { "last step" };
-        cards.push(Card::new("Training loss", significant(last.value), format!("{word}{lowest}")));
+        let word = if last.smoothed {
+            "smoothed"
+        } else {
+            "last step"
+        };
+        cards.push(Card::new(
+            "Training loss",
+            significant(last.value),
+            format!("{word}{lowest}"),
+        ));
     }
     let evaluations = history.eval("loss");
     match evaluations.last() {
@@ -102,7 +116,11 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
             let detail = format!("at step {}{best}", grouped(step));
             cards.push(Card::new("Evaluation loss", significant(value), detail));
         }
-        None => cards.push(Card::new("Evaluation loss", "none".into(), "not evaluated yet".into())),
+        None => cards.push(Card::new(
+            "Evaluation loss",
+            "none".into(),
+            "not evaluated yet".into(),
+        )),
     }
 
     for name in history.names() {
@@ -111,7 +129,11 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
             continue;
         }
         let show = |value: f64| {
-            if percent { format!("{:.1} %", 100.0 * value) } else { significant(value) }
+            if percent {
+                format!("{:.1}\u{a0}%", 100.0 * value)
+            } else {
+                significant(value)
+            }
         };
         let train = settled(history, name).map(|settled| show(settled.value));
         let card = match (history.eval(name).last(), train) {
@@ -132,8 +154,12 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
     let mut card = Card::new(
         "Skipped steps",
         grouped(skipped),
-        if skipped == 0 { "every gradient was finite" } else { "their gradients were not finite" }
-            .into(),
+        if skipped == 0 {
+            "every gradient was finite"
+        } else {
+            "their gradients were not finite"
+        }
+        .into(),
     );
     card.alert = skipped > 0;
     cards.push(card);
@@ -143,11 +169,20 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
 /// Tokens, tokens per second, and time. A training record has the step's tokens and their rate;
 /// time is the quotient.
 fn throughput(history: &History) -> Vec<Card> {
-    let tokens: f64 = history.train("tokens").iter().map(|point| point.1).filter(|t| *t > 0.0).sum();
+    let tokens: f64 = history
+        .train("tokens")
+        .iter()
+        .map(|point| point.1)
+        .filter(|t| *t > 0.0)
+        .sum();
     if tokens <= 0.0 {
         return Vec::new();
     }
-    let mut cards = vec![Card::new("Tokens seen", compact(tokens), "padding not counted".into())];
+    let mut cards = vec![Card::new(
+        "Tokens seen",
+        compact(tokens),
+        "padding not counted".into(),
+    )];
     let rates = history.train("tokens_per_second");
     let seconds: f64 = history
         .train("tokens")
@@ -158,16 +193,33 @@ fn throughput(history: &History) -> Vec<Card> {
         .sum();
     if seconds > 0.0 {
         cards.push(Card::new(
-            "Mean throughput",
-            format!("{} tokens/s", compact(tokens / seconds)),
-            format!("{} s a step", significant(seconds / rates.len().max(1) as f64)),
+            "Mean tokens per second",
+            compact(tokens / seconds),
+            format!(
+                "{} s a step",
+                significant(seconds / rates.len().max(1) as f64)
+            ),
         ));
-        let evaluating: f64 =
-            history.eval("seconds").iter().map(|point| point.1).filter(|s| *s > 0.0).sum();
+        let evaluating: f64 = history
+            .eval("seconds")
+            .iter()
+            .map(|point| point.1)
+            .filter(|s| *s > 0.0)
+            .sum();
+        let detail = if evaluating > 0.0 {
+            format!(
+                "training {}, evaluation {}",
+                duration(seconds),
+                duration(evaluating)
+            )
+        } else {
+            "training".to_owned()
+        };
+        // A sum of nothing is -0.
         cards.push(Card::new(
             "Time",
-            duration(seconds + evaluating),
-            format!("training {}, evaluation {}", duration(seconds), duration(evaluating)),
+            duration(seconds + evaluating.max(0.0)),
+            detail,
         ));
     }
     cards
@@ -176,8 +228,16 @@ fn throughput(history: &History) -> Vec<Card> {
 /// The learner's count comes with the step after the skipped one: a run that broke off has one
 /// more than it says.
 fn skipped_steps(history: &History) -> u64 {
-    let told = history.train("skipped_steps").iter().map(|point| point.1).fold(0.0, f64::max);
-    let seen = history.train("grad_norm").iter().filter(|(_, norm)| !norm.is_finite()).count();
+    let told = history
+        .train("skipped_steps")
+        .iter()
+        .map(|point| point.1)
+        .fold(0.0, f64::max);
+    let seen = history
+        .train("grad_norm")
+        .iter()
+        .filter(|(_, norm)| !norm.is_finite())
+        .count();
     (told as u64).max(seen as u64)
 }
 
@@ -190,19 +250,35 @@ struct Settled {
 
 fn settled(history: &History, name: &str) -> Option<Settled> {
     let points = history.train(name);
-    let curve = Curve { label: "training", look: Look::Noisy, points: points.to_vec() };
+    let curve = Curve {
+        label: "training",
+        look: Look::Noisy,
+        points: points.to_vec(),
+    };
     let log = name.ends_with("perplexity");
     let line = curve.settled(log);
-    let value = line.iter().rev().map(|point| point.1).find(|value| value.is_finite());
+    let value = line
+        .iter()
+        .rev()
+        .map(|point| point.1)
+        .find(|value| value.is_finite());
     let value = value.or_else(|| points.last().map(|point| point.1))?;
     let lowest = line
         .into_iter()
         .filter(|(_, value)| value.is_finite())
         .min_by(|a, b| a.1.total_cmp(&b.1));
-    Some(Settled { value, smoothed: curve.half_width().is_some(), lowest })
+    Some(Settled {
+        value,
+        smoothed: curve.half_width().is_some(),
+        lowest,
+    })
 }
 
-fn status(settings: &RunSettings, facts: &ReportFacts, last_step: u64) -> (&'static str, &'static str) {
+fn status(
+    settings: &RunSettings,
+    facts: &ReportFacts,
+    last_step: u64,
+) -> (&'static str, &'static str) {
     match facts.finished {
         Some(Stop::Done) => ("finished", "good"),
         Some(Stop::Early) => ("stopped early: evaluations no longer improved", "good"),
@@ -212,20 +288,27 @@ fn status(settings: &RunSettings, facts: &ReportFacts, last_step: u64) -> (&'sta
     }
 }
 
-/// E.g. `bert, 11.2 M parameters: 4 layers of width 256, 4 heads, 30,522 words`.
+/// E.g. `bert, 11.2 M parameters: 4 layers of width 256, 4 heads, vocabulary of 30,522`.
 fn describe_model(settings: &RunSettings, facts: &ReportFacts) -> String {
     // The discriminator of a model with two parts, and XLNet's spellings.
-    let model = settings.model.get("discriminator").unwrap_or(&settings.model);
+    let model = settings
+        .model
+        .get("discriminator")
+        .unwrap_or(&settings.model);
     let field = |names: &[&str]| names.iter().find_map(|name| model.get(name)?.as_u64());
     let mut parts = Vec::new();
-    if let (Some(layers), Some(width)) =
-        (field(&["num_hidden_layers", "n_layer"]), field(&["hidden_size", "d_model"]))
-    {
+    if let (Some(layers), Some(width)) = (
+        field(&["num_hidden_layers", "n_layer"]),
+        field(&["hidden_size", "d_model"]),
+    ) {
         let word = if layers == 1 { "layer" } else { "layers" };
         parts.push(format!("{layers} {word} of width {width}"));
     }
     if let Some(heads) = field(&["num_attention_heads", "n_head"]) {
-        parts.push(format!("{heads} {}", if heads == 1 { "head" } else { "heads" }));
+        parts.push(format!(
+            "{heads} {}",
+            if heads == 1 { "head" } else { "heads" }
+        ));
     }
     if let Some(words) = field(&["vocab_size"]) {
         parts.push(format!("vocabulary of {}", grouped(words)));

@@ -50,37 +50,64 @@ fn train(step: u64) -> Record {
         ("memory", 1.4e9),
         ("skipped_steps", 0.0),
     ];
-    let values = values.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    Record { kind: RecordKind::Train, step, values }
+    let values = values
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+    Record {
+        kind: RecordKind::Train,
+        step,
+        values,
+    }
 }
 
 fn eval(step: u64) -> Record {
     let mut record = train(step);
     record.kind = RecordKind::Eval;
-    record.values.retain(|(name, _)| name.ends_with("loss") || name.ends_with("accuracy"));
+    record
+        .values
+        .retain(|(name, _)| name.ends_with("loss") || name.ends_with("accuracy"));
     record.values.push(("seconds".into(), 1.5));
     record
 }
 
 fn page(steps: u64, records: &[Record]) -> String {
-    render(Path::new("runs/first"), &settings(steps), records, &ReportFacts::default()).unwrap()
+    render(
+        Path::new("runs/first"),
+        &settings(steps),
+        records,
+        &ReportFacts::default(),
+    )
+    .unwrap()
 }
 
 #[test]
 fn the_page_needs_no_script_and_fetches_nothing() {
     let page = page(3, &[train(1), train(2), eval(2), train(3)]);
-    for word in ["<script", "http:", "https:", "url(h", "@import", "<link", "<img", " src="] {
+    for word in [
+        "<script", "http:", "https:", "url(h", "@import", "<link", "<img", " src=",
+    ] {
         assert!(!page.contains(word), "{word} in the page");
     }
 }
 
 #[test]
 fn every_element_is_closed() {
-    let page = page(60, &(1..=60).flat_map(|step| [train(step), eval(step)]).collect::<Vec<_>>());
-    for element in ["svg", "g", "figure", "section", "div", "dl", "ul", "li", "table", "span", "p"] {
+    let page = page(
+        60,
+        &(1..=60)
+            .flat_map(|step| [train(step), eval(step)])
+            .collect::<Vec<_>>(),
+    );
+    for element in [
+        "svg", "g", "figure", "section", "div", "dl", "ul", "li", "table", "span", "p",
+    ] {
         let opened = page.matches(&format!("<{element}>")).count()
             + page.matches(&format!("<{element} ")).count();
-        assert_eq!(opened, page.matches(&format!("</{element}>")).count(), "<{element}>");
+        assert_eq!(
+            opened,
+            page.matches(&format!("</{element}>")).count(),
+            "<{element}>"
+        );
     }
 }
 
@@ -98,8 +125,15 @@ fn names_from_outside_are_shown_and_not_obeyed() {
 
 #[test]
 fn a_run_without_records_says_what_to_do() {
-    let error = render(Path::new("runs/new"), &settings(1), &[], &ReportFacts::default());
-    let Err(error @ ReportError::NoRecords { .. }) = error else { panic!("{error:?}") };
+    let error = render(
+        Path::new("runs/new"),
+        &settings(1),
+        &[],
+        &ReportFacts::default(),
+    );
+    let Err(error @ ReportError::NoRecords { .. }) = error else {
+        panic!("{error:?}")
+    };
     assert_eq!(
         error.to_string(),
         "runs/new/metrics.jsonl: no step is recorded yet; start the run's first steps with: \
@@ -111,7 +145,10 @@ fn a_run_without_records_says_what_to_do() {
 fn one_step_without_an_evaluation_makes_a_page() {
     let page = page(100, &[train(1)]);
     assert!(page.contains("not evaluated yet") && page.contains("not finished"));
-    assert!(page.contains("class=\"dot"), "one step is a dot: a line has no length");
+    assert!(
+        page.contains("class=\"dot"),
+        "one step is a dot: a line has no length"
+    );
 }
 
 #[test]
@@ -125,7 +162,10 @@ fn a_hundred_thousand_steps_stay_below_a_megabyte() {
     }
     let page = page(100_000, &records);
     assert!(page.len() < 1_000_000, "{} bytes", page.len());
-    assert!(page.contains("200.0 M"), "tokens are summed over all steps, not the drawn ones");
+    assert!(
+        page.contains("200.0 M"),
+        "tokens are summed over all steps, not the drawn ones"
+    );
 }
 
 #[test]
@@ -144,10 +184,20 @@ fn a_broken_step_is_counted_and_does_not_spoil_the_page() {
 #[test]
 fn every_setting_is_in_the_tables() {
     let page = page(5, &[train(1)]);
-    for field in ["short_seq_prob", "optimizer.bias_correction", "tokenizer_identity", "burn",
-        "devices", "init_from", "hidden_act", "max_bad_steps"]
-    {
-        assert!(page.contains(&format!(">{field}</th>")), "{field} is missing");
+    for field in [
+        "short_seq_prob",
+        "optimizer.bias_correction",
+        "tokenizer_identity",
+        "burn",
+        "devices",
+        "init_from",
+        "hidden_act",
+        "max_bad_steps",
+    ] {
+        assert!(
+            page.contains(&format!(">{field}</th>")),
+            "{field} is missing"
+        );
     }
 }
 
@@ -159,7 +209,11 @@ fn facts_appear_where_they_are_given() {
         finished: Some(Stop::Interrupted),
     };
     let page = render(Path::new("r"), &settings(5), &[train(1)], &facts).unwrap();
-    for text in ["what word frequencies alone give: 6.400", "4.40 M parameters", "interrupted"] {
+    for text in [
+        "what word frequencies alone give: 6.400",
+        "4.40 M parameters",
+        "interrupted",
+    ] {
         assert!(page.contains(text), "{text}");
     }
 }
@@ -172,7 +226,11 @@ fn the_page_is_written_whole_over_an_older_one() {
     let records = [train(1)];
     let path = write_report(&run, &settings(1), &records, &ReportFacts::default()).unwrap();
     assert_eq!(path, run.report());
-    assert!(std::fs::read_to_string(path).unwrap().ends_with("</html>\n"));
+    assert!(
+        std::fs::read_to_string(path)
+            .unwrap()
+            .ends_with("</html>\n")
+    );
     assert!(!run.path().join("report.html.tmp").exists());
 }
 
@@ -183,6 +241,9 @@ fn a_page_that_cannot_be_written_names_its_file() {
     // A folder in its place can't be replaced by a file.
     std::fs::create_dir(run.report()).unwrap();
     let error = write_report(&run, &settings(1), &[train(1)], &ReportFacts::default()).unwrap_err();
-    assert!(error.to_string().contains("report.html: cannot be written"), "{error}");
+    assert!(
+        error.to_string().contains("report.html: cannot be written"),
+        "{error}"
+    );
     assert!(!run.path().join("report.html.tmp").exists());
 }

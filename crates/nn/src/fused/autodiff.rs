@@ -71,6 +71,23 @@ impl<B: FusedOps> Backward<B, 3> for LayerNorm {
     }
 }
 
+/// State: (what tells the dropped entries, probability).
+#[derive(Debug)]
+struct Dropout;
+
+impl<B: FusedOps> Backward<B, 1> for Dropout {
+    type State = (FloatTensor<B>, f64);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [parent] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        if let Some(node) = parent {
+            let (saved, prob) = ops.state;
+            grads.register::<B>(node.id, B::dropout_backward(saved, grad, prob));
+        }
+    }
+}
+
 /// State: (logits, labels, weights, logsumexp). Parent: the logits; weights are constants.
 #[derive(Debug)]
 struct CrossEntropy;
@@ -142,6 +159,18 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
                 step.finish((normalised, inverse_deviation, gamma), output)
             }
             OpsKind::UnTracked(step) => step.finish(B::layer_normalised(x, gamma, beta, epsilon)),
+        }
+    }
+
+    fn dropout(x: FloatTensor<Self>, prob: f64) -> FloatTensor<Self> {
+        let node = x.node();
+        let x = x.into_primitive();
+        match Dropout.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let (output, saved) = B::dropout_saving(x, prob);
+                step.finish((saved, prob), output)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::dropout(x, prob)),
         }
     }
 

@@ -17,7 +17,7 @@ fn tensor<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) ->
 
 /// Compares with f64 values; the bound is a few units of single precision at the values' size.
 fn assert_near<const D: usize>(actual: Tensor<D>, expected: &[f64], bound: f64, what: &str) {
-    let actual: Vec<f32> = actual.into_data().to_vec().unwrap();
+    let actual: Vec<f32> = actual.try_into_vec_as::<f32>().unwrap();
     assert_eq!(actual.len(), expected.len(), "{what}");
     for (index, (&a, &e)) in actual.iter().zip(expected).enumerate() {
         let error = (f64::from(a) - e).abs();
@@ -243,12 +243,12 @@ fn gradients_flow_to_a_gain_alone_when_the_input_is_constant() {
         let input = tensor(&wave(8, 0.0, 1.0), [2, 4], &device);
         let output = layer_norm(input, gain.clone(), shift, 1e-12);
         let gradients = output.clone().sum().backward();
-        let gradient = gain.grad(&gradients).unwrap().into_data();
-        let sums = output.sum_dim(0).reshape([4]).into_data();
-        let (gradient, sums) = (
-            gradient.to_vec::<f32>().unwrap(),
-            sums.to_vec::<f32>().unwrap(),
-        );
+        let gradient = gain
+            .grad(&gradients)
+            .unwrap()
+            .try_into_vec_as::<f32>()
+            .unwrap();
+        let sums = output.sum_dim(0).try_into_vec_as::<f32>().unwrap();
         for (g, s) in gradient.iter().zip(&sums) {
             assert!((g - s).abs() < 1e-6, "{name}: {g} {s}");
         }

@@ -17,17 +17,20 @@ use crate::error::TextError;
 use crate::tokenizer::Tokenizer;
 
 mod cache;
-pub(crate) mod prepare;
+mod header;
+mod lines;
+mod prepare;
 pub(crate) mod reader;
 mod sentences;
 mod shard;
+pub(crate) mod tasks;
 mod temporary;
 mod writer;
 
 pub use cache::cached;
+pub use header::{DataFile, Header, InputFile};
 pub use prepare::{PrepareProgress, PrepareSettings, PrepareSummary, prepare};
 pub use reader::OnInvalid;
-pub use shard::{Header, InputFile};
 
 use shard::Shard;
 
@@ -109,7 +112,7 @@ impl Corpus {
                 *count += 1;
             }
         }
-        let width = shard::token_width(vocab_size);
+        let width = header::token_width(vocab_size);
         Self {
             vocab_size,
             unigram_entropy: entropy(&counts),
@@ -248,6 +251,14 @@ impl Corpus {
         match &self.storage {
             Storage::Memory(_) => None,
             Storage::Shard(shard) => Some(shard.header()),
+        }
+    }
+
+    /// The shard folder; nothing for a corpus in memory.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.storage {
+            Storage::Memory(_) => None,
+            Storage::Shard(shard) => Some(shard.dir()),
         }
     }
 

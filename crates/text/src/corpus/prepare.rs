@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::header::Header;
 use super::reader::{Block, OnInvalid, Paragraph, Reader};
 use super::sentences;
-use super::shard::Header;
+use super::tasks::{names, tasks, thread_pool};
 use super::temporary::Temporary;
 use super::writer::ShardWriter;
 use crate::error::TextError;
@@ -149,51 +150,6 @@ pub fn prepare(
         skipped_lines: header.skipped_lines,
         elapsed: started.elapsed(),
     })
-}
-
-/// Threads of its own, so that the caller's setting holds whatever else the process does.
-pub(crate) fn thread_pool(threads: usize) -> Result<rayon::ThreadPool, TextError> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|reason| TextError::Setting {
-            field: "threads",
-            value: threads.to_string(),
-            remedy: format!("{reason}; choose fewer"),
-        })
-}
-
-/// Paths for a message: the first five and the count.
-pub(crate) fn names(inputs: &[PathBuf]) -> String {
-    let mut shown: Vec<String> = inputs
-        .iter()
-        .take(5)
-        .map(|path| path.display().to_string())
-        .collect();
-    if inputs.len() > shown.len() {
-        shown.push(format!("… ({} in all)", inputs.len()));
-    }
-    shown.join(", ")
-}
-
-/// Groups paragraphs into tasks of about `task_bytes`.
-pub(crate) fn tasks<'a>(
-    paragraphs: Vec<Paragraph<'a>>,
-    task_bytes: usize,
-) -> Vec<Vec<Paragraph<'a>>> {
-    let mut tasks = Vec::new();
-    let mut task = Vec::new();
-    let mut bytes = 0;
-    for paragraph in paragraphs {
-        bytes += paragraph.text.len();
-        task.push(paragraph);
-        if bytes >= task_bytes {
-            tasks.push(std::mem::take(&mut task));
-            bytes = 0;
-        }
-    }
-    tasks.push(task);
-    tasks
 }
 
 /// What a task's paragraphs became.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::shard::{
+use super::header::{
     DOCUMENTS, DataFile, HEADER, Header, SENTENCES, TOKENS, TokenWidth, token_width,
 };
 use super::{entropy, hex};

@@ -35,6 +35,8 @@ pub struct Tokenizer {
     /// Where it came from, for messages.
     origin: String,
     vocab_size: u32,
+    /// `##` or the like, for WordPiece.
+    continuation_prefix: Option<String>,
     identity: [u8; 32],
     /// The ids of a text are those of its space-separated parts in a row.
     splits_at_spaces: bool,
@@ -68,14 +70,18 @@ impl Tokenizer {
             ));
         }
         let full = serde_json::to_value(&inner).map_err(|reason| reason.to_string())?;
-        let model_unk = full["model"]["unk_token"].as_str();
-        if let Some(unk) = model_unk
-            && full["model"]["type"] == "WordPiece"
-            && !vocab.contains_key(unk)
-        {
-            return Err(format!(
-                "the vocabulary has no {unk}, which stands for unknown words; add it"
-            ));
+        let model = &full["model"];
+        let mut continuation_prefix = None;
+        if model["type"] == "WordPiece" {
+            let unk = model["unk_token"].as_str().unwrap_or_default();
+            if !vocab.contains_key(unk) {
+                return Err(format!(
+                    "the vocabulary has no {unk}, which stands for unknown words; add it"
+                ));
+            }
+            continuation_prefix = model["continuing_subword_prefix"]
+                .as_str()
+                .map(str::to_string);
         }
         Ok(Self {
             splits_at_spaces: splits_at_spaces(&full),
@@ -85,6 +91,7 @@ impl Tokenizer {
             model_max_length,
             origin,
             vocab_size,
+            continuation_prefix,
         })
     }
 
@@ -194,14 +201,13 @@ impl Tokenizer {
             .filter_map(|(id, token)| token.special.then_some(id))
             .collect();
         for id in added.into_iter().chain([pad, cls, sep, mask]) {
-            is_special[id as usize] = id != unk;
+            if let Some(entry) = is_special.get_mut(id as usize) {
+                *entry = id != unk;
+            }
         }
-        let mut is_continuation = vec![false; self.vocab_size as usize];
-        for (id, entry) in (0u32..).zip(&mut is_continuation) {
-            *entry = self
-                .token(id)
-                .is_some_and(|token| token.starts_with(bert::CONTINUATION) && token.len() > 2);
-        }
+        let is_continuation = (0..self.vocab_size)
+            .map(|id| self.is_continuation(id))
+            .collect();
         Ok(Vocabulary {
             size: self.vocab_size,
             pad,
@@ -212,6 +218,16 @@ impl Tokenizer {
             is_special,
             is_continuation,
         })
+    }
+
+    /// Whether a token is the continuation prefix and something after it.
+    fn is_continuation(&self, id: u32) -> bool {
+        match (&self.continuation_prefix, self.token(id)) {
+            (Some(prefix), Some(token)) => token
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| !rest.is_empty()),
+            _ => false,
+        }
     }
 
     /// A hash of all that decides about ids and their parts. Equal tokenizers have the same one,

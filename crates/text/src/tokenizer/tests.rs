@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -25,7 +26,19 @@ fn trained(text: &str, settings: &WordPieceSettings) -> Tokenizer {
 }
 
 fn uncased() -> Tokenizer {
-    trained(ENGLISH, &settings(90))
+    static UNCASED: LazyLock<Tokenizer> = LazyLock::new(|| trained(ENGLISH, &settings(90)));
+    UNCASED.clone()
+}
+
+fn cased() -> Tokenizer {
+    static CASED: LazyLock<Tokenizer> = LazyLock::new(|| {
+        let cased = WordPieceSettings {
+            lowercase: false,
+            ..settings(90)
+        };
+        trained(ENGLISH, &cased)
+    });
+    CASED.clone()
 }
 
 fn words(tokenizer: &Tokenizer, text: &str) -> Vec<String> {
@@ -97,7 +110,7 @@ fn training_twice_gives_the_same_vocabulary_for_any_number_of_threads() {
             min_frequency: 1,
             ..settings(500)
         };
-        train_word_piece(&[file.clone()], &settings, &mut |_| {})
+        train_word_piece(std::slice::from_ref(&file), &settings, &mut |_| {})
             .unwrap()
             .identity()
     };
@@ -348,11 +361,7 @@ fn files_that_contradict_each_other_are_refused() {
         uncased().identity()
     );
     // Without the field transformers would lowercase a cased BertTokenizer.
-    let cased = WordPieceSettings {
-        lowercase: false,
-        ..settings(90)
-    };
-    trained(ENGLISH, &cased).save(dir.path()).unwrap();
+    cased().save(dir.path()).unwrap();
     edit(&config, |config| {
         config.as_object_mut().unwrap().remove("do_lower_case");
     });
@@ -425,8 +434,7 @@ proptest! {
     fn an_encoder_gives_the_ids_of_encode(
         text in r"(the|kiln|[ \t\n\r\u{b}\u{c}\u{85}\u{a0}\u{2028}\u{200b}\u{ad}\u{0}\u{fffd}\u{301}\u{308}\u{327}天éÉßΣ,.#😀]|\[MASK\]|\[SEP\]|.){0,30}",
     ) {
-        let cased = WordPieceSettings { lowercase: false, ..settings(90) };
-        for tokenizer in [uncased(), trained(ENGLISH, &cased)] {
+        for tokenizer in [uncased(), cased()] {
             let mut encoder = tokenizer.encoder();
             let mut ids = Vec::new();
             encoder.encode(&text, &mut ids).unwrap();
@@ -451,10 +459,14 @@ proptest! {
     /// A tokenizer.json with one byte changed: a tokenizer or an error.
     #[test]
     fn a_damaged_tokenizer_json_opens_or_is_refused(at in any::<prop::sample::Index>(), byte: u8) {
+        static JSON: LazyLock<Vec<u8>> = LazyLock::new(|| {
+            let dir = tempfile::tempdir().unwrap();
+            uncased().save(dir.path()).unwrap();
+            fs::read(dir.path().join("tokenizer.json")).unwrap()
+        });
         let dir = tempfile::tempdir().unwrap();
-        uncased().save(dir.path()).unwrap();
         let path = dir.path().join("tokenizer.json");
-        let mut bytes = fs::read(&path).unwrap();
+        let mut bytes = JSON.clone();
         let at = at.index(bytes.len());
         bytes[at] = byte;
         fs::write(&path, &bytes).unwrap();

@@ -16,8 +16,8 @@ use super::bert::MAX_WORD_CHARS;
 use super::encoder::is_separator;
 use super::word_piece::TrainProgress;
 use crate::corpus::OnInvalid;
-use crate::corpus::prepare::{names, tasks, thread_pool};
 use crate::corpus::reader::Reader;
+use crate::corpus::tasks::{names, tasks, thread_pool};
 use crate::error::TextError;
 
 /// Text in memory at a time.

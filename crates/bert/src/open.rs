@@ -1,0 +1,102 @@
+//! Hugging Face model folders to modules and back.
+
+use std::path::Path;
+
+use burn::module::Module;
+use kiln_checkpoint::{
+    ConfigFile, LoadReport, ModelFile, OpenError, WriteError, load_module, module_tensors,
+    read_config, write_model,
+};
+
+use crate::names::{LOAD_OPTIONS, NAMES};
+use crate::{BertClass, BertConfig};
+
+/// Reads and checks a folder's config.json.
+///
+/// # Errors
+/// If the file is unreadable, or a field has a value that BERT or Kiln cannot have.
+pub fn open_config(folder: &Path) -> Result<BertConfig, OpenError> {
+    let (config, file) = read_config::<BertConfig>(folder)?;
+    config.validate().map_err(|error| OpenError::Field {
+        path: file.path().to_path_buf(),
+        field: error.field.to_owned(),
+        reason: format!("{}, {}", error.value, error.remedy),
+    })?;
+    Ok(config)
+}
+
+/// Gives a module the weights of a folder. What the file lacks keeps the values it had and stands in
+/// the report: the caller decides what may start fresh.
+///
+/// # Errors
+/// If the weights are unreadable or do not fit the module.
+pub fn open_weights<M: Module>(module: M, file: &ModelFile) -> Result<(M, LoadReport), OpenError> {
+    load_module(module, &NAMES, file, &LOAD_OPTIONS)
+}
+
+/// Holds the tensors that decide a model's size against its configuration, before anything of that
+/// size is made: a damaged config.json then costs an error and not all memory.
+///
+/// # Errors
+/// If a tensor's shape is another than the configuration says, or the last layer is not there.
+pub fn check_sizes(config: &BertConfig, file: &ModelFile) -> Result<(), OpenError> {
+    let hidden_size = config.hidden_size;
+    let last = config.num_hidden_layers.saturating_sub(1);
+    let expected = [
+        (
+            "embeddings.word_embeddings.weight".to_owned(),
+            [config.vocab_size, hidden_size],
+        ),
+        (
+            "embeddings.position_embeddings.weight".to_owned(),
+            [config.max_position_embeddings, hidden_size],
+        ),
+        (
+            "embeddings.token_type_embeddings.weight".to_owned(),
+            [config.type_vocab_size, hidden_size],
+        ),
+        (
+            format!("encoder.layer.{last}.intermediate.dense.weight"),
+            [config.intermediate_size, hidden_size],
+        ),
+    ];
+    let mut missing = Vec::new();
+    for (name, expected) in expected {
+        let prefixed = format!("bert.{name}");
+        let info = file.info(&prefixed).or_else(|| file.info(&name));
+        match info {
+            Some(info) if info.shape == expected => {}
+            Some(info) => {
+                return Err(OpenError::Shape {
+                    path: file.path().to_path_buf(),
+                    name,
+                    found: info.shape.clone(),
+                    expected: expected.to_vec(),
+                });
+            }
+            None => missing.push(prefixed),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(OpenError::Incomplete {
+        path: file.path().to_path_buf(),
+        missing,
+        unused: Vec::new(),
+    })
+}
+
+/// Writes config.json and model.safetensors into an existing folder, as transformers would.
+///
+/// # Errors
+/// If a file cannot be written or a parameter not be read back from its device.
+pub fn write_folder<M: Module>(
+    module: &M,
+    config: &BertConfig,
+    class: BertClass,
+    folder: &Path,
+) -> Result<(), WriteError> {
+    ConfigFile::new(config, "bert", &[class.name()])?.write(folder)?;
+    write_model(folder, &module_tensors(module, &NAMES)?, None)
+}

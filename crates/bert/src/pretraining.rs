@@ -1,0 +1,224 @@
+//! BERT's pretraining objective: masked language modelling and next sentence prediction.
+//!
+//! Devlin et al. 2019, section 3.1. With p the softmax over the vocabulary at a chosen position and
+//! q the softmax over "follows" and "random":
+//!
+//! ```text
+//! loss = mean over chosen tokens (-log p[original]) + mean over pairs (-log q[label])
+//! ```
+//!
+//! The means run over the whole step, whatever its number of micro-batches and devices; the
+//! vocabulary is scored at the chosen positions alone. (The original adds 1e-5 to the first mean's
+//! divisor to survive a batch without a mask; here such a batch has the mean 0.)
+
+use std::path::Path;
+
+use burn::tensor::{Device, Int, Tensor};
+use kiln_checkpoint::{
+    ConfigFile, ModelFile, NamedTensor, OpenError, WriteError, load_module, module_tensors,
+    write_model,
+};
+use kiln_learner::upload::{floats, ints};
+use kiln_learner::{Measure, Objective, PartOutput, PartSpec, TermSpec, Weight};
+use kiln_nn::loss::{correct_sum, cross_entropy_sum};
+use kiln_text::HostBatch;
+use kiln_text::tokenizer::Tokenizer;
+
+use crate::names::{LOAD_OPTIONS, NAMES};
+use crate::{BertConfig, BertForPreTraining, BertInputs};
+
+/// One micro-batch on a device.
+#[derive(Debug, Clone)]
+pub struct MaskedLmBatch {
+    /// `[batch, seq_len]`, masked.
+    pub input_ids: Tensor<2, Int>,
+    /// `[batch, seq_len]`, 1 = token, 0 = padding.
+    pub attention_mask: Tensor<2, Int>,
+    /// `[batch, seq_len]`, 0 = first segment, 1 = second.
+    pub token_type_ids: Tensor<2, Int>,
+    /// `[batch, num_predictions]`, where the chosen tokens stand; any place in an empty slot.
+    pub positions: Tensor<2, Int>,
+    /// `[batch, num_predictions]`, what stood there.
+    pub labels: Tensor<2, Int>,
+    /// `[batch, num_predictions]`, 1 = chosen, 0 = empty slot.
+    pub weights: Tensor<2>,
+    /// Where sentence pairs are built.
+    pub next_sentence: Option<NextSentenceBatch>,
+}
+
+/// The labels of next sentence prediction.
+#[derive(Debug, Clone)]
+pub struct NextSentenceBatch {
+    /// `[batch]`, 0 = B follows A, 1 = B is random.
+    pub labels: Tensor<1, Int>,
+    /// `[batch]`, 1, or 0 for a row that only fills up an evaluation.
+    pub weights: Tensor<1>,
+}
+
+/// What BERT is pretrained with. Holds settings and files to write beside the weights, no parameters.
+#[derive(Debug, Clone)]
+pub struct BertPretraining {
+    config: BertConfig,
+    next_sentence: bool,
+    tokenizer: Option<Tokenizer>,
+}
+
+impl BertPretraining {
+    /// Masked language modelling, and next sentence prediction if asked, for a model of `config`.
+    pub fn new(config: BertConfig, next_sentence: bool) -> Self {
+        Self { config, next_sentence, tokenizer: None }
+    }
+
+    /// Writes this tokenizer into every checkpoint.
+    #[must_use]
+    pub fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Self {
+        self.tokenizer = Some(tokenizer);
+        self
+    }
+
+    /// A model to train, drawn by `init`.
+    pub fn new_model(&self, init: &mut kiln_nn::Init) -> BertForPreTraining {
+        if self.next_sentence {
+            BertForPreTraining::new(&self.config, init)
+        } else {
+            BertForPreTraining::masked_lm(&self.config, init)
+        }
+    }
+
+    /// The Hugging Face class that a checkpoint opens as.
+    pub fn class(&self) -> &'static str {
+        if self.next_sentence { "BertForPreTraining" } else { "BertForMaskedLM" }
+    }
+}
+
+impl Objective for BertPretraining {
+    type Model = BertForPreTraining;
+    type Batch = MaskedLmBatch;
+    type Scratch = ();
+    type Carry = ();
+
+    fn parts(&self) -> Vec<PartSpec> {
+        vec![PartSpec { name: "model", trains: &[] }]
+    }
+
+    fn terms(&self) -> Vec<TermSpec> {
+        let term = |name, is_perplexity| TermSpec { name, part: 0, coefficient: 1.0, is_perplexity };
+        let mut terms = vec![term("mlm_loss", true)];
+        if self.next_sentence {
+            terms.push(term("nsp_loss", false));
+        }
+        terms
+    }
+
+    fn measure_names(&self) -> Vec<&'static str> {
+        if self.next_sentence { vec!["mlm_accuracy", "nsp_accuracy"] } else { vec!["mlm_accuracy"] }
+    }
+
+    fn weights(&self, batch: &HostBatch) -> Vec<f64> {
+        let sum = |name: &str| {
+            let buffer = batch.floats.get(name);
+            buffer.map_or(0.0, |buffer| buffer.data.iter().map(|&weight| f64::from(weight)).sum())
+        };
+        let mut weights = vec![sum("weights")];
+        if self.next_sentence {
+            weights.push(sum("next_sentence_weight"));
+        }
+        weights
+    }
+
+    fn upload(&self, batch: &HostBatch, device: &Device) -> MaskedLmBatch {
+        MaskedLmBatch {
+            input_ids: ints(batch, "input_ids", device),
+            attention_mask: ints(batch, "attention_mask", device),
+            token_type_ids: ints(batch, "token_type_ids", device),
+            positions: ints(batch, "positions", device),
+            labels: ints(batch, "labels", device),
+            weights: floats(batch, "weights", device),
+            next_sentence: self.next_sentence.then(|| NextSentenceBatch {
+                labels: ints(batch, "next_sentence_label", device),
+                weights: floats(batch, "next_sentence_weight", device),
+            }),
+        }
+    }
+
+    fn start_carry(&self, _: &Device) {}
+
+    fn forward(
+        &self,
+        model: &BertForPreTraining,
+        _: usize,
+        batch: &MaskedLmBatch,
+        (): (),
+        (): &(),
+    ) -> PartOutput<Self> {
+        let batch = batch.clone();
+        let logits = model.forward(
+            BertInputs {
+                input_ids: batch.input_ids,
+                attention_mask: Some(batch.attention_mask),
+                token_type_ids: batch.token_type_ids,
+            },
+            batch.positions,
+        );
+        let labels = batch.labels.flatten::<1>(0, 1);
+        let weights = batch.weights.flatten::<1>(0, 1);
+        let mut output = PartOutput { sums: Vec::new(), measures: Vec::new(), scratch: (), carry: () };
+        score("mlm_accuracy", logits.predictions, labels, weights, &mut output);
+        if let (Some(logits), Some(labels)) = (logits.seq_relationship, batch.next_sentence) {
+            score("nsp_accuracy", logits, labels.labels, labels.weights, &mut output);
+        }
+        output
+    }
+
+    fn carry_tensors(&self, (): &()) -> Vec<NamedTensor> {
+        Vec::new()
+    }
+
+    fn restore_carry(&self, _: Vec<NamedTensor>, _: &Device) -> Result<(), OpenError> {
+        Ok(())
+    }
+
+    fn write_model(&self, model: &BertForPreTraining, folder: &Path) -> Result<(), WriteError> {
+        ConfigFile::new(&self.config, "bert", &[self.class()])?.write(folder)?;
+        write_model(folder, &module_tensors(model, &NAMES)?, None)?;
+        if let Some(tokenizer) = &self.tokenizer {
+            tokenizer.save(folder).map_err(|error| WriteError::Other {
+                path: folder.into(),
+                problem: error.to_string(),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn read_model(
+        &self,
+        model: BertForPreTraining,
+        folder: &Path,
+    ) -> Result<BertForPreTraining, OpenError> {
+        let file = ModelFile::open(folder)?;
+        let (model, report) = load_module(model, &NAMES, &file, &LOAD_OPTIONS)?;
+        report.require_complete(folder)?;
+        Ok(model)
+    }
+}
+
+/// Adds a term's sum and its accuracy to `output`.
+///
+/// # Shapes
+/// - `logits`: `[n, classes]`; `labels`, `weights`: `[n]`
+fn score(
+    accuracy: &'static str,
+    logits: Tensor<2>,
+    labels: Tensor<1, Int>,
+    weights: Tensor<1>,
+    output: &mut PartOutput<BertPretraining>,
+) {
+    // Detached: a measure must not keep the graph, and its own would never see a backward pass.
+    let plain = if logits.is_autodiff() { logits.clone().inner() } else { logits.clone() };
+    output.measures.push(Measure {
+        name: accuracy,
+        sum: correct_sum(plain, labels.clone(), weights.clone()),
+        weight: Weight::Device(weights.clone().sum()),
+    });
+    output.sums.push(cross_entropy_sum(logits, labels, weights));
+}

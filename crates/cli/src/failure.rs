@@ -1,0 +1,116 @@
+//! How a command ends when it does not succeed.
+
+use kiln_backend::BackendError;
+use kiln_checkpoint::{OpenError, WriteError};
+use kiln_learner::LearnError;
+use kiln_text::TextError;
+
+use crate::report::ReportError;
+
+/// Why a command stopped: each kind has its exit code.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command line asks for something that can't be: exit code 2.
+    Usage(String),
+    /// Something went wrong on the way: exit code 1.
+    Run(String),
+    /// Whoever read stdout wants no more: exit code 0, no message.
+    ClosedPipe,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl ToString) -> Self {
+        Self::Usage(message.to_string())
+    }
+
+    pub(crate) fn run(message: impl ToString) -> Self {
+        Self::Run(message.to_string())
+    }
+
+    /// The one line that says what happened; none for a closed pipe.
+    pub(crate) fn message(&self) -> Option<String> {
+        match self {
+            // Libraries underneath may put line breaks into their messages.
+            Self::Usage(message) | Self::Run(message) => {
+                Some(message.lines().map(str::trim).collect::<Vec<_>>().join(" "))
+            }
+            Self::ClosedPipe => None,
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Run(_) => 1,
+            Self::ClosedPipe => 0,
+        }
+    }
+}
+
+impl From<TextError> for Failure {
+    fn from(error: TextError) -> Self {
+        match error {
+            TextError::Setting { .. } => Self::usage(error),
+            _ => Self::run(error),
+        }
+    }
+}
+
+impl From<LearnError> for Failure {
+    fn from(error: LearnError) -> Self {
+        match error {
+            LearnError::Settings(message) => Self::Usage(message),
+            LearnError::Data(error) => error.into(),
+            LearnError::Backend(error) => error.into(),
+            _ => Self::run(error),
+        }
+    }
+}
+
+impl From<BackendError> for Failure {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::UnknownName { .. }
+            | BackendError::Malformed { .. }
+            | BackendError::NotCompiledIn { .. }
+            | BackendError::Variable { .. }
+            | BackendError::NothingToChoose { .. } => Self::usage(error),
+            _ => Self::run(error),
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::run(error)
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Self::run(error)
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        Self::run(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_several_lines_is_shown_on_one() {
+        let failure = Failure::run("cannot open\n  the file");
+        assert_eq!(failure.message().unwrap(), "cannot open the file");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_a_quiet_success() {
+        assert_eq!(Failure::ClosedPipe.exit_code(), 0);
+        assert_eq!(Failure::ClosedPipe.message(), None);
+    }
+}

@@ -1,0 +1,123 @@
+//! `kiln predict`: a trained model at work.
+
+use std::io::BufRead as _;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
+use serde_json::{Value, json};
+
+use crate::console::Console;
+use crate::devices;
+use crate::failure::Failure;
+use crate::model_folder::ModelFolder;
+
+const EXAMPLES: &str = "Examples:
+  kiln predict fill-mask --model runs/first \"The capital of France is [MASK].\"
+  kiln predict fill-mask --model bert-base-uncased --top-k 3 --json < texts.txt";
+
+/// The commands under `kiln predict`.
+#[derive(Subcommand)]
+pub(crate) enum PredictCommand {
+    /// Fill the masked words of a text
+    FillMask(FillMaskArgs),
+}
+
+/// Which texts, and which model.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct FillMaskArgs {
+    /// Hugging Face model folder, or a run, whose newest checkpoint is taken
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Candidates shown for a mask, best first
+    #[arg(long, value_name = "N", default_value = "5")]
+    top_k: NonZeroUsize,
+    /// Print one JSON object a text: text, masks (position, candidates (token, id, score))
+    #[arg(long)]
+    json: bool,
+    /// Texts with the mask token, usually [MASK], once or several times. Default: the lines of
+    /// stdin
+    #[arg(value_name = "TEXT")]
+    texts: Vec<String>,
+}
+
+/// Runs a command under `kiln predict`.
+///
+/// # Errors
+/// As its command.
+pub(crate) fn run(
+    command: &PredictCommand,
+    backend: &[String],
+    console: Console,
+) -> Result<(), Failure> {
+    match command {
+        PredictCommand::FillMask(args) => fill_mask(args, backend, console),
+    }
+}
+
+fn fill_mask(args: &FillMaskArgs, backend: &[String], console: Console) -> Result<(), Failure> {
+    let model = ModelFolder::open(&args.model)?;
+    let device = devices::open_one(backend)?;
+    let texts = if args.texts.is_empty() { read_lines()? } else { args.texts.clone() };
+    let request =
+        FillMaskRequest { model: model.path, texts, top_k: args.top_k.get(), device };
+    let filled = model.architecture.fill_mask(&request)?;
+    for (text, masks) in request.texts.iter().zip(&filled) {
+        if args.json {
+            console.json(&to_json(text, masks))?;
+        } else {
+            print(text, masks, console)?;
+        }
+    }
+    Ok(())
+}
+
+fn read_lines() -> Result<Vec<String>, Failure> {
+    let mut texts = Vec::new();
+    for (number, line) in (1..).zip(std::io::stdin().lock().lines()) {
+        let line = line.map_err(|error| {
+            Failure::run(format_args!("stdin: line {number}: cannot be read ({error})"))
+        })?;
+        if !line.trim().is_empty() {
+            texts.push(line);
+        }
+    }
+    if texts.is_empty() {
+        return Err(Failure::usage("no text given; pass texts as arguments, or lines on stdin"));
+    }
+    Ok(texts)
+}
+
+fn to_json(text: &str, masks: &[MaskFilling]) -> Value {
+    let masks: Vec<Value> = masks
+        .iter()
+        .map(|mask| {
+            let candidates: Vec<Value> = mask
+                .candidates
+                .iter()
+                .map(|candidate| {
+                    json!({
+                        "token": candidate.token,
+                        "id": candidate.id,
+                        "score": candidate.score,
+                    })
+                })
+                .collect();
+            json!({ "position": mask.position, "candidates": candidates })
+        })
+        .collect();
+    json!({ "text": text, "masks": masks })
+}
+
+fn print(text: &str, masks: &[MaskFilling], console: Console) -> Result<(), Failure> {
+    console.out(text)?;
+    for (number, mask) in (1..).zip(masks) {
+        console.out(format_args!("  mask {number}"))?;
+        for candidate in &mask.candidates {
+            console.out(format_args!("    {:<20} {:.4}", candidate.token, candidate.score))?;
+        }
+    }
+    Ok(())
+}

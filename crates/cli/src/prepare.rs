@@ -1,0 +1,110 @@
+//! `kiln prepare`: plain text to token shards.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use kiln_text::Tokenizer;
+use kiln_text::corpus::{PrepareSettings, PrepareSummary, prepare};
+use serde_json::json;
+
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::task_progress::TaskProgress;
+use crate::tokenizer::on_invalid;
+use crate::wording::{bytes, count, duration};
+
+const EXAMPLES: &str = "Examples:
+  kiln prepare --tokenizer tokenizer --corpus text/ --output shards
+  kiln prepare --tokenizer bert-base-uncased --corpus a.jsonl.zst b.txt --skip-invalid --output ab";
+
+/// What to tokenise, and with what.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PrepareArgs {
+    /// Folder with tokenizer.json or vocab.txt; only runs with the same tokenizer take the result
+    #[arg(long, value_name = "DIR")]
+    tokenizer: PathBuf,
+    /// Text files, or folders of them: one paragraph a line and a blank line between documents, or
+    /// JSON Lines with a "text" field; .gz and .zst too
+    #[arg(long, value_name = "F", required = true, num_args = 1..)]
+    corpus: Vec<PathBuf>,
+    /// Folder for the tokens; must be new or empty, and appears when it is complete
+    #[arg(long, value_name = "SHARDS")]
+    output: PathBuf,
+    /// Threads that tokenise; the result is the same for any number. Default: one a core
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
+    /// Leave out lines that are not UTF-8, and count them. Default: stop at the first, naming file
+    /// and byte
+    #[arg(long)]
+    skip_invalid: bool,
+    /// Take every line for one sentence, as the original BERT's input has it. Default: sentences
+    /// are found in paragraphs
+    #[arg(long)]
+    lines_are_sentences: bool,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// Tokenises a corpus.
+///
+/// # Errors
+/// If a file can't be read or the output not be made.
+pub(crate) fn run(args: &PrepareArgs, console: Console) -> Result<(), Failure> {
+    crate::pretrain::refuse_used_folder(&args.output, "")?;
+    let tokenizer = Tokenizer::open(&args.tokenizer)?;
+    let settings = PrepareSettings {
+        on_invalid: on_invalid(args.skip_invalid),
+        lines_are_sentences: args.lines_are_sentences,
+        threads: args.threads,
+    };
+    let mut progress = TaskProgress::new(console, "tokenising");
+    let summary = prepare(&args.corpus, &tokenizer, &args.output, &settings, &mut |p| {
+        progress.preparing(p);
+    })?;
+    drop(progress);
+    if summary.skipped_lines > 0 {
+        console.note(format_args!(
+            "warning: {} lines that are not UTF-8 were left out",
+            count(summary.skipped_lines)
+        ));
+    }
+    print(args, &summary, console)
+}
+
+fn print(args: &PrepareArgs, summary: &PrepareSummary, console: Console) -> Result<(), Failure> {
+    if args.json {
+        return console.json(&json!({
+            "output": args.output,
+            "bytes_in": summary.bytes_in,
+            "bytes_out": summary.bytes_out,
+            "documents": summary.documents,
+            "sentences": summary.sentences,
+            "tokens": summary.tokens,
+            "unknown_share": summary.unknown_share,
+            "unigram_entropy": summary.unigram_entropy,
+            "skipped_lines": summary.skipped_lines,
+            "seconds": summary.elapsed.as_secs_f64(),
+        }));
+    }
+    console.out(format_args!("shards       {}", args.output.display()))?;
+    console.out(format_args!(
+        "text         {} in {} documents, {} sentences",
+        bytes(summary.bytes_in),
+        count(summary.documents),
+        count(summary.sentences)
+    ))?;
+    console.out(format_args!(
+        "tokens       {}, {:.2} % unknown; word frequencies alone give a loss of {:.3}",
+        count(summary.tokens),
+        summary.unknown_share * 100.0,
+        summary.unigram_entropy
+    ))?;
+    console.out(format_args!(
+        "time         {}, {:.1} MB/s; {} written",
+        duration(summary.elapsed),
+        summary.megabytes_per_second(),
+        bytes(summary.bytes_out)
+    ))
+}

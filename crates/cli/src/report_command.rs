@@ -1,0 +1,41 @@
+//! `kiln report`: a run's curves as one HTML page.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use kiln_learner::RunFolder;
+use kiln_learner::record::read_records;
+use kiln_text::{Corpus, Tokenizer};
+
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::report::{self, ReportFacts};
+
+const EXAMPLES: &str = "Examples:
+  kiln report runs/first
+  xdg-open \"$(kiln report runs/first)\"";
+
+/// Which run.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ReportArgs {
+    /// The run's folder; report.html in it is replaced. The run may be at work meanwhile
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+}
+
+/// Writes the page and prints its path.
+///
+/// # Errors
+/// If there is no run, or it has no step yet, or the page can't be written.
+pub(crate) fn run(args: &ReportArgs, console: Console) -> Result<(), Failure> {
+    let (run, settings) = RunFolder::open(&args.run)?;
+    let records = read_records(&run.metrics())?;
+    // The corpus may be gone; the page then lacks one line of its chart.
+    let entropy = Tokenizer::open(&run.tokenizer())
+        .and_then(|tokenizer| Corpus::open(&settings.data.shards, &tokenizer))
+        .map(|corpus| corpus.unigram_entropy());
+    let facts = ReportFacts { unigram_entropy: entropy.ok(), ..ReportFacts::default() };
+    let path = report::write_report(&run, &settings, &records, &facts)?;
+    console.out(path.display())
+}

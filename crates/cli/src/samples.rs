@@ -1,0 +1,121 @@
+//! A few sentences with a word hidden, to see what a model has learned.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kiln_learner::RunSettings;
+use kiln_text::examples::Documents;
+use kiln_text::{Corpus, TextError, Tokenizer, Vocabulary};
+
+/// Tokens in a sentence worth showing.
+const TOKENS: std::ops::RangeInclusive<usize> = 8..=30;
+
+/// Letters of a word worth hiding.
+const LETTERS: usize = 4;
+
+/// Sentences looked at before giving up: a corpus of lists may have none that fits.
+const ATTEMPTS: usize = 20_000;
+
+/// A sentence with a hidden word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sample {
+    /// The sentence with the mask token.
+    pub(crate) text: String,
+    /// What stood there.
+    pub(crate) word: String,
+}
+
+/// Up to `count` sentences of the text that the run evaluates on, from places far apart.
+///
+/// # Errors
+/// If the corpus or the tokenizer can't be read.
+pub(crate) fn draw(settings: &RunSettings, count: usize) -> Result<Vec<Sample>, TextError> {
+    let tokenizer = Tokenizer::open(&settings.data.tokenizer)?;
+    let vocabulary = tokenizer.vocabulary()?;
+    let open = |path: &Path| Corpus::open(path, &tokenizer).map(Arc::new);
+    let documents = match &settings.data.eval_shards {
+        Some(shards) => Documents::all(open(shards)?),
+        None => {
+            let all = open(&settings.data.shards)?;
+            let (train, held) =
+                Documents::split(all, settings.training.seed, settings.data.held_out)?;
+            if held.is_empty() { train } else { held }
+        }
+    };
+    let longest = (*TOKENS.end()).min(settings.data.seq_len.saturating_sub(2));
+    let mut samples = Vec::new();
+    let mut attempts = 0;
+    let mut ids = Vec::new();
+    // One from each of `count` equal stretches, as long as they have one.
+    for stretch in 0..count {
+        let at = |index: usize| documents.len() * index / count.max(1);
+        let sentences = (at(stretch)..at(stretch + 1)).flat_map(|part| documents.part(part));
+        for sentence in sentences {
+            attempts += 1;
+            if attempts > ATTEMPTS {
+                return Ok(samples);
+            }
+            if !(*TOKENS.start()..=longest).contains(&documents.corpus().sentence_len(sentence)) {
+                continue;
+            }
+            ids.clear();
+            documents.corpus().read(documents.corpus().sentence(sentence), &mut ids)?;
+            if let Some(sample) = hide_word(&ids, &tokenizer, &vocabulary)? {
+                samples.push(sample);
+                break;
+            }
+        }
+    }
+    Ok(samples)
+}
+
+/// Hides the word nearest to the middle that is one token of letters.
+fn hide_word(
+    ids: &[u32],
+    tokenizer: &Tokenizer,
+    vocabulary: &Vocabulary,
+) -> Result<Option<Sample>, TextError> {
+    if ids.contains(&vocabulary.unk) {
+        return Ok(None);
+    }
+    let flag = |flags: &[bool], position: usize| {
+        ids.get(position).and_then(|&id| flags.get(id as usize)).copied().unwrap_or(false)
+    };
+    let mut words: Vec<(usize, String)> = (0..ids.len())
+        .filter(|&position| {
+            !flag(&vocabulary.is_continuation, position)
+                && !flag(&vocabulary.is_continuation, position + 1)
+                && !flag(&vocabulary.is_special, position)
+        })
+        .filter_map(|position| Some((position, tokenizer.token(*ids.get(position)?)?)))
+        .filter(|(_, word)| {
+            word.chars().count() >= LETTERS && word.chars().all(char::is_alphabetic)
+        })
+        .collect();
+    words.sort_by_key(|(position, _)| position.abs_diff(ids.len() / 2));
+    let Some((position, word)) = words.into_iter().next() else { return Ok(None) };
+    let mask = tokenizer.token(vocabulary.mask).unwrap_or_default();
+    let before = tokenizer.decode(ids.get(..position).unwrap_or_default())?;
+    let after = tokenizer.decode(ids.get(position + 1..).unwrap_or_default())?;
+    // A sign that follows a word stands next to it.
+    let gap = if after.starts_with(['.', ',', ';', ':', '!', '?']) { "" } else { " " };
+    let text = format!("{before} {mask}{gap}{after}").trim().to_owned();
+    Ok(Some(Sample { text, word }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kiln_text::tokenizer::{WordPieceSettings, train_word_piece_on_texts};
+
+    #[test]
+    fn the_hidden_word_put_back_gives_the_sentence() {
+        let text = "the potter opened the kiln, and the pots were red";
+        let settings = WordPieceSettings { min_frequency: 1, ..WordPieceSettings::default() };
+        let tokenizer = train_word_piece_on_texts([text], &settings).unwrap();
+        let ids = tokenizer.encode(text).unwrap();
+        let sample = hide_word(&ids, &tokenizer, &tokenizer.vocabulary().unwrap()).unwrap().unwrap();
+        assert!(sample.text.contains("[MASK]"), "{sample:?}");
+        assert_eq!(sample.text.replace("[MASK]", &sample.word), text);
+    }
+}

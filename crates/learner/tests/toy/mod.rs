@@ -1,0 +1,212 @@
+//! A small objective that uses everything the loop provides: two parts with an optimizer each, a
+//! scratch value between them, a carried state, dropout.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor, TensorData};
+use kiln_checkpoint::{
+    LoadOptions, ModelFile, NamedTensor, Names, OpenError, WriteError, load_module, module_tensors,
+    write_safetensors,
+};
+use kiln_learner::upload::floats;
+use kiln_learner::{
+    Measure, Objective, PartOutput, PartSpec, TermSpec, TrainingSettings, Weight,
+};
+use kiln_nn::{Dropout, Init};
+use kiln_text::rng::{Purpose, Rng};
+use kiln_text::{BatchSource, HostBatch, TextError};
+
+#[derive(Module, Debug)]
+pub struct Toy {
+    generator: Linear,
+    discriminator: Linear,
+    dropout: Dropout,
+}
+
+/// Part 0 fits y from x; part 1 fits y from part 0's detached answer and the carried mean.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ToyObjective;
+
+impl ToyObjective {
+    pub fn model(device: &Device) -> Toy {
+        Self::model_with(device, 0.1)
+    }
+
+    pub fn model_without_dropout(device: &Device) -> Toy {
+        Self::model_with(device, 0.0)
+    }
+
+    fn model_with(device: &Device, dropout: f64) -> Toy {
+        let mut init = Init::new(7, 0.5, device);
+        Toy {
+            generator: init.linear(3, 1),
+            discriminator: init.linear(2, 1),
+            dropout: Dropout::new(dropout),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct ToyBatch {
+    x: Tensor<2>,
+    y: Tensor<2>,
+    weights: Tensor<2>,
+}
+
+#[derive(Debug, Default)]
+pub struct Answer(Option<Tensor<2>>);
+
+impl Objective for ToyObjective {
+    type Model = Toy;
+    type Batch = ToyBatch;
+    type Scratch = Answer;
+    type Carry = Tensor<1>;
+
+    fn parts(&self) -> Vec<PartSpec> {
+        vec![
+            PartSpec { name: "generator", trains: &["generator."] },
+            PartSpec { name: "discriminator", trains: &["discriminator."] },
+        ]
+    }
+
+    fn terms(&self) -> Vec<TermSpec> {
+        let term = |name, part, coefficient| TermSpec { name, part, coefficient, is_perplexity: false };
+        vec![term("generator_loss", 0, 1.0), term("discriminator_loss", 1, 2.0)]
+    }
+
+    fn measure_names(&self) -> Vec<&'static str> {
+        vec!["size"]
+    }
+
+    fn weights(&self, batch: &HostBatch) -> Vec<f64> {
+        let sum: f64 = batch.floats["weights"].data.iter().map(|&w| f64::from(w)).sum();
+        vec![sum, sum]
+    }
+
+    fn upload(&self, batch: &HostBatch, device: &Device) -> ToyBatch {
+        ToyBatch {
+            x: floats(batch, "x", device),
+            y: floats(batch, "y", device),
+            weights: floats(batch, "weights", device),
+        }
+    }
+
+    fn start_carry(&self, device: &Device) -> Tensor<1> {
+        Tensor::zeros([1], &device.clone().inner())
+    }
+
+    fn forward(
+        &self,
+        model: &Toy,
+        part: usize,
+        batch: &ToyBatch,
+        scratch: Answer,
+        carry: &Tensor<1>,
+    ) -> PartOutput<Self> {
+        let x = model.dropout.forward(batch.x.clone());
+        let (prediction, scratch, next) = if part == 0 {
+            let answer = model.generator.forward(x);
+            let plain = if answer.is_autodiff() { answer.clone().inner() } else { answer.clone() };
+            (answer, Answer(Some(plain)), carry.clone())
+        } else {
+            let answer = scratch.0.expect("part 0 ran");
+            let [rows, _] = answer.dims();
+            let memory = carry.clone().reshape([1, 1]).repeat_dim(0, rows);
+            let next = carry.clone() * 0.5 + answer.clone().mean() * 0.5;
+            let inputs = Tensor::cat(vec![answer, memory], 1);
+            (model.discriminator.forward(inputs), Answer(None), next)
+        };
+        let error = (prediction - batch.y.clone()) * batch.weights.clone();
+        PartOutput {
+            sums: vec![error.clone().square().sum()],
+            measures: vec![Measure {
+                name: "size",
+                sum: error.detach().abs().sum(),
+                weight: Weight::Device(batch.weights.clone().sum()),
+            }],
+            scratch,
+            carry: next,
+        }
+    }
+
+    fn carry_tensors(&self, carry: &Tensor<1>) -> Vec<NamedTensor> {
+        let data = carry.clone().into_data().to_vec::<f32>().unwrap();
+        vec![NamedTensor { name: "mean".into(), shape: vec![1], data }]
+    }
+
+    fn restore_carry(
+        &self,
+        tensors: Vec<NamedTensor>,
+        device: &Device,
+    ) -> Result<Tensor<1>, OpenError> {
+        let data = tensors.into_iter().next().expect("saved").data;
+        Ok(Tensor::from_data(TensorData::new(data, [1]), &device.clone().inner()))
+    }
+
+    fn write_model(&self, model: &Toy, folder: &Path) -> Result<(), WriteError> {
+        let tensors = module_tensors(model, &Names::SAME)?;
+        write_safetensors(&folder.join("model.safetensors"), &tensors)
+    }
+
+    fn read_model(&self, model: Toy, folder: &Path) -> Result<Toy, OpenError> {
+        let file = ModelFile::open(folder)?;
+        Ok(load_module(model, &Names::SAME, &file, &LoadOptions::default())?.0)
+    }
+}
+
+/// Rows of x with y = x summed up, as a function of the row's number; every third row weighs
+/// nothing. Batch `poison_from..poison_to` holds an infinity.
+#[derive(Debug, Clone)]
+pub struct ToySource {
+    pub batch_size: usize,
+    pub poison: std::ops::Range<u64>,
+}
+
+impl ToySource {
+    pub fn new(batch_size: usize) -> Arc<Self> {
+        Arc::new(Self { batch_size, poison: 0..0 })
+    }
+}
+
+impl BatchSource for ToySource {
+    fn batch(&self, index: u64) -> Result<HostBatch, TextError> {
+        let mut batch = HostBatch::default();
+        let (mut x, mut y, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        for row in 0..self.batch_size as u64 {
+            let number = index * self.batch_size as u64 + row;
+            let mut rng = Rng::at(5, Purpose::Examples, number, 0);
+            let values: Vec<f32> = (0..3).map(|_| rng.unit() as f32 - 0.5).collect();
+            y.push(values.iter().sum());
+            x.extend(values);
+            weights.push(if number % 3 == 0 { 0.0 } else { 1.0 });
+        }
+        if self.poison.contains(&index) {
+            x[0] = f32::INFINITY;
+            weights[0] = 1.0;
+        }
+        let rows = self.batch_size;
+        batch.real_tokens = 3 * rows;
+        batch.places = 4 * rows;
+        batch.insert_floats("x", x, &[rows, 3]);
+        batch.insert_floats("y", y, &[rows, 1]);
+        batch.insert_floats("weights", weights, &[rows, 1]);
+        Ok(batch)
+    }
+}
+
+pub fn settings(steps: u64) -> TrainingSettings {
+    TrainingSettings {
+        steps,
+        batch_size: 6,
+        warmup: 2,
+        eval_every: 4,
+        save_every: 3,
+        keep_last: 2,
+        keep_best: 1,
+        optimizer: kiln_learner::OptimizerSettings { learning_rate: 0.05, ..Default::default() },
+        ..Default::default()
+    }
+}

@@ -1,0 +1,364 @@
+//! The loops, on plain slices.
+
+use rayon::prelude::*;
+
+use super::math::{exp, normal_density, normal_distribution, sum_of};
+
+/// Elements a task works on: small enough for the second cache, large enough to be worth a task.
+const BLOCK: usize = 1 << 14;
+
+/// Rows a task works on.
+fn rows_per_block(row: usize) -> usize {
+    (BLOCK / row.max(1)).max(1)
+}
+
+pub(super) fn gelu(x: &[f32]) -> Vec<f32> {
+    let mut output = vec![0.0; x.len()];
+    let blocks = output.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
+    blocks.for_each(|(output, x)| {
+        for (o, &x) in output.iter_mut().zip(x) {
+            *o = x * normal_distribution(x);
+        }
+    });
+    output
+}
+
+pub(super) fn gelu_backward(x: &[f32], grad: &[f32]) -> Vec<f32> {
+    let mut towards = vec![0.0; x.len()];
+    let blocks = towards
+        .par_chunks_mut(BLOCK)
+        .zip(x.par_chunks(BLOCK))
+        .zip(grad.par_chunks(BLOCK));
+    blocks.for_each(|((towards, x), grad)| {
+        for ((t, &x), &g) in towards.iter_mut().zip(x).zip(grad) {
+            *t = g * (normal_distribution(x) + x * normal_density(x));
+        }
+    });
+    towards
+}
+
+/// A mask of the scores' shape whose axes may have stride zero.
+pub(super) struct Mask<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) start: usize,
+    pub(super) shape: &'a [usize],
+    pub(super) strides: &'a [isize],
+}
+
+impl Mask<'_> {
+    /// Where row number `row` begins, and the step from key to key.
+    fn row(&self, mut row: usize) -> (usize, isize) {
+        let mut at = self.start as isize;
+        let axes = self.shape.iter().zip(self.strides).rev();
+        for (&size, &stride) in axes.skip(1) {
+            at += (row % size) as isize * stride;
+            row /= size;
+        }
+        (at as usize, self.strides.last().copied().unwrap_or(0))
+    }
+
+    /// Puts the lowest number where the mask is set.
+    fn apply(&self, row: usize, scores: &mut [f32]) {
+        let (start, step) = self.row(row);
+        if step == 1 {
+            let hidden = &self.bytes[start..start + scores.len()];
+            for (score, &hidden) in scores.iter_mut().zip(hidden) {
+                *score = if hidden != 0 { f32::MIN } else { *score };
+            }
+            return;
+        }
+        for (index, score) in scores.iter_mut().enumerate() {
+            let at = start as isize + index as isize * step;
+            if self.bytes[at as usize] != 0 {
+                *score = f32::MIN;
+            }
+        }
+    }
+}
+
+pub(super) fn softmax(x: &[f32], row: usize, scale: f32, mask: Option<&Mask<'_>>) -> Vec<f32> {
+    let mut output = vec![0.0; x.len()];
+    if x.is_empty() {
+        return output;
+    }
+    let rows = rows_per_block(row);
+    let blocks = output
+        .par_chunks_mut(rows * row)
+        .zip(x.par_chunks(rows * row))
+        .enumerate();
+    blocks.for_each(|(block, (output, x))| {
+        let pairs = output.chunks_exact_mut(row).zip(x.chunks_exact(row));
+        for (index, (output, x)) in pairs.enumerate() {
+            for (o, &x) in output.iter_mut().zip(x) {
+                *o = scale * x;
+            }
+            if let Some(mask) = mask {
+                mask.apply(block * rows + index, output);
+            }
+            let highest = highest(output);
+            for o in output.iter_mut() {
+                *o = exp(*o - highest);
+            }
+            let inverse = 1.0 / sum_of(output, |o| o);
+            for o in output.iter_mut() {
+                *o *= inverse;
+            }
+        }
+    });
+    output
+}
+
+pub(super) fn softmax_backward(output: &[f32], grad: &[f32], row: usize, scale: f32) -> Vec<f32> {
+    let mut towards = vec![0.0; output.len()];
+    if output.is_empty() {
+        return towards;
+    }
+    let size = rows_per_block(row) * row;
+    let blocks = towards
+        .par_chunks_mut(size)
+        .zip(output.par_chunks(size))
+        .zip(grad.par_chunks(size));
+    blocks.for_each(|((towards, output), grad)| {
+        let rows = towards
+            .chunks_exact_mut(row)
+            .zip(output.chunks_exact(row))
+            .zip(grad.chunks_exact(row));
+        for ((towards, output), grad) in rows {
+            for ((t, &y), &g) in towards.iter_mut().zip(output).zip(grad) {
+                *t = y * g;
+            }
+            let share = sum_of(towards, |t| t);
+            for ((t, &y), &g) in towards.iter_mut().zip(output).zip(grad) {
+                *t = scale * y * (g - share);
+            }
+        }
+    });
+    towards
+}
+
+/// (output, normalised x, inverse deviation of each row).
+pub(super) fn layer_norm(
+    x: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    epsilon: f32,
+) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let row = gamma.len();
+    let mut output = vec![0.0; x.len()];
+    let mut normalised = vec![0.0; x.len()];
+    let mut inverse_deviations = vec![0.0; x.len() / row.max(1)];
+    if x.is_empty() {
+        return (output, normalised, inverse_deviations);
+    }
+    let rows = rows_per_block(row);
+    let blocks = output
+        .par_chunks_mut(rows * row)
+        .zip(normalised.par_chunks_mut(rows * row))
+        .zip(inverse_deviations.par_chunks_mut(rows))
+        .zip(x.par_chunks(rows * row));
+    let share = 1.0 / row as f32;
+    blocks.for_each(|(((output, normalised), inverse_deviations), x)| {
+        let rows = output
+            .chunks_exact_mut(row)
+            .zip(normalised.chunks_exact_mut(row))
+            .zip(inverse_deviations)
+            .zip(x.chunks_exact(row));
+        for (((output, normalised), inverse_deviation), x) in rows {
+            let mean = share * sum_of(x, |x| x);
+            let variance = share * sum_of(x, |x| (x - mean) * (x - mean));
+            let inverse = 1.0 / (variance + epsilon).sqrt();
+            *inverse_deviation = inverse;
+            for (n, &x) in normalised.iter_mut().zip(x) {
+                *n = (x - mean) * inverse;
+            }
+            let scaled = output.iter_mut().zip(&*normalised);
+            for ((o, &n), (&g, &b)) in scaled.zip(gamma.iter().zip(beta)) {
+                *o = n * g + b;
+            }
+        }
+    });
+    (output, normalised, inverse_deviations)
+}
+
+/// The gradients towards (x, gamma, beta).
+pub(super) fn layer_norm_backward(
+    normalised: &[f32],
+    inverse_deviations: &[f32],
+    gamma: &[f32],
+    grad: &[f32],
+) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let row = gamma.len();
+    let mut towards_x = vec![0.0; grad.len()];
+    if grad.is_empty() {
+        return (towards_x, vec![0.0; row], vec![0.0; row]);
+    }
+    let rows = rows_per_block(row);
+    let share = 1.0 / row as f32;
+    let partial: Vec<(Vec<f32>, Vec<f32>)> = towards_x
+        .par_chunks_mut(rows * row)
+        .zip(normalised.par_chunks(rows * row))
+        .zip(grad.par_chunks(rows * row))
+        .zip(inverse_deviations.par_chunks(rows))
+        .map(|(((towards_x, normalised), grad), inverse_deviations)| {
+            let mut towards_gamma = vec![0.0; row];
+            let mut towards_beta = vec![0.0; row];
+            let rows = towards_x
+                .chunks_exact_mut(row)
+                .zip(normalised.chunks_exact(row))
+                .zip(grad.chunks_exact(row))
+                .zip(inverse_deviations);
+            for (((towards, normalised), grad), &inverse) in rows {
+                for ((t, &g), &gain) in towards.iter_mut().zip(grad).zip(gamma) {
+                    *t = g * gain;
+                }
+                let mean = share * sum_of(towards, |t| t);
+                let slope = share * dot(towards, normalised);
+                for (t, &n) in towards.iter_mut().zip(normalised) {
+                    *t = inverse * (*t - mean - n * slope);
+                }
+                let sums = towards_gamma.iter_mut().zip(&mut towards_beta);
+                for ((gain, shift), (&g, &n)) in sums.zip(grad.iter().zip(normalised)) {
+                    *gain += g * n;
+                    *shift += g;
+                }
+            }
+            (towards_gamma, towards_beta)
+        })
+        .collect();
+    let (towards_gamma, towards_beta) = partial.into_iter().fold(
+        (vec![0.0; row], vec![0.0; row]),
+        |(gains, shifts), (gain, shift)| (added(gains, &gain), added(shifts, &shift)),
+    );
+    (towards_x, towards_gamma, towards_beta)
+}
+
+/// Numbers in [0, 1) that make a key: 24 bits each.
+pub(super) const KEY_WORDS: usize = 4;
+
+/// Zero with probability `prob`, else x/(1 − prob). What is dropped depends on the key and the
+/// place alone, so backward draws it again and nothing of the input's size is kept.
+pub(super) fn dropout(x: &[f32], key: &[f32], prob: f64) -> Vec<f32> {
+    let key = key_of(key);
+    let factor = (1.0 / (1.0 - prob)) as f32;
+    let below = (prob * 2f64.powi(32)) as u32;
+    let mut output = vec![0.0; x.len()];
+    let blocks = output.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
+    blocks.enumerate().for_each(|(block, (output, x))| {
+        let key = mix64(key ^ mix64(block as u64));
+        let (low, high) = (key as u32, (key >> 32) as u32);
+        for (index, (o, &x)) in output.iter_mut().zip(x).enumerate() {
+            let drawn = mix32((index as u32 ^ low).wrapping_mul(0x9e37_79b9)) ^ high;
+            let drawn = mix32(drawn);
+            *o = if drawn < below { 0.0 } else { x * factor };
+        }
+    });
+    output
+}
+
+/// The key's numbers as 64 bits.
+fn key_of(numbers: &[f32]) -> u64 {
+    numbers.iter().fold(0, |key, &number| {
+        mix64(key ^ (f64::from(number) * 2f64.powi(32)) as u64)
+    })
+}
+
+/// The finaliser of SplitMix64 (Steele et al. 2014).
+fn mix64(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+/// The 32-bit finaliser of MurmurHash3 (Appleby 2008): every bit reaches every other.
+#[inline(always)]
+fn mix32(value: u32) -> u32 {
+    let value = (value ^ (value >> 16)).wrapping_mul(0x85eb_ca6b);
+    let value = (value ^ (value >> 13)).wrapping_mul(0xc2b2_ae35);
+    value ^ (value >> 16)
+}
+
+/// (weighted sum, logsumexp of each row).
+pub(super) fn cross_entropy(
+    logits: &[f32],
+    classes: usize,
+    labels: &[usize],
+    weights: &[f32],
+) -> (f32, Vec<f32>) {
+    let rows = logits.par_chunks_exact(classes.max(1));
+    let log_sums: Vec<f32> = rows
+        .map(|row| {
+            let highest = highest(row);
+            highest + sum_of(row, |x| exp(x - highest)).ln()
+        })
+        .collect();
+    let rows = logits.chunks_exact(classes.max(1)).zip(&log_sums);
+    let sum: f64 = rows
+        .zip(labels.iter().zip(weights))
+        .filter(|(_, (_, weight))| **weight != 0.0)
+        .map(|((row, &log_sum), (&label, &weight))| {
+            f64::from(weight) * (f64::from(log_sum) - f64::from(row[label]))
+        })
+        .sum();
+    (sum as f32, log_sums)
+}
+
+pub(super) fn cross_entropy_backward(
+    logits: &[f32],
+    classes: usize,
+    labels: &[usize],
+    weights: &[f32],
+    log_sums: &[f32],
+    factor: f32,
+) -> Vec<f32> {
+    let mut towards = vec![0.0; logits.len()];
+    let rows = towards
+        .par_chunks_exact_mut(classes.max(1))
+        .zip(logits.par_chunks_exact(classes.max(1)))
+        .zip(labels)
+        .zip(weights)
+        .zip(log_sums);
+    rows.for_each(|((((towards, row), &label), &weight), &log_sum)| {
+        if weight == 0.0 {
+            return;
+        }
+        let factor = factor * weight;
+        for (t, &x) in towards.iter_mut().zip(row) {
+            *t = factor * exp(x - log_sum);
+        }
+        towards[label] -= factor;
+    });
+    towards
+}
+
+fn highest(row: &[f32]) -> f32 {
+    let (blocks, rest) = row.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for block in blocks {
+        for (lane, &x) in lanes.iter_mut().zip(block) {
+            *lane = if x > *lane { x } else { *lane };
+        }
+    }
+    let lanes = lanes.iter().chain(rest);
+    lanes.fold(f32::NEG_INFINITY, |highest, &x| highest.max(x))
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let (a_blocks, a_rest) = a.as_chunks::<16>();
+    let (b_blocks, b_rest) = b.as_chunks::<16>();
+    let mut lanes = [0.0; 16];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for (lane, (&a, &b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            *lane += a * b;
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(&a, &b)| a * b).sum();
+    lanes.iter().sum::<f32>() + rest
+}
+
+fn added(mut sums: Vec<f32>, more: &[f32]) -> Vec<f32> {
+    for (sum, &more) in sums.iter_mut().zip(more) {
+        *sum += more;
+    }
+    sums
+}

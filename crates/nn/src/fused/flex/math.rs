@@ -1,0 +1,122 @@
+//! Elementary functions in float32 without branches, so that loops over them become vector code.
+
+/// e^x for x up to 88; 0 below −87.3, where float32 loses its normal numbers.
+///
+/// 2^k·e^r with k the nearest integer to x/ln 2 and e^r by its Taylor series up to r^7: with
+/// |r| ≤ 0.347 the rest is below 6e-9, an eighth of float32's last digit.
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    /// Adding it rounds to an integer, which then stands in the low bits: 1.5·2^23.
+    const ROUND: f32 = 12_582_912.0;
+    /// ln 2 in two parts; the first has nine bits, so k times it is exact.
+    const LN_2_HIGH: f32 = 355.0 / 512.0;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    /// ln of the smallest normal number, rounded up.
+    const LOWEST: f32 = -87.3;
+
+    let clamped = if x > LOWEST { x } else { LOWEST };
+    let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
+    let k = shifted - ROUND;
+    let r = clamped - k * LN_2_HIGH - k * LN_2_LOW;
+    let series = 1.0 / 5_040.0;
+    let series = series * r + 1.0 / 720.0;
+    let series = series * r + 1.0 / 120.0;
+    let series = series * r + 1.0 / 24.0;
+    let series = series * r + 1.0 / 6.0;
+    let series = series * r + 0.5;
+    let series = series * r + 1.0;
+    let series = series * r + 1.0;
+    let bits = shifted.to_bits().wrapping_sub(ROUND.to_bits());
+    let power = f32::from_bits(bits.wrapping_add(127) << 23);
+    if x > LOWEST { series * power } else { 0.0 }
+}
+
+/// φ(x) = e^(−x²/2)/√(2π).
+#[inline(always)]
+pub(super) fn normal_density(x: f32) -> f32 {
+    const INVERSE_ROOT_OF_2_PI: f32 = 0.398_942_3;
+    INVERSE_ROOT_OF_2_PI * exp(-0.5 * x * x)
+}
+
+/// Φ(x), the normal distribution, to 1.6e-7.
+///
+/// For u = |x|, Φ(−u)·e^(u²/2) is a smooth function of t = 1/(1 + 0.28u), here the polynomial
+/// without constant term of degree 9 with the least largest relative error over u ≤ 14: 5.4e-8.
+#[inline(always)]
+pub(super) fn normal_distribution(x: f32) -> f32 {
+    const COEFFICIENTS: [f32; 9] = [
+        1.116_872_7e-1,
+        1.119_948e-1,
+        1.009_306_3e-1,
+        9.207_734e-2,
+        5.326_252e-2,
+        2.084_225_6e-2,
+        6.977_824e-2,
+        -8.336_406e-2,
+        2.279_102_8e-2,
+    ];
+    let u = x.abs();
+    let t = 1.0 / (1.0 + 0.28 * u);
+    let mut tail = 0.0;
+    for coefficient in COEFFICIENTS.iter().rev() {
+        tail = (tail + coefficient) * t;
+    }
+    let tail = tail * exp(-0.5 * x * x);
+    if x < 0.0 { tail } else { 1.0 - tail }
+}
+
+/// Σ f(x) over a row, in sixteen lanes: the order is part of the result and does not depend on the
+/// machine.
+#[inline(always)]
+pub(super) fn sum_of(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let (blocks, rest) = row.as_chunks::<16>();
+    let mut lanes = [0.0; 16];
+    for block in blocks {
+        for (lane, &x) in lanes.iter_mut().zip(block) {
+            *lane += f(x);
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().map(|&x| f(x)).sum::<f32>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exponential_is_right_to_two_units_of_the_last_digit() {
+        for i in -870_000..=880_000 {
+            let x = i as f32 * 1e-4;
+            let exact = f64::from(x).exp();
+            let error = (f64::from(exp(x)) - exact).abs() / exact;
+            assert!(error < 2.4e-7, "exp({x}): off by {error:e}");
+        }
+    }
+
+    #[test]
+    fn the_exponential_of_a_hidden_score_is_exactly_zero() {
+        for x in [f32::MIN, f32::NEG_INFINITY, -1e4, -88.0] {
+            assert_eq!(exp(x), 0.0, "exp({x})");
+        }
+        assert_eq!(exp(0.0), 1.0);
+    }
+
+    #[test]
+    fn the_normal_distribution_is_right_to_two_in_ten_million() {
+        for i in -100_000..=100_000 {
+            let x = i as f32 * 1e-4;
+            let exact = 0.5 * libm::erfc(-f64::from(x) / 2f64.sqrt());
+            let error = (f64::from(normal_distribution(x)) - exact).abs();
+            assert!(error < 2e-7, "at {x}: off by {error:e}");
+        }
+    }
+
+    #[test]
+    fn nothing_finite_gives_anything_else() {
+        for x in [f32::MAX, f32::MIN, 1e20, -1e20, 0.0, -0.0, 1e-40] {
+            assert!(normal_distribution(x).is_finite(), "{x}");
+            assert!(normal_density(x).is_finite(), "{x}");
+        }
+        assert!(normal_distribution(f32::NAN).is_nan());
+    }
+}

@@ -1,0 +1,269 @@
+//! What a shard knows about itself: header.json.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::prepare::PrepareSettings;
+use super::{hex, identity};
+use crate::error::{TextError, read_failed};
+
+pub(super) const HEADER: &str = "header.json";
+pub(super) const TOKENS: &str = "tokens.bin";
+pub(super) const SENTENCES: &str = "sentences.bin";
+pub(super) const DOCUMENTS: &str = "documents.bin";
+
+/// Raised whenever a reader of the old version would misread the new one.
+const VERSION: u32 = 1;
+
+/// A header larger than this is none (a corpus of 100,000 files stays below).
+const MAX_HEADER_BYTES: u64 = 64 << 20;
+
+/// How many bytes an id takes in tokens.bin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenWidth {
+    Two,
+    Four,
+}
+
+/// Two bytes while every id fits into them.
+pub(super) fn token_width(vocab_size: u32) -> TokenWidth {
+    if vocab_size < 1 << 16 {
+        TokenWidth::Two
+    } else {
+        TokenWidth::Four
+    }
+}
+
+impl TokenWidth {
+    pub(super) fn size(self) -> usize {
+        match self {
+            Self::Two => 2,
+            Self::Four => 4,
+        }
+    }
+
+    /// The id as it stands in the file.
+    pub(super) fn bytes(self, id: u32) -> IdBytes {
+        IdBytes {
+            bytes: id.to_le_bytes(),
+            size: self.size(),
+        }
+    }
+}
+
+/// Two or four bytes.
+pub(super) struct IdBytes {
+    bytes: [u8; 4],
+    size: usize,
+}
+
+impl AsRef<[u8]> for IdBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.size]
+    }
+}
+
+/// A file of a shard: its size and what its bytes hash to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataFile {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+}
+
+/// A file that the corpus was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputFile {
+    /// As it was given.
+    pub path: String,
+    /// Size in bytes, as stored.
+    pub bytes: u64,
+    /// SHA-256 of the bytes as stored, hexadecimal.
+    pub sha256: String,
+}
+
+/// What a shard knows about itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Of the format.
+    pub version: u32,
+    /// Identity of the tokenizer, hexadecimal.
+    pub tokenizer: String,
+    /// Every id is below it.
+    pub vocab_size: u32,
+    /// Bytes of an id in tokens.bin: 2 or 4.
+    pub token_bytes: u32,
+    /// Number of tokens.
+    pub num_tokens: u64,
+    /// Number of sentences.
+    pub num_sentences: u64,
+    /// Number of documents.
+    pub num_documents: u64,
+    /// Tokens that are the unknown token.
+    pub num_unknown: u64,
+    /// Lines that were skipped because they are not UTF-8.
+    pub skipped_lines: u64,
+    /// Bytes of text, decompressed.
+    pub text_bytes: u64,
+    /// Entropy of the distribution of tokens, in nats.
+    pub unigram_entropy: f64,
+    /// By name.
+    pub files: BTreeMap<String, DataFile>,
+    /// In the order they were read.
+    pub inputs: Vec<InputFile>,
+    /// How the text was read.
+    pub settings: PrepareSettings,
+}
+
+impl Header {
+    pub(super) fn new(tokenizer: &[u8; 32], vocab_size: u32, settings: PrepareSettings) -> Self {
+        Self {
+            version: VERSION,
+            tokenizer: hex(tokenizer),
+            vocab_size,
+            token_bytes: token_width(vocab_size).size() as u32,
+            num_tokens: 0,
+            num_sentences: 0,
+            num_documents: 0,
+            num_unknown: 0,
+            skipped_lines: 0,
+            text_bytes: 0,
+            unigram_entropy: 0.0,
+            files: BTreeMap::new(),
+            inputs: Vec::new(),
+            settings,
+        }
+    }
+
+    /// The file's text: the header, and the checksum of its compact form.
+    pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(&Signed {
+            checksum: self.checksum()?,
+            header: self.clone(),
+        })
+    }
+
+    fn checksum(&self) -> Result<String, serde_json::Error> {
+        Ok(hex(&Sha256::digest(serde_json::to_vec(self)?)))
+    }
+
+    /// The corpus' identity.
+    pub(super) fn identity(&self) -> [u8; 32] {
+        identity(
+            self.vocab_size,
+            &[TOKENS, SENTENCES, DOCUMENTS].map(|name| self.digest_of(name)),
+        )
+    }
+
+    /// The digest that stands in the header; zeros where it is not one, which [`Shard::open`]
+    /// refuses.
+    fn digest_of(&self, name: &str) -> [u8; 32] {
+        let mut digest = [0; 32];
+        if let Some(file) = self.files.get(name) {
+            for (byte, digits) in digest.iter_mut().zip(file.sha256.as_bytes().chunks(2)) {
+                *byte = std::str::from_utf8(digits)
+                    .ok()
+                    .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+                    .unwrap_or(0);
+            }
+        }
+        digest
+    }
+
+    /// The sizes that the counts imply, or nothing if they overflow.
+    fn expected_sizes(&self) -> Option<[(&'static str, u64); 3]> {
+        let bounds = |count: u64| count.checked_add(1)?.checked_mul(8);
+        Some([
+            (
+                TOKENS,
+                self.num_tokens.checked_mul(u64::from(self.token_bytes))?,
+            ),
+            (SENTENCES, bounds(self.num_sentences)?),
+            (DOCUMENTS, bounds(self.num_documents)?),
+        ])
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if self.version != VERSION {
+            return Err(format!(
+                "version {} of the format, this program reads {VERSION}",
+                self.version
+            ));
+        }
+        if self.token_bytes as usize != token_width(self.vocab_size).size() {
+            return Err(format!(
+                "token_bytes = {} does not go with vocab_size = {}",
+                self.token_bytes, self.vocab_size
+            ));
+        }
+        if self.num_documents == 0
+            || self.num_documents > self.num_sentences
+            || self.num_sentences > self.num_tokens
+            || usize::try_from(self.num_tokens).is_err()
+        {
+            return Err(format!(
+                "{} documents, {} sentences, {} tokens can't be",
+                self.num_documents, self.num_sentences, self.num_tokens
+            ));
+        }
+        let sizes = self
+            .expected_sizes()
+            .ok_or_else(|| "its counts overflow".to_string())?;
+        for (name, bytes) in sizes {
+            match self.files.get(name) {
+                Some(file) if file.bytes == bytes && is_digest(&file.sha256) => {}
+                _ => return Err(format!("its entry for {name} does not go with its counts")),
+            }
+        }
+        if !(self.unigram_entropy.is_finite() && self.unigram_entropy >= 0.0) {
+            return Err(format!("unigram_entropy = {}", self.unigram_entropy));
+        }
+        Ok(())
+    }
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signed {
+    checksum: String,
+    header: Header,
+}
+
+/// Reads and checks header.json.
+pub(super) fn read_header(dir: &Path) -> Result<Header, TextError> {
+    let path = dir.join(HEADER);
+    let damaged = |reason: String| TextError::Shard {
+        path: path.clone(),
+        reason,
+    };
+    let file = File::open(&path).map_err(read_failed(&path))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_HEADER_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(read_failed(&path))?;
+    let Signed { checksum, header } = serde_json::from_slice(&bytes)
+        .map_err(|reason| damaged(format!("not a header of this version ({reason})")))?;
+    let computed = header
+        .checksum()
+        .map_err(|reason| damaged(reason.to_string()))?;
+    if checksum != computed {
+        return Err(damaged(
+            "changed since it was written (its checksum differs)".to_string(),
+        ));
+    }
+    header.validate().map_err(damaged)?;
+    Ok(header)
+}

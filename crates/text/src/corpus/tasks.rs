@@ -1,0 +1,51 @@
+//! Sharing paragraphs out among threads.
+
+use std::path::PathBuf;
+
+use super::reader::Paragraph;
+use crate::error::TextError;
+
+/// Threads of its own, so that the caller's setting holds whatever else the process does.
+pub(crate) fn thread_pool(threads: usize) -> Result<rayon::ThreadPool, TextError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|reason| TextError::Setting {
+            field: "threads",
+            value: threads.to_string(),
+            remedy: format!("{reason}; choose fewer"),
+        })
+}
+
+/// Paths for a message: the first five and the count.
+pub(crate) fn names(inputs: &[PathBuf]) -> String {
+    let mut shown: Vec<String> = inputs
+        .iter()
+        .take(5)
+        .map(|path| path.display().to_string())
+        .collect();
+    if inputs.len() > shown.len() {
+        shown.push(format!("… ({} in all)", inputs.len()));
+    }
+    shown.join(", ")
+}
+
+/// Groups paragraphs into tasks of about `task_bytes`.
+pub(crate) fn tasks<'a>(
+    paragraphs: Vec<Paragraph<'a>>,
+    task_bytes: usize,
+) -> Vec<Vec<Paragraph<'a>>> {
+    let mut tasks = Vec::new();
+    let mut task = Vec::new();
+    let mut bytes = 0;
+    for paragraph in paragraphs {
+        bytes += paragraph.text.len();
+        task.push(paragraph);
+        if bytes >= task_bytes {
+            tasks.push(std::mem::take(&mut task));
+            bytes = 0;
+        }
+    }
+    tasks.push(task);
+    tasks
+}

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Runs all checks, cheapest first: format, lints, documentation, tests.
+#
+#   scripts/test.sh
+#
+# All four CPU-capable backends take part (flex, ndarray, tch, wgpu); one that does not answer fails
+# the run. On a bare Debian or Ubuntu it first installs what is missing, and says so: a C compiler,
+# a software Vulkan driver for wgpu, and a CPU libtorch for tch (scripts/libtorch.sh). Plain
+# `cargo test` needs none of this and tests the default backend alone.
+#
+# Environment: CARGO_TARGET_DIR as always; KILN_CACHE for libtorch (default ~/.cache/kiln); LIBTORCH
+# to use a libtorch 2.9 of your own.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+backends=flex,ndarray,tch,wgpu
+features=(--features "$backends")
+
+heading() {
+    printf '\n== %s\n' "$*"
+}
+
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+# --- what the machine lacks ------------------------------------------------------------------
+
+missing_packages() {
+    command -v cc > /dev/null && command -v c++ > /dev/null || echo build-essential
+    command -v pkg-config > /dev/null || echo pkg-config
+    if [ -z "${LIBTORCH:-}" ]; then
+        # Debian's python3 comes without ensurepip, which venv needs.
+        python3 -c 'import ensurepip, venv' 2> /dev/null || echo python3-venv
+    fi
+    if [ "$(uname)" = Linux ]; then
+        has_library libvulkan.so.1 || echo libvulkan1
+        compgen -G '/usr/share/vulkan/icd.d/*.json' > /dev/null ||
+            compgen -G '/etc/vulkan/icd.d/*.json' > /dev/null || echo mesa-vulkan-drivers
+    fi
+}
+
+# Without a pipe into grep -q, which would end ldconfig early and, with pipefail, count as failure.
+has_library() {
+    local known
+    known=$(ldconfig -p 2> /dev/null || /sbin/ldconfig -p)
+    [[ $known == *"$1"* ]]
+}
+
+install_packages() {
+    local as_root=()
+    command -v apt-get > /dev/null ||
+        fail "$* missing, and this is no Debian or Ubuntu: install their like, then run this again"
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo > /dev/null ||
+            fail "$* missing: as root, run 'apt-get install $*', then run this again"
+        as_root=(sudo)
+    fi
+    echo "installing with apt-get: $*"
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@"
+}
+
+heading "machine"
+command -v cargo > /dev/null ||
+    fail "cargo not found: install Rust 1.95 or newer from https://rustup.rs, then run this again"
+for component in fmt clippy; do
+    cargo "$component" --version > /dev/null 2>&1 && continue
+    command -v rustup > /dev/null || fail "cargo $component not found: install it with your Rust"
+    echo "installing with rustup: rustfmt and clippy"
+    rustup component add rustfmt clippy
+done
+mapfile -t packages < <(missing_packages)
+if [ "${#packages[@]}" -gt 0 ]; then
+    install_packages "${packages[@]}"
+fi
+if [ -z "${LIBTORCH:-}" ]; then
+    LIBTORCH=${KILN_CACHE:-$HOME/.cache/kiln}/libtorch
+    scripts/libtorch.sh "$LIBTORCH"
+    # PyTorch's wheels carry a later patch release than the one that tch was written for.
+    export LIBTORCH_BYPASS_VERSION_CHECK=1
+fi
+export LIBTORCH
+export LD_LIBRARY_PATH="$LIBTORCH/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+export KILN_TEST_BACKENDS=$backends
+rustc --version
+echo "libtorch in $LIBTORCH"
+
+# --- the checks ------------------------------------------------------------------------------
+
+heading "format"
+cargo fmt --all --check
+
+heading "lints"
+cargo clippy --workspace --all-targets "${features[@]}" -- -D warnings
+
+heading "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps "${features[@]}"
+
+heading "tests on $backends"
+cargo test --workspace "${features[@]}"
+
+heading "all checks passed"
