@@ -42,11 +42,17 @@ pub fn open(spec: &DeviceSpec) -> Result<Device, BackendError> {
 /// Sets what Burn locks at the first tensor; nothing to do where it is already right.
 fn set_number_types(spec: &DeviceSpec, device: &mut Device) -> Result<(), BackendError> {
     let outcome = quietly(|| {
-        let Err(error) = device.configure((FloatDType::F32, IntDType::I32)) else {
+        // Burn's libtorch backend has 64-bit integers only.
+        let ints = if device.supports_dtype(IntDType::I32) {
+            IntDType::I32
+        } else {
+            IntDType::I64
+        };
+        let Err(error) = device.configure((FloatDType::F32, ints)) else {
             return Ok(());
         };
         let settings = device.settings();
-        if settings.float_dtype == FloatDType::F32 && settings.int_dtype == IntDType::I32 {
+        if settings.float_dtype == FloatDType::F32 && settings.int_dtype == ints {
             Ok(())
         } else {
             Err(error.to_string())

@@ -29,7 +29,7 @@ fn request(fixture: &Fixture, device: &Device) -> ForwardRequest {
 
 fn by_name(outputs: Vec<Output>) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
     let outputs = outputs.into_iter().map(|output| {
-        let shape = output.data.shape.as_slice().to_vec();
+        let shape = output.data.shape().as_slice().to_vec();
         (output.name, (shape, output.data.try_to_vec().unwrap()))
     });
     outputs.collect()

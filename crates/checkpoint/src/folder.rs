@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::WriteError;
-use crate::scratch::{ScratchFolder, parent};
+use crate::scratch::{ScratchFolder, parent, sync_folder};
 use crate::seal;
 
 /// A folder being written under a temporary name beside its final one.
@@ -41,8 +41,7 @@ impl CheckpointFolder {
     }
 
     fn begin(path: &Path, replace: bool) -> Result<Self, WriteError> {
-        let parent = parent(path);
-        fs::create_dir_all(parent).map_err(|reason| WriteError::io(parent, reason))?;
+        create_folders(parent(path))?;
         let scratch = ScratchFolder::create(path)?;
         Ok(Self { scratch, replace })
     }
@@ -81,4 +80,16 @@ impl CheckpointFolder {
     pub fn commit(self) -> Result<(), WriteError> {
         self.scratch.commit(self.replace)
     }
+}
+
+/// Creates `path` and its parents, durably: a checkpoint in a folder that a crash takes back is lost.
+fn create_folders(path: &Path) -> Result<(), WriteError> {
+    let missing = path
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    let missing: Vec<&Path> = missing.collect();
+    fs::create_dir_all(path).map_err(|reason| WriteError::io(path, reason))?;
+    missing
+        .into_iter()
+        .try_for_each(|folder| sync_folder(parent(folder)))
 }

@@ -306,7 +306,7 @@ fn sync_tree(folder: &Path) -> Result<(), WriteError> {
 }
 
 /// Makes the names in `folder` durable, where the platform can sync a folder.
-fn sync_folder(folder: &Path) -> Result<(), WriteError> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), WriteError> {
     if cfg!(unix) {
         let synced = File::open(folder).and_then(|folder| folder.sync_all());
         synced.map_err(|reason| WriteError::io(folder, reason))?;

@@ -148,6 +148,7 @@ fn k_micro_batches_equal_one_batch_of_k_times_the_size() {
 }
 
 fn run_without_dropout(path: &Path, source: Arc<ToySource>, settings: TrainingSettings) {
+    let _guard = GENERATOR.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let device = flex();
     let interrupter = Interrupter::new();
     train(TrainRequest {

@@ -10,7 +10,7 @@
 //! | weighted cross-entropy | never stores log-probabilities, vocabulary-sized, beside the logits |
 //!
 //! [`FusedOps`] is the seam: its default bodies run on every backend, a backend with better means
-//! overrides them (flex does), and [`Autodiff`] records one step for each.
+//! overrides them (flex does), and `Autodiff` records one step for each.
 
 mod autodiff;
 mod cross_entropy;
@@ -22,7 +22,7 @@ mod layer_norm;
 mod softmax;
 
 use burn::backend::{
-    Autodiff, Backend, Dispatch, backend_extension,
+    Backend, Dispatch, backend_extension,
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
 use burn::tensor::{Bool, Int, Tensor};

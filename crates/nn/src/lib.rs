@@ -14,6 +14,10 @@
 pub mod activation;
 pub mod attention;
 pub mod dropout;
+#[allow(
+    deprecated,
+    reason = "burn marks its ndarray and libtorch backends as deprecated; they are supported here"
+)]
 pub mod fused;
 pub mod gather;
 pub mod init;

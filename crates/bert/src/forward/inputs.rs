@@ -111,7 +111,7 @@ impl<'a> Inputs<'a> {
             name: "input_ids".to_owned(),
             class: class.name(),
         })?;
-        let [batch, seq_len] = *input_ids.shape.as_slice() else {
+        let [batch, seq_len] = *input_ids.shape().as_slice() else {
             return Err(shape_error("input_ids", input_ids, "[batch, seq_len]"));
         };
         if batch == 0 || seq_len == 0 {
@@ -217,7 +217,7 @@ impl<'a> Inputs<'a> {
     pub(super) fn is_float(&self, name: &str) -> bool {
         self.given
             .get(name)
-            .is_some_and(|data| data.dtype.is_float())
+            .is_some_and(|data| data.dtype().is_float())
     }
 
     /// Real numbers, flat `[n]`.
@@ -229,11 +229,11 @@ impl<'a> Inputs<'a> {
         let Some(data) = self.given.get(name) else {
             return Ok(None);
         };
-        if data.shape.as_slice() != shape {
+        if data.shape().as_slice() != shape {
             return Err(shape_error(name, data, &format!("{shape:?}")));
         }
         let values = match data.try_to_vec_as::<f32>() {
-            Ok(values) if data.dtype.is_float() => values,
+            Ok(values) if data.dtype().is_float() => values,
             _ => return Err(dtype_error(name, data, "real numbers")),
         };
         let n = values.len();
@@ -261,10 +261,10 @@ impl<'a> Inputs<'a> {
         let Some(data) = self.given.get(name) else {
             return Ok(None);
         };
-        if data.shape.as_slice() != shape {
+        if data.shape().as_slice() != shape {
             return Err(shape_error(name, data, &format!("{shape:?}")));
         }
-        let dtype = data.dtype;
+        let dtype = data.dtype();
         if !(dtype.is_int() || dtype.is_uint() || dtype.is_bool()) {
             return Err(dtype_error(name, data, "whole numbers"));
         }
@@ -292,7 +292,7 @@ impl<'a> Inputs<'a> {
 fn shape_error(name: &str, data: &TensorData, expected: &str) -> InputError {
     InputError::Shape {
         name: name.to_owned(),
-        found: data.shape.as_slice().to_vec(),
+        found: data.shape().as_slice().to_vec(),
         expected: expected.to_owned(),
     }
 }
@@ -300,7 +300,7 @@ fn shape_error(name: &str, data: &TensorData, expected: &str) -> InputError {
 fn dtype_error(name: &str, data: &TensorData, expected: &'static str) -> InputError {
     InputError::Dtype {
         name: name.to_owned(),
-        found: format!("{:?}", data.dtype),
+        found: format!("{:?}", data.dtype()),
         expected,
     }
 }

@@ -81,8 +81,11 @@ fn the_table_of_names_is_one_to_one_and_has_no_dead_rows() {
         query.path,
         "bert.encoder.layer.1.attention.self_attention.query.weight"
     );
-    let norm = &table["bert.encoder.layer.0.output.LayerNorm.bias"];
-    assert_eq!(norm.path, "bert.encoder.layer.0.output.layer_norm.beta");
+    for (name, field) in [("weight", "gamma"), ("bias", "beta")] {
+        let norm = &table[&format!("bert.encoder.layer.0.output.LayerNorm.{name}")];
+        let path = format!("bert.encoder.layer.0.output.layer_norm.{field}");
+        assert_eq!(norm.path, path);
+    }
     let paths = table.values().map(|parameter| parameter.path.as_str());
     assert!(NAMES.unused_rules(paths).is_empty());
 

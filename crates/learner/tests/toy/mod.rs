@@ -20,22 +20,22 @@ use kiln_text::rng::{Purpose, Rng};
 use kiln_text::{BatchSource, HostBatch, TextError};
 
 #[derive(Module, Debug)]
-pub struct Toy {
+pub(crate) struct Toy {
     generator: Linear,
     discriminator: Linear,
     dropout: Dropout,
 }
 
 /// Part 0 fits y from x; part 1 fits y from part 0's detached answer and the carried mean.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ToyObjective;
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ToyObjective;
 
 impl ToyObjective {
-    pub fn model(device: &Device) -> Toy {
+    pub(crate) fn model(device: &Device) -> Toy {
         Self::model_with(device, 0.1)
     }
 
-    pub fn model_without_dropout(device: &Device) -> Toy {
+    pub(crate) fn model_without_dropout(device: &Device) -> Toy {
         Self::model_with(device, 0.0)
     }
 
@@ -50,14 +50,14 @@ impl ToyObjective {
 }
 
 #[derive(Debug, Clone)]
-pub struct ToyBatch {
+pub(crate) struct ToyBatch {
     x: Tensor<2>,
     y: Tensor<2>,
     weights: Tensor<2>,
 }
 
 #[derive(Debug, Default)]
-pub struct Answer(Option<Tensor<2>>);
+pub(crate) struct Answer(Option<Tensor<2>>);
 
 impl Objective for ToyObjective {
     type Model = Toy;
@@ -133,7 +133,7 @@ impl Objective for ToyObjective {
     }
 
     fn carry_tensors(&self, carry: &Tensor<1>) -> Vec<NamedTensor> {
-        let data = carry.clone().into_data().to_vec::<f32>().unwrap();
+        let data = carry.clone().into_data().try_into_vec_as::<f32>().unwrap();
         vec![NamedTensor { name: "mean".into(), shape: vec![1], data }]
     }
 
@@ -160,13 +160,13 @@ impl Objective for ToyObjective {
 /// Rows of x with y = x summed up, as a function of the row's number; every third row weighs
 /// nothing. Batch `poison_from..poison_to` holds an infinity.
 #[derive(Debug, Clone)]
-pub struct ToySource {
-    pub batch_size: usize,
-    pub poison: std::ops::Range<u64>,
+pub(crate) struct ToySource {
+    pub(crate) batch_size: usize,
+    pub(crate) poison: std::ops::Range<u64>,
 }
 
 impl ToySource {
-    pub fn new(batch_size: usize) -> Arc<Self> {
+    pub(crate) fn new(batch_size: usize) -> Arc<Self> {
         Arc::new(Self { batch_size, poison: 0..0 })
     }
 }
@@ -197,7 +197,7 @@ impl BatchSource for ToySource {
     }
 }
 
-pub fn settings(steps: u64) -> TrainingSettings {
+pub(crate) fn settings(steps: u64) -> TrainingSettings {
     TrainingSettings {
         steps,
         batch_size: 6,

@@ -8,7 +8,7 @@ mod kernels;
 mod math;
 
 use burn::backend::{
-    Backend, Flex, TensorMetadata,
+    Flex, TensorMetadata,
     flex::FlexTensor,
     ops::{BoolTensorOps, FloatTensorOps},
     tensor::{BoolTensor, FloatTensor, IntTensor},
