@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::forward::ForwardArgs;
 use crate::predict::PredictCommand;
 use crate::prepare::PrepareArgs;
-use crate::pretrain::PretrainCommand;
+use crate::pretrain::PretrainArgs;
 use crate::report_command::ReportArgs;
 use crate::resume::ResumeArgs;
 use crate::tokenizer::TokenizerCommand;
@@ -55,8 +55,7 @@ enum Command {
     /// Tokenise a corpus once, to be reused by every run
     Prepare(PrepareArgs),
     /// Pretrain a model from plain text
-    #[command(subcommand)]
-    Pretrain(PretrainCommand),
+    Pretrain(Box<PretrainArgs>),
     /// Continue a run that was stopped
     Resume(ResumeArgs),
     /// Use a trained model
@@ -80,7 +79,7 @@ impl Cli {
             Command::Backends(args) => backends::run(&args, backend, console),
             Command::Tokenizer(command) => tokenizer::run(&command, console),
             Command::Prepare(args) => prepare::run(&args, console),
-            Command::Pretrain(command) => pretrain::run(&command, backend, console),
+            Command::Pretrain(args) => pretrain::run(&args, backend, console),
             Command::Resume(args) => resume::run(&args, backend, console),
             Command::Predict(command) => predict::run(&command, backend, console),
             Command::Forward(args) => forward::run(&args, backend),

@@ -206,13 +206,13 @@ impl<O: Objective> Fit<'_, O> {
             let outcome = outcome.map_err(|error| at_step(error, step))?;
             let seconds = started.elapsed().as_secs_f64();
 
-            let record = self.record(step, outcome.values, rate, &hosts, seconds);
             self.job.state.step = step;
             self.job.state.seconds += seconds;
+            self.job.state.bad_steps += u64::from(outcome.not_finite.is_some());
+            let record = self.record(step, outcome.values, rate, &hosts, seconds);
             match outcome.not_finite {
                 Some(tensors) => {
                     bad_in_row += 1;
-                    self.job.state.bad_steps += 1;
                     self.job.observer.skipped(step, &tensors);
                     if bad_in_row >= self.job.settings.max_bad_steps {
                         self.job.metrics.append(&record)?;

@@ -205,6 +205,55 @@ fn resuming_falls_back_to_the_newest_whole_checkpoint() {
     );
 }
 
+#[test]
+fn a_writer_killed_at_any_moment_leaves_whole_checkpoints_only() {
+    const FOLDER: &str = "KILN_TEST_WRITE_CHECKPOINTS_INTO";
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        // The process to be killed: this same test, run again.
+        for step in 0..u32::MAX {
+            checkpoint(&Path::new(&folder).join(format!("step-{step:08}")));
+        }
+    }
+    let parent = tempfile::tempdir().unwrap();
+    for round in 0..10 {
+        let run = parent.path().join(format!("run-{round}"));
+        fs::create_dir(&run).unwrap();
+        let mut writer = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "folders::a_writer_killed_at_any_moment_leaves_whole_checkpoints_only",
+            ])
+            .env(FOLDER, &run)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // Some are finished and the next is being written.
+        loop {
+            let (hidden, finished): (Vec<_>, Vec<_>) = names(&run)
+                .into_iter()
+                .partition(|name| name.starts_with('.'));
+            if finished.len() > round && !hidden.is_empty() {
+                break;
+            }
+            assert!(
+                writer.try_wait().unwrap().is_none(),
+                "the writer ended by itself"
+            );
+            std::thread::yield_now();
+        }
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+
+        clean_stale(&run).unwrap();
+        let names = names(&run);
+        assert!(names.len() > round, "{names:?}");
+        for name in names {
+            assert!(name.starts_with("step-"), "{name}");
+            verify(&run.join(name)).unwrap();
+        }
+    }
+}
+
 /// A file system of 64 KiB, where this user may mount one.
 #[cfg(target_os = "linux")]
 struct TinyDisk(tempfile::TempDir);

@@ -362,3 +362,66 @@ fn added(mut sums: Vec<f32>, more: &[f32]) -> Vec<f32> {
     }
     sums
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(len: usize, phase: f32) -> Vec<f32> {
+        (0..len).map(|i| (i as f32 * 1.7 + phase).sin()).collect()
+    }
+
+    #[test]
+    fn results_do_not_depend_on_the_number_of_threads() {
+        let (rows, row) = (700, 75);
+        let (x, grad) = (wave(rows * row, 0.0), wave(rows * row, 1.0));
+        let (gamma, beta) = (wave(row, 2.0), wave(row, 3.0));
+        let labels: Vec<usize> = (0..rows).map(|r| r % row).collect();
+        let weights = vec![1.0; rows];
+        let all = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build().unwrap().install(|| {
+                let (output, normalised, inverse) = layer_norm(&x, &gamma, &beta, 1e-12);
+                let (loss, log_sums) = cross_entropy(&x, row, &labels, &weights);
+                (
+                    (gelu(&x), gelu_backward(&x, &grad)),
+                    softmax(&x, row, 0.5, None),
+                    softmax_backward(&x, &grad, row, 0.5),
+                    layer_norm_backward(&normalised, &inverse, &gamma, &grad),
+                    cross_entropy_backward(&x, row, &labels, &weights, &log_sums, 1.0),
+                    (output, loss, dropout(&x, &[0.1, 0.2, 0.3, 0.4], 0.1)),
+                )
+            })
+        };
+        assert_eq!(all(1), all(3));
+    }
+
+    #[test]
+    fn entries_are_dropped_independently_of_their_neighbours_and_of_other_keys() {
+        let count = 1_000_000;
+        let drawn = |key: [f32; KEY_WORDS]| -> Vec<f64> {
+            let output = dropout(&vec![1.0; count], &key, 0.5);
+            output
+                .into_iter()
+                .map(|value| f64::from(value) - 1.0)
+                .collect()
+        };
+        let key = [0.25, 0.5, 0.125, 0.75];
+        let signs = drawn(key);
+        let correlation =
+            |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / count as f64;
+        // Sums of a million products of signs: five standard errors are 0.005.
+        for lag in [1, 2, 3, 7, 16, 64, 128, 256, 1000, 16_384, 65_536] {
+            let found = correlation(&signs, &signs[lag..]);
+            assert!(found.abs() < 0.005, "lag {lag}: {found}");
+        }
+        for word in 0..KEY_WORDS {
+            let mut other = key;
+            other[word] += 1.0 / (1u32 << 24) as f32;
+            let found = correlation(&signs, &drawn(other));
+            assert!(found.abs() < 0.005, "key word {word}: {found}");
+        }
+        let share = signs.iter().filter(|sign| **sign < 0.0).count() as f64 / count as f64;
+        assert!((share - 0.5).abs() < 0.0025, "share {share}");
+    }
+}

@@ -1,0 +1,243 @@
+//! The flags of `kiln pretrain`, as typed. What they mean together is decided elsewhere.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use kiln_learner::ScheduleKind;
+
+use crate::architectures::{self, Named};
+use crate::tokenizer::LetterArgs;
+
+const EXAMPLES: &str = "Examples:
+  kiln pretrain bert --corpus text/ --output runs/first --steps 2000 --batch-size 16
+  kiln pretrain bert --data shards --tokenizer tokenizer --preset small --seq-len 512 \\
+      --accumulate 4 --backend cuda:0 --backend cuda:1 --output runs/small";
+
+/// What to train, on what, how, and where to.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PretrainArgs {
+    /// The architecture
+    #[arg(value_name = "A", value_parser = architectures::parser())]
+    pub(crate) architecture: Named,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) training: TrainingArgs,
+    #[command(flatten)]
+    pub(crate) objective: ObjectiveArgs,
+}
+
+/// The run and what is kept and shown of it.
+#[derive(Args)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct RunArgs {
+    /// Folder for checkpoints, metrics, tokenizer and report; must be new or empty
+    #[arg(long, value_name = "RUN")]
+    pub(crate) output: PathBuf,
+    /// Steps between evaluations; more often shows more and costs time; 0: at the end alone.
+    /// Default: a tenth of the steps
+    #[arg(long, value_name = "N")]
+    pub(crate) eval_every: Option<u64>,
+    /// Steps between checkpoints: what a crash can cost; 0: at the end alone. Default: as
+    /// --eval-every
+    #[arg(long, value_name = "N")]
+    pub(crate) save_every: Option<u64>,
+    /// Newest checkpoints kept; each takes three times the model's size
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) keep_last: usize,
+    /// Checkpoints with the lowest evaluation loss kept beside them
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) keep_best: usize,
+    /// Evaluations in a row without a lower loss after which the run stops. Default: never
+    #[arg(long, value_name = "N")]
+    pub(crate) early_stop: Option<usize>,
+    /// Steps between lines of progress off a terminal; metrics.jsonl has every step
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) log_every: u64,
+    /// Show burn-train's dashboard on the terminal. Default: one line
+    #[arg(long)]
+    pub(crate) dashboard: bool,
+    /// Print one JSON object at the end instead of a summary
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Text, tokenizer and batches.
+#[derive(Args)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct DataArgs {
+    /// Text files, or folders of them: one paragraph a line and a blank line between documents, or
+    /// JSON Lines with a "text" field; .gz and .zst too. Tokenised once and kept in the cache
+    #[arg(long, value_name = "F", num_args = 1.., required_unless_present = "data")]
+    pub(crate) corpus: Vec<PathBuf>,
+    /// Shards that kiln prepare made, instead of text; needs their tokenizer
+    #[arg(long, value_name = "SHARDS", conflicts_with = "corpus")]
+    pub(crate) data: Option<PathBuf>,
+    /// Tokenizer folder. Default: that of --init-from, else one is trained on the corpus
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["vocab_size", "cased", "keep_accents"])]
+    pub(crate) tokenizer: Option<PathBuf>,
+    /// Entries of the tokenizer that is trained; more keep words whole and make the model larger.
+    /// Default: by the size of the corpus, 1000 to 30522
+    #[arg(long, value_name = "N")]
+    pub(crate) vocab_size: Option<u32>,
+    #[command(flatten)]
+    pub(crate) letters: LetterArgs,
+    /// Text files or folders to evaluate on. Default: documents held out of the corpus
+    #[arg(long, value_name = "F", num_args = 1.., conflicts_with = "eval_data")]
+    pub(crate) eval_corpus: Vec<PathBuf>,
+    /// Shards to evaluate on, instead of text
+    #[arg(long, value_name = "SHARDS")]
+    pub(crate) eval_data: Option<PathBuf>,
+    /// Share of the documents held out for evaluation, from 0 (no evaluation) to below 1
+    #[arg(long, value_name = "X", default_value_t = 0.05)]
+    #[arg(conflicts_with_all = ["eval_corpus", "eval_data"])]
+    pub(crate) held_out: f64,
+    /// Batches in an evaluation at most; more give a steadier loss and take longer
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) eval_batches: u64,
+    /// Tokens in a sequence; time grows faster than it. Default: 128, or the model's positions if
+    /// fewer
+    #[arg(long, value_name = "N")]
+    pub(crate) seq_len: Option<usize>,
+    /// Leave out lines that are not UTF-8. Default: stop at the first, naming file and byte
+    #[arg(long)]
+    pub(crate) skip_invalid: bool,
+    /// Take every line for one sentence. Default: sentences are found in paragraphs
+    #[arg(long)]
+    pub(crate) lines_are_sentences: bool,
+    /// Threads that tokenise and build batches; results are the same for any number. Default: one
+    /// a core for tokenising, one for batches
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Folder for tokenised text. Default: kiln/corpora in $XDG_CACHE_HOME, else in ~/.cache
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+}
+
+/// The model.
+#[derive(Args)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArgs {
+    /// A published size; for bert tiny, mini, small, medium, base or large. Default: the config of
+    /// --init-from, else the smallest
+    #[arg(long, value_name = "P")]
+    pub(crate) preset: Option<String>,
+    /// A config.json with Hugging Face's fields, instead of a preset
+    #[arg(long, value_name = "F", conflicts_with = "preset")]
+    pub(crate) config: Option<PathBuf>,
+    /// Hugging Face model folder to take the first weights from. Default: random weights
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) init_from: Option<PathBuf>,
+    /// Dropout in embeddings, attention output and feed-forward, from 0 to below 1; 0 learns a
+    /// small corpus by heart. Default: the config's
+    #[arg(long, value_name = "X")]
+    pub(crate) hidden_dropout: Option<f64>,
+    /// Dropout of attention probabilities, from 0 to below 1. Default: the config's
+    #[arg(long, value_name = "X")]
+    pub(crate) attention_dropout: Option<f64>,
+}
+
+/// The learner.
+#[derive(Args)]
+#[command(next_help_heading = "Training")]
+pub(crate) struct TrainingArgs {
+    /// Optimizer updates
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) steps: u64,
+    /// Sequences in a micro-batch on each device; more need more memory
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub(crate) batch_size: usize,
+    /// Micro-batches a step takes on each device: a large batch in the memory of a small one
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) accumulate: usize,
+    /// Peak learning rate; higher learns faster until it diverges
+    #[arg(long, value_name = "X", default_value_t = 1e-4)]
+    pub(crate) lr: f64,
+    /// Steps in which the rate rises from zero to its peak. Default: a tenth of the steps
+    #[arg(long, value_name = "N")]
+    pub(crate) warmup: Option<u64>,
+    /// How the rate falls after that
+    #[arg(long, value_name = "KIND", default_value = "linear")]
+    pub(crate) schedule: Schedule,
+    /// Decoupled weight decay, not on biases and LayerNorm
+    #[arg(long, value_name = "X", default_value_t = 0.01)]
+    pub(crate) weight_decay: f64,
+    /// Added to the root of Adam's second moment
+    #[arg(long, value_name = "X", default_value_t = 1e-6)]
+    pub(crate) adam_epsilon: f64,
+    /// Decay of Adam's first moment
+    #[arg(long, value_name = "X", default_value_t = 0.9)]
+    pub(crate) adam_beta1: f64,
+    /// Decay of Adam's second moment
+    #[arg(long, value_name = "X", default_value_t = 0.999)]
+    pub(crate) adam_beta2: f64,
+    /// Leave out Adam's bias correction, as the original BERT code does. Default: correct
+    #[arg(long)]
+    pub(crate) no_bias_correction: bool,
+    /// Norm over all gradients above which they are scaled down; 0: never
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub(crate) clip_norm: f64,
+    /// Steps in a row with gradients that are not finite after which the run stops
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) max_bad_steps: u64,
+    /// Seed of every random choice: weights, order, masks, dropout
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+/// The shapes of the learning rate's curve.
+#[derive(ValueEnum, Clone, Copy)]
+pub(crate) enum Schedule {
+    /// A line to zero at the last step
+    Linear,
+    /// Half a cosine to zero at the last step
+    Cosine,
+    /// The peak to the end
+    Constant,
+    /// The original BERT code's: a line from step 0 that warmup cuts into
+    Original,
+}
+
+impl From<Schedule> for ScheduleKind {
+    fn from(schedule: Schedule) -> Self {
+        match schedule {
+            Schedule::Linear => Self::Linear,
+            Schedule::Cosine => Self::Cosine,
+            Schedule::Constant => Self::Constant,
+            Schedule::Original => Self::Original,
+        }
+    }
+}
+
+/// What is predicted. Defaults are the architecture's as published.
+#[derive(Args)]
+#[command(next_help_heading = "Objective")]
+pub(crate) struct ObjectiveArgs {
+    /// Predict masked words alone, on full packed sequences. Default: next sentences as well
+    #[arg(long)]
+    pub(crate) no_next_sentence: bool,
+    /// Share of tokens to be predicted. Default: 0.15
+    #[arg(long, value_name = "X")]
+    pub(crate) mask_rate: Option<f64>,
+    /// Share of those that become the mask token. Default: 0.8
+    #[arg(long, value_name = "X")]
+    pub(crate) mask_share: Option<f64>,
+    /// Share of those that become a random token; the rest stay as they are. Default: 0.1
+    #[arg(long, value_name = "X")]
+    pub(crate) random_share: Option<f64>,
+    /// Mask whole words: harder than pieces of them. Default: single tokens
+    #[arg(long)]
+    pub(crate) whole_word: bool,
+    /// Predictions in a sequence at most; all of them are computed, filled or not. Default: mask
+    /// rate times tokens, rounded up
+    #[arg(long, value_name = "N")]
+    pub(crate) max_predictions: Option<usize>,
+    /// Share of sentence pairs that are made short. Default: 0.1
+    #[arg(long, value_name = "X")]
+    pub(crate) short_seq_prob: Option<f64>,
+}

@@ -1,0 +1,234 @@
+//! A run's tokenizer and corpora.
+
+use std::path::{Path, PathBuf};
+
+use kiln_learner::run::DataSettings;
+use kiln_text::corpus::{PrepareSettings, cached};
+use kiln_text::tokenizer::{WordPieceSettings, train_word_piece};
+use kiln_text::{Corpus, Tokenizer};
+
+use super::args::PretrainArgs;
+use super::model::ModelSource;
+use super::{absolute, folder};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::task_progress::TaskProgress;
+use crate::tokenizer::on_invalid;
+use crate::wording::{count, hex};
+
+/// Bounds of the vocabulary that is trained where nobody says how large: BERT's published size, and
+/// what a page of text fills.
+const VOCAB_SIZES: std::ops::RangeInclusive<u32> = 1_000..=30_522;
+
+/// Different words grow about as the root of the text; 6 entries for each root of a byte leave most
+/// of what they see more than a few times whole.
+const ENTRIES_PER_ROOT: f64 = 6.0;
+
+/// Where tokenizer and corpora come from; nothing slow has been done.
+pub(super) struct DataPlan {
+    tokenizer: TokenizerPlan,
+}
+
+enum TokenizerPlan {
+    Given(Box<Tokenizer>),
+    Train(WordPieceSettings),
+}
+
+/// A tokenizer, and corpora that it tokenised.
+pub(super) struct RunData {
+    pub(super) tokenizer: Tokenizer,
+    pub(super) settings: DataSettings,
+}
+
+impl DataPlan {
+    /// Opens what is there.
+    ///
+    /// # Errors
+    /// If a file is missing or flags contradict each other.
+    pub(super) fn find(args: &PretrainArgs, model: &ModelSource) -> Result<Self, Failure> {
+        let data = &args.data;
+        if !(0.0..1.0).contains(&data.held_out) {
+            return Err(Failure::usage(format_args!(
+                "--held-out {}: choose a share of the documents from 0 to below 1",
+                data.held_out
+            )));
+        }
+        let mut text_bytes = 0;
+        for path in data.corpus.iter().chain(&data.eval_corpus) {
+            text_bytes += folder::size(path)?;
+        }
+        let given = data.tokenizer.as_deref().or(model.init_from.as_deref());
+        let tokenizer = match given {
+            Some(path) => {
+                if data.vocab_size.is_some() || data.letters.cased || data.letters.keep_accents {
+                    return Err(Failure::usage(
+                        "--vocab-size, --cased, --keep-accents: they train a tokenizer, but \
+                         --init-from brings its own; leave them out",
+                    ));
+                }
+                TokenizerPlan::Given(Box::new(Tokenizer::open(path)?))
+            }
+            None if data.data.is_some() => {
+                return Err(Failure::usage(
+                    "--data: shards belong to a tokenizer; pass it with --tokenizer",
+                ));
+            }
+            None => {
+                let mut settings = WordPieceSettings {
+                    vocab_size: data
+                        .vocab_size
+                        .or(model.vocab_size())
+                        .unwrap_or_else(|| vocab_size(text_bytes)),
+                    on_invalid: on_invalid(data.skip_invalid),
+                    threads: data.threads.unwrap_or(0),
+                    ..WordPieceSettings::default()
+                };
+                data.letters.apply(&mut settings);
+                TokenizerPlan::Train(settings)
+            }
+        };
+        let plan = Self { tokenizer };
+        if let TokenizerPlan::Given(tokenizer) = &plan.tokenizer {
+            tokenizer.vocabulary()?;
+            for shards in data.data.iter().chain(&data.eval_data) {
+                Corpus::open(shards, tokenizer)?;
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Entries of the tokenizer, or as many as a new one may have.
+    pub(super) fn expected_vocab_size(&self) -> usize {
+        match &self.tokenizer {
+            TokenizerPlan::Given(tokenizer) => tokenizer.vocab_size() as usize,
+            TokenizerPlan::Train(settings) => settings.vocab_size as usize,
+        }
+    }
+
+    /// Settings that lack only what preparation will tell.
+    pub(super) fn placeholder(
+        &self,
+        args: &PretrainArgs,
+        seq_len: usize,
+    ) -> Result<DataSettings, Failure> {
+        Ok(DataSettings {
+            shards: PathBuf::new(),
+            corpus: String::new(),
+            eval_shards: None,
+            eval_corpus: None,
+            held_out: args.data.held_out,
+            eval_batches: args.data.eval_batches,
+            tokenizer: absolute(&args.run.output)?.join("tokenizer"),
+            tokenizer_identity: String::new(),
+            seq_len,
+        })
+    }
+
+    /// Trains the tokenizer if there is none, and tokenises text that is not in the cache.
+    ///
+    /// # Errors
+    /// If text can't be read or the cache not be written.
+    pub(super) fn prepare(
+        self,
+        args: &PretrainArgs,
+        seq_len: usize,
+        console: Console,
+    ) -> Result<RunData, Failure> {
+        let mut settings = self.placeholder(args, seq_len)?;
+        let data = &args.data;
+        let mut tokenizer = match self.tokenizer {
+            TokenizerPlan::Given(tokenizer) => *tokenizer,
+            TokenizerPlan::Train(wanted) => {
+                let mut progress = TaskProgress::new(console, "training the tokenizer");
+                let tokenizer =
+                    train_word_piece(&data.corpus, &wanted, &mut |p| progress.training(p))?;
+                drop(progress);
+                console.note(format_args!(
+                    "tokenizer: {} entries, trained on the corpus",
+                    count(tokenizer.vocab_size().into())
+                ));
+                tokenizer
+            }
+        };
+        if tokenizer.model_max_length().is_none() {
+            tokenizer.set_model_max_length(seq_len.try_into().unwrap_or(u32::MAX));
+        }
+        let corpus = open(&data.corpus, data.data.as_deref(), &tokenizer, args, console)?;
+        console.note(format_args!(
+            "corpus: {} documents, {} tokens",
+            count(corpus.num_documents() as u64),
+            count(corpus.num_tokens())
+        ));
+        settings.corpus = hex(&corpus.identity());
+        settings.shards = shards(&corpus)?;
+        if !data.eval_corpus.is_empty() || data.eval_data.is_some() {
+            let eval =
+                open(&data.eval_corpus, data.eval_data.as_deref(), &tokenizer, args, console)?;
+            settings.eval_corpus = Some(hex(&eval.identity()));
+            settings.eval_shards = Some(shards(&eval)?);
+        }
+        settings.tokenizer_identity = hex(&tokenizer.identity());
+        Ok(RunData { tokenizer, settings })
+    }
+}
+
+/// The corpus in `data`, or else of `text`, from the cache or through it.
+fn open(
+    text: &[PathBuf],
+    data: Option<&Path>,
+    tokenizer: &Tokenizer,
+    args: &PretrainArgs,
+    console: Console,
+) -> Result<Corpus, Failure> {
+    if let Some(shards) = data {
+        return Ok(Corpus::open(shards, tokenizer)?);
+    }
+    let settings = PrepareSettings {
+        on_invalid: on_invalid(args.data.skip_invalid),
+        lines_are_sentences: args.data.lines_are_sentences,
+        threads: args.data.threads.unwrap_or(0),
+    };
+    let cache = match &args.data.cache_dir {
+        Some(cache) => cache.clone(),
+        None => default_cache()?,
+    };
+    let mut progress = TaskProgress::new(console, "tokenising");
+    Ok(cached(text, tokenizer, &cache, &settings, &mut |p| progress.preparing(p))?)
+}
+
+fn shards(corpus: &Corpus) -> Result<PathBuf, Failure> {
+    match corpus.path() {
+        Some(path) => absolute(path),
+        None => Err(Failure::run("the corpus is not on disk; pass it with --data")),
+    }
+}
+
+fn default_cache() -> Result<PathBuf, Failure> {
+    // As the XDG base directory specification says: relative paths in it count as none.
+    let from = |variable: &str| {
+        std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+    };
+    from("XDG_CACHE_HOME")
+        .or_else(|| from("HOME").map(|home| home.join(".cache")))
+        .or_else(|| from("LOCALAPPDATA"))
+        .map(|cache| cache.join("kiln").join("corpora"))
+        .ok_or_else(|| Failure::usage("no place for tokenised text known; pass --cache-dir"))
+}
+
+/// Entries for a text of that size, in hundreds.
+fn vocab_size(text_bytes: u64) -> u32 {
+    let entries = (text_bytes as f64).sqrt() * ENTRIES_PER_ROOT;
+    let hundreds = (entries / 100.0).round() as u32 * 100;
+    hundreds.clamp(*VOCAB_SIZES.start(), *VOCAB_SIZES.end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vocabulary_grows_with_the_text_up_to_the_published_size() {
+        let sizes = [0, 120_000, 11_000_000, u64::MAX].map(vocab_size);
+        assert_eq!(sizes, [1_000, 2_100, 19_900, 30_522]);
+    }
+}

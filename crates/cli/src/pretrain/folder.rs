@@ -1,0 +1,163 @@
+//! A new run's folder.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use kiln_learner::RunFolder;
+use kiln_learner::record::read_records;
+
+use crate::failure::Failure;
+use crate::wording::shell;
+
+/// Refuses a folder with something in it; `instead` says what else to do with it, and takes its
+/// path as the last word.
+///
+/// # Errors
+/// If there is something, or the folder can't be looked into.
+pub(crate) fn refuse_used_folder(path: &Path, instead: &str) -> Result<(), Failure> {
+    match fs::read_dir(path) {
+        Ok(mut entries) => {
+            if entries.next().is_none() {
+                return Ok(());
+            }
+            let remedy = if instead.is_empty() {
+                String::new()
+            } else {
+                format!(", or {instead} {}", shell(path))
+            };
+            Err(Failure::run(format_args!(
+                "{}: the folder is not empty; choose another{remedy}",
+                path.display()
+            )))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Failure::run(format_args!(
+            "{}: cannot be made a folder ({error}); choose another",
+            path.display()
+        ))),
+    }
+}
+
+/// Finds out whether a folder could be made at `path`, without making it.
+///
+/// # Errors
+/// If nothing can be written there.
+pub(super) fn check_writable(path: &Path) -> Result<(), Failure> {
+    let path = super::absolute(path)?;
+    let existing = path.ancestors().find(|ancestor| ancestor.is_dir());
+    let Some(existing) = existing else { return Ok(()) };
+    tempfile::tempfile_in(existing).map(drop).map_err(|error| {
+        Failure::run(format_args!(
+            "{}: cannot be written ({error}); check free space and permissions of {}",
+            path.display(),
+            existing.display()
+        ))
+    })
+}
+
+/// Bytes of a file, or of the files in a folder.
+///
+/// # Errors
+/// If there is no such file.
+pub(super) fn size(path: &Path) -> Result<u64, Failure> {
+    let failed = |path: &Path, error: io::Error| {
+        Failure::run(format_args!("{}: cannot be read ({error})", path.display()))
+    };
+    let metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
+    if !metadata.is_dir() {
+        return Ok(metadata.len());
+    }
+    let mut total = 0;
+    for entry in fs::read_dir(path).map_err(|error| failed(path, error))? {
+        let entry = entry.map_err(|error| failed(path, error))?;
+        let metadata = entry.metadata().map_err(|error| failed(&entry.path(), error))?;
+        if metadata.is_file() {
+            total += metadata.len();
+        }
+    }
+    Ok(total)
+}
+
+/// A run's folder that goes away again, unless a step was made in it: the same command can then be
+/// given once more.
+pub(super) struct NewRun {
+    run: RunFolder,
+    /// The highest folder that did not exist before; none: the run's folder did.
+    made: Option<PathBuf>,
+    keep: bool,
+}
+
+impl NewRun {
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// If it is not empty or can't be made.
+    pub(super) fn create(path: &Path) -> Result<Self, Failure> {
+        let full = super::absolute(path)?;
+        let made = full.ancestors().take_while(|ancestor| !ancestor.exists()).last();
+        let made = made.map(Path::to_path_buf);
+        Ok(Self { run: RunFolder::create(path)?, made, keep: false })
+    }
+
+    pub(super) fn run(&self) -> &RunFolder {
+        &self.run
+    }
+
+    /// Keeps the folder if there is anything in it that took time to make.
+    pub(super) fn keep_if_started(mut self) {
+        let has_steps = read_records(&self.run.metrics()).map_or(true, |read| !read.is_empty());
+        let has_checkpoint = self.run.list_checkpoints().map_or(true, |list| !list.is_empty());
+        self.keep = has_steps || has_checkpoint;
+    }
+}
+
+impl Drop for NewRun {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        // What can't be removed stays: the error that led here says more than another one would.
+        if let Some(made) = &self.made {
+            let _ = fs::remove_dir_all(made);
+            return;
+        }
+        let entries = fs::read_dir(self.run.path()).into_iter().flatten().flatten();
+        for entry in entries {
+            let path = entry.path();
+            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_never_started_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        drop(NewRun::create(&path).unwrap());
+        assert!(!folder.path().join("a").exists());
+    }
+
+    #[test]
+    fn a_folder_that_was_there_before_stays_and_is_empty_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = NewRun::create(folder.path()).unwrap();
+        fs::write(new.run().config(), "{}").unwrap();
+        new.keep_if_started();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_run_with_a_step_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let new = NewRun::create(&path).unwrap();
+        fs::write(new.run().metrics(), "{\"kind\":\"train\",\"step\":1,\"loss\":5.0}\n").unwrap();
+        new.keep_if_started();
+        assert!(path.join("metrics.jsonl").exists());
+    }
+}

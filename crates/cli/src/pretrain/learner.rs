@@ -1,0 +1,73 @@
+//! Flags to the learner's and the objective's settings.
+
+use kiln_learner::run::ObjectiveSettings;
+use kiln_learner::{OptimizerSettings, TrainingSettings};
+use kiln_text::masking::default_max_predictions;
+
+use super::args::{ObjectiveArgs, RunArgs, TrainingArgs};
+use crate::failure::Failure;
+
+/// Where nobody says: warmup takes a tenth of the steps, and there are ten evaluations.
+const TENTHS: u64 = 10;
+
+/// The learner's settings.
+///
+/// # Errors
+/// If one can't be trained with.
+pub(super) fn training(args: &TrainingArgs, run: &RunArgs) -> Result<TrainingSettings, Failure> {
+    let tenth = args.steps.div_ceil(TENTHS);
+    let eval_every = run.eval_every.unwrap_or(tenth);
+    let default = TrainingSettings::default();
+    let settings = TrainingSettings {
+        steps: args.steps,
+        batch_size: args.batch_size,
+        accumulate: args.accumulate,
+        seed: args.seed,
+        optimizer: OptimizerSettings {
+            learning_rate: args.lr,
+            betas: (args.adam_beta1, args.adam_beta2),
+            epsilon: args.adam_epsilon,
+            weight_decay: args.weight_decay,
+            bias_correction: !args.no_bias_correction,
+            clip_norm: args.clip_norm,
+        },
+        schedule: args.schedule.into(),
+        warmup: args.warmup.unwrap_or(args.steps / TENTHS),
+        eval_every,
+        save_every: run.save_every.unwrap_or(eval_every),
+        keep_last: run.keep_last,
+        keep_best: run.keep_best,
+        log_every: run.log_every,
+        early_stop: run.early_stop,
+        max_bad_steps: args.max_bad_steps,
+        ..default
+    };
+    settings.validate().map_err(Failure::Usage)?;
+    if settings.early_stop == Some(0) {
+        return Err(Failure::usage("early_stop = 0: choose at least one evaluation"));
+    }
+    Ok(settings)
+}
+
+/// The objective's settings: `published` where nothing else is asked for.
+pub(super) fn objective(
+    args: &ObjectiveArgs,
+    published: ObjectiveSettings,
+    seq_len: usize,
+) -> ObjectiveSettings {
+    let mask_rate = args.mask_rate.unwrap_or(published.mask_rate);
+    let max_predictions = match (args.max_predictions, args.mask_rate) {
+        (Some(given), _) => given,
+        (None, Some(rate)) => default_max_predictions(seq_len, rate),
+        (None, None) => published.max_predictions,
+    };
+    ObjectiveSettings {
+        next_sentence: published.next_sentence && !args.no_next_sentence,
+        mask_rate,
+        mask_share: args.mask_share.unwrap_or(published.mask_share),
+        random_share: args.random_share.unwrap_or(published.random_share),
+        whole_word: published.whole_word || args.whole_word,
+        max_predictions,
+        short_seq_prob: args.short_seq_prob.unwrap_or(published.short_seq_prob),
+    }
+}

@@ -1,0 +1,160 @@
+//! `kiln pretrain`: plain text in, a Hugging Face checkpoint out.
+//!
+//! Everything that can be wrong with a command is found before the first slow thing, and the run's
+//! folder is made only when all is ready: until then the same command can be given again.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `args.rs` | the flags, as typed |
+//! | `learner.rs` | flags to the learner's and the objective's settings |
+//! | `model.rs` | preset, config file or another model: config.json |
+//! | `data.rs` | tokenizer and corpora |
+//! | `folder.rs` | the run's folder, taken away again if nothing comes of it |
+
+mod args;
+mod data;
+mod folder;
+mod learner;
+mod model;
+
+use std::path::Path;
+
+use kiln_backend::DeviceSpec;
+use kiln_learner::RunSettings;
+use kiln_learner::run::{DataSettings, ObjectiveSettings};
+use serde_json::{Map, Value};
+
+use crate::architectures::Named;
+use crate::console::Console;
+use crate::devices;
+use crate::failure::Failure;
+use crate::finish::{self, Job};
+
+pub(crate) use args::PretrainArgs;
+use data::DataPlan;
+pub(crate) use folder::refuse_used_folder;
+use folder::{NewRun, check_writable};
+use model::ModelSource;
+
+/// What a run is made with, besides Kiln itself; tests hold them against Cargo.lock.
+const BURN_VERSION: &str = "0.22.1";
+const TOKENIZERS_VERSION: &str = "0.23.2";
+
+/// Sequences of this many tokens where nobody says and the model takes them.
+const SEQ_LEN: usize = 128;
+
+/// Pretrains a model.
+///
+/// # Errors
+/// If the command can't be carried out, or training fails.
+pub(crate) fn run(args: &PretrainArgs, backend: &[String], console: Console) -> Result<(), Failure> {
+    let Named(architecture) = args.architecture;
+    check_dashboard(args.run.dashboard)?;
+    refuse_used_folder(&args.run.output, "continue the run in it with: kiln resume")?;
+    let specs = devices::choose(backend)?;
+    let model = ModelSource::find(&args.model, architecture)?;
+    let seq_len = seq_len(args, &model)?;
+    let objective = learner::objective(&args.objective, architecture.objective(seq_len), seq_len);
+    let training = learner::training(&args.training, &args.run)?;
+    let plan = DataPlan::find(args, &model)?;
+    let settings = |vocab_size: usize, data: DataSettings| -> Result<RunSettings, Failure> {
+        let settings = RunSettings {
+            versions: versions(),
+            architecture: architecture.name().to_owned(),
+            model: model.config(architecture, vocab_size, seq_len, &args.model)?,
+            init_from: args.model.init_from.as_deref().map(absolute).transpose()?,
+            objective: ObjectiveSettings::clone(&objective),
+            data,
+            training: training.clone(),
+            devices: specs.iter().map(DeviceSpec::to_string).collect(),
+        };
+        check_vocabulary(&settings, vocab_size)?;
+        architecture.check(&settings)?;
+        Ok(settings)
+    };
+    // With a vocabulary and a corpus not known yet: what they can't change is checked now.
+    settings(plan.expected_vocab_size(), plan.placeholder(args, seq_len)?)?;
+    check_writable(&args.run.output)?;
+    let devices = devices::open(&specs)?;
+
+    let data = plan.prepare(args, seq_len, console)?;
+    let settings = settings(data.tokenizer.vocab_size() as usize, data.settings)?;
+    let new = NewRun::create(&args.run.output)?;
+    data.tokenizer.save(&new.run().tokenizer())?;
+    new.run().write_settings(&settings)?;
+    let result = finish::train(Job {
+        architecture,
+        run: new.run(),
+        settings: &settings,
+        devices,
+        dashboard: args.run.dashboard,
+        json: args.run.json,
+        console,
+    });
+    new.keep_if_started();
+    result
+}
+
+/// Refuses the dashboard where it can't be drawn.
+///
+/// # Errors
+/// If stdout is no terminal.
+pub(crate) fn check_dashboard(wanted: bool) -> Result<(), Failure> {
+    use std::io::IsTerminal as _;
+    if wanted && !std::io::stdout().is_terminal() {
+        return Err(Failure::usage("--dashboard: stdout is not a terminal; leave the flag out"));
+    }
+    Ok(())
+}
+
+fn seq_len(args: &PretrainArgs, model: &ModelSource) -> Result<usize, Failure> {
+    let longest = model.positions();
+    match args.data.seq_len {
+        Some(0) => Err(Failure::usage("--seq-len 0: choose at least 8 tokens")),
+        Some(wanted) => Ok(wanted),
+        None => Ok(longest.map_or(SEQ_LEN, |longest| longest.min(SEQ_LEN))),
+    }
+}
+
+/// Refuses a model that has fewer entries than its tokenizer.
+fn check_vocabulary(settings: &RunSettings, vocab_size: usize) -> Result<(), Failure> {
+    let model = settings.model.get("vocab_size").and_then(Value::as_u64);
+    match model {
+        Some(model) if model < vocab_size as u64 => Err(Failure::usage(format_args!(
+            "vocab_size = {model} in the model's config: the tokenizer has {vocab_size} entries; \
+             choose at least as many, or a smaller tokenizer"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn versions() -> Map<String, Value> {
+    [
+        ("kiln", env!("CARGO_PKG_VERSION")),
+        ("burn", BURN_VERSION),
+        ("tokenizers", TOKENIZERS_VERSION),
+    ]
+    .map(|(name, version)| (name.to_owned(), version.into()))
+    .into_iter()
+    .collect()
+}
+
+/// The path from the root on, so that a run can be resumed from another folder.
+fn absolute(path: &Path) -> Result<std::path::PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::run(format_args!("{}: no such path ({error})", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_versions_written_into_a_run_are_those_of_the_lock_file() {
+        let lock = include_str!("../../../../Cargo.lock");
+        for (name, version) in [("burn", BURN_VERSION), ("tokenizers", TOKENIZERS_VERSION)] {
+            let entry = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+            assert!(lock.contains(&entry), "{name} {version} is not in Cargo.lock");
+        }
+    }
+}

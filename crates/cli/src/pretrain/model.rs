@@ -1,0 +1,116 @@
+//! Where a run's config.json comes from: a preset, a file, or the model it starts from.
+
+use std::path::{Path, PathBuf};
+
+use kiln_checkpoint::{ConfigFile, ModelFile};
+use kiln_learner::Architecture;
+use serde_json::{Map, Value};
+
+use super::args::ModelArgs;
+use crate::failure::Failure;
+
+/// A model's config, before the vocabulary is known.
+pub(super) struct ModelSource {
+    kind: Kind,
+    /// The folder that the first weights come from.
+    pub(super) init_from: Option<PathBuf>,
+}
+
+enum Kind {
+    Preset(String),
+    /// Fields of a config.json, and where they were read.
+    Fields(Map<String, Value>, PathBuf),
+}
+
+impl ModelSource {
+    /// Finds the config that the flags name, and the weights if there shall be any.
+    ///
+    /// # Errors
+    /// If a file is missing, or belongs to another architecture.
+    pub(super) fn find(
+        args: &ModelArgs,
+        architecture: &dyn Architecture,
+    ) -> Result<Self, Failure> {
+        let init_from = args.init_from.clone();
+        if let Some(folder) = &init_from {
+            // Only the list of tensors is read.
+            ModelFile::open(folder)?;
+        }
+        let kind = match (&args.config, &args.preset, &init_from) {
+            (Some(path), _, _) => read(path, architecture)?,
+            (None, Some(preset), _) => Kind::Preset(preset.clone()),
+            (None, None, Some(folder)) => read(folder, architecture)?,
+            (None, None, None) => {
+                let smallest = architecture.presets().first().copied().unwrap_or_default();
+                Kind::Preset(smallest.to_owned())
+            }
+        };
+        Ok(Self { kind, init_from })
+    }
+
+    /// Entries of the model's vocabulary, where the config says so.
+    pub(super) fn vocab_size(&self) -> Option<u32> {
+        self.number("vocab_size").and_then(|number| number.try_into().ok())
+    }
+
+    /// The longest sequence, where the config says so.
+    pub(super) fn positions(&self) -> Option<usize> {
+        self.number("max_position_embeddings").and_then(|number| number.try_into().ok())
+    }
+
+    fn number(&self, field: &str) -> Option<u64> {
+        match &self.kind {
+            Kind::Preset(_) => None,
+            Kind::Fields(fields, _) => fields.get(field)?.as_u64(),
+        }
+    }
+
+    /// config.json for a vocabulary of `vocab_size` and sequences of `seq_len`.
+    ///
+    /// # Errors
+    /// If there is no such preset, or a flag sets a field that the architecture lacks.
+    pub(super) fn config(
+        &self,
+        architecture: &dyn Architecture,
+        vocab_size: usize,
+        seq_len: usize,
+        args: &ModelArgs,
+    ) -> Result<Value, Failure> {
+        let mut config = match &self.kind {
+            Kind::Preset(name) => architecture.preset(name, vocab_size, seq_len)?,
+            Kind::Fields(fields, _) => {
+                let mut fields = fields.clone();
+                fields.entry("vocab_size").or_insert_with(|| vocab_size.into());
+                Value::Object(fields)
+            }
+        };
+        for (flag, field, rate) in [
+            ("--hidden-dropout", "hidden_dropout_prob", args.hidden_dropout),
+            ("--attention-dropout", "attention_probs_dropout_prob", args.attention_dropout),
+        ] {
+            let Some(rate) = rate else { continue };
+            if !(0.0..1.0).contains(&rate) {
+                return Err(Failure::usage(format_args!(
+                    "{flag} {rate}: choose a number from 0 to below 1"
+                )));
+            }
+            if let Value::Object(fields) = &mut config {
+                fields.insert(field.to_owned(), rate.into());
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// The fields of a config.json that belongs to `architecture`, or does not say to which.
+fn read(path: &Path, architecture: &dyn Architecture) -> Result<Kind, Failure> {
+    let file = ConfigFile::open(path)?;
+    match file.model_type() {
+        Some(other) if other != architecture.name() => Err(Failure::usage(format_args!(
+            "{}: model_type = {other}: this is no {}; pass another config, or train {other}",
+            file.path().display(),
+            architecture.name()
+        ))),
+        _ => Ok(Kind::Fields(file.fields().clone(), file.path().to_path_buf())),
+    }
+}
