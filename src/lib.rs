@@ -1,1 +1,22 @@
-//! Kiln
+//! Pretrain BERT-family encoders in Rust, on any processor or GPU.
+//!
+//! This crate brings Kiln's parts together under one name. Each is a crate of its own:
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`backend`] | cargo features to devices |
+//! | [`nn`] | layers, losses and fused operations that architectures share |
+//! | [`text`] | tokenizers, corpora, examples, masking: text to batches |
+//! | [`checkpoint`] | Hugging Face folders in and out |
+//! | [`learner`] | the training loop, exact resume |
+//! | [`bert`] | BERT |
+//!
+//! The `kiln` command does all of it without a line of Rust; `examples/` shows the same from a
+//! program of one's own.
+
+pub use kiln_backend as backend;
+pub use kiln_bert as bert;
+pub use kiln_checkpoint as checkpoint;
+pub use kiln_learner as learner;
+pub use kiln_nn as nn;
+pub use kiln_text as text;

@@ -47,7 +47,7 @@ pub enum BackendError {
     },
     /// Somebody used the device before Kiln could set its number types.
     #[error(
-        "backend {spec}: its number types cannot be set to float32 and int32 ({reason}); open the device with kiln_backend::open before making tensors on it"
+        "backend {spec}: its number types cannot be set ({reason}); open the device with kiln_backend::open before making tensors on it"
     )]
     Settings { spec: DeviceSpec, reason: String },
 }

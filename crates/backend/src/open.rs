@@ -11,16 +11,17 @@ use crate::{BackendError, DeviceSpec};
 /// The devices that this process has opened, in order.
 static OPENED: Mutex<Vec<(DeviceSpec, Device)>> = Mutex::new(Vec::new());
 
-/// The device, ready to compute: float32 and int32 tensors by default, autodiff off.
+/// The device, ready to compute: float32 and, except on `tch`, int32 tensors by default, autodiff
+/// off.
 ///
 /// A device is opened once per process and cached, so this is cheap to call again. At the first
 /// time a small matrix product runs on it: a driver that is missing, or computes nonsense, fails
 /// here and not an hour later.
 ///
-/// Burn's default for integers is 64 bits on `ndarray` and `tch` and 32 bits elsewhere; here it is
-/// 32 bits on all, so that the same code meets the same types and tensors move between backends.
-/// (libtorch still answers `argmax` and integer sums with 64 bits, and mixes both freely. Read
-/// integers back with a converting method, `try_into_vec_as`.)
+/// Burn's default for integers is 64 bits on `ndarray` and `tch` and 32 bits elsewhere. Burn's
+/// libtorch backend has no other; everywhere else it is 32 bits here, so that the same code meets
+/// the same types. Read integers back with a converting method (`try_into_vec_as`), and move them
+/// to `tch` by way of the host.
 ///
 /// # Errors
 /// - [`BackendError::NotCompiledIn`], [`BackendError::NoSuchDevice`]
@@ -42,7 +43,7 @@ pub fn open(spec: &DeviceSpec) -> Result<Device, BackendError> {
 /// Sets what Burn locks at the first tensor; nothing to do where it is already right.
 fn set_number_types(spec: &DeviceSpec, device: &mut Device) -> Result<(), BackendError> {
     let outcome = quietly(|| {
-        // Burn's libtorch backend has 64-bit integers only.
+        // Not on libtorch, see `open`.
         let ints = if device.supports_dtype(IntDType::I32) {
             IntDType::I32
         } else {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
-use kiln_checkpoint::{LoadReport, ModelFile, load_module};
+use kiln_checkpoint::{LoadReport, ModelFile};
 use kiln_learner::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext,
 };
@@ -21,7 +21,7 @@ use kiln_text::tokenizer::Tokenizer;
 use kiln_text::{TextError, Vocabulary};
 use serde_json::Value;
 
-use crate::names::{LOAD_OPTIONS, NAMES};
+use crate::open::open_weights;
 use crate::presets::{PRESETS, Preset};
 use crate::{BertConfig, BertForPreTraining, BertPretraining, fill_mask, forward};
 
@@ -145,7 +145,7 @@ fn init_from(
     observer: &dyn Observer,
 ) -> Result<BertForPreTraining, LearnError> {
     let file = ModelFile::open(folder)?;
-    let (model, report) = load_module(model, &NAMES, &file, &LOAD_OPTIONS)?;
+    let (model, report) = open_weights(model, &file)?;
     let LoadReport { loaded, missing, unused, .. } = report;
     if loaded.is_empty() {
         return Err(LearnError::Settings(format!(

@@ -2,13 +2,13 @@
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use kiln_checkpoint::{ModelFile, OpenError, load_module, read_config};
+use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{FillMaskRequest, MaskCandidate, MaskFilling};
 use kiln_nn::{Init, gather_positions};
 use kiln_text::tokenizer::Tokenizer;
 
-use crate::names::{LOAD_OPTIONS, NAMES};
+use crate::open::{check_sizes, open_config, open_weights};
 use crate::{BertConfig, BertForPreTraining, BertInputs};
 
 /// A masked language model with its tokenizer, opened once and used for many texts.
@@ -28,12 +28,7 @@ impl MaskFiller {
     /// If a file is missing or damaged, or the model has no such head: a fresh one would give
     /// random words.
     pub fn open(folder: &std::path::Path, device: &Device) -> Result<Self, LearnError> {
-        let (config, file) = read_config::<BertConfig>(folder)?;
-        config.validate().map_err(|error| OpenError::Field {
-            path: file.path().into(),
-            field: error.field.to_owned(),
-            reason: format!("= {}: {}", error.value, error.remedy),
-        })?;
+        let config = open_config(folder)?;
         let tokenizer = Tokenizer::open(folder)?;
         let mask = tokenizer.vocabulary()?.mask;
         if tokenizer.vocab_size() as usize > config.vocab_size {
@@ -44,9 +39,10 @@ impl MaskFiller {
                 config.vocab_size
             )));
         }
-        let model = BertForPreTraining::masked_lm(&config, &mut Init::zeros(device));
         let weights = ModelFile::open(folder)?;
-        let (model, report) = load_module(model, &NAMES, &weights, &LOAD_OPTIONS)?;
+        check_sizes(&config, &weights)?;
+        let model = BertForPreTraining::masked_lm(&config, &mut Init::zeros(device));
+        let (model, report) = open_weights(model, &weights)?;
         if !report.missing.is_empty() {
             return Err(OpenError::Incomplete {
                 path: weights.path().into(),

@@ -14,18 +14,15 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor};
-use kiln_checkpoint::{
-    ConfigFile, ModelFile, NamedTensor, OpenError, WriteError, load_module, module_tensors,
-    write_model,
-};
+use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
 use kiln_learner::upload::{floats, ints};
 use kiln_learner::{Measure, Objective, PartOutput, PartSpec, TermSpec, Weight};
 use kiln_nn::loss::{correct_sum, cross_entropy_sum};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
-use crate::names::{LOAD_OPTIONS, NAMES};
-use crate::{BertConfig, BertForPreTraining, BertInputs};
+use crate::open::{open_weights, write_folder};
+use crate::{BertClass, BertConfig, BertForPreTraining, BertInputs};
 
 /// One micro-batch on a device.
 #[derive(Debug, Clone)]
@@ -86,8 +83,8 @@ impl BertPretraining {
     }
 
     /// The Hugging Face class that a checkpoint opens as.
-    pub fn class(&self) -> &'static str {
-        if self.next_sentence { "BertForPreTraining" } else { "BertForMaskedLM" }
+    pub fn class(&self) -> BertClass {
+        if self.next_sentence { BertClass::PreTraining } else { BertClass::MaskedLm }
     }
 }
 
@@ -179,8 +176,7 @@ impl Objective for BertPretraining {
     }
 
     fn write_model(&self, model: &BertForPreTraining, folder: &Path) -> Result<(), WriteError> {
-        ConfigFile::new(&self.config, "bert", &[self.class()])?.write(folder)?;
-        write_model(folder, &module_tensors(model, &NAMES)?, None)?;
+        write_folder(model, &self.config, self.class(), folder)?;
         if let Some(tokenizer) = &self.tokenizer {
             tokenizer.save(folder).map_err(|error| WriteError::Other {
                 path: folder.into(),
@@ -196,7 +192,7 @@ impl Objective for BertPretraining {
         folder: &Path,
     ) -> Result<BertForPreTraining, OpenError> {
         let file = ModelFile::open(folder)?;
-        let (model, report) = load_module(model, &NAMES, &file, &LOAD_OPTIONS)?;
+        let (model, report) = open_weights(model, &file)?;
         report.require_complete(folder)?;
         Ok(model)
     }

@@ -14,7 +14,10 @@ const PURGE_DELAY: c_int = 15;
 const MILLISECONDS: c_long = 10_000;
 
 /// Sets the delay, unless the user chose one with `MIMALLOC_PURGE_DELAY`.
-#[expect(unsafe_code, reason = "the options of a C library have no safe interface")]
+#[expect(
+    unsafe_code,
+    reason = "the options of a C library have no safe interface"
+)]
 pub(crate) fn keep_freed_memory() {
     // SAFETY: stores a number in a table of options; `PURGE_DELAY` is below its length (47 entries).
     // It leaves an option alone that the environment has set.

@@ -12,18 +12,26 @@ pub(crate) struct Named(pub(crate) &'static dyn Architecture);
 
 /// The names on the command line.
 pub(crate) fn names() -> Vec<&'static str> {
-    ARCHITECTURES.iter().map(|architecture| architecture.name()).collect()
+    ARCHITECTURES
+        .iter()
+        .map(|architecture| architecture.name())
+        .collect()
 }
 
 /// The architecture called `name`.
 pub(crate) fn by_name(name: &str) -> Option<&'static dyn Architecture> {
-    ARCHITECTURES.iter().copied().find(|architecture| architecture.name() == name)
+    ARCHITECTURES
+        .iter()
+        .copied()
+        .find(|architecture| architecture.name() == name)
 }
 
 /// Takes exactly the names in the list.
 pub(crate) fn parser() -> impl TypedValueParser<Value = Named> {
     PossibleValuesParser::new(names()).try_map(|name| {
-        by_name(&name).map(Named).ok_or_else(|| format!("no architecture is called {name}"))
+        by_name(&name)
+            .map(Named)
+            .ok_or_else(|| format!("no architecture is called {name}"))
     })
 }
 

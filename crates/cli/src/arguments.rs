@@ -1,4 +1,7 @@
 //! The command line: every command, and the flags that all of them take.
+//!
+//! Here and in the commands' files, structs of arguments carry plain comments: clap takes a doc
+//! comment on one for the help of the command that holds it.
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -30,13 +33,18 @@ pub(crate) struct Cli {
     command: Command,
 }
 
-/// Flags that every command takes.
+// Flags that every command takes.
 #[derive(Args)]
 pub(crate) struct GlobalArgs {
     /// Where to compute: flex, ndarray, tch, wgpu, vulkan, metal, webgpu, cuda, rocm or remote, as
     /// far as compiled in; :1 is a backend's second device. Repeat it to train on several devices.
     /// Default: KILN_BACKEND, else a GPU that answers, else the fastest on the processor
-    #[arg(long, global = true, value_name = "NAME[:INDEX]", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME[:INDEX]",
+        help_heading = "Global options"
+    )]
     pub(crate) backend: Vec<String>,
     /// Say more on stderr about what happens inside; twice says still more, RUST_LOG says exactly
     /// what. Default: errors alone
@@ -72,8 +80,7 @@ impl Cli {
     ///
     /// # Errors
     /// Whatever stops the command, as the one line that the user reads.
-    pub(crate) fn run(self, console: &Console) -> Result<(), Failure> {
-        let console = *console;
+    pub(crate) fn run(self, console: Console) -> Result<(), Failure> {
         let backend = self.global.backend.as_slice();
         match self.command {
             Command::Backends(args) => backends::run(&args, backend, console),
@@ -96,5 +103,8 @@ pub(crate) fn start_diagnostics(verbose: u8) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }

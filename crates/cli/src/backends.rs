@@ -12,7 +12,7 @@ const EXAMPLES: &str = "Examples:
   kiln backends
   kiln backends --json --backend wgpu";
 
-/// Lists the backends of this build.
+// Lists the backends of this build.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BackendsArgs {
@@ -40,7 +40,11 @@ struct Absent {
 ///
 /// # Errors
 /// If `--backend` names what is not there, or no device answers.
-pub(crate) fn run(args: &BackendsArgs, backend: &[String], console: Console) -> Result<(), Failure> {
+pub(crate) fn run(
+    args: &BackendsArgs,
+    backend: &[String],
+    console: Console,
+) -> Result<(), Failure> {
     let devices = if backend.is_empty() {
         list_devices()
     } else {
@@ -57,7 +61,9 @@ pub(crate) fn run(args: &BackendsArgs, backend: &[String], console: Console) -> 
                 command: format!("cargo build --release --features {name}"),
             })
             .collect(),
-        default: kiln_backend::default_spec().ok().map(|spec| spec.to_string()),
+        default: kiln_backend::default_spec()
+            .ok()
+            .map(|spec| spec.to_string()),
     };
     if args.json {
         console.json(&listing)?;
@@ -67,12 +73,17 @@ pub(crate) fn run(args: &BackendsArgs, backend: &[String], console: Console) -> 
     if listing.devices.iter().any(|device| device.error.is_none()) {
         Ok(())
     } else {
-        Err(Failure::run("no device answers; see the table for what each needs"))
+        Err(Failure::run(
+            "no device answers; see the table for what each needs",
+        ))
     }
 }
 
 fn print(listing: &Listing, console: Console) -> Result<(), Failure> {
-    console.out(format_args!("{:<12}{:<10}{:>10}{:>14}  device", "backend", "state", "opened", "2x3 by 3x2"))?;
+    console.out(format_args!(
+        "{:<12}{:<10}{:>10}{:>14}  device",
+        "backend", "state", "opened", "2x3 by 3x2"
+    ))?;
     for device in &listing.devices {
         let name = match &device.device {
             Some(spec) => spec.to_string(),
@@ -86,7 +97,11 @@ fn print(listing: &Listing, console: Console) -> Result<(), Failure> {
                 milliseconds(device.open_seconds),
                 milliseconds(device.operation_seconds),
                 device.description,
-                if device.software { " (a driver that computes on the processor)" } else { "" }
+                if device.software {
+                    " (a driver that computes on the processor)"
+                } else {
+                    ""
+                }
             ))?,
         }
     }

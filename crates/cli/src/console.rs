@@ -16,7 +16,9 @@ pub(crate) struct Console {
 impl Console {
     pub(crate) fn new() -> Self {
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { live: std::io::stderr().is_terminal() && !is_dumb }
+        Self {
+            live: std::io::stderr().is_terminal() && !is_dumb,
+        }
     }
 
     /// Whether stderr is a terminal on which a line can be drawn over.
@@ -30,14 +32,14 @@ impl Console {
     /// If the reader is gone or the disk behind stdout is full.
     pub(crate) fn out(self, text: impl Display) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
-        writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|error| {
-            match error.kind() {
+        writeln!(stdout, "{text}")
+            .and_then(|()| stdout.flush())
+            .map_err(|error| match error.kind() {
                 ErrorKind::BrokenPipe => Failure::ClosedPipe,
                 _ => Failure::run(format_args!(
                     "stdout: cannot be written ({error}); check the free space of its target"
                 )),
-            }
-        })
+            })
     }
 
     /// A line of the result as JSON.

@@ -13,7 +13,10 @@ pub(crate) fn choose(flags: &[String]) -> Result<Vec<DeviceSpec>, Failure> {
     if flags.is_empty() {
         return Ok(vec![kiln_backend::choose(None)?]);
     }
-    flags.iter().map(|flag| Ok(kiln_backend::choose(Some(flag))?)).collect()
+    flags
+        .iter()
+        .map(|flag| Ok(kiln_backend::choose(Some(flag))?))
+        .collect()
 }
 
 /// Opens devices; each multiplies two small matrices.
@@ -21,7 +24,10 @@ pub(crate) fn choose(flags: &[String]) -> Result<Vec<DeviceSpec>, Failure> {
 /// # Errors
 /// If one does not answer.
 pub(crate) fn open(specs: &[DeviceSpec]) -> Result<Vec<Device>, Failure> {
-    specs.iter().map(|spec| Ok(kiln_backend::open(spec)?)).collect()
+    specs
+        .iter()
+        .map(|spec| Ok(kiln_backend::open(spec)?))
+        .collect()
 }
 
 /// The one device of a command that uses one.

@@ -81,12 +81,24 @@ pub(crate) fn train(job: Job<'_>) -> Result<(), Failure> {
         Stop::Interrupted => Vec::new(),
         Stop::Done | Stop::Early => fill_samples(&job, &outcome).unwrap_or_else(|failure| {
             let reason = failure.message().unwrap_or_default();
-            job.console.note(format_args!("warning: no example sentences ({reason})"));
+            job.console
+                .note(format_args!("warning: no example sentences ({reason})"));
             Vec::new()
         }),
     };
-    let ending = Ending { job: &job, outcome, records, unigram_entropy, report, samples };
-    if job.json { job.console.json(&ending.to_json()) } else { ending.print() }
+    let ending = Ending {
+        job: &job,
+        outcome,
+        records,
+        unigram_entropy,
+        report,
+        samples,
+    };
+    if job.json {
+        job.console.json(&ending.to_json())
+    } else {
+        ending.print()
+    }
 }
 
 fn fill_samples(
@@ -94,7 +106,9 @@ fn fill_samples(
     outcome: &TrainOutcome,
 ) -> Result<Vec<(Sample, Vec<MaskCandidate>)>, Failure> {
     let samples = samples::draw(job.settings, SAMPLES)?;
-    let Some(device) = job.devices.first() else { return Ok(Vec::new()) };
+    let Some(device) = job.devices.first() else {
+        return Ok(Vec::new());
+    };
     if samples.is_empty() {
         return Ok(Vec::new());
     }
@@ -118,17 +132,22 @@ fn throughput(records: &[Record]) -> (f64, f64) {
         .filter(|record| record.kind == RecordKind::Train)
         .filter_map(|record| Some((record.get("tokens")?, record.get("tokens_per_second")?)))
         .filter(|(_, rate)| *rate > 0.0)
-        .fold((0.0, 0.0), |(tokens, seconds), (more, rate)| (tokens + more, seconds + more / rate))
+        .fold((0.0, 0.0), |(tokens, seconds), (more, rate)| {
+            (tokens + more, seconds + more / rate)
+        })
 }
 
 impl Ending<'_> {
     fn evaluations(&self) -> impl Iterator<Item = &Record> {
-        self.records.iter().filter(|record| record.kind == RecordKind::Eval)
+        self.records
+            .iter()
+            .filter(|record| record.kind == RecordKind::Eval)
     }
 
     fn best(&self) -> Option<&Record> {
         let loss = |record: &Record| record.get("loss").unwrap_or(f64::INFINITY);
-        self.evaluations().min_by(|a, b| loss(a).total_cmp(&loss(b)))
+        self.evaluations()
+            .min_by(|a, b| loss(a).total_cmp(&loss(b)))
     }
 
     fn next_command(&self) -> String {
@@ -142,7 +161,10 @@ impl Ending<'_> {
                     shell(sample.text.as_ref())
                 ),
                 None => {
-                    format!("kiln predict fill-mask --model {}", shell(&self.outcome.checkpoint))
+                    format!(
+                        "kiln predict fill-mask --model {}",
+                        shell(&self.outcome.checkpoint)
+                    )
                 }
             },
         }
@@ -180,10 +202,19 @@ impl Ending<'_> {
         let (tokens, seconds) = throughput(&self.records);
         if seconds > 0.0 {
             let time = duration(std::time::Duration::from_secs_f64(seconds));
-            row("speed", format!("{} tokens/s, {time} in steps", count((tokens / seconds) as u64)))?;
+            row(
+                "speed",
+                format!(
+                    "{} tokens/s, {time} in steps",
+                    count((tokens / seconds) as u64)
+                ),
+            )?;
         }
         if outcome.bad_steps > 0 {
-            row("skipped", format!("{} steps, not finite", count(outcome.bad_steps)))?;
+            row(
+                "skipped",
+                format!("{} steps, not finite", count(outcome.bad_steps)),
+            )?;
         }
         row("checkpoint", outcome.checkpoint.display().to_string())?;
         row("report", self.report.display().to_string())?;
@@ -217,9 +248,13 @@ impl Ending<'_> {
                 json!({ "text": sample.text, "word": sample.word, "candidates": candidates })
             })
             .collect();
-        let best_checkpoint = self.outcome.best_checkpoint.as_ref().map(|(_, path, _)| path);
+        let best_checkpoint = self
+            .outcome
+            .best_checkpoint
+            .as_ref()
+            .map(|(_, path, _)| path.display().to_string());
         json!({
-            "run": self.job.run.path(),
+            "run": self.job.run.path().display().to_string(),
             "stop": stop_word(self.outcome.stop),
             "step": self.outcome.step,
             "steps": self.job.settings.training.steps,
@@ -228,9 +263,9 @@ impl Ending<'_> {
             "best_evaluation": self.best().map(values),
             "unigram_entropy": self.unigram_entropy,
             "tokens_per_second": (seconds > 0.0).then(|| tokens / seconds),
-            "checkpoint": self.outcome.checkpoint,
+            "checkpoint": self.outcome.checkpoint.display().to_string(),
             "best_checkpoint": best_checkpoint,
-            "report": self.report,
+            "report": self.report.display().to_string(),
             "samples": samples,
             "next": self.next_command(),
         })
@@ -243,7 +278,9 @@ fn describe(record: &Record) -> String {
         .values
         .iter()
         .filter(|(name, _)| {
-            ["_loss", "_perplexity", "_accuracy"].iter().any(|ending| name.ends_with(ending))
+            ["_loss", "_perplexity", "_accuracy"]
+                .iter()
+                .any(|ending| name.ends_with(ending))
         })
         .map(|(name, value)| {
             if name.ends_with("_perplexity") {
@@ -254,7 +291,11 @@ fn describe(record: &Record) -> String {
         })
         .collect();
     let loss = record.get("loss").unwrap_or(f64::NAN);
-    format!("{loss:.3} after step {} ({})", count(record.step), parts.join(", "))
+    format!(
+        "{loss:.3} after step {} ({})",
+        count(record.step),
+        parts.join(", ")
+    )
 }
 
 fn values(record: &Record) -> Value {

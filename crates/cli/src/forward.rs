@@ -19,7 +19,7 @@ const EXAMPLES: &str = "Examples:
   kiln forward --model bert-base-uncased --inputs x.safetensors --outputs y.safetensors
   kiln forward --model runs/first --inputs x.safetensors --outputs y.safetensors --grad";
 
-/// Which model, on what.
+// Which model, on what.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ForwardArgs {
@@ -57,7 +57,10 @@ pub(crate) fn run(args: &ForwardArgs, backend: &[String]) -> Result<(), Failure>
         gradients: args.grad,
         device,
     })?;
-    let tensors = outputs.into_iter().map(to_tensor).collect::<Result<Vec<_>, _>>()?;
+    let tensors = outputs
+        .into_iter()
+        .map(to_tensor)
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(write_safetensors(&args.outputs, &tensors)?)
 }
 
@@ -93,20 +96,35 @@ fn to_data(view: &TensorView<'_>) -> Option<TensorData> {
         Dtype::I64 => TensorData::new(elements(bytes, i64::from_le_bytes), shape),
         Dtype::I32 => TensorData::new(elements(bytes, i32::from_le_bytes), shape),
         Dtype::F32 => TensorData::new(elements(bytes, f32::from_le_bytes), shape),
-        Dtype::BOOL => TensorData::new(bytes.iter().map(|byte| *byte != 0).collect(), shape),
+        Dtype::BOOL => TensorData::new(
+            bytes.iter().map(|byte| *byte != 0).collect::<Vec<bool>>(),
+            shape,
+        ),
         _ => return None,
     })
 }
 
 /// Little-endian elements of `N` bytes each, as safetensors has them.
 fn elements<const N: usize, E>(bytes: &[u8], from: fn([u8; N]) -> E) -> Vec<E> {
-    bytes.as_chunks::<N>().0.iter().map(|element| from(*element)).collect()
+    bytes
+        .as_chunks::<N>()
+        .0
+        .iter()
+        .map(|element| from(*element))
+        .collect()
 }
 
 fn to_tensor(output: Output) -> Result<NamedTensor, Failure> {
     let shape = output.data.shape().to_vec();
     let data = output.data.try_into_vec_as::<f32>().map_err(|error| {
-        Failure::run(format_args!("output {}: not numbers ({error})", output.name))
+        Failure::run(format_args!(
+            "output {}: not numbers ({error})",
+            output.name
+        ))
     })?;
-    Ok(NamedTensor { name: output.name, shape, data })
+    Ok(NamedTensor {
+        name: output.name,
+        shape,
+        data,
+    })
 }

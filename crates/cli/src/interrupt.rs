@@ -28,7 +28,10 @@ pub(crate) fn stop_on_signal(interrupter: &Interrupter, console: Console) -> Res
     .map_err(|error| Failure::run(format_args!("Ctrl-C: cannot be listened to ({error})")))
 }
 
-#[expect(clippy::exit, reason = "the second Ctrl-C must not wait for a step that may hang")]
+#[expect(
+    clippy::exit,
+    reason = "the second Ctrl-C must not wait for a step that may hang"
+)]
 fn leave() -> ! {
     std::process::exit(INTERRUPTED)
 }

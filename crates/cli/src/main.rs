@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     arguments::start_diagnostics(cli.global.verbose);
     let console = Console::new();
-    match cli.run(&console) {
+    match cli.run(console) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = failure.message() {

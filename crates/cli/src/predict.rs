@@ -17,14 +17,14 @@ const EXAMPLES: &str = "Examples:
   kiln predict fill-mask --model runs/first \"The capital of France is [MASK].\"
   kiln predict fill-mask --model bert-base-uncased --top-k 3 --json < texts.txt";
 
-/// The commands under `kiln predict`.
+// The commands under `kiln predict`.
 #[derive(Subcommand)]
 pub(crate) enum PredictCommand {
     /// Fill the masked words of a text
     FillMask(FillMaskArgs),
 }
 
-/// Which texts, and which model.
+// Which texts, and which model.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct FillMaskArgs {
@@ -60,9 +60,17 @@ pub(crate) fn run(
 fn fill_mask(args: &FillMaskArgs, backend: &[String], console: Console) -> Result<(), Failure> {
     let model = ModelFolder::open(&args.model)?;
     let device = devices::open_one(backend)?;
-    let texts = if args.texts.is_empty() { read_lines()? } else { args.texts.clone() };
-    let request =
-        FillMaskRequest { model: model.path, texts, top_k: args.top_k.get(), device };
+    let texts = if args.texts.is_empty() {
+        read_lines()?
+    } else {
+        args.texts.clone()
+    };
+    let request = FillMaskRequest {
+        model: model.path,
+        texts,
+        top_k: args.top_k.get(),
+        device,
+    };
     let filled = model.architecture.fill_mask(&request)?;
     for (text, masks) in request.texts.iter().zip(&filled) {
         if args.json {
@@ -78,14 +86,18 @@ fn read_lines() -> Result<Vec<String>, Failure> {
     let mut texts = Vec::new();
     for (number, line) in (1..).zip(std::io::stdin().lock().lines()) {
         let line = line.map_err(|error| {
-            Failure::run(format_args!("stdin: line {number}: cannot be read ({error})"))
+            Failure::run(format_args!(
+                "stdin: line {number}: cannot be read ({error})"
+            ))
         })?;
         if !line.trim().is_empty() {
             texts.push(line);
         }
     }
     if texts.is_empty() {
-        return Err(Failure::usage("no text given; pass texts as arguments, or lines on stdin"));
+        return Err(Failure::usage(
+            "no text given; pass texts as arguments, or lines on stdin",
+        ));
     }
     Ok(texts)
 }
@@ -116,7 +128,10 @@ fn print(text: &str, masks: &[MaskFilling], console: Console) -> Result<(), Fail
     for (number, mask) in (1..).zip(masks) {
         console.out(format_args!("  mask {number}"))?;
         for candidate in &mask.candidates {
-            console.out(format_args!("    {:<20} {:.4}", candidate.token, candidate.score))?;
+            console.out(format_args!(
+                "    {:<20} {:.4}",
+                candidate.token, candidate.score
+            ))?;
         }
     }
     Ok(())

@@ -17,7 +17,7 @@ const EXAMPLES: &str = "Examples:
   kiln prepare --tokenizer tokenizer --corpus text/ --output shards
   kiln prepare --tokenizer bert-base-uncased --corpus a.jsonl.zst b.txt --skip-invalid --output ab";
 
-/// What to tokenise, and with what.
+// What to tokenise, and with what.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PrepareArgs {
@@ -60,9 +60,15 @@ pub(crate) fn run(args: &PrepareArgs, console: Console) -> Result<(), Failure> {
         threads: args.threads,
     };
     let mut progress = TaskProgress::new(console, "tokenising");
-    let summary = prepare(&args.corpus, &tokenizer, &args.output, &settings, &mut |p| {
-        progress.preparing(p);
-    })?;
+    let summary = prepare(
+        &args.corpus,
+        &tokenizer,
+        &args.output,
+        &settings,
+        &mut |p| {
+            progress.preparing(p);
+        },
+    )?;
     drop(progress);
     if summary.skipped_lines > 0 {
         console.note(format_args!(
@@ -76,7 +82,7 @@ pub(crate) fn run(args: &PrepareArgs, console: Console) -> Result<(), Failure> {
 fn print(args: &PrepareArgs, summary: &PrepareSummary, console: Console) -> Result<(), Failure> {
     if args.json {
         return console.json(&json!({
-            "output": args.output,
+            "output": args.output.display().to_string(),
             "bytes_in": summary.bytes_in,
             "bytes_out": summary.bytes_out,
             "documents": summary.documents,

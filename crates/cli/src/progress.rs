@@ -107,7 +107,11 @@ impl Observer for Progress {
         pace.first_step = step;
         drop(pace);
         if let Some(checkpoint) = checkpoint {
-            self.line(&format!("going on after step {} from {}", count(step), checkpoint.display()));
+            self.line(&format!(
+                "going on after step {} from {}",
+                count(step),
+                checkpoint.display()
+            ));
         }
     }
 
@@ -136,7 +140,11 @@ impl Observer for Progress {
     }
 
     fn evaluation(&self, record: &Record) {
-        let mut text = format!("evaluation after step {}  {}", count(record.step), losses(record));
+        let mut text = format!(
+            "evaluation after step {}  {}",
+            count(record.step),
+            losses(record)
+        );
         for (name, value) in &record.values {
             if name.ends_with("_perplexity") {
                 text.push_str(&format!("  {name} {value:.1}"));
@@ -185,10 +193,18 @@ mod tests {
         let record = Record {
             kind: RecordKind::Train,
             step: 3,
-            values: [("loss", 5.5), ("mlm_loss", 5.0), ("mlm_perplexity", 148.4), ("nsp_loss", 0.5)]
-                .map(|(name, value)| (name.to_owned(), value))
-                .to_vec(),
+            values: [
+                ("loss", 5.5),
+                ("mlm_loss", 5.0),
+                ("mlm_perplexity", 148.4),
+                ("nsp_loss", 0.5),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec(),
         };
-        assert_eq!(losses(&record), "loss 5.500  mlm_loss 5.000  nsp_loss 0.500");
+        assert_eq!(
+            losses(&record),
+            "loss 5.500  mlm_loss 5.000  nsp_loss 0.500"
+        );
     }
 }

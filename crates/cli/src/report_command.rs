@@ -15,7 +15,7 @@ const EXAMPLES: &str = "Examples:
   kiln report runs/first
   xdg-open \"$(kiln report runs/first)\"";
 
-/// Which run.
+// Which run.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReportArgs {
@@ -35,7 +35,10 @@ pub(crate) fn run(args: &ReportArgs, console: Console) -> Result<(), Failure> {
     let entropy = Tokenizer::open(&run.tokenizer())
         .and_then(|tokenizer| Corpus::open(&settings.data.shards, &tokenizer))
         .map(|corpus| corpus.unigram_entropy());
-    let facts = ReportFacts { unigram_entropy: entropy.ok(), ..ReportFacts::default() };
+    let facts = ReportFacts {
+        unigram_entropy: entropy.ok(),
+        ..ReportFacts::default()
+    };
     let path = report::write_report(&run, &settings, &records, &facts)?;
     console.out(path.display())
 }

@@ -18,7 +18,7 @@ const EXAMPLES: &str = "Examples:
   kiln resume runs/first
   kiln resume runs/first --backend cuda:1";
 
-/// Which run, and how to watch it.
+// Which run, and how to watch it.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ResumeArgs {
@@ -54,7 +54,11 @@ pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Re
     }
     // The folder may have been moved since it was made.
     settings.data.tokenizer = run.tokenizer();
-    let specs = devices::choose(if backend.is_empty() { &settings.devices } else { backend })?;
+    let specs = devices::choose(if backend.is_empty() {
+        &settings.devices
+    } else {
+        backend
+    })?;
     settings.devices = specs.iter().map(ToString::to_string).collect();
     let devices = devices::open(&specs)?;
     finish::train(Job {
@@ -73,10 +77,14 @@ fn is_done(run: &RunFolder, settings: &RunSettings) -> Result<bool, Failure> {
     Ok(newest.is_some_and(|(step, _)| step >= settings.training.steps))
 }
 
-fn nothing_to_do(args: &ResumeArgs, settings: &RunSettings, console: Console) -> Result<(), Failure> {
+fn nothing_to_do(
+    args: &ResumeArgs,
+    settings: &RunSettings,
+    console: Console,
+) -> Result<(), Failure> {
     if args.json {
         return console.json(&json!({
-            "run": args.run,
+            "run": args.run.display().to_string(),
             "stop": "done",
             "step": settings.training.steps,
             "steps": settings.training.steps,

@@ -59,7 +59,9 @@ pub(crate) fn draw(settings: &RunSettings, count: usize) -> Result<Vec<Sample>, 
                 continue;
             }
             ids.clear();
-            documents.corpus().read(documents.corpus().sentence(sentence), &mut ids)?;
+            documents
+                .corpus()
+                .read(documents.corpus().sentence(sentence), &mut ids)?;
             if let Some(sample) = hide_word(&ids, &tokenizer, &vocabulary)? {
                 samples.push(sample);
                 break;
@@ -79,7 +81,10 @@ fn hide_word(
         return Ok(None);
     }
     let flag = |flags: &[bool], position: usize| {
-        ids.get(position).and_then(|&id| flags.get(id as usize)).copied().unwrap_or(false)
+        ids.get(position)
+            .and_then(|&id| flags.get(id as usize))
+            .copied()
+            .unwrap_or(false)
     };
     let mut words: Vec<(usize, String)> = (0..ids.len())
         .filter(|&position| {
@@ -93,12 +98,18 @@ fn hide_word(
         })
         .collect();
     words.sort_by_key(|(position, _)| position.abs_diff(ids.len() / 2));
-    let Some((position, word)) = words.into_iter().next() else { return Ok(None) };
+    let Some((position, word)) = words.into_iter().next() else {
+        return Ok(None);
+    };
     let mask = tokenizer.token(vocabulary.mask).unwrap_or_default();
     let before = tokenizer.decode(ids.get(..position).unwrap_or_default())?;
     let after = tokenizer.decode(ids.get(position + 1..).unwrap_or_default())?;
     // A sign that follows a word stands next to it.
-    let gap = if after.starts_with(['.', ',', ';', ':', '!', '?']) { "" } else { " " };
+    let gap = if after.starts_with(['.', ',', ';', ':', '!', '?']) {
+        ""
+    } else {
+        " "
+    };
     let text = format!("{before} {mask}{gap}{after}").trim().to_owned();
     Ok(Some(Sample { text, word }))
 }
@@ -111,10 +122,15 @@ mod tests {
     #[test]
     fn the_hidden_word_put_back_gives_the_sentence() {
         let text = "the potter opened the kiln, and the pots were red";
-        let settings = WordPieceSettings { min_frequency: 1, ..WordPieceSettings::default() };
+        let settings = WordPieceSettings {
+            min_frequency: 1,
+            ..WordPieceSettings::default()
+        };
         let tokenizer = train_word_piece_on_texts([text], &settings).unwrap();
         let ids = tokenizer.encode(text).unwrap();
-        let sample = hide_word(&ids, &tokenizer, &tokenizer.vocabulary().unwrap()).unwrap().unwrap();
+        let sample = hide_word(&ids, &tokenizer, &tokenizer.vocabulary().unwrap())
+            .unwrap()
+            .unwrap();
         assert!(sample.text.contains("[MASK]"), "{sample:?}");
         assert_eq!(sample.text.replace("[MASK]", &sample.word), text);
     }

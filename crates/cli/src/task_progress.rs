@@ -24,20 +24,36 @@ impl TaskProgress {
     /// For work called `name`, e.g. `tokenising`.
     pub(crate) fn new(console: Console, name: &'static str) -> Self {
         let bar = console.is_live().then(live_line);
-        Self { console, name, bar, shown: Instant::now() }
+        Self {
+            console,
+            name,
+            bar,
+            shown: Instant::now(),
+        }
     }
 
     /// The tokenizer's trainer got further.
     pub(crate) fn training(&mut self, progress: TrainProgress) {
         self.show(|| match progress {
-            TrainProgress::Counting { total_bytes, bytes_read, words } => format!(
+            TrainProgress::Counting {
+                total_bytes,
+                bytes_read,
+                words,
+            } => format!(
                 "{} of {} read, {} words",
                 bytes(bytes_read),
                 bytes(total_bytes),
                 count(words as u64)
             ),
-            TrainProgress::Merging { entries, vocab_size } => {
-                format!("{} of {} entries", count(entries as u64), count(vocab_size as u64))
+            TrainProgress::Merging {
+                entries,
+                vocab_size,
+            } => {
+                format!(
+                    "{} of {} entries",
+                    count(entries as u64),
+                    count(vocab_size as u64)
+                )
             }
         });
     }

@@ -17,14 +17,14 @@ const EXAMPLES: &str = "Examples:
   kiln tokenizer train --arch bert --corpus text/ --vocab-size 8000 --output tokenizer
   kiln tokenizer train --arch bert --corpus ru.txt.gz --vocab-size 30000 --cased --output ru";
 
-/// The commands under `kiln tokenizer`.
+// The commands under `kiln tokenizer`.
 #[derive(Subcommand)]
 pub(crate) enum TokenizerCommand {
     /// Train a tokenizer on plain text
     Train(TrainArgs),
 }
 
-/// What to train, and on what.
+// What to train, and on what.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TrainArgs {
@@ -58,7 +58,7 @@ pub(crate) struct TrainArgs {
     json: bool,
 }
 
-/// What a tokenizer keeps of letters.
+// What a tokenizer keeps of letters.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct LetterArgs {
     /// Keep capital letters: better for names, needs a larger vocabulary. Default: all lower case
@@ -113,7 +113,7 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
     if args.json {
         return console.json(&json!({
             "architecture": args.arch.0.name(),
-            "output": args.output,
+            "output": args.output.display().to_string(),
             "vocab_size": tokenizer.vocab_size(),
             "identity": hex(&tokenizer.identity()),
         }));
@@ -128,5 +128,9 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
 
 /// What a flag says about lines that are not UTF-8.
 pub(crate) fn on_invalid(skip: bool) -> OnInvalid {
-    if skip { OnInvalid::Skip } else { OnInvalid::Refuse }
+    if skip {
+        OnInvalid::Skip
+    } else {
+        OnInvalid::Refuse
+    }
 }

@@ -41,9 +41,15 @@ pub(crate) fn bytes(bytes: u64) -> String {
 pub(crate) fn shell(path: &Path) -> String {
     let text = path.to_string_lossy();
     let is_plain = !text.is_empty()
-        && text.chars().all(|c| c.is_alphanumeric() || "/._-+=:,@%".contains(c))
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || "/._-+=:,@%".contains(c))
         && !text.starts_with('-');
-    if is_plain { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if is_plain {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// Lowercase hexadecimal digits.

@@ -10,7 +10,7 @@
 //! | weighted cross-entropy | never stores log-probabilities, vocabulary-sized, beside the logits |
 //!
 //! [`FusedOps`] is the seam: its default bodies run on every backend, a backend with better means
-//! overrides them (flex does), and `Autodiff` records one step for each.
+//! overrides them (flex and libtorch do), and `Autodiff` records one step for each.
 
 mod autodiff;
 mod cross_entropy;
@@ -20,6 +20,8 @@ mod flex;
 mod gelu;
 mod layer_norm;
 mod softmax;
+#[cfg(feature = "tch")]
+mod tch;
 
 use burn::backend::{
     Backend, Dispatch, backend_extension,
@@ -158,20 +160,6 @@ pub trait FusedOps: Backend {
 
 #[cfg(feature = "ndarray")]
 impl FusedOps for burn::backend::NdArray {}
-
-/// libtorch has the exact GELU and its gradient in one pass each.
-#[cfg(feature = "tch")]
-impl FusedOps for burn::backend::LibTorch {
-    fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        use burn::backend::ops::ActivationOps;
-        <Self as ActivationOps<Self>>::gelu(x)
-    }
-
-    fn gelu_erf_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        use burn::backend::ops::ActivationOps;
-        <Self as ActivationOps<Self>>::gelu_backward(x, grad)
-    }
-}
 
 #[cfg(any(
     feature = "wgpu",

@@ -13,7 +13,7 @@ const EXAMPLES: &str = "Examples:
   kiln pretrain bert --data shards --tokenizer tokenizer --preset small --seq-len 512 \\
       --accumulate 4 --backend cuda:0 --backend cuda:1 --output runs/small";
 
-/// What to train, on what, how, and where to.
+// What to train, on what, how, and where to.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PretrainArgs {
@@ -32,7 +32,7 @@ pub(crate) struct PretrainArgs {
     pub(crate) objective: ObjectiveArgs,
 }
 
-/// The run and what is kept and shown of it.
+// The run and what is kept and shown of it.
 #[derive(Args)]
 #[command(next_help_heading = "Run")]
 pub(crate) struct RunArgs {
@@ -67,7 +67,7 @@ pub(crate) struct RunArgs {
     pub(crate) json: bool,
 }
 
-/// Text, tokenizer and batches.
+// Text, tokenizer and batches.
 #[derive(Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
@@ -119,7 +119,7 @@ pub(crate) struct DataArgs {
     pub(crate) cache_dir: Option<PathBuf>,
 }
 
-/// The model.
+// The model.
 #[derive(Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
@@ -142,7 +142,7 @@ pub(crate) struct ModelArgs {
     pub(crate) attention_dropout: Option<f64>,
 }
 
-/// The learner.
+// The learner.
 #[derive(Args)]
 #[command(next_help_heading = "Training")]
 pub(crate) struct TrainingArgs {
@@ -214,7 +214,7 @@ impl From<Schedule> for ScheduleKind {
     }
 }
 
-/// What is predicted. Defaults are the architecture's as published.
+// What is predicted. Defaults are the architecture's as published.
 #[derive(Args)]
 #[command(next_help_heading = "Objective")]
 pub(crate) struct ObjectiveArgs {

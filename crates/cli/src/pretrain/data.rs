@@ -153,7 +153,13 @@ impl DataPlan {
         if tokenizer.model_max_length().is_none() {
             tokenizer.set_model_max_length(seq_len.try_into().unwrap_or(u32::MAX));
         }
-        let corpus = open(&data.corpus, data.data.as_deref(), &tokenizer, args, console)?;
+        let corpus = open(
+            &data.corpus,
+            data.data.as_deref(),
+            &tokenizer,
+            args,
+            console,
+        )?;
         console.note(format_args!(
             "corpus: {} documents, {} tokens",
             count(corpus.num_documents() as u64),
@@ -162,13 +168,21 @@ impl DataPlan {
         settings.corpus = hex(&corpus.identity());
         settings.shards = shards(&corpus)?;
         if !data.eval_corpus.is_empty() || data.eval_data.is_some() {
-            let eval =
-                open(&data.eval_corpus, data.eval_data.as_deref(), &tokenizer, args, console)?;
+            let eval = open(
+                &data.eval_corpus,
+                data.eval_data.as_deref(),
+                &tokenizer,
+                args,
+                console,
+            )?;
             settings.eval_corpus = Some(hex(&eval.identity()));
             settings.eval_shards = Some(shards(&eval)?);
         }
         settings.tokenizer_identity = hex(&tokenizer.identity());
-        Ok(RunData { tokenizer, settings })
+        Ok(RunData {
+            tokenizer,
+            settings,
+        })
     }
 }
 
@@ -193,20 +207,26 @@ fn open(
         None => default_cache()?,
     };
     let mut progress = TaskProgress::new(console, "tokenising");
-    Ok(cached(text, tokenizer, &cache, &settings, &mut |p| progress.preparing(p))?)
+    Ok(cached(text, tokenizer, &cache, &settings, &mut |p| {
+        progress.preparing(p)
+    })?)
 }
 
 fn shards(corpus: &Corpus) -> Result<PathBuf, Failure> {
     match corpus.path() {
         Some(path) => absolute(path),
-        None => Err(Failure::run("the corpus is not on disk; pass it with --data")),
+        None => Err(Failure::run(
+            "the corpus is not on disk; pass it with --data",
+        )),
     }
 }
 
 fn default_cache() -> Result<PathBuf, Failure> {
     // As the XDG base directory specification says: relative paths in it count as none.
     let from = |variable: &str| {
-        std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+        std::env::var_os(variable)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
     };
     from("XDG_CACHE_HOME")
         .or_else(|| from("HOME").map(|home| home.join(".cache")))
@@ -218,8 +238,9 @@ fn default_cache() -> Result<PathBuf, Failure> {
 /// Entries for a text of that size, in hundreds.
 fn vocab_size(text_bytes: u64) -> u32 {
     let entries = (text_bytes as f64).sqrt() * ENTRIES_PER_ROOT;
-    let hundreds = (entries / 100.0).round() as u32 * 100;
-    hundreds.clamp(*VOCAB_SIZES.start(), *VOCAB_SIZES.end())
+    let in_hundreds = (entries / 100.0).round() as u32;
+    let (fewest, most) = (*VOCAB_SIZES.start(), *VOCAB_SIZES.end());
+    in_hundreds.saturating_mul(100).clamp(fewest, most)
 }
 
 #[cfg(test)]

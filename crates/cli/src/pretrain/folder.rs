@@ -46,7 +46,9 @@ pub(crate) fn refuse_used_folder(path: &Path, instead: &str) -> Result<(), Failu
 pub(super) fn check_writable(path: &Path) -> Result<(), Failure> {
     let path = super::absolute(path)?;
     let existing = path.ancestors().find(|ancestor| ancestor.is_dir());
-    let Some(existing) = existing else { return Ok(()) };
+    let Some(existing) = existing else {
+        return Ok(());
+    };
     tempfile::tempfile_in(existing).map(drop).map_err(|error| {
         Failure::run(format_args!(
             "{}: cannot be written ({error}); check free space and permissions of {}",
@@ -71,7 +73,9 @@ pub(super) fn size(path: &Path) -> Result<u64, Failure> {
     let mut total = 0;
     for entry in fs::read_dir(path).map_err(|error| failed(path, error))? {
         let entry = entry.map_err(|error| failed(path, error))?;
-        let metadata = entry.metadata().map_err(|error| failed(&entry.path(), error))?;
+        let metadata = entry
+            .metadata()
+            .map_err(|error| failed(&entry.path(), error))?;
         if metadata.is_file() {
             total += metadata.len();
         }
@@ -95,9 +99,16 @@ impl NewRun {
     /// If it is not empty or can't be made.
     pub(super) fn create(path: &Path) -> Result<Self, Failure> {
         let full = super::absolute(path)?;
-        let made = full.ancestors().take_while(|ancestor| !ancestor.exists()).last();
+        let made = full
+            .ancestors()
+            .take_while(|ancestor| !ancestor.exists())
+            .last();
         let made = made.map(Path::to_path_buf);
-        Ok(Self { run: RunFolder::create(path)?, made, keep: false })
+        Ok(Self {
+            run: RunFolder::create(path)?,
+            made,
+            keep: false,
+        })
     }
 
     pub(super) fn run(&self) -> &RunFolder {
@@ -107,7 +118,10 @@ impl NewRun {
     /// Keeps the folder if there is anything in it that took time to make.
     pub(super) fn keep_if_started(mut self) {
         let has_steps = read_records(&self.run.metrics()).map_or(true, |read| !read.is_empty());
-        let has_checkpoint = self.run.list_checkpoints().map_or(true, |list| !list.is_empty());
+        let has_checkpoint = self
+            .run
+            .list_checkpoints()
+            .map_or(true, |list| !list.is_empty());
         self.keep = has_steps || has_checkpoint;
     }
 }
@@ -122,10 +136,17 @@ impl Drop for NewRun {
             let _ = fs::remove_dir_all(made);
             return;
         }
-        let entries = fs::read_dir(self.run.path()).into_iter().flatten().flatten();
+        let entries = fs::read_dir(self.run.path())
+            .into_iter()
+            .flatten()
+            .flatten();
         for entry in entries {
             let path = entry.path();
-            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            let _ = if path.is_dir() {
+                fs::remove_dir_all(path)
+            } else {
+                fs::remove_file(path)
+            };
         }
     }
 }
@@ -156,7 +177,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run");
         let new = NewRun::create(&path).unwrap();
-        fs::write(new.run().metrics(), "{\"kind\":\"train\",\"step\":1,\"loss\":5.0}\n").unwrap();
+        fs::write(
+            new.run().metrics(),
+            "{\"kind\":\"train\",\"step\":1,\"loss\":5.0}\n",
+        )
+        .unwrap();
         new.keep_if_started();
         assert!(path.join("metrics.jsonl").exists());
     }

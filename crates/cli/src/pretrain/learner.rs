@@ -14,7 +14,11 @@ const TENTHS: u64 = 10;
 ///
 /// # Errors
 /// If one can't be trained with.
-pub(super) fn training(args: &TrainingArgs, run: &RunArgs) -> Result<TrainingSettings, Failure> {
+pub(super) fn training(
+    args: &TrainingArgs,
+    run: &RunArgs,
+    threads: Option<usize>,
+) -> Result<TrainingSettings, Failure> {
     let tenth = args.steps.div_ceil(TENTHS);
     let eval_every = run.eval_every.unwrap_or(tenth);
     let default = TrainingSettings::default();
@@ -40,11 +44,14 @@ pub(super) fn training(args: &TrainingArgs, run: &RunArgs) -> Result<TrainingSet
         log_every: run.log_every,
         early_stop: run.early_stop,
         max_bad_steps: args.max_bad_steps,
+        data_threads: threads.unwrap_or(default.data_threads).max(1),
         ..default
     };
     settings.validate().map_err(Failure::Usage)?;
     if settings.early_stop == Some(0) {
-        return Err(Failure::usage("early_stop = 0: choose at least one evaluation"));
+        return Err(Failure::usage(
+            "early_stop = 0: choose at least one evaluation",
+        ));
     }
     Ok(settings)
 }

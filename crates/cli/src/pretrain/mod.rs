@@ -21,7 +21,7 @@ use std::path::Path;
 
 use kiln_backend::DeviceSpec;
 use kiln_learner::RunSettings;
-use kiln_learner::run::{DataSettings, ObjectiveSettings};
+use kiln_learner::run::DataSettings;
 use serde_json::{Map, Value};
 
 use crate::architectures::Named;
@@ -47,7 +47,11 @@ const SEQ_LEN: usize = 128;
 ///
 /// # Errors
 /// If the command can't be carried out, or training fails.
-pub(crate) fn run(args: &PretrainArgs, backend: &[String], console: Console) -> Result<(), Failure> {
+pub(crate) fn run(
+    args: &PretrainArgs,
+    backend: &[String],
+    console: Console,
+) -> Result<(), Failure> {
     let Named(architecture) = args.architecture;
     check_dashboard(args.run.dashboard)?;
     refuse_used_folder(&args.run.output, "continue the run in it with: kiln resume")?;
@@ -55,7 +59,7 @@ pub(crate) fn run(args: &PretrainArgs, backend: &[String], console: Console) -> 
     let model = ModelSource::find(&args.model, architecture)?;
     let seq_len = seq_len(args, &model)?;
     let objective = learner::objective(&args.objective, architecture.objective(seq_len), seq_len);
-    let training = learner::training(&args.training, &args.run)?;
+    let training = learner::training(&args.training, &args.run, args.data.threads)?;
     let plan = DataPlan::find(args, &model)?;
     let settings = |vocab_size: usize, data: DataSettings| -> Result<RunSettings, Failure> {
         let settings = RunSettings {
@@ -63,7 +67,7 @@ pub(crate) fn run(args: &PretrainArgs, backend: &[String], console: Console) -> 
             architecture: architecture.name().to_owned(),
             model: model.config(architecture, vocab_size, seq_len, &args.model)?,
             init_from: args.model.init_from.as_deref().map(absolute).transpose()?,
-            objective: ObjectiveSettings::clone(&objective),
+            objective: objective.clone(),
             data,
             training: training.clone(),
             devices: specs.iter().map(DeviceSpec::to_string).collect(),
@@ -102,7 +106,9 @@ pub(crate) fn run(args: &PretrainArgs, backend: &[String], console: Console) -> 
 pub(crate) fn check_dashboard(wanted: bool) -> Result<(), Failure> {
     use std::io::IsTerminal as _;
     if wanted && !std::io::stdout().is_terminal() {
-        return Err(Failure::usage("--dashboard: stdout is not a terminal; leave the flag out"));
+        return Err(Failure::usage(
+            "--dashboard: stdout is not a terminal; leave the flag out",
+        ));
     }
     Ok(())
 }
@@ -154,7 +160,10 @@ mod tests {
         let lock = include_str!("../../../../Cargo.lock");
         for (name, version) in [("burn", BURN_VERSION), ("tokenizers", TOKENIZERS_VERSION)] {
             let entry = format!("name = \"{name}\"\nversion = \"{version}\"\n");
-            assert!(lock.contains(&entry), "{name} {version} is not in Cargo.lock");
+            assert!(
+                lock.contains(&entry),
+                "{name} {version} is not in Cargo.lock"
+            );
         }
     }
 }

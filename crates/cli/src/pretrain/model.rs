@@ -18,8 +18,8 @@ pub(super) struct ModelSource {
 
 enum Kind {
     Preset(String),
-    /// Fields of a config.json, and where they were read.
-    Fields(Map<String, Value>, PathBuf),
+    /// Fields of a config.json.
+    Fields(Map<String, Value>),
 }
 
 impl ModelSource {
@@ -27,10 +27,7 @@ impl ModelSource {
     ///
     /// # Errors
     /// If a file is missing, or belongs to another architecture.
-    pub(super) fn find(
-        args: &ModelArgs,
-        architecture: &dyn Architecture,
-    ) -> Result<Self, Failure> {
+    pub(super) fn find(args: &ModelArgs, architecture: &dyn Architecture) -> Result<Self, Failure> {
         let init_from = args.init_from.clone();
         if let Some(folder) = &init_from {
             // Only the list of tensors is read.
@@ -50,18 +47,20 @@ impl ModelSource {
 
     /// Entries of the model's vocabulary, where the config says so.
     pub(super) fn vocab_size(&self) -> Option<u32> {
-        self.number("vocab_size").and_then(|number| number.try_into().ok())
+        self.number("vocab_size")
+            .and_then(|number| number.try_into().ok())
     }
 
     /// The longest sequence, where the config says so.
     pub(super) fn positions(&self) -> Option<usize> {
-        self.number("max_position_embeddings").and_then(|number| number.try_into().ok())
+        self.number("max_position_embeddings")
+            .and_then(|number| number.try_into().ok())
     }
 
     fn number(&self, field: &str) -> Option<u64> {
         match &self.kind {
             Kind::Preset(_) => None,
-            Kind::Fields(fields, _) => fields.get(field)?.as_u64(),
+            Kind::Fields(fields) => fields.get(field)?.as_u64(),
         }
     }
 
@@ -78,15 +77,25 @@ impl ModelSource {
     ) -> Result<Value, Failure> {
         let mut config = match &self.kind {
             Kind::Preset(name) => architecture.preset(name, vocab_size, seq_len)?,
-            Kind::Fields(fields, _) => {
+            Kind::Fields(fields) => {
                 let mut fields = fields.clone();
-                fields.entry("vocab_size").or_insert_with(|| vocab_size.into());
+                fields
+                    .entry("vocab_size")
+                    .or_insert_with(|| vocab_size.into());
                 Value::Object(fields)
             }
         };
         for (flag, field, rate) in [
-            ("--hidden-dropout", "hidden_dropout_prob", args.hidden_dropout),
-            ("--attention-dropout", "attention_probs_dropout_prob", args.attention_dropout),
+            (
+                "--hidden-dropout",
+                "hidden_dropout_prob",
+                args.hidden_dropout,
+            ),
+            (
+                "--attention-dropout",
+                "attention_probs_dropout_prob",
+                args.attention_dropout,
+            ),
         ] {
             let Some(rate) = rate else { continue };
             if !(0.0..1.0).contains(&rate) {
@@ -111,6 +120,6 @@ fn read(path: &Path, architecture: &dyn Architecture) -> Result<Kind, Failure> {
             file.path().display(),
             architecture.name()
         ))),
-        _ => Ok(Kind::Fields(file.fields().clone(), file.path().to_path_buf())),
+        _ => Ok(Kind::Fields(file.fields().clone())),
     }
 }

@@ -44,7 +44,7 @@ fn times<B: Backend>(tensor: FloatTensor<B>, factor: f64) -> FloatTensor<B> {
 }
 
 /// The lowest finite number of a float type.
-fn lowest(dtype: DType) -> f64 {
+pub(super) fn lowest(dtype: DType) -> f64 {
     match dtype {
         DType::F64 => f64::MIN,
         DType::F16 => -65504.0,

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::math::{exp, normal_density, normal_distribution, sum_of};
+use super::math::{exp, normal_density, normal_distribution, sum_of, vectorised};
 
 /// Elements a task works on: small enough for the second cache, large enough to be worth a task.
 const BLOCK: usize = 1 << 14;
@@ -16,9 +16,11 @@ pub(super) fn gelu(x: &[f32]) -> Vec<f32> {
     let mut output = vec![0.0; x.len()];
     let blocks = output.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
     blocks.for_each(|(output, x)| {
-        for (o, &x) in output.iter_mut().zip(x) {
-            *o = x * normal_distribution(x);
-        }
+        vectorised(|| {
+            for (o, &x) in output.iter_mut().zip(x) {
+                *o = x * normal_distribution(x);
+            }
+        })
     });
     output
 }
@@ -30,9 +32,11 @@ pub(super) fn gelu_backward(x: &[f32], grad: &[f32]) -> Vec<f32> {
         .zip(x.par_chunks(BLOCK))
         .zip(grad.par_chunks(BLOCK));
     blocks.for_each(|((towards, x), grad)| {
-        for ((t, &x), &g) in towards.iter_mut().zip(x).zip(grad) {
-            *t = g * (normal_distribution(x) + x * normal_density(x));
-        }
+        vectorised(|| {
+            for ((t, &x), &g) in towards.iter_mut().zip(x).zip(grad) {
+                *t = g * (normal_distribution(x) + x * normal_density(x));
+            }
+        })
     });
     towards
 }
@@ -87,23 +91,25 @@ pub(super) fn softmax(x: &[f32], row: usize, scale: f32, mask: Option<&Mask<'_>>
         .zip(x.par_chunks(rows * row))
         .enumerate();
     blocks.for_each(|(block, (output, x))| {
-        let pairs = output.chunks_exact_mut(row).zip(x.chunks_exact(row));
-        for (index, (output, x)) in pairs.enumerate() {
-            for (o, &x) in output.iter_mut().zip(x) {
-                *o = scale * x;
+        vectorised(|| {
+            let pairs = output.chunks_exact_mut(row).zip(x.chunks_exact(row));
+            for (index, (output, x)) in pairs.enumerate() {
+                for (o, &x) in output.iter_mut().zip(x) {
+                    *o = scale * x;
+                }
+                if let Some(mask) = mask {
+                    mask.apply(block * rows + index, output);
+                }
+                let highest = highest(output);
+                for o in output.iter_mut() {
+                    *o = exp(*o - highest);
+                }
+                let inverse = 1.0 / sum_of(output, |o| o);
+                for o in output.iter_mut() {
+                    *o *= inverse;
+                }
             }
-            if let Some(mask) = mask {
-                mask.apply(block * rows + index, output);
-            }
-            let highest = highest(output);
-            for o in output.iter_mut() {
-                *o = exp(*o - highest);
-            }
-            let inverse = 1.0 / sum_of(output, |o| o);
-            for o in output.iter_mut() {
-                *o *= inverse;
-            }
-        }
+        })
     });
     output
 }
@@ -119,19 +125,21 @@ pub(super) fn softmax_backward(output: &[f32], grad: &[f32], row: usize, scale: 
         .zip(output.par_chunks(size))
         .zip(grad.par_chunks(size));
     blocks.for_each(|((towards, output), grad)| {
-        let rows = towards
-            .chunks_exact_mut(row)
-            .zip(output.chunks_exact(row))
-            .zip(grad.chunks_exact(row));
-        for ((towards, output), grad) in rows {
-            for ((t, &y), &g) in towards.iter_mut().zip(output).zip(grad) {
-                *t = y * g;
+        vectorised(|| {
+            let rows = towards
+                .chunks_exact_mut(row)
+                .zip(output.chunks_exact(row))
+                .zip(grad.chunks_exact(row));
+            for ((towards, output), grad) in rows {
+                for ((t, &y), &g) in towards.iter_mut().zip(output).zip(grad) {
+                    *t = y * g;
+                }
+                let share = sum_of(towards, |t| t);
+                for ((t, &y), &g) in towards.iter_mut().zip(output).zip(grad) {
+                    *t = scale * y * (g - share);
+                }
             }
-            let share = sum_of(towards, |t| t);
-            for ((t, &y), &g) in towards.iter_mut().zip(output).zip(grad) {
-                *t = scale * y * (g - share);
-            }
-        }
+        })
     });
     towards
 }
@@ -158,24 +166,26 @@ pub(super) fn layer_norm(
         .zip(x.par_chunks(rows * row));
     let share = 1.0 / row as f32;
     blocks.for_each(|(((output, normalised), inverse_deviations), x)| {
-        let rows = output
-            .chunks_exact_mut(row)
-            .zip(normalised.chunks_exact_mut(row))
-            .zip(inverse_deviations)
-            .zip(x.chunks_exact(row));
-        for (((output, normalised), inverse_deviation), x) in rows {
-            let mean = share * sum_of(x, |x| x);
-            let variance = share * sum_of(x, |x| (x - mean) * (x - mean));
-            let inverse = 1.0 / (variance + epsilon).sqrt();
-            *inverse_deviation = inverse;
-            for (n, &x) in normalised.iter_mut().zip(x) {
-                *n = (x - mean) * inverse;
+        vectorised(|| {
+            let rows = output
+                .chunks_exact_mut(row)
+                .zip(normalised.chunks_exact_mut(row))
+                .zip(inverse_deviations)
+                .zip(x.chunks_exact(row));
+            for (((output, normalised), inverse_deviation), x) in rows {
+                let mean = share * sum_of(x, |x| x);
+                let variance = share * sum_of(x, |x| (x - mean) * (x - mean));
+                let inverse = 1.0 / (variance + epsilon).sqrt();
+                *inverse_deviation = inverse;
+                for (n, &x) in normalised.iter_mut().zip(x) {
+                    *n = (x - mean) * inverse;
+                }
+                let scaled = output.iter_mut().zip(&*normalised);
+                for ((o, &n), (&g, &b)) in scaled.zip(gamma.iter().zip(beta)) {
+                    *o = n * g + b;
+                }
             }
-            let scaled = output.iter_mut().zip(&*normalised);
-            for ((o, &n), (&g, &b)) in scaled.zip(gamma.iter().zip(beta)) {
-                *o = n * g + b;
-            }
-        }
+        })
     });
     (output, normalised, inverse_deviations)
 }
@@ -200,29 +210,31 @@ pub(super) fn layer_norm_backward(
         .zip(grad.par_chunks(rows * row))
         .zip(inverse_deviations.par_chunks(rows))
         .map(|(((towards_x, normalised), grad), inverse_deviations)| {
-            let mut towards_gamma = vec![0.0; row];
-            let mut towards_beta = vec![0.0; row];
-            let rows = towards_x
-                .chunks_exact_mut(row)
-                .zip(normalised.chunks_exact(row))
-                .zip(grad.chunks_exact(row))
-                .zip(inverse_deviations);
-            for (((towards, normalised), grad), &inverse) in rows {
-                for ((t, &g), &gain) in towards.iter_mut().zip(grad).zip(gamma) {
-                    *t = g * gain;
+            vectorised(|| {
+                let mut towards_gamma = vec![0.0; row];
+                let mut towards_beta = vec![0.0; row];
+                let rows = towards_x
+                    .chunks_exact_mut(row)
+                    .zip(normalised.chunks_exact(row))
+                    .zip(grad.chunks_exact(row))
+                    .zip(inverse_deviations);
+                for (((towards, normalised), grad), &inverse) in rows {
+                    for ((t, &g), &gain) in towards.iter_mut().zip(grad).zip(gamma) {
+                        *t = g * gain;
+                    }
+                    let mean = share * sum_of(towards, |t| t);
+                    let slope = share * dot(towards, normalised);
+                    for (t, &n) in towards.iter_mut().zip(normalised) {
+                        *t = inverse * (*t - mean - n * slope);
+                    }
+                    let sums = towards_gamma.iter_mut().zip(&mut towards_beta);
+                    for ((gain, shift), (&g, &n)) in sums.zip(grad.iter().zip(normalised)) {
+                        *gain += g * n;
+                        *shift += g;
+                    }
                 }
-                let mean = share * sum_of(towards, |t| t);
-                let slope = share * dot(towards, normalised);
-                for (t, &n) in towards.iter_mut().zip(normalised) {
-                    *t = inverse * (*t - mean - n * slope);
-                }
-                let sums = towards_gamma.iter_mut().zip(&mut towards_beta);
-                for ((gain, shift), (&g, &n)) in sums.zip(grad.iter().zip(normalised)) {
-                    *gain += g * n;
-                    *shift += g;
-                }
-            }
-            (towards_gamma, towards_beta)
+                (towards_gamma, towards_beta)
+            })
         })
         .collect();
     let (towards_gamma, towards_beta) = partial.into_iter().fold(
@@ -244,13 +256,15 @@ pub(super) fn dropout(x: &[f32], key: &[f32], prob: f64) -> Vec<f32> {
     let mut output = vec![0.0; x.len()];
     let blocks = output.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
     blocks.enumerate().for_each(|(block, (output, x))| {
-        let key = mix64(key ^ mix64(block as u64));
-        let (low, high) = (key as u32, (key >> 32) as u32);
-        for (index, (o, &x)) in output.iter_mut().zip(x).enumerate() {
-            let drawn = mix32((index as u32 ^ low).wrapping_mul(0x9e37_79b9)) ^ high;
-            let drawn = mix32(drawn);
-            *o = if drawn < below { 0.0 } else { x * factor };
-        }
+        vectorised(|| {
+            let key = mix64(key ^ mix64(block as u64));
+            let (low, high) = (key as u32, (key >> 32) as u32);
+            for (index, (o, &x)) in output.iter_mut().zip(x).enumerate() {
+                let drawn = mix32((index as u32 ^ low).wrapping_mul(0x9e37_79b9)) ^ high;
+                let drawn = mix32(drawn);
+                *o = if drawn < below { 0.0 } else { x * factor };
+            }
+        })
     });
     output
 }
@@ -288,8 +302,10 @@ pub(super) fn cross_entropy(
     let rows = logits.par_chunks_exact(classes.max(1));
     let log_sums: Vec<f32> = rows
         .map(|row| {
-            let highest = highest(row);
-            highest + sum_of(row, |x| exp(x - highest)).ln()
+            vectorised(|| {
+                let highest = highest(row);
+                highest + sum_of(row, |x| exp(x - highest)).ln()
+            })
         })
         .collect();
     let rows = logits.chunks_exact(classes.max(1)).zip(&log_sums);
@@ -319,14 +335,16 @@ pub(super) fn cross_entropy_backward(
         .zip(weights)
         .zip(log_sums);
     rows.for_each(|((((towards, row), &label), &weight), &log_sum)| {
-        if weight == 0.0 {
-            return;
-        }
-        let factor = factor * weight;
-        for (t, &x) in towards.iter_mut().zip(row) {
-            *t = factor * exp(x - log_sum);
-        }
-        towards[label] -= factor;
+        vectorised(|| {
+            if weight == 0.0 {
+                return;
+            }
+            let factor = factor * weight;
+            for (t, &x) in towards.iter_mut().zip(row) {
+                *t = factor * exp(x - log_sum);
+            }
+            towards[label] -= factor;
+        })
     });
     towards
 }

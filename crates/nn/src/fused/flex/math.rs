@@ -65,6 +65,13 @@ pub(super) fn normal_distribution(x: f32) -> f32 {
     if x < 0.0 { tail } else { 1.0 - tail }
 }
 
+/// Runs loops with the widest vector instructions of the processor at hand. The operations and
+/// their order stay the same, and so do the bits of the result.
+#[inline(always)]
+pub(super) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
 /// Σ f(x) over a row, in sixteen lanes: the order is part of the result and does not depend on the
 /// machine.
 #[inline(always)]

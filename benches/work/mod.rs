@@ -1,0 +1,183 @@
+//! The work that benches share: a BERT with 4 layers of width 256 and 30,522 words, on batches of
+//! 16 sequences of 128 random tokens, 20 of them predicted.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use burn::module::Module;
+use burn::tensor::Device;
+use burn::train::Interrupter;
+use kiln::bert::{BertConfig, BertForPreTraining, BertPretraining, Preset};
+use kiln::learner::{
+    Objective, Observer, Record, RunFolder, TrainRequest, TrainingSettings, train,
+};
+use kiln::nn::Init;
+use kiln::text::{BatchSource, HostBatch, TextError};
+
+/// Sequences in a batch.
+pub(crate) const BATCH: usize = 16;
+/// Tokens in a sequence; none is padding.
+pub(crate) const SEQ_LEN: usize = 128;
+/// Predicted tokens in a sequence.
+const PREDICTIONS: usize = 20;
+/// BERT's vocabulary.
+const VOCAB: usize = 30_522;
+/// Ids below are special or unused in BERT's vocabulary.
+const FIRST_WORD: u32 = 1_000;
+/// More steps than anyone measures: the learning rate barely moves.
+const ENDLESS: u64 = 1 << 32;
+const SEED: u64 = 1;
+
+/// What stops a measurement.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+/// The model's configuration.
+pub(crate) fn config() -> Result<BertConfig, Failure> {
+    let mini = Preset::by_name("mini").ok_or("the preset mini is gone")?;
+    Ok(mini.config(VOCAB))
+}
+
+/// The model with the weights that every measurement starts from.
+pub(crate) fn model(device: &Device) -> Result<(BertPretraining, BertForPreTraining), Failure> {
+    let config = config()?;
+    let mut init = Init::new(SEED, config.initializer_range, device);
+    let objective = BertPretraining::new(config, true);
+    let model = objective.new_model(&mut init);
+    Ok((objective, model))
+}
+
+/// Random words, half of each sequence in the first segment. A formula that other programs can
+/// repeat: `scripts/compare_pytorch.py` does.
+#[derive(Debug)]
+pub(crate) struct RandomWords;
+
+impl BatchSource for RandomWords {
+    fn batch(&self, index: u64) -> Result<HostBatch, TextError> {
+        let places = BATCH * SEQ_LEN;
+        let slots = BATCH * PREDICTIONS;
+        let first = index as u32 * places as u32;
+        let word = |place: usize, salt| random_word(first + place as u32, salt);
+        let position = |slot: usize| 3 + 6 * (slot % PREDICTIONS);
+        let place = |slot: usize| slot / PREDICTIONS * SEQ_LEN + position(slot);
+        let segment = |place: usize| i32::from(place % SEQ_LEN >= SEQ_LEN / 2);
+
+        let mut batch = HostBatch {
+            real_tokens: places,
+            places,
+            ..HostBatch::default()
+        };
+        let ids = (0..places).map(|place| word(place, 0)).collect();
+        let labels = (0..slots).map(|slot| word(place(slot), 1)).collect();
+        let positions = (0..slots).map(|slot| position(slot) as i32).collect();
+        let types = (0..places).map(segment).collect();
+        let follows = (0..BATCH).map(|row| row as i32 % 2).collect();
+        batch.insert_ints("input_ids", ids, &[BATCH, SEQ_LEN]);
+        batch.insert_ints("attention_mask", vec![1; places], &[BATCH, SEQ_LEN]);
+        batch.insert_ints("token_type_ids", types, &[BATCH, SEQ_LEN]);
+        batch.insert_ints("positions", positions, &[BATCH, PREDICTIONS]);
+        batch.insert_ints("labels", labels, &[BATCH, PREDICTIONS]);
+        batch.insert_floats("weights", vec![1.0; slots], &[BATCH, PREDICTIONS]);
+        batch.insert_ints("next_sentence_label", follows, &[BATCH]);
+        batch.insert_floats("next_sentence_weight", vec![1.0; BATCH], &[BATCH]);
+        Ok(batch)
+    }
+}
+
+/// Knuth's multiplicative hash of the place, its upper bits.
+fn random_word(place: u32, salt: u32) -> i32 {
+    let hash = (2 * place + salt + 1).wrapping_mul(2_654_435_761) >> 8;
+    (FIRST_WORD + hash % (VOCAB as u32 - FIRST_WORD)) as i32
+}
+
+/// One step of the learner.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    /// From taking the batch to the updated weights, losses read back.
+    pub(crate) seconds: f64,
+    pub(crate) loss: f64,
+}
+
+/// A training run on a thread of its own that makes a step whenever it is asked for one.
+pub(crate) struct Training {
+    steps: Receiver<Step>,
+    thread: JoinHandle<Result<(), Failure>>,
+}
+
+impl Training {
+    /// Starts a run; the Hugging Face files of the first weights go to `start`, if given.
+    pub(crate) fn start(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
+        let (objective, model) = model(&device.clone().autodiff())?;
+        if let Some(folder) = start {
+            objective.write_model(&model, folder)?;
+        }
+        let (sender, steps) = sync_channel(0);
+        let run = move || run(objective, model, device, sender);
+        Ok(Self {
+            steps,
+            thread: thread::Builder::new().spawn(run)?,
+        })
+    }
+
+    /// The next step.
+    pub(crate) fn step(&self) -> Result<Step, Failure> {
+        let ended = |_| "the run ended by itself; finish() says why";
+        Ok(self.steps.recv().map_err(ended)?)
+    }
+
+    /// Stops the run and says what stopped it before.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        // The run meets a closed channel at its next step.
+        drop(self.steps);
+        self.thread.join().map_err(|_| "the run panicked")?
+    }
+}
+
+/// Hands steps over one by one; stops the run when nobody takes them any more.
+struct HandOver {
+    steps: SyncSender<Step>,
+    interrupter: Interrupter,
+}
+
+impl Observer for HandOver {
+    fn step(&self, record: &Record, _: &TrainingSettings) {
+        let value = |name| record.get(name).unwrap_or(f64::NAN);
+        let step = Step {
+            seconds: value("tokens") / value("tokens_per_second"),
+            loss: value("loss"),
+        };
+        if self.steps.send(step).is_err() {
+            self.interrupter.stop(None);
+        }
+    }
+}
+
+fn run(
+    objective: BertPretraining,
+    model: BertForPreTraining,
+    device: Device,
+    steps: SyncSender<Step>,
+) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let interrupter = Interrupter::new();
+    train(TrainRequest {
+        objective: Arc::new(objective),
+        model,
+        devices: vec![device],
+        run: RunFolder::create(folder.path())?,
+        settings: TrainingSettings {
+            steps: ENDLESS,
+            batch_size: BATCH,
+            seed: SEED,
+            ..TrainingSettings::default()
+        },
+        train: Arc::new(RandomWords),
+        eval: None,
+        interrupter: interrupter.clone(),
+        observer: Arc::new(HandOver { steps, interrupter }),
+        dashboard: false,
+    })?;
+    Ok(())
+}

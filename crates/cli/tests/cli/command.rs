@@ -1,0 +1,108 @@
+//! Runs the binary.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Done {
+    /// The command must have succeeded; its stdout.
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.stdout
+    }
+
+    /// The one object on stdout.
+    #[track_caller]
+    pub(crate) fn json(self) -> Value {
+        let stdout = self.ok();
+        assert_eq!(stdout.lines().count(), 1, "{stdout}");
+        serde_json::from_str(&stdout).unwrap()
+    }
+
+    /// The command must have failed with `code` and exactly one line on stderr; that line.
+    #[track_caller]
+    pub(crate) fn error(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{self:?}");
+        assert_eq!(self.stdout, "", "{self:?}");
+        let mut lines = self.stderr.lines();
+        let line = lines.next().unwrap_or_default().to_owned();
+        assert!(
+            line.starts_with("error: ") && lines.next().is_none(),
+            "{}",
+            self.stderr
+        );
+        line
+    }
+}
+
+/// Runs `kiln` in `folder`, with words of `command` split at spaces, and a cache of its own.
+pub(crate) fn kiln(folder: &Path, command: &str) -> Done {
+    kiln_with(folder, &command.split_whitespace().collect::<Vec<_>>(), "")
+}
+
+/// The same with arguments that have spaces in them, and a text on stdin.
+pub(crate) fn kiln_with(folder: &Path, arguments: &[&str], stdin: &str) -> Done {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kiln"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env("KILN_BACKEND", "flex")
+        .env_remove("RUST_LOG")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that refuses its arguments reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Done {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A corpus of 40 documents of a few sentences over some thirty words.
+pub(crate) fn write_corpus(path: &Path) {
+    let nouns = [
+        "potter", "kiln", "clay", "glaze", "vessel", "workshop", "furnace", "river",
+    ];
+    let verbs = [
+        "opened", "watched", "carried", "cooled", "painted", "measured",
+    ];
+    let ends = [
+        "before the morning came",
+        "with great care",
+        "after the fire",
+        "near the old wall",
+    ];
+    let mut text = String::new();
+    for document in 0..40usize {
+        for sentence in 0..6usize {
+            let pick = document * 7 + sentence * 3;
+            let (noun, object) = (nouns[pick % 8], nouns[(pick / 2 + 3) % 8]);
+            let (verb, end) = (verbs[pick % 6], ends[(pick / 3) % 4]);
+            text.push_str(&format!("The {noun} slowly {verb} the {object} {end}. "));
+        }
+        text.push_str("\n\n");
+    }
+    std::fs::write(path, text).unwrap();
+}
+
+/// The smallest BERT worth the name: 32 wide, one layer, 32 positions.
+pub(crate) const TINY_CONFIG: &str = r#"{"model_type": "bert", "hidden_size": 32,
+    "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64,
+    "max_position_embeddings": 32}"#;

@@ -1,0 +1,66 @@
+//! A run that is asked to stop, and goes on.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+
+use crate::command::{TINY_CONFIG, kiln, write_corpus};
+
+const STEPS: usize = 300;
+
+#[test]
+fn a_signal_stops_after_the_step_and_resume_goes_on_without_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_corpus(&folder.join("text.txt"));
+    fs::write(folder.join("tiny.json"), TINY_CONFIG).unwrap();
+    let command = format!(
+        "pretrain bert --corpus text.txt --config tiny.json --vocab-size 150 --output run \
+         --steps {STEPS} --batch-size 4 --seq-len 32 --log-every 1 --eval-every 0"
+    );
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kiln"))
+        .args(command.split_whitespace())
+        .current_dir(folder)
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env("KILN_BACKEND", "flex")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("step 2/") {
+        line.clear();
+        assert!(
+            stderr.read_line(&mut line).unwrap() > 0,
+            "the run ended before its second step"
+        );
+    }
+    let kill = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{rest}");
+    assert!(rest.contains("stopping after this step"), "{rest}");
+    assert!(stdout.contains("(interrupted, "), "{stdout}");
+    assert!(stdout.contains("go on with: kiln resume run"), "{stdout}");
+
+    let stdout = kiln(folder, "resume run").ok();
+    assert!(
+        stdout.contains(&format!("(done, {STEPS} of {STEPS} steps)")),
+        "{stdout}"
+    );
+    let metrics = fs::read_to_string(folder.join("run/metrics.jsonl")).unwrap();
+    let steps: Vec<u64> = metrics
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|record| record["kind"] == "train")
+        .map(|record| record["step"].as_u64().unwrap())
+        .collect();
+    assert_eq!(steps, (1..=STEPS as u64).collect::<Vec<_>>());
+}

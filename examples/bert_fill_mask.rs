@@ -1,0 +1,28 @@
+//! Opens a Hugging Face folder and fills the masks of a sentence.
+//!
+//! ```text
+//! cargo run --release --example bert_fill_mask -- runs/first-bert/checkpoints/step-00000600 \
+//!     "The capital of France is [MASK]."
+//! ```
+
+use std::error::Error;
+use std::path::Path;
+
+use kiln::backend::{choose, open};
+use kiln::bert::MaskFiller;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(folder), Some(text)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: bert_fill_mask FOLDER TEXT".into());
+    };
+    let device = open(&choose(None)?)?;
+    let filler = MaskFiller::open(Path::new(&folder), &device)?;
+    for mask in filler.fill(&text, 5)? {
+        println!("place {}:", mask.position);
+        for candidate in mask.candidates {
+            println!("  {:6.2} %  {}", 100.0 * candidate.score, candidate.token);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,261 @@
+"""The other side of scripts/compare_pytorch.py: one piece of work in PyTorch and transformers.
+
+Run in a process of its own, as Kiln's side is. Prints one line of JSON: the seconds of each timed
+repetition, and the losses or the number of tokens where there are any.
+
+    train-stock   transformers' BertForPreTraining and torch's AdamW as they stand: the vocabulary is
+                  scored at all positions
+    train-tuned   a loop by hand: predicted positions gathered first, one fused kernel for AdamW
+    inference     forward with both heads at the predicted positions
+    encoder       forward without heads
+    prepare       text files to token ids on disk, with `datasets` and a fast tokenizer
+    batches       the data collator on rows read from a data set
+    collator      the data collator on rows that lie ready
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# The shapes, words and settings of benches/work/mod.rs and of the learner's defaults.
+BATCH, SEQ_LEN, PREDICTIONS, VOCAB, FIRST_WORD = 16, 128, 20, 30_522, 1_000
+LEARNING_RATE, WARMUP_STEPS, WEIGHT_DECAY, EPSILON, CLIP_NORM = 1e-4, 100, 0.01, 1e-6, 1.0
+
+
+def random_word(places: np.ndarray, salt: int) -> np.ndarray:
+    """The words that Kiln's side draws at these places."""
+    hashes = (2 * places + salt + 1) * 2_654_435_761 % 2**32 >> 8
+    return (FIRST_WORD + hashes % (VOCAB - FIRST_WORD)).astype(np.int64)
+
+
+def random_batch(index: int) -> dict[str, Tensor]:
+    """Batch `index`, with the labels of the predicted positions by themselves."""
+    places = np.arange(BATCH * SEQ_LEN, dtype=np.uint64) + index * BATCH * SEQ_LEN
+    places = places.reshape(BATCH, SEQ_LEN)
+    positions = np.broadcast_to(3 + 6 * np.arange(PREDICTIONS), (BATCH, PREDICTIONS)).copy()
+    segments = (np.arange(SEQ_LEN) >= SEQ_LEN // 2).astype(np.int64)
+    arrays = {
+        "input_ids": random_word(places, 0),
+        "attention_mask": np.ones((BATCH, SEQ_LEN), dtype=np.int64),
+        "token_type_ids": np.broadcast_to(segments, (BATCH, SEQ_LEN)).copy(),
+        "positions": positions,
+        "predicted": random_word(np.take_along_axis(places, positions, axis=1), 1),
+        "next_sentence_label": np.arange(BATCH) % 2,
+    }
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def open_model(folder: Path, train: bool) -> torch.nn.Module:
+    from transformers import BertForPreTraining
+
+    model = BertForPreTraining.from_pretrained(folder, attn_implementation="sdpa")
+    return model.train(train)
+
+
+def time_each(arguments: argparse.Namespace, repetition: Callable[[int], None]) -> list[float]:
+    """Seconds of each repetition after the warm-up."""
+    seconds = []
+    for index in range(arguments.warmup + arguments.steps):
+        started = time.perf_counter()
+        repetition(index)
+        seconds.append(time.perf_counter() - started)
+    return seconds[arguments.warmup :]
+
+
+# --- the model -------------------------------------------------------------------------------
+
+
+def encode(model: torch.nn.Module, batch: dict[str, Tensor]):
+    return model.bert(
+        input_ids=batch["input_ids"],
+        attention_mask=batch["attention_mask"],
+        token_type_ids=batch["token_type_ids"],
+    )
+
+
+def gathered_logits(model: torch.nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Vocabulary logits at the predicted positions, and next sentence logits."""
+    encoded = encode(model, batch)
+    hidden = encoded.last_hidden_state
+    rows = batch["positions"] + SEQ_LEN * torch.arange(BATCH).unsqueeze(1)
+    chosen = hidden.reshape(-1, hidden.shape[-1]).index_select(0, rows.flatten())
+    return model.cls.predictions(chosen), model.cls.seq_relationship(encoded.pooler_output)
+
+
+def gathered_loss(model: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    predictions, pairs = gathered_logits(model, batch)
+    words = F.cross_entropy(predictions, batch["predicted"].flatten())
+    return words + F.cross_entropy(pairs, batch["next_sentence_label"])
+
+
+def stock_loss(model: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    labels = torch.full((BATCH, SEQ_LEN), -100)
+    labels.scatter_(1, batch["positions"], batch["predicted"])
+    return model(
+        input_ids=batch["input_ids"],
+        attention_mask=batch["attention_mask"],
+        token_type_ids=batch["token_type_ids"],
+        labels=labels,
+        next_sentence_label=batch["next_sentence_label"],
+    ).loss
+
+
+def train(arguments: argparse.Namespace, loss_of: Callable, fused: bool) -> dict:
+    torch.manual_seed(1)
+    model = open_model(arguments.model, train=True)
+    named = dict(model.named_parameters())
+    no_decay = [p for n, p in named.items() if n.endswith("bias") or "LayerNorm" in n]
+    decay = [p for n, p in named.items() if not (n.endswith("bias") or "LayerNorm" in n)]
+    groups = [
+        {"params": decay, "weight_decay": WEIGHT_DECAY},
+        {"params": no_decay, "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, eps=EPSILON, fused=fused or None)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1.0, (step + 1) / WARMUP_STEPS)
+    )
+    losses = []
+
+    def step(index: int) -> None:
+        batch = random_batch(index)
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of(model, batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+
+    return {"seconds": time_each(arguments, step), "losses": losses}
+
+
+def infer(arguments: argparse.Namespace, heads: bool) -> dict:
+    model = open_model(arguments.model, train=False)
+    batch = random_batch(0)
+
+    def forward(_: int) -> None:
+        if heads:
+            gathered_logits(model, batch)[0][0, 0].item()
+        else:
+            encode(model, batch).last_hidden_state[0, 0, 0].item()
+
+    with torch.inference_mode():
+        seconds = time_each(arguments, forward)
+        return {"seconds": seconds, "losses": [gathered_loss(model, batch).item()]}
+
+
+# --- text ------------------------------------------------------------------------------------
+
+
+def open_tokenizer(arguments: argparse.Namespace):
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(arguments.tokenizer)
+
+
+def tokenise(arguments: argparse.Namespace, tokenizer, cache: Path):
+    """Text files to a data set of ids, kept on disk in `cache`; no columns but the ids."""
+    import datasets
+
+    datasets.disable_progress_bars()
+
+    def encode_lines(rows: dict) -> dict:
+        encoded = tokenizer(
+            rows["text"],
+            add_special_tokens=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )
+        return {"input_ids": encoded["input_ids"]}
+
+    files = [str(path) for path in arguments.corpus]
+    texts = datasets.load_dataset("text", data_files=files, split="train", cache_dir=str(cache))
+    return texts.map(
+        encode_lines,
+        batched=True,
+        remove_columns=["text"],
+        num_proc=arguments.processes if arguments.processes > 1 else None,
+    )
+
+
+def prepare(arguments: argparse.Namespace) -> dict:
+    tokenizer = open_tokenizer(arguments)
+    tokens = 0
+
+    def run(index: int) -> None:
+        nonlocal tokens
+        ids = tokenise(arguments, tokenizer, arguments.output / str(index))
+        tokens = len(ids.data.column("input_ids").combine_chunks().flatten())
+
+    seconds = time_each(arguments, run)
+    return {"seconds": seconds, "tokens": tokens}
+
+
+def batches(arguments: argparse.Namespace, ready: bool) -> dict:
+    import datasets
+    from transformers import DataCollatorForLanguageModeling
+
+    tokenizer = open_tokenizer(arguments)
+    lines = tokenise(arguments, tokenizer, arguments.output)
+    stream = lines.data.column("input_ids").combine_chunks().flatten().to_numpy()
+    body = SEQ_LEN - 2
+    rows = stream[: len(stream) // body * body].reshape(-1, body)
+    ends = np.ones((len(rows), 1), dtype=rows.dtype)
+    rows = np.hstack([ends * tokenizer.cls_token_id, rows, ends * tokenizer.sep_token_id])
+    special = np.zeros_like(rows)
+    special[:, [0, -1]] = 1
+    columns = {"input_ids": list(rows), "special_tokens_mask": list(special)}
+    examples = datasets.Dataset.from_dict(columns)
+
+    collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15)
+    order = np.random.default_rng(1).permutation(len(examples))
+    held = [examples[int(row)] for row in order[:1_024]] if ready else []
+
+    def build(index: int) -> None:
+        chosen = np.arange(index * BATCH, (index + 1) * BATCH)
+        if ready:
+            collator([held[row % len(held)] for row in chosen])
+        else:
+            # What torch's DataLoader calls for a batch.
+            collator(examples.__getitems__([int(order[row % len(order)]) for row in chosen]))
+
+    return {"seconds": time_each(arguments, build)}
+
+
+WORK: dict[str, Callable[[argparse.Namespace], dict]] = {
+    "train-stock": lambda arguments: train(arguments, stock_loss, fused=False),
+    "train-tuned": lambda arguments: train(arguments, gathered_loss, fused=True),
+    "inference": lambda arguments: infer(arguments, heads=True),
+    "encoder": lambda arguments: infer(arguments, heads=False),
+    "prepare": prepare,
+    "batches": lambda arguments: batches(arguments, ready=False),
+    "collator": lambda arguments: batches(arguments, ready=True),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="One timed piece of work in PyTorch.")
+    parser.add_argument("--work", choices=WORK, required=True)
+    parser.add_argument("--steps", type=int, default=10, help="timed repetitions")
+    parser.add_argument("--warmup", type=int, default=3, help="repetitions before, not reported")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch")
+    parser.add_argument("--processes", type=int, default=1, help="processes of `datasets`")
+    parser.add_argument("--model", type=Path, help="the Hugging Face folder to start from")
+    parser.add_argument("--corpus", type=Path, action="append", help="a text file")
+    parser.add_argument("--tokenizer", type=Path, help="a tokenizer's folder")
+    parser.add_argument("--output", type=Path, help="a folder to write to")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    result = WORK[arguments.work](arguments)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,357 @@
+#!/usr/bin/env python3
+"""Compares Kiln's speed with PyTorch, transformers and `datasets` on this machine.
+
+The same work in both, in turn (A B A B ...), each time in a process of its own with the same number
+of threads, the first repetitions dropped:
+
+    training step   4 layers of width 256, 30,522 words, batches of 16 x 128 with 20 predictions a
+                    row, dropout 0.1, clipping, AdamW; against transformers as it stands and against
+                    a loop tuned by hand that scores the vocabulary at predicted positions alone
+    inference       the same model, forward: with its heads, and the encoder by itself
+    prepare         text files to token ids on disk, against `datasets` and a fast tokenizer
+    batches         masked batches of 16 x 128, against DataCollatorForLanguageModeling
+
+Prints a table of ratios, Kiln's speed over the other's: the median of the rounds, and their range.
+Before that it checks that both sides do the same work: equal losses on the same weights and batch,
+close losses while training, equal counts of tokens. Whatever the ratios, the exit code is 0; it is
+1 if the work is not the same.
+
+Usage, from the repository's root:
+
+    pip install -r scripts/requirements-compare.txt
+    scripts/compare_pytorch.py --backends flex,tch
+
+Builds Kiln's side with `cargo bench --no-run --bench compare`, unless --kiln names it.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PYTORCH = REPOSITORY / "scripts" / "compare" / "pytorch.py"
+VOCAB = 30_522
+TOKENS_IN_BATCH = 16 * 128
+
+
+@dataclass
+class Contender:
+    """One side of a comparison: what the table calls it, and its command's arguments."""
+
+    name: str
+    arguments: list[str]
+    is_kiln: bool
+    threads: int
+
+
+@dataclass
+class Case:
+    """The same work by several contenders; `tokens` of it a repetition."""
+
+    name: str
+    contenders: list[Contender]
+    tokens: int
+
+
+class Failure(Exception):
+    """What the user is told, in one line."""
+
+
+def main() -> None:
+    options = parse_options()
+    try:
+        check_python(options.python)
+        options.kiln = options.kiln or build(options.backends)
+        with tempfile.TemporaryDirectory(prefix="kiln-compare-") as scratch:
+            compare(options, Path(scratch))
+    except Failure as failure:
+        sys.exit(f"error: {failure}")
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n")[0],
+        epilog="Needs the packages in scripts/requirements-compare.txt.",
+    )
+    parser.add_argument(
+        "--backends",
+        default="flex",
+        metavar="LIST",
+        help="Kiln's backends, e.g. flex,tch (default: flex)",
+    )
+    parser.add_argument(
+        "--cases",
+        default="train,inference,prepare,batches",
+        metavar="LIST",
+        help="what to compare (default: train,inference,prepare,batches)",
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="times that each side runs (3)")
+    parser.add_argument("--steps", type=int, default=10, help="timed steps of a round (10)")
+    parser.add_argument("--warmup", type=int, default=3, help="steps before, dropped (3)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of both sides (2)")
+    parser.add_argument(
+        "--corpus",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="text for prepare and batches (default: examples/data, 20 times over)",
+    )
+    parser.add_argument("--kiln", type=Path, metavar="FILE", help="the built bench `compare`")
+    parser.add_argument(
+        "--python",
+        type=Path,
+        default=Path(sys.executable),
+        metavar="FILE",
+        help="a Python that has torch, transformers and datasets (default: this one)",
+    )
+    options = parser.parse_args()
+    options.backends = options.backends.split(",")
+    options.cases = options.cases.split(",")
+    unknown = set(options.cases) - {"train", "inference", "prepare", "batches"}
+    if unknown:
+        parser.error(f"--cases: no case {', '.join(sorted(unknown))}")
+    return options
+
+
+# --- running a side --------------------------------------------------------------------------
+
+
+def check_python(python: Path) -> None:
+    packages = ["torch", "transformers", "datasets", "numpy"]
+    probe = f"import importlib.util as u; print(*[p for p in {packages} if not u.find_spec(p)])"
+    try:
+        found = subprocess.run([python, "-c", probe], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Failure(f"{python}: not a Python that runs ({error}); choose one with --python")
+    if missing := found.stdout.strip():
+        raise Failure(
+            f"{python}: {missing.replace(' ', ', ')} not installed; run "
+            f"{python} -m pip install -r scripts/requirements-compare.txt"
+        )
+
+
+def build(backends: list[str]) -> Path:
+    """Builds the bench and finds it in cargo's messages."""
+    command = ["cargo", "bench", "--no-run", "--bench", "compare"]
+    command += ["--features", ",".join(backends), "--message-format", "json"]
+    say(f"building Kiln: {' '.join(command[:-2])}")
+    try:
+        built = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    except OSError as error:
+        raise Failure(f"cargo can't be run ({error}); install Rust, or pass --kiln")
+    if built.returncode != 0:
+        raise Failure("Kiln's side did not build; see above")
+    for line in built.stdout.splitlines():
+        message = json.loads(line)
+        if message.get("executable") and message["target"]["name"] == "compare":
+            return Path(message["executable"])
+    raise Failure("cargo built no bench `compare`")
+
+
+def run(contender: Contender, options: argparse.Namespace) -> dict:
+    """One process of one side."""
+    program = [options.kiln] if contender.is_kiln else [options.python, PYTORCH]
+    threads = str(contender.threads)
+    environment = os.environ | {
+        "RAYON_NUM_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    # Such settings for other programs' sake must not slow one side down.
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        environment.pop(name, None)
+    with tempfile.TemporaryDirectory(prefix="kiln-compare-") as output:
+        command = [*program, *contender.arguments, "--threads", threads, "--output", output]
+        command = [str(part) for part in command]
+        try:
+            ran = subprocess.run(command, env=environment, capture_output=True, text=True)
+        except OSError as error:
+            raise Failure(f"{program[0]}: can't be run ({error})")
+    if ran.returncode != 0:
+        lines = ran.stderr.strip().splitlines() or ["no message"]
+        raise Failure(f"{contender.name}: {lines[-1]} (in: {' '.join(command)})")
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+# --- the cases -------------------------------------------------------------------------------
+
+
+def compare(options: argparse.Namespace, scratch: Path) -> None:
+    rows = []
+    for case in cases(options, scratch):
+        results = measure(case, options)
+        problems = check(case, results)
+        if problems:
+            raise Failure(f"{case.name}: the sides differ: {'; '.join(problems)}")
+        rows += ratios(case, results)
+    print_table(rows)
+
+
+def cases(options: argparse.Namespace, scratch: Path) -> Iterator[Case]:
+    if {"train", "inference"} & set(options.cases):
+        yield from model_cases(options, scratch)
+    if {"prepare", "batches"} & set(options.cases):
+        yield from text_cases(options, scratch)
+
+
+def model_cases(options: argparse.Namespace, scratch: Path) -> Iterator[Case]:
+    model = ["--model", str(scratch / "model")]
+    (scratch / "model").mkdir()
+    say("writing the weights that both sides start from")
+    start = ["--work", "train", "--backend", options.backends[0], "--steps", "1", *model]
+    run(Contender("kiln", start, True, options.threads), options)
+
+    def case(name: str, work: str, others: dict[str, str]) -> Case:
+        counts = ["--steps", str(options.steps), "--warmup", str(options.warmup)]
+        sides = []
+        for backend in options.backends:
+            arguments = ["--work", work, "--backend", backend, *counts]
+            sides.append(Contender(f"kiln {backend}", arguments, True, options.threads))
+        for other, theirs in others.items():
+            arguments = ["--work", theirs, *counts, *model]
+            sides.append(Contender(other, arguments, False, options.threads))
+        return Case(name, sides, TOKENS_IN_BATCH)
+
+    if "train" in options.cases:
+        others = {"transformers": "train-stock", "tuned loop": "train-tuned"}
+        yield case("training step", "train", others)
+    if "inference" in options.cases:
+        yield case("inference", "inference", {"transformers": "inference"})
+        yield case("encoder", "encoder", {"transformers": "encoder"})
+
+
+def text_cases(options: argparse.Namespace, scratch: Path) -> Iterator[Case]:
+    corpus = options.corpus or [default_corpus(scratch)]
+    text = [part for file in corpus for part in ("--corpus", str(file.absolute()))]
+    tokenizer = ["--tokenizer", str(scratch / "tokenizer")]
+    say("training a tokenizer")
+    train = ["--work", "tokenizer", *text, *tokenizer]
+    run(Contender("kiln", train, True, options.threads), options)
+
+    def side(name: str, work: list[str], threads: int = 1) -> Contender:
+        arguments = ["--work", *work, *text, *tokenizer]
+        return Contender(name, arguments, name == "kiln", threads)
+
+    if "prepare" in options.cases:
+        prepare = ["prepare", "--steps", "1", "--warmup", "0"]
+        for threads in sorted({1, options.threads}):
+            sides = [side("kiln", prepare, threads), side("datasets", prepare, threads)]
+            if threads > 1:
+                split = [*prepare, "--processes", str(threads)]
+                sides.append(side(f"datasets, {threads} processes", split))
+            yield Case(f"prepare, {threads} threads", sides, 0)
+    if "batches" in options.cases:
+        counts = ["--steps", "500", "--warmup", "50"]
+        sides = [
+            side("kiln", ["batches", *counts]),
+            side("collator and data set", ["batches", *counts]),
+            side("collator alone", ["collator", *counts]),
+        ]
+        yield Case("batches", sides, TOKENS_IN_BATCH)
+
+
+def default_corpus(scratch: Path) -> Path:
+    """The sample texts, often enough that starting up does not count: some 4 MB."""
+    samples = sorted((REPOSITORY / "examples" / "data").glob("*.txt"))
+    if not samples:
+        raise Failure("examples/data: no sample texts; name text files with --corpus")
+    text = "\n\n".join(sample.read_text() for sample in samples)
+    corpus = scratch / "corpus.txt"
+    corpus.write_text("\n\n".join([text] * 20))
+    return corpus
+
+
+# --- measuring and judging -------------------------------------------------------------------
+
+
+def measure(case: Case, options: argparse.Namespace) -> list[list[dict]]:
+    """What each contender said in each round; the contenders take turns."""
+    results = [[] for _ in case.contenders]
+    for number in range(options.rounds):
+        for contender, told in zip(case.contenders, results):
+            say(f"{case.name}, round {number + 1} of {options.rounds}: {contender.name}")
+            told.append(run(contender, options))
+    return results
+
+
+def check(case: Case, results: list[list[dict]]) -> list[str]:
+    """What shows that the contenders did not do the same work."""
+    problems = []
+    first = results[0][0]
+    for contender, told in zip(case.contenders, results):
+        if "tokens" in told[0] and told[0]["tokens"] != first["tokens"]:
+            problems.append(f"{contender.name} has {told[0]['tokens']} tokens, not {first['tokens']}")
+        if "losses" not in told[0]:
+            continue
+        losses, expected = told[0]["losses"], first["losses"]
+        # Fresh weights know nothing: ln of the number of words, and of "follows" and "random".
+        if abs(losses[0] - math.log(VOCAB) - math.log(2)) > 0.3:
+            problems.append(f"{contender.name} starts at the loss {losses[0]:.4f}")
+        # Without dropout there is nothing but rounding; with it, the two draw differently.
+        bound = 1e-5 if len(losses) == 1 else 5e-3
+        ours, theirs = sum(expected) / len(expected), sum(losses) / len(losses)
+        if abs(ours / theirs - 1.0) > bound:
+            problems.append(f"{contender.name} has the mean loss {theirs:.6f}, not {ours:.6f}")
+    return problems
+
+
+@dataclass
+class Row:
+    """One line of the table: Kiln's speed over the other's, by round."""
+
+    case: str
+    ours: str
+    theirs: str
+    ratios: list[float]
+    tokens_per_second: tuple[float, float]
+
+
+def ratios(case: Case, results: list[list[dict]]) -> list[Row]:
+    """Every side of Kiln against every other; a round's value is the median of its repetitions."""
+    tokens = case.tokens or results[0][0]["tokens"]
+    times = [[median(one["seconds"]) for one in told] for told in results]
+    sides = list(zip(case.contenders, times))
+    rows = []
+    for ours, our_times in sides:
+        for theirs, their_times in sides:
+            if ours.is_kiln and not theirs.is_kiln:
+                by_round = [their / our for our, their in zip(our_times, their_times)]
+                speeds = (tokens / median(our_times), tokens / median(their_times))
+                rows.append(Row(case.name, ours.name, theirs.name, by_round, speeds))
+    return rows
+
+
+def print_table(rows: list[Row]) -> None:
+    print("| case | Kiln | against | speed ratio | range | tokens/s |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for row in rows:
+        low, high = min(row.ratios), max(row.ratios)
+        ours, theirs = row.tokens_per_second
+        print(
+            f"| {row.case} | {row.ours} | {row.theirs} | {median(row.ratios):.2f} "
+            f"| {low:.2f} to {high:.2f} | {ours:,.0f} : {theirs:,.0f} |"
+        )
+    lost = [row for row in rows if median(row.ratios) < 1.0]
+    print(f"\nKiln is slower in {len(lost)} of {len(rows)}:" if lost else "\nKiln is slower in none.")
+    for row in lost:
+        print(f"- {row.case}, {row.ours} against {row.theirs}: {median(row.ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
