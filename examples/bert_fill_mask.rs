@@ -5,6 +5,8 @@
 //!     "The capital of France is [MASK]."
 //! ```
 
+#![expect(clippy::print_stdout, reason = "an example talks")]
+
 use std::error::Error;
 use std::path::Path;
 

@@ -4,6 +4,12 @@
 //! cargo run --release --example bert_pretrain -- [OUTPUT] [STEPS]
 //! ```
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks"
+)]
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +38,7 @@ struct Print;
 
 impl Observer for Print {
     fn step(&self, record: &Record, settings: &TrainingSettings) {
-        if record.step % 100 == 0 || record.step == settings.steps {
+        if record.step.is_multiple_of(100) || record.step == settings.steps {
             let loss = record.get("loss").unwrap_or(f64::NAN);
             eprintln!("step {:5}/{}  loss {loss:.3}", record.step, settings.steps);
         }
@@ -50,20 +56,37 @@ impl Observer for Print {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let output = PathBuf::from(arguments.next().unwrap_or_else(|| "runs/bert-example".into()));
+    let output = PathBuf::from(
+        arguments
+            .next()
+            .unwrap_or_else(|| "runs/bert-example".into()),
+    );
     let steps: u64 = arguments.next().map_or(Ok(300), |steps| steps.parse())?;
     let (seq_len, batch_size, seed) = (64, 16, 1);
 
     // 1. Text to a tokenizer and to a memory-mapped corpus.
     let run = RunFolder::create(&output)?;
     let texts = [Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data")];
-    let settings = WordPieceSettings { vocab_size: 4000, ..Default::default() };
+    let settings = WordPieceSettings {
+        vocab_size: 4000,
+        ..Default::default()
+    };
     let tokenizer = train_word_piece(&texts, &settings, &mut |_| ())?;
     tokenizer.save(&run.tokenizer())?;
     let cache = output.join("corpus");
     let settings = PrepareSettings::default();
-    let corpus = Arc::new(corpus::cached(&texts, &tokenizer, &cache, &settings, &mut |_| ())?);
-    eprintln!("{} tokens, unigram entropy {:.3}", corpus.num_tokens(), corpus.unigram_entropy());
+    let corpus = Arc::new(corpus::cached(
+        &texts,
+        &tokenizer,
+        &cache,
+        &settings,
+        &mut |_| (),
+    )?);
+    eprintln!(
+        "{} tokens, unigram entropy {:.3}",
+        corpus.num_tokens(),
+        corpus.unigram_entropy()
+    );
 
     // 2. Sentence pairs, masked afresh at every step; a twentieth of the documents held out.
     let vocabulary = Arc::new(tokenizer.vocabulary()?);
@@ -116,11 +139,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             warmup: steps / 10,
             eval_every: steps.div_ceil(3),
             save_every: steps.div_ceil(3),
-            optimizer: OptimizerSettings { learning_rate: 1e-3, ..Default::default() },
+            optimizer: OptimizerSettings {
+                learning_rate: 1e-3,
+                ..Default::default()
+            },
             ..Default::default()
         },
         train: Arc::new(batches),
-        eval: Some(EvalData { batches: evaluation.num_batches(), source: Arc::new(evaluation) }),
+        eval: Some(EvalData {
+            batches: evaluation.num_batches(),
+            source: Arc::new(evaluation),
+        }),
         interrupter: Interrupter::new(),
         observer: Arc::new(Print),
         dashboard: false,

@@ -8,6 +8,8 @@
 //! The first device is the yardstick for the others. Dropout is off: the backends' random numbers
 //! differ. Adding an architecture is one more test below.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,7 +37,16 @@ fn vocabulary() -> Vocabulary {
     let is_special: Vec<bool> = (0..VOCAB_SIZE).map(|id| id < 5 && id != 1).collect();
     let is_continuation = vec![false; VOCAB_SIZE as usize];
     let size = VOCAB_SIZE;
-    Vocabulary { size, pad: 0, unk: 1, cls: 2, sep: 3, mask: 4, is_special, is_continuation }
+    Vocabulary {
+        size,
+        pad: 0,
+        unk: 1,
+        cls: 2,
+        sep: 3,
+        mask: 4,
+        is_special,
+        is_continuation,
+    }
 }
 
 /// Sentence pairs over twelve documents of random words.
@@ -43,14 +54,27 @@ fn source() -> Arc<MaskedLmSource> {
     let mut rng = Rng::at(11, Purpose::Examples, 0, 0);
     let mut sentence = || {
         let words = 2 + rng.below(9);
-        (0..words).map(|_| 5 + rng.below(u64::from(VOCAB_SIZE) - 5) as u32).collect()
+        (0..words)
+            .map(|_| 5 + rng.below(u64::from(VOCAB_SIZE) - 5) as u32)
+            .collect()
     };
-    let documents = (0..12).map(|_| (0..7).map(|_| sentence()).collect()).collect();
+    let documents = (0..12)
+        .map(|_| (0..7).map(|_| sentence()).collect())
+        .collect();
     let corpus = Arc::new(Corpus::in_memory(documents, VOCAB_SIZE));
     let vocabulary = vocabulary();
     let pairs = SentencePairs::new(Documents::all(corpus), &vocabulary, SEQ_LEN, 0.1, 3).unwrap();
     let masking = Masking::bert(SEQ_LEN);
-    Arc::new(MaskedLmSource::new(Arc::new(pairs), masking, Arc::new(vocabulary), BATCH_SIZE, 3).unwrap())
+    Arc::new(
+        MaskedLmSource::new(
+            Arc::new(pairs),
+            masking,
+            Arc::new(vocabulary),
+            BATCH_SIZE,
+            3,
+        )
+        .unwrap(),
+    )
 }
 
 fn config() -> BertConfig {
@@ -89,7 +113,10 @@ fn single_pass(device: &Device) -> Found {
         token_type_ids: inputs.token_type_ids,
     });
     // Padded positions are never read: their values are nobody's business.
-    let real: Vec<f32> = hidden_states.clone().try_into_vec_as::<f32>().unwrap()
+    let real: Vec<f32> = hidden_states
+        .clone()
+        .try_into_vec_as::<f32>()
+        .unwrap()
         .chunks(config().hidden_size)
         .zip(&host.ints["attention_mask"].data)
         .filter(|(_, mask)| **mask == 1)
@@ -131,7 +158,10 @@ fn ten_steps(device: &Device) -> Found {
             steps: 10,
             batch_size: BATCH_SIZE,
             warmup: 2,
-            optimizer: OptimizerSettings { learning_rate: 1e-3, ..Default::default() },
+            optimizer: OptimizerSettings {
+                learning_rate: 1e-3,
+                ..Default::default()
+            },
             ..Default::default()
         },
         train: source(),
@@ -143,11 +173,17 @@ fn ten_steps(device: &Device) -> Found {
     .unwrap();
     let records = read_records(&run.metrics()).unwrap();
     let curve = |key: &str| -> Vec<f32> {
-        records.iter().map(|record| record.get(key).unwrap() as f32).collect()
+        records
+            .iter()
+            .map(|record| record.get(key).unwrap() as f32)
+            .collect()
     };
     let mut found = Found::new();
     found.insert("ten steps: loss".into(), (curve("loss"), Bound::Loss));
-    found.insert("ten steps: grad_norm".into(), (curve("grad_norm"), Bound::Gradient));
+    found.insert(
+        "ten steps: grad_norm".into(),
+        (curve("grad_norm"), Bound::Gradient),
+    );
     let file = ModelFile::open(&outcome.checkpoint).unwrap();
     for name in file.names() {
         // Without a gradient in exact arithmetic: what Adam makes of rounding is arbitrary.

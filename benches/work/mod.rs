@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use kiln::bert::{BertConfig, BertForPreTraining, BertPretraining, Preset};

@@ -206,12 +206,15 @@ mod torch {
 /// wgpu, free to choose the graphics interface or pinned to one.
 #[cfg(feature = "wgpu")]
 mod graphics {
+    use std::sync::{Mutex, PoisonError};
+
     use burn::tensor::wgpu::{WgpuBackend, WgpuInitError};
     use burn::tensor::{Device, DeviceKind, DeviceType};
 
     use crate::BackendName;
 
     /// One adapter, in Burn's terms.
+    #[derive(Clone)]
     pub(super) struct Adapter {
         device: Device,
         /// Absent for adapters of wgpu's kind `Other`, which Burn cannot name.
@@ -220,7 +223,20 @@ mod graphics {
     }
 
     /// All adapters: discrete GPUs, integrated, virtual, unnamed, software.
+    ///
+    /// Looked up once per process: it loads every driver, some of which talk on stderr each time.
     pub(super) fn adapters(backend: BackendName) -> Vec<Adapter> {
+        static FOUND: Mutex<Vec<(BackendName, Vec<Adapter>)>> = Mutex::new(Vec::new());
+        let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, adapters)) = found.iter().find(|(known, _)| *known == backend) {
+            return adapters.clone();
+        }
+        let adapters = look_up(backend);
+        found.push((backend, adapters.clone()));
+        adapters
+    }
+
+    fn look_up(backend: BackendName) -> Vec<Adapter> {
         let mut unplaced: Vec<Device> = Device::enumerate(device_type(backend)).into_vec();
         let count = unplaced.len();
         let mut adapters = Vec::new();

@@ -3,11 +3,12 @@
 //!
 //! `KILN_TEST_BACKENDS=flex,wgpu` names backends that must answer; one that does not fails here.
 
-use burn::tensor::{DType, Device, Distribution, Int, Tensor};
+use burn::tensor::{DType, Distribution, Int, Tensor};
 use kiln_backend::{
     BackendError, BackendName, Determinism, DeviceSpec, compiled_in, device_memory, list_devices,
     open, probe, process_memory, seed,
 };
+use kiln_testing::{devices, lock_generator};
 
 #[test]
 fn a_matrix_product_and_its_gradient_are_exact_on_every_device() {

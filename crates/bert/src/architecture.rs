@@ -105,7 +105,9 @@ impl Architecture for Bert {
         let objective = BertPretraining::new(config.clone(), settings.objective.next_sentence)
             .with_tokenizer(tokenizer);
         let Some(device) = context.devices.first() else {
-            return Err(LearnError::Settings("devices: none given; name at least one".into()));
+            return Err(LearnError::Settings(
+                "devices: none given; name at least one".into(),
+            ));
         };
         let device = device.clone().autodiff();
         let mut init = Init::new(settings.training.seed, config.initializer_range, &device);
@@ -146,7 +148,12 @@ fn init_from(
 ) -> Result<BertForPreTraining, LearnError> {
     let file = ModelFile::open(folder)?;
     let (model, report) = open_weights(model, &file)?;
-    let LoadReport { loaded, missing, unused, .. } = report;
+    let LoadReport {
+        loaded,
+        missing,
+        unused,
+        ..
+    } = report;
     if loaded.is_empty() {
         return Err(LearnError::Settings(format!(
             "{}: holds none of the model's parameters; is it a BERT?",
@@ -154,8 +161,9 @@ fn init_from(
         )));
     }
     // A head may be absent, the encoder may not: half a model would train in silence.
-    if let Some(name) =
-        missing.iter().find(|name| name.starts_with("bert.") && !name.starts_with("bert.pooler."))
+    if let Some(name) = missing
+        .iter()
+        .find(|name| name.starts_with("bert.") && !name.starts_with("bert.pooler."))
     {
         return Err(LearnError::Settings(format!(
             "{}: {name} is missing; the encoder must be whole",
@@ -163,10 +171,18 @@ fn init_from(
         )));
     }
     if !missing.is_empty() {
-        observer.warning(&format!("freshly initialised, not in {}: {}", folder.display(), missing.join(", ")));
+        observer.warning(&format!(
+            "freshly initialised, not in {}: {}",
+            folder.display(),
+            missing.join(", ")
+        ));
     }
     if !unused.is_empty() {
-        observer.warning(&format!("not used from {}: {}", folder.display(), unused.join(", ")));
+        observer.warning(&format!(
+            "not used from {}: {}",
+            folder.display(),
+            unused.join(", ")
+        ));
     }
     Ok(model)
 }
@@ -183,8 +199,15 @@ impl Sources {
         tokenizer: &Tokenizer,
         vocabulary: &Arc<Vocabulary>,
     ) -> Result<Self, LearnError> {
-        let DataSettings { shards, corpus, eval_shards, eval_corpus, held_out, eval_batches, .. } =
-            &settings.data;
+        let DataSettings {
+            shards,
+            corpus,
+            eval_shards,
+            eval_corpus,
+            held_out,
+            eval_batches,
+            ..
+        } = &settings.data;
         let seed = settings.training.seed;
         let batch_size = settings.training.batch_size;
         let opened = open_corpus(shards, corpus, tokenizer)?;
@@ -215,17 +238,19 @@ impl Sources {
                 seed,
                 Some(eval_batches.saturating_mul(batch_size as u64)),
             )?;
-            Some(EvalData { batches: source.num_batches(), source: Arc::new(source) })
+            Some(EvalData {
+                batches: source.num_batches(),
+                source: Arc::new(source),
+            })
         };
-        Ok(Self { train: Arc::new(source), eval })
+        Ok(Self {
+            train: Arc::new(source),
+            eval,
+        })
     }
 }
 
-fn open_corpus(
-    shards: &Path,
-    identity: &str,
-    tokenizer: &Tokenizer,
-) -> Result<Corpus, LearnError> {
+fn open_corpus(shards: &Path, identity: &str, tokenizer: &Tokenizer) -> Result<Corpus, LearnError> {
     let corpus = Corpus::open(shards, tokenizer)?;
     if !identity.is_empty() && hex(&corpus.identity()) != identity {
         return Err(LearnError::Run {
@@ -246,7 +271,9 @@ fn examples(
     let (seq_len, seed) = (settings.data.seq_len, settings.training.seed);
     Ok(if settings.objective.next_sentence {
         let short = settings.objective.short_seq_prob;
-        Arc::new(SentencePairs::new(documents, vocabulary, seq_len, short, seed)?)
+        Arc::new(SentencePairs::new(
+            documents, vocabulary, seq_len, short, seed,
+        )?)
     } else {
         Arc::new(PackedSequences::new(documents, vocabulary, seq_len, seed)?)
     })

@@ -51,7 +51,13 @@ impl MaskFiller {
             }
             .into());
         }
-        Ok(Self { model, tokenizer, config, mask, device: device.clone() })
+        Ok(Self {
+            model,
+            tokenizer,
+            config,
+            mask,
+            device: device.clone(),
+        })
     }
 
     /// The `top_k` best tokens at every mask of `text`, masks in order.
@@ -104,10 +110,15 @@ impl MaskFiller {
             token_type_ids: row(vec![0; ids.len()]),
         });
         let positions = row(positions.iter().map(|&position| position as i32).collect());
-        let logits = self.model.prediction_logits(gather_positions(hidden_states, positions));
+        let logits = self
+            .model
+            .prediction_logits(gather_positions(hidden_states, positions));
         softmax(logits, 1)
             .try_into_vec_as::<f32>()
-            .map_err(|error| LearnError::Device { step: 0, reason: error.to_string() })
+            .map_err(|error| LearnError::Device {
+                step: 0,
+                reason: error.to_string(),
+            })
     }
 
     fn best(&self, row: &[f32], top_k: usize) -> Vec<MaskCandidate> {
@@ -131,5 +142,9 @@ impl MaskFiller {
 /// As [`MaskFiller::open`] and [`MaskFiller::fill`].
 pub(crate) fn fill_mask(request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
     let filler = MaskFiller::open(&request.model, &request.device)?;
-    request.texts.iter().map(|text| filler.fill(text, request.top_k)).collect()
+    request
+        .texts
+        .iter()
+        .map(|text| filler.fill(text, request.top_k))
+        .collect()
 }

@@ -63,7 +63,11 @@ pub struct BertPretraining {
 impl BertPretraining {
     /// Masked language modelling, and next sentence prediction if asked, for a model of `config`.
     pub fn new(config: BertConfig, next_sentence: bool) -> Self {
-        Self { config, next_sentence, tokenizer: None }
+        Self {
+            config,
+            next_sentence,
+            tokenizer: None,
+        }
     }
 
     /// Writes this tokenizer into every checkpoint.
@@ -84,7 +88,11 @@ impl BertPretraining {
 
     /// The Hugging Face class that a checkpoint opens as.
     pub fn class(&self) -> BertClass {
-        if self.next_sentence { BertClass::PreTraining } else { BertClass::MaskedLm }
+        if self.next_sentence {
+            BertClass::PreTraining
+        } else {
+            BertClass::MaskedLm
+        }
     }
 }
 
@@ -95,11 +103,19 @@ impl Objective for BertPretraining {
     type Carry = ();
 
     fn parts(&self) -> Vec<PartSpec> {
-        vec![PartSpec { name: "model", trains: &[] }]
+        vec![PartSpec {
+            name: "model",
+            trains: &[],
+        }]
     }
 
     fn terms(&self) -> Vec<TermSpec> {
-        let term = |name, is_perplexity| TermSpec { name, part: 0, coefficient: 1.0, is_perplexity };
+        let term = |name, is_perplexity| TermSpec {
+            name,
+            part: 0,
+            coefficient: 1.0,
+            is_perplexity,
+        };
         let mut terms = vec![term("mlm_loss", true)];
         if self.next_sentence {
             terms.push(term("nsp_loss", false));
@@ -108,13 +124,19 @@ impl Objective for BertPretraining {
     }
 
     fn measure_names(&self) -> Vec<&'static str> {
-        if self.next_sentence { vec!["mlm_accuracy", "nsp_accuracy"] } else { vec!["mlm_accuracy"] }
+        if self.next_sentence {
+            vec!["mlm_accuracy", "nsp_accuracy"]
+        } else {
+            vec!["mlm_accuracy"]
+        }
     }
 
     fn weights(&self, batch: &HostBatch) -> Vec<f64> {
         let sum = |name: &str| {
             let buffer = batch.floats.get(name);
-            buffer.map_or(0.0, |buffer| buffer.data.iter().map(|&weight| f64::from(weight)).sum())
+            buffer.map_or(0.0, |buffer| {
+                buffer.data.iter().map(|&weight| f64::from(weight)).sum()
+            })
         };
         let mut weights = vec![sum("weights")];
         if self.next_sentence {
@@ -159,10 +181,27 @@ impl Objective for BertPretraining {
         );
         let labels = batch.labels.flatten::<1>(0, 1);
         let weights = batch.weights.flatten::<1>(0, 1);
-        let mut output = PartOutput { sums: Vec::new(), measures: Vec::new(), scratch: (), carry: () };
-        score("mlm_accuracy", logits.predictions, labels, weights, &mut output);
+        let mut output = PartOutput {
+            sums: Vec::new(),
+            measures: Vec::new(),
+            scratch: (),
+            carry: (),
+        };
+        score(
+            "mlm_accuracy",
+            logits.predictions,
+            labels,
+            weights,
+            &mut output,
+        );
         if let (Some(logits), Some(labels)) = (logits.seq_relationship, batch.next_sentence) {
-            score("nsp_accuracy", logits, labels.labels, labels.weights, &mut output);
+            score(
+                "nsp_accuracy",
+                logits,
+                labels.labels,
+                labels.weights,
+                &mut output,
+            );
         }
         output
     }
@@ -210,7 +249,11 @@ fn score(
     output: &mut PartOutput<BertPretraining>,
 ) {
     // Detached: a measure must not keep the graph, and its own would never see a backward pass.
-    let plain = if logits.is_autodiff() { logits.clone().inner() } else { logits.clone() };
+    let plain = if logits.is_autodiff() {
+        logits.clone().inner()
+    } else {
+        logits.clone()
+    };
     output.measures.push(Measure {
         name: accuracy,
         sum: correct_sum(plain, labels.clone(), weights.clone()),

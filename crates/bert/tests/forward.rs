@@ -1,13 +1,15 @@
 //! What a forward pass answers to inputs and folders that do not fit, and what must not change it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use kiln_bert::{BertClass, BertModel};
 use kiln_bert::{
     BertConfig, BertForPreTraining, BertInputs, check_sizes, forward, open_config, open_weights,
     write_folder,
 };
-use kiln_bert::{BertClass, BertModel};
 use kiln_checkpoint::ModelFile;
 use kiln_learner::architecture::{ForwardRequest, Output};
 use kiln_nn::Init;
@@ -32,7 +34,13 @@ fn model(device: &Device) -> BertForPreTraining {
 
 fn folder(device: &Device) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    write_folder(&model(device), &config(), BertClass::PreTraining, folder.path()).unwrap();
+    write_folder(
+        &model(device),
+        &config(),
+        BertClass::PreTraining,
+        folder.path(),
+    )
+    .unwrap();
     folder
 }
 
@@ -72,7 +80,11 @@ fn wrong_inputs_are_named_with_what_would_be_right() {
     let folder = folder(&device);
     let long: Vec<i64> = vec![1; 11];
     let cases: [(&str, Option<TensorData>, &str); 9] = [
-        ("input_ids", None, "input_ids: missing; BertForPreTraining needs it"),
+        (
+            "input_ids",
+            None,
+            "input_ids: missing; BertForPreTraining needs it",
+        ),
         (
             "input_ids",
             Some(ints(&[1, 29, 0, 0, 0, 0], [2, 3])),
@@ -133,7 +145,10 @@ fn gradients_without_a_loss_are_refused() {
     request.gradients = true;
     request.inputs.remove("next_sentence_label");
     let error = forward(&request).unwrap_err().to_string();
-    assert!(error.contains("needs labels and next_sentence_label"), "{error}");
+    assert!(
+        error.contains("needs labels and next_sentence_label"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -154,7 +169,10 @@ fn a_missing_head_is_refused_by_name_and_surplus_heads_are_fine() {
 
     request.task = Some("sing".to_owned());
     let error = forward(&request).unwrap_err().to_string();
-    assert!(error.contains("task sing: bert has embed (BertModel)"), "{error}");
+    assert!(
+        error.contains("task sing: bert has embed (BertModel)"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -164,13 +182,21 @@ fn a_config_of_other_sizes_than_the_weights_is_refused_before_memory_is_taken() 
     let path: PathBuf = folder.path().join("config.json");
     let text = std::fs::read_to_string(&path).unwrap();
     for (from, to, expected) in [
-        ("\"vocab_size\": 29", "\"vocab_size\": 2000000000", "word_embeddings"),
+        (
+            "\"vocab_size\": 29",
+            "\"vocab_size\": 2000000000",
+            "word_embeddings",
+        ),
         (
             "\"num_hidden_layers\": 2",
             "\"num_hidden_layers\": 1000000",
             "layer.999999",
         ),
-        ("\"intermediate_size\": 17", "\"intermediate_size\": 1000000", "intermediate"),
+        (
+            "\"intermediate_size\": 17",
+            "\"intermediate_size\": 1000000",
+            "intermediate",
+        ),
     ] {
         assert!(text.contains(from), "{text}");
         std::fs::write(&path, text.replace(from, to)).unwrap();
@@ -184,18 +210,28 @@ fn a_written_folder_gives_the_same_model_to_the_last_bit() {
     for (name, device) in devices() {
         let folder = folder(&device);
         let config = open_config(folder.path()).unwrap();
-        assert_eq!(config.architectures.as_deref(), Some(&["BertForPreTraining".to_owned()][..]));
+        assert_eq!(
+            config.architectures.as_deref(),
+            Some(&["BertForPreTraining".to_owned()][..])
+        );
         let file = ModelFile::open(folder.path()).unwrap();
         check_sizes(&config, &file).unwrap();
         let empty = BertForPreTraining::new(&config, &mut Init::zeros(&device));
         let (read, report) = open_weights(empty, &file).unwrap();
-        assert!(report.missing.is_empty() && report.unused.is_empty(), "{report:?}");
+        assert!(
+            report.missing.is_empty() && report.unused.is_empty(),
+            "{report:?}"
+        );
 
         let again = tempfile::tempdir().unwrap();
         write_folder(&read, &config, BertClass::PreTraining, again.path()).unwrap();
         for file in ["config.json", "model.safetensors"] {
             let first = std::fs::read(folder.path().join(file)).unwrap();
-            assert_eq!(first, std::fs::read(again.path().join(file)).unwrap(), "{name} {file}");
+            assert_eq!(
+                first,
+                std::fs::read(again.path().join(file)).unwrap(),
+                "{name} {file}"
+            );
         }
     }
 }
@@ -207,18 +243,28 @@ fn appended_padding_changes_no_output_at_real_positions() {
         let mut request = request(&folder, &device);
         request.inputs.clear();
         let short = [2, 7, 28, 3];
-        request.inputs.insert("input_ids".to_owned(), ints(&short, [1, 4]));
+        request
+            .inputs
+            .insert("input_ids".to_owned(), ints(&short, [1, 4]));
         let before = forward(&request).unwrap();
 
         let mut longer = short.to_vec();
         longer.extend([0, 9, 0, 4]);
-        request.inputs.insert("input_ids".to_owned(), ints(&longer, [1, 8]));
+        request
+            .inputs
+            .insert("input_ids".to_owned(), ints(&longer, [1, 8]));
         let mask = ints(&[1, 1, 1, 1, 0, 0, 0, 0], [1, 8]);
         request.inputs.insert("attention_mask".to_owned(), mask);
         let after = forward(&request).unwrap();
         for output in ["last_hidden_state", "prediction_logits", "pooler_output"] {
             let (before, after) = (named(&before, output), named(&after, output));
-            assert_close(output, &after[..before.len()], &before, Bound::Output, &name);
+            assert_close(
+                output,
+                &after[..before.len()],
+                &before,
+                Bound::Output,
+                &name,
+            );
         }
     }
 }
@@ -228,7 +274,9 @@ fn a_mask_of_ones_is_no_mask() {
     for (name, device) in devices() {
         let folder = folder(&device);
         let mut request = request(&folder, &device);
-        request.inputs.insert("attention_mask".to_owned(), ints(&[1; 6], [2, 3]));
+        request
+            .inputs
+            .insert("attention_mask".to_owned(), ints(&[1; 6], [2, 3]));
         let with = forward(&request).unwrap();
         request.inputs.remove("attention_mask");
         let without = forward(&request).unwrap();

@@ -1,6 +1,12 @@
 //! Thirty optimizer steps through the learner against PyTorch: every loss, gradient norm and
 //! learning rate on the way, and the parameters at the end.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers may end the test"
+)]
+
 use std::sync::Arc;
 
 use kiln_bert::{BertConfig, BertForPreTraining, BertPretraining};
@@ -18,19 +24,29 @@ use kiln_text::{BatchSource, HostBatch, TextError};
 struct Batches {
     fixture: Fixture,
     batch_size: usize,
-    rows: usize,
     seq_len: usize,
     slots: usize,
 }
 
 impl Batches {
     fn new(fixture: Fixture, batch_size: usize) -> Self {
-        let [_, rows, seq_len] = fixture.input("labels").shape[..] else {
+        let [_, _, seq_len] = fixture.input("labels").shape[..] else {
             panic!("labels are [steps, batch, seq_len]")
         };
         let chosen = |row: &[i32]| row.iter().filter(|label| **label >= 0).count();
-        let slots = fixture.input("labels").ints().chunks(seq_len).map(chosen).max().unwrap();
-        Self { fixture, batch_size, rows, seq_len, slots }
+        let slots = fixture
+            .input("labels")
+            .ints()
+            .chunks(seq_len)
+            .map(chosen)
+            .max()
+            .unwrap();
+        Self {
+            fixture,
+            batch_size,
+            seq_len,
+            slots,
+        }
     }
 }
 
@@ -59,7 +75,11 @@ impl BatchSource for Batches {
         batch.insert_ints("positions", positions, &[rows, self.slots]);
         batch.insert_ints("labels", labels, &[rows, self.slots]);
         batch.insert_floats("weights", weights, &[rows, self.slots]);
-        batch.insert_ints("next_sentence_label", slice("next_sentence_label", 1), &[rows]);
+        batch.insert_ints(
+            "next_sentence_label",
+            slice("next_sentence_label", 1),
+            &[rows],
+        );
         batch.insert_floats("next_sentence_weight", vec![1.0; rows], &[rows]);
         Ok(batch)
     }
@@ -122,9 +142,15 @@ fn follows(case: &str, accumulate: usize) {
         .unwrap();
 
         let records = read_records(&run.metrics()).unwrap();
-        let steps: Vec<&Record> = records.iter().filter(|r| r.kind == RecordKind::Train).collect();
+        let steps: Vec<&Record> = records
+            .iter()
+            .filter(|r| r.kind == RecordKind::Train)
+            .collect();
         let curve = |key: &str| -> Vec<f32> {
-            steps.iter().map(|record| record.get(key).unwrap() as f32).collect()
+            steps
+                .iter()
+                .map(|record| record.get(key).unwrap() as f32)
+                .collect()
         };
         for (key, expected, bound) in [
             ("loss", "losses", Bound::Loss),
@@ -181,8 +207,11 @@ fn a_checkpoint_holds_exactly_the_references_names() {
     let file = ModelFile::open(&fixture.folder).unwrap();
     let names = &kiln_bert::names::NAMES;
     let (model, _) = load_module(model, names, &file, &kiln_bert::names::LOAD_OPTIONS).unwrap();
-    let mut written: Vec<String> =
-        module_tensors(&model, names).unwrap().into_iter().map(|tensor| tensor.name).collect();
+    let mut written: Vec<String> = module_tensors(&model, names)
+        .unwrap()
+        .into_iter()
+        .map(|tensor| tensor.name)
+        .collect();
     written.sort();
     let expected: Vec<String> = fixture.model().into_keys().collect();
     assert_eq!(written, expected, "{name}");

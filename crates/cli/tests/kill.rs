@@ -1,5 +1,7 @@
 //! `kill -9` at any moment, again and again: the run goes on to the same curve, to the last bit.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,7 +17,9 @@ fn kiln() -> Command {
 }
 
 fn corpus(folder: &Path) -> PathBuf {
-    let words = ["river", "stone", "light", "seven", "green", "bridge", "window", "paper", "north"];
+    let words = [
+        "river", "stone", "light", "seven", "green", "bridge", "window", "paper", "north",
+    ];
     let mut text = String::new();
     for document in 0..30 {
         for sentence in 0..6 {
@@ -40,11 +44,44 @@ fn pretrain(folder: &Path, run: &Path, backend: &str) -> Command {
     });
     std::fs::write(&config, fields.to_string()).unwrap();
     let mut command = kiln();
-    command.args(["pretrain", "bert", "--backend", backend, "--vocab-size", "80"]);
-    command.arg("--corpus").arg(corpus(folder)).arg("--config").arg(config);
-    command.arg("--cache-dir").arg(folder.join("cache")).arg("--output").arg(run);
-    command.args(["--seq-len", "32", "--batch-size", "4", "--steps", "60", "--save-every", "2"]);
-    command.args(["--eval-every", "15", "--seed", "5", "--held-out", "0.2", "--lr", "1e-3"]);
+    command.args([
+        "pretrain",
+        "bert",
+        "--backend",
+        backend,
+        "--vocab-size",
+        "80",
+    ]);
+    command
+        .arg("--corpus")
+        .arg(corpus(folder))
+        .arg("--config")
+        .arg(config);
+    command
+        .arg("--cache-dir")
+        .arg(folder.join("cache"))
+        .arg("--output")
+        .arg(run);
+    command.args([
+        "--seq-len",
+        "32",
+        "--batch-size",
+        "4",
+        "--steps",
+        "60",
+        "--save-every",
+        "2",
+    ]);
+    command.args([
+        "--eval-every",
+        "15",
+        "--seed",
+        "5",
+        "--held-out",
+        "0.2",
+        "--lr",
+        "1e-3",
+    ]);
     command
 }
 
@@ -58,7 +95,10 @@ fn curve(run: &Path) -> BTreeMap<(String, u64), Value> {
         for name in ["tokens_per_second", "memory", "seconds"] {
             fields.remove(name);
         }
-        let key = (fields["kind"].as_str().unwrap().to_owned(), fields["step"].as_u64().unwrap());
+        let key = (
+            fields["kind"].as_str().unwrap().to_owned(),
+            fields["step"].as_u64().unwrap(),
+        );
         let twice = curve.insert(key.clone(), record);
         assert!(twice.is_none(), "{key:?} stands twice");
     }
@@ -88,7 +128,11 @@ fn survives_kills(backend: &str) {
     // whatever the machine's speed. Every other step saves, so many kills hit a save.
     for round in 0u64.. {
         std::thread::sleep(Duration::from_millis(60 + 37 * round));
-        if child.try_wait().unwrap().is_some_and(|status| status.success()) {
+        if child
+            .try_wait()
+            .unwrap()
+            .is_some_and(|status| status.success())
+        {
             break;
         }
         child.kill().unwrap();
@@ -99,7 +143,10 @@ fn survives_kills(backend: &str) {
             let name = entry.file_name().into_string().unwrap();
             if name.starts_with("step-") {
                 let config = entry.path().join("config.json");
-                assert!(config.is_file(), "{name}: half a checkpoint under its final name");
+                assert!(
+                    config.is_file(),
+                    "{name}: half a checkpoint under its final name"
+                );
             }
         }
         let mut resume = if killed.join("config.json").is_file() {
@@ -115,7 +162,11 @@ fn survives_kills(backend: &str) {
     }
     assert!(kills > 0, "the run ended before the first kill");
     assert_eq!(curve(&killed), curve(&straight));
-    assert_eq!(last_weights(&killed), last_weights(&straight), "the last weights differ");
+    assert_eq!(
+        last_weights(&killed),
+        last_weights(&straight),
+        "the last weights differ"
+    );
 }
 
 #[cfg(feature = "flex")]

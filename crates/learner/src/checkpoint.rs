@@ -78,9 +78,16 @@ pub(crate) fn save<O: Objective>(
     objective.write_model(model, folder.path())?;
 
     let training = folder.path().join("training");
-    let failed = |path: &Path, reason| LearnError::WriteRun { path: path.into(), reason };
+    let failed = |path: &Path, reason| LearnError::WriteRun {
+        path: path.into(),
+        reason,
+    };
     std::fs::create_dir(&training).map_err(|reason| failed(&training, reason))?;
-    state.updates = stepper.optimizers.iter().map(|optimizer| optimizer.updates()).collect();
+    state.updates = stepper
+        .optimizers
+        .iter()
+        .map(|optimizer| optimizer.updates())
+        .collect();
     for (part, optimizer) in objective.parts().iter().zip(&stepper.optimizers) {
         let file = training.join(format!("{}.safetensors", part.name));
         write_safetensors(&file, &optimizer.tensors()?)?;
@@ -107,21 +114,31 @@ pub(crate) fn prune(
     state: &TrainingState,
 ) -> Result<(), LearnError> {
     let present = run.list_checkpoints()?;
-    let newest = present.iter().rev().take(settings.keep_last).map(|(step, _)| *step);
+    let newest = present
+        .iter()
+        .rev()
+        .take(settings.keep_last)
+        .map(|(step, _)| *step);
     let mut by_loss: Vec<&Evaluation> = state
         .evaluations
         .iter()
         .filter(|evaluation| present.iter().any(|(step, _)| *step == evaluation.step))
         .collect();
     by_loss.sort_by(|a, b| a.loss.total_cmp(&b.loss));
-    let best = by_loss.iter().take(settings.keep_best).map(|evaluation| evaluation.step);
+    let best = by_loss
+        .iter()
+        .take(settings.keep_best)
+        .map(|evaluation| evaluation.step);
     let keep: Vec<u64> = newest.chain(best).collect();
     for (step, path) in present {
         if !keep.contains(&step) {
             // Renamed first: a kill in the middle leaves no half-deleted checkpoint under a name
             // that resume would try.
             let doomed = path.with_file_name(format!(".old-step-{step:08}"));
-            let failed = |reason| LearnError::WriteRun { path: path.clone(), reason };
+            let failed = |reason| LearnError::WriteRun {
+                path: path.clone(),
+                reason,
+            };
             std::fs::rename(&path, &doomed).map_err(failed)?;
             std::fs::remove_dir_all(&doomed).map_err(failed)?;
         }
@@ -169,20 +186,35 @@ pub(crate) fn restore<O: Objective>(
         }
         let model = objective.read_model(model, &path)?;
         let device = devices[0].clone().inner();
-        for ((part, optimizer), &updates) in
-            objective.parts().iter().zip(&mut stepper.optimizers).zip(&state.updates)
+        for ((part, optimizer), &updates) in objective
+            .parts()
+            .iter()
+            .zip(&mut stepper.optimizers)
+            .zip(&state.updates)
         {
             let file = training.join(format!("{}.safetensors", part.name));
             optimizer
                 .restore(updates, read_tensors(&file)?, &device)
-                .map_err(|problem| LearnError::Run { path: file, problem })?;
+                .map_err(|problem| LearnError::Run {
+                    path: file,
+                    problem,
+                })?;
         }
         for (lane, (carry, device)) in stepper.carries.iter_mut().zip(devices).enumerate() {
             let file = carry_file(&training, lane);
-            let tensors = if file.is_file() { read_tensors(&file)? } else { Vec::new() };
+            let tensors = if file.is_file() {
+                read_tensors(&file)?
+            } else {
+                Vec::new()
+            };
             *carry = objective.restore_carry(tensors, device)?;
         }
-        return Ok(Some(Restored { model, state, path, passed_over }));
+        return Ok(Some(Restored {
+            model,
+            state,
+            path,
+            passed_over,
+        }));
     }
     match passed_over.into_iter().next() {
         Some(problem) => Err(LearnError::Run {
@@ -198,8 +230,10 @@ fn carry_file(training: &Path, lane: usize) -> PathBuf {
 }
 
 fn read_state(path: &Path) -> Result<TrainingState, LearnError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|reason| LearnError::Read { path: path.into(), reason })?;
+    let text = std::fs::read_to_string(path).map_err(|reason| LearnError::Read {
+        path: path.into(),
+        reason,
+    })?;
     let state: TrainingState = serde_json::from_str(&text).map_err(|error| LearnError::Run {
         path: path.into(),
         problem: format!("not a training state ({error}); another version may have written it"),
@@ -221,8 +255,14 @@ fn read_tensors(path: &Path) -> Result<Vec<NamedTensor>, LearnError> {
     let file = ModelFile::open(path)?;
     let mut tensors = Vec::new();
     for name in file.names() {
-        let shape = file.info(name).map_or_else(Vec::new, |info| info.shape.clone());
-        tensors.push(NamedTensor { name: name.to_owned(), shape, data: file.read(name)? });
+        let shape = file
+            .info(name)
+            .map_or_else(Vec::new, |info| info.shape.clone());
+        tensors.push(NamedTensor {
+            name: name.to_owned(),
+            shape,
+            data: file.read(name)?,
+        });
     }
     Ok(tensors)
 }

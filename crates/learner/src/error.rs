@@ -30,10 +30,16 @@ pub enum LearnError {
     Backend(#[from] kiln_backend::BackendError),
     /// A file of the run is missing or unreadable.
     #[error("{}: cannot be read ({reason})", path.display())]
-    Read { path: PathBuf, reason: std::io::Error },
+    Read {
+        path: PathBuf,
+        reason: std::io::Error,
+    },
     /// A file of the run can't be written.
     #[error("{}: cannot be written ({reason}); check free space and permissions", path.display())]
-    WriteRun { path: PathBuf, reason: std::io::Error },
+    WriteRun {
+        path: PathBuf,
+        reason: std::io::Error,
+    },
     /// A file of the run has another content than expected.
     #[error("{}: {problem}", path.display())]
     Run { path: PathBuf, problem: String },
@@ -42,7 +48,11 @@ pub enum LearnError {
         "step {step}: the gradient of {tensors} was not finite for {count} steps in a row; the last \
          checkpoint is whole: resume from it with a lower learning rate"
     )]
-    NotFinite { step: u64, count: u64, tensors: String },
+    NotFinite {
+        step: u64,
+        count: u64,
+        tensors: String,
+    },
     /// A device failed in the middle of the run.
     #[error("step {step}: the device failed ({reason}); the last checkpoint is whole")]
     Device { step: u64, reason: String },

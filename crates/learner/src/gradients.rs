@@ -14,7 +14,12 @@ pub(crate) fn squared_norm<M: Module>(
     gradients: &GradientsParams,
     part: PartSpec,
 ) -> Option<Tensor<1>> {
-    let mut visitor = SquaredNorm { gradients, part, path: PathStack::default(), sum: None };
+    let mut visitor = SquaredNorm {
+        gradients,
+        part,
+        path: PathStack::default(),
+        sum: None,
+    };
     model.visit(&mut visitor);
     visitor.sum
 }
@@ -54,7 +59,11 @@ impl ModuleVisitor for SquaredNorm<'_> {
 ///
 /// Reads every gradient back: for a step that has already failed.
 pub(crate) fn not_finite<M: Module>(model: &M, gradients: &GradientsParams) -> Vec<String> {
-    let mut visitor = NotFinite { gradients, path: PathStack::default(), found: Vec::new() };
+    let mut visitor = NotFinite {
+        gradients,
+        path: PathStack::default(),
+        found: Vec::new(),
+    };
     model.visit(&mut visitor);
     visitor.found
 }
@@ -94,7 +103,11 @@ pub(crate) fn add<M: Module>(
     gradients: GradientsParams,
     device: &Device,
 ) {
-    model.visit(&mut Add { total, gradients, device });
+    model.visit(&mut Add {
+        total,
+        gradients,
+        device,
+    });
 }
 
 struct Add<'a> {
@@ -105,8 +118,14 @@ struct Add<'a> {
 
 impl ModuleVisitor for Add<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(new) = self.gradients.remove::<D>(param.id) else { return };
-        let new = if new.device() == *self.device { new } else { new.to_device(self.device) };
+        let Some(new) = self.gradients.remove::<D>(param.id) else {
+            return;
+        };
+        let new = if new.device() == *self.device {
+            new
+        } else {
+            new.to_device(self.device)
+        };
         let sum = match self.total.remove::<D>(param.id) {
             Some(before) => before + new,
             None => new,

@@ -29,14 +29,25 @@ impl Batches {
         threads: usize,
         ahead: usize,
     ) -> Self {
-        Self { source, start, end, threads, ahead }
+        Self {
+            source,
+            start,
+            end,
+            threads,
+            ahead,
+        }
     }
 }
 
 impl DataLoader<HostBatch> for Batches {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<HostBatch> + 'a> {
         Box::new(Iter {
-            stream: Some(Prefetch::new(self.source.clone(), self.start, self.threads, self.ahead)),
+            stream: Some(Prefetch::new(
+                self.source.clone(),
+                self.start,
+                self.threads,
+                self.ahead,
+            )),
             given: 0,
             total: self.end.saturating_sub(self.start),
         })
@@ -87,6 +98,10 @@ impl Iterator for Iter {
 
 impl DataLoaderIterator<HostBatch> for Iter {
     fn progress(&self) -> Progress {
-        Progress::new(self.given as usize, self.total as usize, Some("batches".into()))
+        Progress::new(
+            self.given as usize,
+            self.total as usize,
+            Some("batches".into()),
+        )
     }
 }

@@ -31,11 +31,20 @@ pub struct StepMetric {
 impl StepMetric {
     /// The metric called `name` in `metrics.jsonl`.
     pub fn new(name: &str) -> Self {
-        Self { name: Arc::new(name.to_owned()), sum: 0.0, count: 0, last: None }
+        Self {
+            name: Arc::new(name.to_owned()),
+            sum: 0.0,
+            count: 0,
+            last: None,
+        }
     }
 
     fn mean(&self) -> f64 {
-        if self.count == 0 { f64::NAN } else { self.sum / self.count as f64 }
+        if self.count == 0 {
+            f64::NAN
+        } else {
+            self.sum / self.count as f64
+        }
     }
 
     fn entry(&self) -> SerializedEntry {
@@ -57,7 +66,11 @@ impl Metric for StepMetric {
     }
 
     fn attributes(&self) -> MetricAttributes {
-        NumericAttributes { unit: None, higher_is_better: self.name.ends_with("_accuracy") }.into()
+        NumericAttributes {
+            unit: None,
+            higher_is_better: self.name.ends_with("_accuracy"),
+        }
+        .into()
     }
 
     fn update(
@@ -65,7 +78,11 @@ impl Metric for StepMetric {
         item: &StepItem,
         _: &MetricMetadata,
     ) -> Result<SerializedEntry, TensorReadError> {
-        let value = item.values.iter().find(|(name, _)| *name == *self.name).map(|&(_, v)| v);
+        let value = item
+            .values
+            .iter()
+            .find(|(name, _)| *name == *self.name)
+            .map(|&(_, v)| v);
         if let Some(value) = value {
             self.sum += value;
             self.count += 1;
@@ -79,7 +96,12 @@ impl Metric for StepMetric {
     }
 
     fn clear(&mut self) {
-        *self = Self { name: self.name.clone(), sum: 0.0, count: 0, last: None };
+        *self = Self {
+            name: self.name.clone(),
+            sum: 0.0,
+            count: 0,
+            last: None,
+        };
     }
 }
 
@@ -111,12 +133,16 @@ impl MetricLogger for EvaluationLog {
             return;
         }
         for update in update.entries_numeric {
-            let (Some(name), Some(entry)) =
-                (self.names.get(&update.entry.metric_id), update.numeric_entry)
-            else {
+            let (Some(name), Some(entry)) = (
+                self.names.get(&update.entry.metric_id),
+                update.numeric_entry,
+            ) else {
                 continue;
             };
-            self.values.entry((name.clone(), epoch)).or_default().push(entry);
+            self.values
+                .entry((name.clone(), epoch))
+                .or_default()
+                .push(entry);
         }
     }
 
@@ -129,11 +155,16 @@ impl MetricLogger for EvaluationLog {
         if *split != Split::Valid {
             return Ok(Vec::new());
         }
-        Ok(self.values.get(&(name.to_owned(), epoch)).cloned().unwrap_or_default())
+        Ok(self
+            .values
+            .get(&(name.to_owned(), epoch))
+            .cloned()
+            .unwrap_or_default())
     }
 
     fn log_metric_definition(&mut self, definition: MetricDefinition) {
-        self.names.insert(definition.metric_id, definition.name.to_string());
+        self.names
+            .insert(definition.metric_id, definition.name.to_string());
     }
 
     fn log_epoch_summary(&mut self, _: EpochSummary) {}

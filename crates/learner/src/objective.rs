@@ -42,6 +42,10 @@ impl PartSpec {
 
 /// What a sum is divided by.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a handful a step, and each lives for one step"
+)]
 pub enum Weight {
     /// Counted on the host, before the forward pass.
     Host(f64),

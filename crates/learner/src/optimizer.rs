@@ -52,7 +52,12 @@ pub(crate) struct AdamW {
 
 impl AdamW {
     pub(crate) fn new(settings: OptimizerSettings, part: PartSpec) -> Self {
-        Self { settings, part, moments: BTreeMap::new(), updates: 0 }
+        Self {
+            settings,
+            part,
+            moments: BTreeMap::new(),
+            updates: 0,
+        }
     }
 
     /// Updates made so far; a skipped step makes none.
@@ -80,7 +85,11 @@ impl AdamW {
         };
         // PyTorch's clip_grad_norm_: the small number keeps a zero norm harmless.
         let clip = self.settings.clip_norm;
-        let scale = if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) } else { 1.0 };
+        let scale = if clip > 0.0 {
+            (clip / (norm + 1e-6)).min(1.0)
+        } else {
+            1.0
+        };
         let update = Update {
             beta1,
             beta2,
@@ -107,7 +116,11 @@ impl AdamW {
             for (kind, tensor) in [("exp_avg", &moments.first), ("exp_avg_sq", &moments.second)] {
                 let shape = tensor.dims().to_vec();
                 let data = read(tensor.clone())?;
-                tensors.push(NamedTensor { name: format!("{kind}.{path}"), shape, data });
+                tensors.push(NamedTensor {
+                    name: format!("{kind}.{path}"),
+                    shape,
+                    data,
+                });
             }
         }
         Ok(tensors)
@@ -138,7 +151,8 @@ impl AdamW {
             if first.dims() != second.dims() {
                 return Err(format!("{path}: the two moments differ in size"));
             }
-            self.moments.insert(path.to_owned(), Moments { first, second });
+            self.moments
+                .insert(path.to_owned(), Moments { first, second });
         }
         Ok(())
     }
@@ -149,7 +163,10 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, LearnE
     tensor
         .try_into_data()
         .map_err(|reason| reason.to_string())
-        .and_then(|data| data.try_into_vec_as::<f32>().map_err(|reason| reason.to_string()))
+        .and_then(|data| {
+            data.try_into_vec_as::<f32>()
+                .map_err(|reason| reason.to_string())
+        })
         .map_err(|reason| LearnError::Device { step: 0, reason })
 }
 
@@ -173,13 +190,20 @@ impl Update {
         moments: Moments,
         decays: bool,
     ) -> (Tensor<1>, Moments) {
-        let square = gradient.clone().square().mul_scalar((1.0 - self.beta2) * self.scale.powi(2));
+        let square = gradient
+            .clone()
+            .square()
+            .mul_scalar((1.0 - self.beta2) * self.scale.powi(2));
         let first = moments.first.mul_scalar(self.beta1)
             + gradient.mul_scalar((1.0 - self.beta1) * self.scale);
         let second = moments.second.mul_scalar(self.beta2) + square;
         let delta = first.clone().mul_scalar(self.step_size)
             / second.clone().sqrt().add_scalar(self.epsilon);
-        let value = if decays { value.mul_scalar(self.shrink) } else { value };
+        let value = if decays {
+            value.mul_scalar(self.shrink)
+        } else {
+            value
+        };
         (value - delta, Moments { first, second })
     }
 }
@@ -206,7 +230,9 @@ impl ModuleMapper for Step<'_> {
         if !self.part.trains(&path) {
             return param;
         }
-        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else {
+            return param;
+        };
         // Consuming keeps this the only handle, so that the update works in place.
         let (id, tensor, mapper) = param.consume();
         let requires_grad = tensor.is_require_grad();
@@ -219,11 +245,20 @@ impl ModuleMapper for Step<'_> {
             second: value.zeros_like(),
         });
         let (value, moments) =
-            self.update.apply(value, gradient.reshape([count]), moments, decays(&path));
+            self.update
+                .apply(value, gradient.reshape([count]), moments, decays(&path));
         self.moments.insert(path, moments);
         let value = value.reshape(shape);
-        let value = if is_autodiff { Tensor::from_inner(value) } else { value };
-        let value = if requires_grad { value.require_grad() } else { value };
+        let value = if is_autodiff {
+            Tensor::from_inner(value)
+        } else {
+            value
+        };
+        let value = if requires_grad {
+            value.require_grad()
+        } else {
+            value
+        };
         Param::from_mapped_value(id, value, mapper)
     }
 }

@@ -40,7 +40,10 @@ pub struct Record {
 impl Record {
     /// The value called `name`.
     pub fn get(&self, name: &str) -> Option<f64> {
-        self.values.iter().find(|(key, _)| key == name).map(|&(_, value)| value)
+        self.values
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|&(_, value)| value)
     }
 
     /// The line, without its end.
@@ -87,7 +90,10 @@ pub fn read_records(path: &Path) -> Result<Vec<Record>, LearnError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(text.lines().filter_map(Record::parse).collect()),
         Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(reason) => Err(LearnError::Read { path: path.into(), reason }),
+        Err(reason) => Err(LearnError::Read {
+            path: path.into(),
+            reason,
+        }),
     }
 }
 
@@ -102,9 +108,14 @@ impl MetricsFile {
     /// Opens the file for the steps after `step`: what a stopped run wrote after its last
     /// checkpoint is dropped, since those steps are made again. Returns the records kept.
     pub(crate) fn open_after(path: &Path, step: u64) -> Result<(Self, Vec<Record>), LearnError> {
-        let failed = |reason| LearnError::WriteRun { path: path.into(), reason };
-        let kept: Vec<_> =
-            read_records(path)?.into_iter().filter(|record| record.step <= step).collect();
+        let failed = |reason| LearnError::WriteRun {
+            path: path.into(),
+            reason,
+        };
+        let kept: Vec<_> = read_records(path)?
+            .into_iter()
+            .filter(|record| record.step <= step)
+            .collect();
         // Rewritten beside and renamed: a kill in between loses nothing.
         let beside = path.with_extension("jsonl.tmp");
         let mut text = String::new();
@@ -114,8 +125,17 @@ impl MetricsFile {
         }
         std::fs::write(&beside, text).map_err(failed)?;
         std::fs::rename(&beside, path).map_err(failed)?;
-        let file = std::fs::OpenOptions::new().append(true).open(path).map_err(failed)?;
-        Ok((Self { path: path.into(), file }, kept))
+        let file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(path)
+            .map_err(failed)?;
+        Ok((
+            Self {
+                path: path.into(),
+                file,
+            },
+            kept,
+        ))
     }
 
     /// Appends a record and hands it to the system at once.
@@ -124,7 +144,10 @@ impl MetricsFile {
         line.push('\n');
         self.file
             .write_all(line.as_bytes())
-            .map_err(|reason| LearnError::WriteRun { path: self.path.clone(), reason })
+            .map_err(|reason| LearnError::WriteRun {
+                path: self.path.clone(),
+                reason,
+            })
     }
 }
 
@@ -133,7 +156,11 @@ mod tests {
     use super::*;
 
     fn record(step: u64, loss: f64) -> Record {
-        Record { kind: RecordKind::Train, step, values: vec![("loss".into(), loss)] }
+        Record {
+            kind: RecordKind::Train,
+            step,
+            values: vec![("loss".into(), loss)],
+        }
     }
 
     #[test]
@@ -159,7 +186,11 @@ mod tests {
         let (mut file, kept) = MetricsFile::open_after(&path, 2).unwrap();
         assert_eq!(kept.len(), 2);
         file.append(&record(3, 0.25)).unwrap();
-        let steps: Vec<_> = read_records(&path).unwrap().iter().map(|r| r.step).collect();
+        let steps: Vec<_> = read_records(&path)
+            .unwrap()
+            .iter()
+            .map(|r| r.step)
+            .collect();
         assert_eq!(steps, [1, 2, 3]);
     }
 }

@@ -92,7 +92,10 @@ impl RunFolder {
     /// # Errors
     /// If the folder exists and is not empty, or can't be made.
     pub fn create(path: &Path) -> Result<Self, LearnError> {
-        let failed = |reason| LearnError::WriteRun { path: path.into(), reason };
+        let failed = |reason| LearnError::WriteRun {
+            path: path.into(),
+            reason,
+        };
         match std::fs::read_dir(path) {
             Ok(mut entries) => {
                 if entries.next().is_some() {
@@ -134,12 +137,17 @@ impl RunFolder {
                     .into(),
             });
         }
-        let text = std::fs::read_to_string(&file)
-            .map_err(|reason| LearnError::Read { path: file.clone(), reason })?;
-        let settings: RunSettings = serde_json::from_str(&text).map_err(|error| LearnError::Run {
-            path: file,
-            problem: format!("not a run's settings ({error}); another version may have written it"),
+        let text = std::fs::read_to_string(&file).map_err(|reason| LearnError::Read {
+            path: file.clone(),
+            reason,
         })?;
+        let settings: RunSettings =
+            serde_json::from_str(&text).map_err(|error| LearnError::Run {
+                path: file,
+                problem: format!(
+                    "not a run's settings ({error}); another version may have written it"
+                ),
+            })?;
         Ok((run, settings))
     }
 
@@ -149,7 +157,10 @@ impl RunFolder {
     /// If the file can't be written.
     pub fn write_settings(&self, settings: &RunSettings) -> Result<(), LearnError> {
         let path = self.config();
-        let failed = |reason| LearnError::WriteRun { path: path.clone(), reason };
+        let failed = |reason| LearnError::WriteRun {
+            path: path.clone(),
+            reason,
+        };
         let mut text = serde_json::to_string_pretty(settings)
             .map_err(|error| failed(std::io::Error::other(error)))?;
         text.push('\n');
@@ -199,7 +210,10 @@ impl RunFolder {
     /// If the folder can't be read.
     pub fn list_checkpoints(&self) -> Result<Vec<(u64, PathBuf)>, LearnError> {
         let folder = self.checkpoints();
-        let failed = |reason| LearnError::Read { path: folder.clone(), reason };
+        let failed = |reason| LearnError::Read {
+            path: folder.clone(),
+            reason,
+        };
         let mut found = Vec::new();
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
@@ -209,7 +223,9 @@ impl RunFolder {
         for entry in entries {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
-            let step = name.to_str().and_then(|name| name.strip_prefix("step-")?.parse().ok());
+            let step = name
+                .to_str()
+                .and_then(|name| name.strip_prefix("step-")?.parse().ok());
             if let Some(step) = step {
                 found.push((step, entry.path()));
             }

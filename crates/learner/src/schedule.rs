@@ -10,8 +10,11 @@ use crate::settings::{ScheduleKind, TrainingSettings};
 /// with warmup the first update has rate 0 there and here.
 pub fn learning_rate(settings: &TrainingSettings, step: u64) -> f64 {
     let peak = settings.optimizer.learning_rate;
-    let (done, warmup, total) =
-        (step.saturating_sub(1) as f64, settings.warmup as f64, settings.steps as f64);
+    let (done, warmup, total) = (
+        step.saturating_sub(1) as f64,
+        settings.warmup as f64,
+        settings.steps as f64,
+    );
     if done < warmup {
         return peak * done / warmup;
     }
@@ -34,20 +37,29 @@ mod tests {
             steps: 10,
             warmup: 2,
             schedule,
-            optimizer: OptimizerSettings { learning_rate: 0.01, ..Default::default() },
+            optimizer: OptimizerSettings {
+                learning_rate: 0.01,
+                ..Default::default()
+            },
             ..Default::default()
         }
     }
 
     fn rates(schedule: ScheduleKind) -> Vec<f64> {
-        (1..=10).map(|step| learning_rate(&settings(schedule), step)).collect()
+        (1..=10)
+            .map(|step| learning_rate(&settings(schedule), step))
+            .collect()
     }
 
     #[track_caller]
     fn assert_rates(actual: &[f64], expected: &[f64]) {
         for (step, (a, e)) in actual.iter().zip(expected).enumerate() {
             // Double precision; the formulas differ in the order of operations alone.
-            assert!((a - e).abs() < 1e-15, "step {}: {a} instead of {e}", step + 1);
+            assert!(
+                (a - e).abs() < 1e-15,
+                "step {}: {a} instead of {e}",
+                step + 1
+            );
         }
     }
 
@@ -55,13 +67,18 @@ mod tests {
     fn linear_rises_to_the_peak_and_falls_to_zero_after_the_last_step() {
         assert_rates(
             &rates(ScheduleKind::Linear),
-            &[0.0, 0.005, 0.01, 0.00875, 0.0075, 0.00625, 0.005, 0.00375, 0.0025, 0.00125],
+            &[
+                0.0, 0.005, 0.01, 0.00875, 0.0075, 0.00625, 0.005, 0.00375, 0.0025, 0.00125,
+            ],
         );
     }
 
     #[test]
     fn the_original_line_starts_at_step_zero() {
-        assert_rates(&rates(ScheduleKind::Original)[..4], &[0.0, 0.005, 0.008, 0.007]);
+        assert_rates(
+            &rates(ScheduleKind::Original)[..4],
+            &[0.0, 0.005, 0.008, 0.007],
+        );
     }
 
     #[test]

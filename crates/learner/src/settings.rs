@@ -127,13 +127,21 @@ impl TrainingSettings {
             return bad("batch_size", &self.batch_size, "at least one sequence");
         }
         if self.accumulate == 0 {
-            return bad("accumulate", &self.accumulate, "at least one micro-batch a step");
+            return bad(
+                "accumulate",
+                &self.accumulate,
+                "at least one micro-batch a step",
+            );
         }
         if self.warmup > self.steps {
             return bad("warmup", &self.warmup, "choose at most the number of steps");
         }
         if self.keep_last == 0 {
-            return bad("keep_last", &self.keep_last, "keep at least one checkpoint to resume from");
+            return bad(
+                "keep_last",
+                &self.keep_last,
+                "keep at least one checkpoint to resume from",
+            );
         }
         if self.log_every == 0 {
             return bad("log_every", &self.log_every, "at least 1");
@@ -142,9 +150,16 @@ impl TrainingSettings {
             return bad("max_bad_steps", &self.max_bad_steps, "at least 1");
         }
         if !(optimizer.learning_rate.is_finite() && optimizer.learning_rate >= 0.0) {
-            return bad("learning_rate", &optimizer.learning_rate, "a number from 0 up, e.g. 1e-4");
+            return bad(
+                "learning_rate",
+                &optimizer.learning_rate,
+                "a number from 0 up, e.g. 1e-4",
+            );
         }
-        for (field, beta) in [("betas.0", optimizer.betas.0), ("betas.1", optimizer.betas.1)] {
+        for (field, beta) in [
+            ("betas.0", optimizer.betas.0),
+            ("betas.1", optimizer.betas.1),
+        ] {
             if !(0.0..1.0).contains(&beta) {
                 return bad(field, &beta, "choose a number from 0 up to but not 1");
             }
@@ -152,9 +167,10 @@ impl TrainingSettings {
         if !(optimizer.epsilon.is_finite() && optimizer.epsilon > 0.0) {
             return bad("epsilon", &optimizer.epsilon, "a number above 0, e.g. 1e-6");
         }
-        for (field, value) in
-            [("weight_decay", optimizer.weight_decay), ("clip_norm", optimizer.clip_norm)]
-        {
+        for (field, value) in [
+            ("weight_decay", optimizer.weight_decay),
+            ("clip_norm", optimizer.clip_norm),
+        ] {
             if !(value.is_finite() && value >= 0.0) {
                 return bad(field, &value, "a number from 0 up");
             }

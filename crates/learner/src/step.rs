@@ -49,7 +49,10 @@ impl<O: Objective> Stepper<O> {
                 .iter()
                 .map(|&part| AdamW::new(settings.optimizer.clone(), part))
                 .collect(),
-            carries: devices.iter().map(|device| objective.start_carry(device)).collect(),
+            carries: devices
+                .iter()
+                .map(|device| objective.start_carry(device))
+                .collect(),
             parts,
             devices,
             seed: settings.seed,
@@ -69,16 +72,20 @@ impl<O: Objective> Stepper<O> {
         learning_rate: f64,
     ) -> (O::Model, Result<StepOutcome, LearnError>) {
         let lanes = self.devices.len();
-        let weights: Vec<Vec<f64>> =
-            batches.iter().map(|batch| self.objective.weights(batch)).collect();
-        let totals: Vec<f64> =
-            (0..self.terms.len()).map(|term| weights.iter().map(|w| w[term]).sum()).collect();
+        let weights: Vec<Vec<f64>> = batches
+            .iter()
+            .map(|batch| self.objective.weights(batch))
+            .collect();
+        let totals: Vec<f64> = (0..self.terms.len())
+            .map(|term| weights.iter().map(|w| w[term]).sum())
+            .collect();
         let uploaded: Vec<O::Batch> = batches
             .iter()
             .enumerate()
             .map(|(m, batch)| self.objective.upload(batch, &self.devices[m % lanes]))
             .collect();
-        let mut scratches: Vec<O::Scratch> = batches.iter().map(|_| O::Scratch::default()).collect();
+        let mut scratches: Vec<O::Scratch> =
+            batches.iter().map(|_| O::Scratch::default()).collect();
         let start_carries = self.carries.clone();
         let mut values = Vec::new();
         let mut loss = 0.0;
@@ -96,7 +103,11 @@ impl<O: Objective> Stepper<O> {
             for (m, batch) in uploaded.iter().enumerate() {
                 let lane = m % lanes;
                 let device = &self.devices[lane];
-                let on_device = if lane == 0 { &model } else { &replicas[lane - 1] };
+                let on_device = if lane == 0 {
+                    &model
+                } else {
+                    &replicas[lane - 1]
+                };
                 // Dropout and sampling are functions of their address: a resumed run needs no
                 // generator's state.
                 kiln_backend::seed(device, device_seed(self.seed, step, m as u64, index as u64));
@@ -125,7 +136,12 @@ impl<O: Objective> Stepper<O> {
                 }
                 if let Some(micro_loss) = micro_loss {
                     let new = GradientsParams::from_grads(micro_loss.backward(), on_device);
-                    gradients::add(&model, &mut gradients, new, &self.devices[0].clone().inner());
+                    gradients::add(
+                        &model,
+                        &mut gradients,
+                        new,
+                        &self.devices[0].clone().inner(),
+                    );
                 }
             }
             drop(replicas);
@@ -156,12 +172,24 @@ impl<O: Objective> Stepper<O> {
                     tensors.push("all parameters together (their norm overflows)".to_owned());
                 }
                 let values = with_totals(values, loss, norm);
-                return (model, Ok(StepOutcome { values, not_finite: Some(tensors) }));
+                return (
+                    model,
+                    Ok(StepOutcome {
+                        values,
+                        not_finite: Some(tensors),
+                    }),
+                );
             }
             model = self.optimizers[index].step(model, gradients, norm, learning_rate);
         }
         let values = with_totals(values, loss, squared_norms.sqrt());
-        (model, Ok(StepOutcome { values, not_finite: None }))
+        (
+            model,
+            Ok(StepOutcome {
+                values,
+                not_finite: None,
+            }),
+        )
     }
 
     fn terms_of(&self, part: usize) -> impl Iterator<Item = usize> + use<'_, O> {
@@ -233,7 +261,11 @@ pub(crate) fn evaluate<O: Objective>(
         }
     }
     values.insert(0, ("loss".to_owned(), loss));
-    values.extend(measures.into_iter().map(|(name, sum, weight)| (name.to_owned(), sum / divisor(weight))));
+    values.extend(
+        measures
+            .into_iter()
+            .map(|(name, sum, weight)| (name.to_owned(), sum / divisor(weight))),
+    );
     Ok(values)
 }
 
@@ -241,8 +273,13 @@ pub(crate) fn evaluate<O: Objective>(
 ///
 /// SplitMix64 over the address, so that neighbouring steps get unrelated seeds.
 fn device_seed(seed: u64, step: u64, micro_step: u64, part: u64) -> u64 {
-    kiln_text::rng::Rng::at(seed, kiln_text::rng::Purpose::Device, step, (micro_step << 8) | part)
-        .next_u64()
+    kiln_text::rng::Rng::at(
+        seed,
+        kiln_text::rng::Purpose::Device,
+        step,
+        (micro_step << 8) | part,
+    )
+    .next_u64()
 }
 
 /// A term that nothing was counted for has the sum 0: its mean is 0, not 0/0.
@@ -265,9 +302,14 @@ struct Readings {
 
 enum Slot {
     Term(usize),
-    Measure { name: &'static str, weight: f64 },
+    Measure {
+        name: &'static str,
+        weight: f64,
+    },
     /// The sum, then the weight, of a measure counted on the device.
-    MeasureOnDevice { name: &'static str },
+    MeasureOnDevice {
+        name: &'static str,
+    },
 }
 
 impl Readings {
@@ -280,11 +322,15 @@ impl Readings {
         self.tensors.push(measure.sum.detach());
         match measure.weight {
             Weight::Host(weight) => {
-                self.slots.push(Slot::Measure { name: measure.name, weight });
+                self.slots.push(Slot::Measure {
+                    name: measure.name,
+                    weight,
+                });
             }
             Weight::Device(weight) => {
                 self.tensors.push(weight.detach());
-                self.slots.push(Slot::MeasureOnDevice { name: measure.name });
+                self.slots
+                    .push(Slot::MeasureOnDevice { name: measure.name });
             }
         }
     }
@@ -295,7 +341,13 @@ impl Readings {
             .tensors
             .into_iter()
             .chain(squared_norm)
-            .map(|tensor| if tensor.is_autodiff() { tensor.inner() } else { tensor })
+            .map(|tensor| {
+                if tensor.is_autodiff() {
+                    tensor.inner()
+                } else {
+                    tensor
+                }
+            })
             .collect();
         let numbers = read_all(tensors)?;
         let mut numbers = numbers.into_iter();
@@ -350,7 +402,11 @@ struct Read {
 
 impl Read {
     fn add(&mut self, name: &'static str, sum: f64, weight: f64) {
-        match self.measures.iter_mut().find(|(known, _, _)| *known == name) {
+        match self
+            .measures
+            .iter_mut()
+            .find(|(known, _, _)| *known == name)
+        {
             Some((_, total_sum, total_weight)) => {
                 *total_sum += sum;
                 *total_weight += weight;
@@ -360,10 +416,16 @@ impl Read {
     }
 
     fn term_sum(&self, term: usize) -> f64 {
-        self.terms.iter().filter(|(known, _)| *known == term).map(|(_, sum)| sum).sum()
+        self.terms
+            .iter()
+            .filter(|(known, _)| *known == term)
+            .map(|(_, sum)| sum)
+            .sum()
     }
 
     fn measures(&self) -> impl Iterator<Item = (String, f64)> + '_ {
-        self.measures.iter().map(|&(name, sum, weight)| (name.to_owned(), sum / divisor(weight)))
+        self.measures
+            .iter()
+            .map(|&(name, sum, weight)| (name.to_owned(), sum / divisor(weight)))
     }
 }

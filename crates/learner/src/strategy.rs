@@ -15,9 +15,9 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::metric::store::EventStoreClient;
 use burn::train::{
-    CloneEarlyStoppingStrategy, EventProcessorError,
-    EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
-    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
+    CloneEarlyStoppingStrategy, EventProcessorError, EventProcessorTraining, Interrupter, Learner,
+    LearnerEvent, SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader,
+    TrainingComponents, TrainingItem, ValidLoader,
 };
 use kiln_text::HostBatch;
 
@@ -58,11 +58,17 @@ pub(crate) struct StepStrategy<O: Objective> {
 
 impl<O: Objective> StepStrategy<O> {
     pub(crate) fn new(job: Job<O>) -> Self {
-        Self { job: Mutex::new(Some(job)), result: Mutex::new(None) }
+        Self {
+            job: Mutex::new(Some(job)),
+            result: Mutex::new(None),
+        }
     }
 
     pub(crate) fn take_result(&self) -> Option<Result<TrainOutcome, LearnError>> {
-        self.result.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.result
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 
@@ -80,8 +86,14 @@ impl<O: Objective> SupervisedLearningStrategy<TraineeOf<O>> for StepStrategy<O> 
         // work in place.
         drop(learner);
         let mut events = components.event_processor;
-        let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(job) = job else { return (Trainee { model, objective }, events) };
+        let job = self
+            .job
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(job) = job else {
+            return (Trainee { model, objective }, events);
+        };
         let mut fit = Fit {
             dashboard: Dashboard {
                 events: &mut events,
@@ -140,12 +152,15 @@ impl<O: Objective> Dashboard<'_, O> {
         self.open_stretch(total)?;
         let progress = Progress::new(done, total, Some("steps".into()));
         let item = StepItem::new(record.values.clone());
-        Self::check(self.events.process_train(LearnerEvent::ProcessedItem(TrainingItem::new(
-            item,
-            progress,
-            Some(record.step as usize),
-            None,
-        ))))
+        Self::check(
+            self.events
+                .process_train(LearnerEvent::ProcessedItem(TrainingItem::new(
+                    item,
+                    progress,
+                    Some(record.step as usize),
+                    None,
+                ))),
+        )
     }
 
     /// Ends the stretch with an evaluation; true if early stopping says to stop.
@@ -153,7 +168,10 @@ impl<O: Objective> Dashboard<'_, O> {
         let stretch = self.stretch;
         self.open_stretch(0)?;
         Self::check(self.events.process_train(LearnerEvent::EndSplit(stretch)))?;
-        let start = LearnerEvent::StartSplit { epoch_number: stretch, total_items: 1 };
+        let start = LearnerEvent::StartSplit {
+            epoch_number: stretch,
+            total_items: 1,
+        };
         Self::check(self.events.process_valid(start))?;
         let item = TrainingItem::new(
             StepItem::new(record.values.clone()),
@@ -199,7 +217,10 @@ impl<O: Objective> Fit<'_, O> {
             let hosts = self.next_batches(&mut batches)?;
             let rate = learning_rate(&self.job.settings, step);
             let Some(model) = self.model.take() else {
-                return Err(LearnError::Device { step, reason: "the model is gone".into() });
+                return Err(LearnError::Device {
+                    step,
+                    reason: "the model is gone".into(),
+                });
             };
             let (model, outcome) = self.job.stepper.step(model, step, &hosts, rate);
             self.model = Some(model);
@@ -278,7 +299,9 @@ impl<O: Objective> Fit<'_, O> {
             .map(|_| match batches.next() {
                 Some(Ok(batch)) => Ok(batch),
                 Some(Err(error)) => Err(LearnError::Batch(error.to_string())),
-                None => Err(LearnError::Batch("the stream of batches ended early".into())),
+                None => Err(LearnError::Batch(
+                    "the stream of batches ended early".into(),
+                )),
             })
             .collect()
     }
@@ -304,17 +327,26 @@ impl<O: Objective> Fit<'_, O> {
             values.push(("device_memory".into(), memory.in_use as f64));
         }
         values.push(("skipped_steps".into(), self.job.state.bad_steps as f64));
-        Record { kind: RecordKind::Train, step, values }
+        Record {
+            kind: RecordKind::Train,
+            step,
+            values,
+        }
     }
 
     /// Place and length of `step`'s stretch: steps up to the next evaluation, or all.
     fn stretch_progress(&self, step: u64) -> (usize, usize) {
-        let TrainingSettings { steps, eval_every, .. } = self.job.settings;
+        let TrainingSettings {
+            steps, eval_every, ..
+        } = self.job.settings;
         if eval_every == 0 || !self.job.has_eval {
             return (step as usize, steps as usize);
         }
         let start = (step - 1) / eval_every * eval_every;
-        ((step - start) as usize, eval_every.min(steps - start) as usize)
+        (
+            (step - start) as usize,
+            eval_every.min(steps - start) as usize,
+        )
     }
 
     fn due(&self, step: u64, every: u64) -> bool {
@@ -322,7 +354,9 @@ impl<O: Objective> Fit<'_, O> {
     }
 
     fn evaluate(&mut self, step: u64) -> Result<Option<Stop>, LearnError> {
-        let Some(model) = &self.model else { return Ok(None) };
+        let Some(model) = &self.model else {
+            return Ok(None);
+        };
         let started = Instant::now();
         let model = model.valid();
         let device = self.job.devices[0].clone().inner();
@@ -330,11 +364,20 @@ impl<O: Objective> Fit<'_, O> {
             .valid
             .iter()
             .map(|batch| batch.map_err(|error| LearnError::Batch(error.to_string())));
-        let mut values =
-            evaluate(&*self.job.objective, &model, &device, batches, self.job.settings.seed)
-                .map_err(|error| at_step(error, step))?;
+        let mut values = evaluate(
+            &*self.job.objective,
+            &model,
+            &device,
+            batches,
+            self.job.settings.seed,
+        )
+        .map_err(|error| at_step(error, step))?;
         values.push(("seconds".into(), started.elapsed().as_secs_f64()));
-        let record = Record { kind: RecordKind::Eval, step, values };
+        let record = Record {
+            kind: RecordKind::Eval,
+            step,
+            values,
+        };
         self.job.metrics.append(&record)?;
         self.job.observer.evaluation(&record);
         if let Some(loss) = record.get("loss") {
@@ -349,7 +392,9 @@ impl<O: Objective> Fit<'_, O> {
         if self.last_saved == Some(step) {
             return Ok(());
         }
-        let Some(model) = &self.model else { return Ok(()) };
+        let Some(model) = &self.model else {
+            return Ok(());
+        };
         let path = save(
             &self.job.run,
             &*self.job.objective,
@@ -384,9 +429,18 @@ fn at_step(error: LearnError, step: u64) -> LearnError {
 
 /// Names the first few tensors of a run that diverged.
 fn not_finite(step: u64, count: u64, tensors: &[String]) -> LearnError {
-    let mut names = tensors.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    let mut names = tensors
+        .iter()
+        .take(5)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     if tensors.len() > 5 {
         names.push_str(&format!(" and {} more", tensors.len() - 5));
     }
-    LearnError::NotFinite { step, count, tensors: names }
+    LearnError::NotFinite {
+        step,
+        count,
+        tensors: names,
+    }
 }

@@ -133,10 +133,21 @@ pub struct TrainRequest<O: Objective> {
 /// the gradients are not finite for several steps in a row, or a device fails. Checkpoints written
 /// before stay whole.
 pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, LearnError> {
-    let TrainRequest { objective, model, devices, run, settings, train, eval, .. } = request;
+    let TrainRequest {
+        objective,
+        model,
+        devices,
+        run,
+        settings,
+        train,
+        eval,
+        ..
+    } = request;
     settings.validate().map_err(LearnError::Settings)?;
     if devices.is_empty() {
-        return Err(LearnError::Settings("devices: none given; name at least one".into()));
+        return Err(LearnError::Settings(
+            "devices: none given; name at least one".into(),
+        ));
     }
     let devices: Vec<Device> = devices.into_iter().map(Device::autodiff).collect();
     kiln_checkpoint::clean_stale(&run.checkpoints())?;
@@ -148,7 +159,9 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
             for problem in &restored.passed_over {
                 request.observer.warning(problem);
             }
-            request.observer.started(restored.state.step, Some(&restored.path));
+            request
+                .observer
+                .started(restored.state.step, Some(&restored.path));
             (restored.model, restored.state)
         }
         None => {
@@ -160,7 +173,13 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
 
     let per_step = (settings.accumulate * devices.len()) as u64;
     let loader = |source, start, end| {
-        Arc::new(Batches::new(source, start, end, settings.data_threads, settings.data_ahead))
+        Arc::new(Batches::new(
+            source,
+            start,
+            end,
+            settings.data_threads,
+            settings.data_ahead,
+        ))
     };
     let train = loader(train, state.step * per_step, settings.steps * per_step);
     let valid = match &eval {
@@ -170,7 +189,10 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
     };
 
     let renderer: Box<dyn MetricsRenderer> = if request.dashboard {
-        Box::new(TuiMetricsRendererWrapper::new(request.interrupter.clone(), None))
+        Box::new(TuiMetricsRendererWrapper::new(
+            request.interrupter.clone(),
+            None,
+        ))
     } else {
         Box::new(Silent)
     };
@@ -195,7 +217,9 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
             Aggregate::Mean,
             Direction::Lowest,
             Split::Valid,
-            StoppingCondition::NoImprovementSince { n_epochs: evaluations },
+            StoppingCondition::NoImprovementSince {
+                n_epochs: evaluations,
+            },
         ));
     }
 
@@ -212,15 +236,23 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         has_eval: eval.is_some(),
         observer: request.observer,
     }));
-    let trainee = Trainee { model: model.train(), objective };
+    let trainee = Trainee {
+        model: model.train(),
+        objective,
+    };
     // burn-train wants an optimizer and a rate of its own; the strategy uses neither.
     let learner = Learner::new(trainee, AdamWConfig::new().init(), 0.0);
     let launched = catch_unwind(AssertUnwindSafe(|| {
-        training.with_training_strategy(TrainingStrategy::Custom(strategy.clone())).launch(learner)
+        training
+            .with_training_strategy(TrainingStrategy::Custom(strategy.clone()))
+            .launch(learner)
     }));
     match (launched, strategy.take_result()) {
         (_, Some(result)) => result,
-        (Err(panic), None) => Err(LearnError::Device { step, reason: panic_message(&*panic) }),
+        (Err(panic), None) => Err(LearnError::Device {
+            step,
+            reason: panic_message(&*panic),
+        }),
         (Ok(_), None) => Err(LearnError::Events("the run ended without a result".into())),
     }
 }
@@ -229,9 +261,21 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
 fn metric_names<O: Objective>(objective: &O) -> Vec<String> {
     let mut names = vec!["loss".to_owned()];
     names.extend(objective.terms().iter().map(|term| term.name.to_owned()));
-    names.extend(objective.measure_names().iter().map(|&name| name.to_owned()));
     names.extend(
-        ["learning_rate", "grad_norm", "tokens_per_second", "padding", "memory"].map(str::to_owned),
+        objective
+            .measure_names()
+            .iter()
+            .map(|&name| name.to_owned()),
+    );
+    names.extend(
+        [
+            "learning_rate",
+            "grad_norm",
+            "tokens_per_second",
+            "padding",
+            "memory",
+        ]
+        .map(str::to_owned),
     );
     names
 }

@@ -35,7 +35,10 @@ pub struct StepItem {
 impl StepItem {
     /// An item of known values.
     pub fn new(values: Vec<(String, f64)>) -> Self {
-        Self { values: Arc::new(values), pending: Vec::new() }
+        Self {
+            values: Arc::new(values),
+            pending: Vec::new(),
+        }
     }
 }
 
@@ -56,12 +59,7 @@ impl<O: Objective> TraineeOf<O> {
     /// All parts on one batch, without an update in between: the sum of their gradients.
     fn whole_step(&self, host: &HostBatch) -> (Tensor<1>, StepItem) {
         let objective = &self.objective;
-        let device = self
-            .model
-            .devices()
-            .first()
-            .cloned()
-            .unwrap_or_default();
+        let device = self.model.devices().first().cloned().unwrap_or_default();
         let weights = objective.weights(host);
         let terms = objective.terms();
         let batch = objective.upload(host, &device);
@@ -72,7 +70,10 @@ impl<O: Objective> TraineeOf<O> {
         for part in 0..objective.parts().len() {
             let output = objective.forward(&self.model, part, &batch, scratch, &carry);
             scratch = output.scratch;
-            let of_part = terms.iter().zip(&weights).filter(|(term, _)| term.part == part);
+            let of_part = terms
+                .iter()
+                .zip(&weights)
+                .filter(|(term, _)| term.part == part);
             for ((term, &weight), sum) in of_part.zip(output.sums) {
                 let divisor = if weight > 0.0 { weight } else { 1.0 };
                 pending.push((term.name.to_owned(), sum.clone().detach(), divisor));
@@ -90,7 +91,13 @@ impl<O: Objective> TraineeOf<O> {
         }
         let loss = loss.unwrap_or_else(|| Tensor::zeros([1], &device));
         pending.push(("loss".to_owned(), loss.clone().detach(), 1.0));
-        (loss, StepItem { values: Arc::default(), pending })
+        (
+            loss,
+            StepItem {
+                values: Arc::default(),
+                pending,
+            },
+        )
     }
 }
 
@@ -103,7 +110,10 @@ impl<O: Objective> TrainStep for TraineeOf<O> {
     fn step(&self, host: HostBatch) -> TrainOutput<StepItem> {
         let (loss, item) = self.whole_step(&host);
         let gradients = GradientsParams::from_grads(loss.backward(), self);
-        TrainOutput { grads: gradients, item }
+        TrainOutput {
+            grads: gradients,
+            item,
+        }
     }
 }
 

@@ -11,7 +11,10 @@ use kiln_text::HostBatch;
 pub fn ints<const D: usize>(batch: &HostBatch, name: &str, device: &Device) -> Tensor<D, Int> {
     let buffer = batch.ints.get(name);
     let Some(buffer) = buffer else { missing(name) };
-    Tensor::from_data(TensorData::new(buffer.data.clone(), buffer.shape.clone()), device)
+    Tensor::from_data(
+        TensorData::new(buffer.data.clone(), buffer.shape.clone()),
+        device,
+    )
 }
 
 /// The real-number buffer `name` of `batch` as a tensor of rank `D`.
@@ -21,10 +24,16 @@ pub fn ints<const D: usize>(batch: &HostBatch, name: &str, device: &Device) -> T
 pub fn floats<const D: usize>(batch: &HostBatch, name: &str, device: &Device) -> Tensor<D> {
     let buffer = batch.floats.get(name);
     let Some(buffer) = buffer else { missing(name) };
-    Tensor::from_data(TensorData::new(buffer.data.clone(), buffer.shape.clone()), device)
+    Tensor::from_data(
+        TensorData::new(buffer.data.clone(), buffer.shape.clone()),
+        device,
+    )
 }
 
-#[expect(clippy::panic, reason = "a source that gives other buffers than its objective takes")]
+#[expect(
+    clippy::panic,
+    reason = "a source that gives other buffers than its objective takes"
+)]
 fn missing(name: &str) -> ! {
     panic!("the batch has no buffer called {name}")
 }

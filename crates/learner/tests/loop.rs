@@ -1,5 +1,11 @@
 //! The loop, on an objective that uses everything it provides.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's helpers may end the test"
+)]
+
 mod toy;
 
 use std::path::Path;
@@ -40,7 +46,9 @@ fn run(
     settings: TrainingSettings,
     stop_after: u64,
 ) -> Result<TrainOutcome, LearnError> {
-    let _guard = GENERATOR.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _guard = GENERATOR
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     let folder = match RunFolder::create(path) {
         Ok(folder) => folder,
         Err(_) => RunFolder::at(path),
@@ -53,7 +61,10 @@ fn run(
         run: folder,
         settings,
         train: source,
-        eval: Some(EvalData { source: ToySource::new(6), batches: 2 }),
+        eval: Some(EvalData {
+            source: ToySource::new(6),
+            batches: 2,
+        }),
         interrupter: interrupter.clone(),
         observer: Arc::new(StopAfter(stop_after, interrupter)),
         dashboard: false,
@@ -61,22 +72,25 @@ fn run(
 }
 
 /// Step records without what depends on the clock and the machine.
-fn curve(path: &Path) -> Vec<(RecordKind, u64, Vec<(String, f64)>)> {
+fn curve(path: &Path) -> Vec<Record> {
     let machine = ["tokens_per_second", "memory", "seconds"];
     read_records(&path.join("metrics.jsonl"))
         .unwrap()
         .into_iter()
-        .map(|record| {
-            let values = record.values.into_iter();
-            let values = values.filter(|(name, _)| !machine.contains(&name.as_str())).collect();
-            (record.kind, record.step, values)
+        .map(|mut record| {
+            record
+                .values
+                .retain(|(name, _)| !machine.contains(&name.as_str()));
+            record
         })
         .collect()
 }
 
 fn weights(checkpoint: &Path) -> Vec<(String, Vec<f32>)> {
     let file = ModelFile::open(checkpoint).unwrap();
-    file.names().map(|name| (name.to_owned(), file.read(name).unwrap())).collect()
+    file.names()
+        .map(|name| (name.to_owned(), file.read(name).unwrap()))
+        .collect()
 }
 
 #[test]
@@ -92,7 +106,10 @@ fn a_run_stopped_at_any_step_goes_on_to_the_last_bit() {
         let resumed = run(&path, vec![flex()], ToySource::new(6), settings(10), 0).unwrap();
         assert_eq!(resumed.stop, Stop::Done);
         assert_eq!(curve(&path), curve(&straight), "stopped after step {stop}");
-        assert_eq!(weights(&resumed.checkpoint), weights(&straight.join("checkpoints/step-00000010")));
+        assert_eq!(
+            weights(&resumed.checkpoint),
+            weights(&straight.join("checkpoints/step-00000010"))
+        );
     }
 }
 
@@ -127,28 +144,40 @@ fn a_torn_checkpoint_is_passed_over_for_the_one_before() {
 fn k_micro_batches_equal_one_batch_of_k_times_the_size() {
     // Without dropout: its draws depend on the shape. Sums in another order: float32's last bits.
     let folder = tempfile::tempdir().unwrap();
-    let large = TrainingSettings { batch_size: 12, ..settings(6) };
-    let small = TrainingSettings { batch_size: 4, accumulate: 3, ..settings(6) };
+    let large = TrainingSettings {
+        batch_size: 12,
+        ..settings(6)
+    };
+    let small = TrainingSettings {
+        batch_size: 4,
+        accumulate: 3,
+        ..settings(6)
+    };
     let losses = |name: &str, settings: TrainingSettings| {
         let path = folder.path().join(name);
         let source = ToySource::new(settings.batch_size);
         run_without_dropout(&path, source, settings);
         curve(&path)
             .into_iter()
-            .filter(|(kind, ..)| *kind == RecordKind::Train)
-            .map(|(_, _, values)| values.iter().find(|(n, _)| n == "generator_loss").unwrap().1)
+            .filter(|record| record.kind == RecordKind::Train)
+            .map(|record| record.get("generator_loss").unwrap())
             .collect::<Vec<_>>()
     };
     let (large, small) = (losses("large", large), losses("small", small));
     assert_eq!(large.len(), 6);
     for (a, b) in large.iter().zip(&small) {
         // Six float32 steps on numbers of size one.
-        assert!((a - b).abs() < 1e-5 * a.abs().max(1.0), "{large:?} {small:?}");
+        assert!(
+            (a - b).abs() < 1e-5 * a.abs().max(1.0),
+            "{large:?} {small:?}"
+        );
     }
 }
 
 fn run_without_dropout(path: &Path, source: Arc<ToySource>, settings: TrainingSettings) {
-    let _guard = GENERATOR.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _guard = GENERATOR
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     let device = flex();
     let interrupter = Interrupter::new();
     train(TrainRequest {
@@ -170,11 +199,17 @@ fn run_without_dropout(path: &Path, source: Arc<ToySource>, settings: TrainingSe
 fn a_step_that_is_not_finite_changes_nothing_and_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
-    let source = Arc::new(ToySource { batch_size: 6, poison: 4..6 });
+    let source = Arc::new(ToySource {
+        batch_size: 6,
+        poison: 4..6,
+    });
     let outcome = run(&path, vec![flex()], source, settings(9), 0).unwrap();
     assert_eq!(outcome.bad_steps, 2);
     let records = read_records(&path.join("metrics.jsonl")).unwrap();
-    let steps: Vec<&Record> = records.iter().filter(|r| r.kind == RecordKind::Train).collect();
+    let steps: Vec<&Record> = records
+        .iter()
+        .filter(|r| r.kind == RecordKind::Train)
+        .collect();
     assert!(steps[4].get("grad_norm").unwrap().is_nan());
     assert!(steps[8].get("loss").unwrap().is_finite());
     assert_eq!(steps[8].get("skipped_steps"), Some(2.0));
@@ -184,11 +219,20 @@ fn a_step_that_is_not_finite_changes_nothing_and_is_counted() {
 fn a_run_whose_steps_stay_bad_stops_and_names_the_tensors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
-    let source = Arc::new(ToySource { batch_size: 6, poison: 4..1000 });
-    let settings = TrainingSettings { max_bad_steps: 3, ..settings(20) };
+    let source = Arc::new(ToySource {
+        batch_size: 6,
+        poison: 4..1000,
+    });
+    let settings = TrainingSettings {
+        max_bad_steps: 3,
+        ..settings(20)
+    };
     let error = run(&path, vec![flex()], source, settings, 0).unwrap_err();
     let message = error.to_string();
-    assert!(message.starts_with("step 7: the gradient of generator.weight"), "{message}");
+    assert!(
+        message.starts_with("step 7: the gradient of generator.weight"),
+        "{message}"
+    );
     assert!(path.join("checkpoints/step-00000003").is_dir());
 }
 
@@ -196,12 +240,23 @@ fn a_run_whose_steps_stay_bad_stops_and_names_the_tensors() {
 fn the_newest_and_the_best_checkpoints_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
-    let settings = TrainingSettings { eval_every: 2, save_every: 2, ..settings(12) };
+    let settings = TrainingSettings {
+        eval_every: 2,
+        save_every: 2,
+        ..settings(12)
+    };
     let outcome = run(&path, vec![flex()], ToySource::new(6), settings, 0).unwrap();
     let (best, ..) = outcome.best_checkpoint.unwrap();
-    let kept: Vec<u64> =
-        RunFolder::at(&path).list_checkpoints().unwrap().into_iter().map(|(step, _)| step).collect();
-    assert!(kept.ends_with(&[10, 12]) && kept.contains(&best) && kept.len() <= 3, "{kept:?}");
+    let kept: Vec<u64> = RunFolder::at(&path)
+        .list_checkpoints()
+        .unwrap()
+        .into_iter()
+        .map(|(step, _)| step)
+        .collect();
+    assert!(
+        kept.ends_with(&[10, 12]) && kept.contains(&best) && kept.len() <= 3,
+        "{kept:?}"
+    );
 }
 
 #[test]
@@ -211,7 +266,10 @@ fn early_stopping_ends_at_the_same_step_whether_resumed_or_not() {
         eval_every: 1,
         early_stop: Some(2),
         // A rate at which the loss soon goes up and down.
-        optimizer: kiln_learner::OptimizerSettings { learning_rate: 1.0, ..Default::default() },
+        optimizer: kiln_learner::OptimizerSettings {
+            learning_rate: 1.0,
+            ..Default::default()
+        },
         ..settings(steps)
     };
     let straight = folder.path().join("straight");
@@ -219,7 +277,14 @@ fn early_stopping_ends_at_the_same_step_whether_resumed_or_not() {
     assert_eq!(outcome.stop, Stop::Early);
     assert!(outcome.step > 2 && outcome.step < 50);
     let resumed = folder.path().join("resumed");
-    run(&resumed, vec![flex()], ToySource::new(6), early(50), outcome.step - 1).unwrap();
+    run(
+        &resumed,
+        vec![flex()],
+        ToySource::new(6),
+        early(50),
+        outcome.step - 1,
+    )
+    .unwrap();
     let again = run(&resumed, vec![flex()], ToySource::new(6), early(50), 0).unwrap();
     assert_eq!((again.step, again.stop), (outcome.step, Stop::Early));
     assert_eq!(curve(&resumed), curve(&straight));
@@ -242,7 +307,20 @@ fn two_devices_share_a_step_and_resume_to_the_last_bit() {
 #[test]
 fn settings_that_cannot_train_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let bad = TrainingSettings { accumulate: 0, ..settings(5) };
-    let error = run(&folder.path().join("run"), vec![flex()], ToySource::new(6), bad, 0).unwrap_err();
-    assert_eq!(error.to_string(), "settings: accumulate = 0: at least one micro-batch a step");
+    let bad = TrainingSettings {
+        accumulate: 0,
+        ..settings(5)
+    };
+    let error = run(
+        &folder.path().join("run"),
+        vec![flex()],
+        ToySource::new(6),
+        bad,
+        0,
+    )
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "settings: accumulate = 0: at least one micro-batch a step"
+    );
 }

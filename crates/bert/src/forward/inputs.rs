@@ -130,10 +130,6 @@ impl<'a> Inputs<'a> {
         })
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.given.contains_key(name)
-    }
-
     /// What the encoder reads. A missing mask is all ones, missing types are all zeros.
     pub(super) fn model_inputs(&self, config: &BertConfig) -> Result<BertInputs, InputError> {
         let shape = [self.batch, self.seq_len];

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use kiln_learner::ScheduleKind;
 
 use crate::architectures::{self, Named};
@@ -70,13 +70,14 @@ pub(crate) struct RunArgs {
 // Text, tokenizer and batches.
 #[derive(Args)]
 #[command(next_help_heading = "Data")]
+#[command(group(ArgGroup::new("text").required(true).args(["corpus", "data"])))]
 pub(crate) struct DataArgs {
     /// Text files, or folders of them: one paragraph a line and a blank line between documents, or
     /// JSON Lines with a "text" field; .gz and .zst too. Tokenised once and kept in the cache
-    #[arg(long, value_name = "F", num_args = 1.., required_unless_present = "data")]
+    #[arg(long, value_name = "F", num_args = 1..)]
     pub(crate) corpus: Vec<PathBuf>,
     /// Shards that kiln prepare made, instead of text; needs their tokenizer
-    #[arg(long, value_name = "SHARDS", conflicts_with = "corpus")]
+    #[arg(long, value_name = "SHARDS")]
     pub(crate) data: Option<PathBuf>,
     /// Tokenizer folder. Default: that of --init-from, else one is trained on the corpus
     #[arg(long, value_name = "DIR", conflicts_with_all = ["vocab_size", "cased", "keep_accents"])]

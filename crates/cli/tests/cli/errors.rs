@@ -29,6 +29,16 @@ fn a_flag_that_does_not_exist_is_wrong_usage() {
 }
 
 #[test]
+fn a_run_without_text_is_wrong_usage_and_names_both_ways_to_give_it() {
+    let done = kiln(folder().path(), "pretrain bert --output run");
+    assert_eq!(done.code, 2);
+    assert!(
+        done.stderr.contains("--corpus") && done.stderr.contains("--data"),
+        "{done:?}"
+    );
+}
+
+#[test]
 fn an_unknown_architecture_is_answered_with_those_there_are() {
     let done = kiln(
         folder().path(),

@@ -1,5 +1,10 @@
 //! The `kiln` command as its users see it: exit codes, what goes to stdout and what to stderr.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed set-up is a failed test, in helpers as in tests"
+)]
+
 mod command;
 mod errors;
 mod help;

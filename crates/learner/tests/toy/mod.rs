@@ -12,9 +12,7 @@ use kiln_checkpoint::{
     write_safetensors,
 };
 use kiln_learner::upload::floats;
-use kiln_learner::{
-    Measure, Objective, PartOutput, PartSpec, TermSpec, TrainingSettings, Weight,
-};
+use kiln_learner::{Measure, Objective, PartOutput, PartSpec, TermSpec, TrainingSettings, Weight};
 use kiln_nn::{Dropout, Init};
 use kiln_text::rng::{Purpose, Rng};
 use kiln_text::{BatchSource, HostBatch, TextError};
@@ -67,14 +65,28 @@ impl Objective for ToyObjective {
 
     fn parts(&self) -> Vec<PartSpec> {
         vec![
-            PartSpec { name: "generator", trains: &["generator."] },
-            PartSpec { name: "discriminator", trains: &["discriminator."] },
+            PartSpec {
+                name: "generator",
+                trains: &["generator."],
+            },
+            PartSpec {
+                name: "discriminator",
+                trains: &["discriminator."],
+            },
         ]
     }
 
     fn terms(&self) -> Vec<TermSpec> {
-        let term = |name, part, coefficient| TermSpec { name, part, coefficient, is_perplexity: false };
-        vec![term("generator_loss", 0, 1.0), term("discriminator_loss", 1, 2.0)]
+        let term = |name, part, coefficient| TermSpec {
+            name,
+            part,
+            coefficient,
+            is_perplexity: false,
+        };
+        vec![
+            term("generator_loss", 0, 1.0),
+            term("discriminator_loss", 1, 2.0),
+        ]
     }
 
     fn measure_names(&self) -> Vec<&'static str> {
@@ -82,7 +94,11 @@ impl Objective for ToyObjective {
     }
 
     fn weights(&self, batch: &HostBatch) -> Vec<f64> {
-        let sum: f64 = batch.floats["weights"].data.iter().map(|&w| f64::from(w)).sum();
+        let sum: f64 = batch.floats["weights"]
+            .data
+            .iter()
+            .map(|&w| f64::from(w))
+            .sum();
         vec![sum, sum]
     }
 
@@ -109,7 +125,11 @@ impl Objective for ToyObjective {
         let x = model.dropout.forward(batch.x.clone());
         let (prediction, scratch, next) = if part == 0 {
             let answer = model.generator.forward(x);
-            let plain = if answer.is_autodiff() { answer.clone().inner() } else { answer.clone() };
+            let plain = if answer.is_autodiff() {
+                answer.clone().inner()
+            } else {
+                answer.clone()
+            };
             (answer, Answer(Some(plain)), carry.clone())
         } else {
             let answer = scratch.0.expect("part 0 ran");
@@ -134,7 +154,11 @@ impl Objective for ToyObjective {
 
     fn carry_tensors(&self, carry: &Tensor<1>) -> Vec<NamedTensor> {
         let data = carry.clone().into_data().try_into_vec_as::<f32>().unwrap();
-        vec![NamedTensor { name: "mean".into(), shape: vec![1], data }]
+        vec![NamedTensor {
+            name: "mean".into(),
+            shape: vec![1],
+            data,
+        }]
     }
 
     fn restore_carry(
@@ -143,7 +167,10 @@ impl Objective for ToyObjective {
         device: &Device,
     ) -> Result<Tensor<1>, OpenError> {
         let data = tensors.into_iter().next().expect("saved").data;
-        Ok(Tensor::from_data(TensorData::new(data, [1]), &device.clone().inner()))
+        Ok(Tensor::from_data(
+            TensorData::new(data, [1]),
+            &device.clone().inner(),
+        ))
     }
 
     fn write_model(&self, model: &Toy, folder: &Path) -> Result<(), WriteError> {
@@ -167,7 +194,10 @@ pub(crate) struct ToySource {
 
 impl ToySource {
     pub(crate) fn new(batch_size: usize) -> Arc<Self> {
-        Arc::new(Self { batch_size, poison: 0..0 })
+        Arc::new(Self {
+            batch_size,
+            poison: 0..0,
+        })
     }
 }
 
@@ -181,7 +211,7 @@ impl BatchSource for ToySource {
             let values: Vec<f32> = (0..3).map(|_| rng.unit() as f32 - 0.5).collect();
             y.push(values.iter().sum());
             x.extend(values);
-            weights.push(if number % 3 == 0 { 0.0 } else { 1.0 });
+            weights.push(if number.is_multiple_of(3) { 0.0 } else { 1.0 });
         }
         if self.poison.contains(&index) {
             x[0] = f32::INFINITY;
@@ -206,7 +236,10 @@ pub(crate) fn settings(steps: u64) -> TrainingSettings {
         save_every: 3,
         keep_last: 2,
         keep_best: 1,
-        optimizer: kiln_learner::OptimizerSettings { learning_rate: 0.05, ..Default::default() },
+        optimizer: kiln_learner::OptimizerSettings {
+            learning_rate: 0.05,
+            ..Default::default()
+        },
         ..Default::default()
     }
 }

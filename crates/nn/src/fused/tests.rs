@@ -130,7 +130,7 @@ fn layer_norm_is_that_of_the_definition_with_its_gradients() {
         let gain = tensor(&gamma, [size], &device).require_grad();
         let shift = tensor(&beta, [size], &device).require_grad();
         let output = layer_norm(input.clone(), gain.clone(), shift.clone(), 1e-12);
-        let what = format!("{name}");
+        let what = name.clone();
         // Values up to 4.
         let exact = normalise(&wide(&x), &gamma64, &beta64, 1e-12);
         assert_near(output.clone(), &exact, 2e-6, &what);
@@ -184,7 +184,7 @@ fn a_constant_vector_becomes_the_shift() {
             ones,
             1e-12,
         );
-        assert_near(output, &[1.0; 8], 1e-6, &format!("{name}"));
+        assert_near(output, &[1.0; 8], 1e-6, &name);
     }
 }
 
@@ -214,7 +214,7 @@ fn cross_entropy_is_that_of_the_definition_with_its_gradient() {
         );
         let f = |x: &[f64]| vec![cross_entropy_exact(x, classes, &labels, &weights)];
         let exact: Vec<f64> = logits.iter().map(|&v| f64::from(v)).collect();
-        let what = format!("{name}");
+        let what = name.clone();
         // A sum near 30.
         assert_near(loss.clone(), &f(&exact), 2e-5, &what);
         let gradient = input.grad(&loss.mul_scalar(3.0).backward()).unwrap();
@@ -230,7 +230,7 @@ fn huge_logits_neither_overflow_nor_vanish() {
             Tensor::<1, Int>::from_data([0, 1], &device),
             Tensor::<1>::ones([2], &device),
         );
-        assert_near(loss, &[3f64.ln()], 2e-3, &format!("{name}"));
+        assert_near(loss, &[3f64.ln()], 2e-3, &name);
     }
 }
 
