@@ -37,9 +37,12 @@ pub(crate) struct FillMaskArgs {
     /// Print one JSON object a text: text, masks (position, candidates (token, id, score))
     #[arg(long)]
     json: bool,
-    /// Texts with the mask token, usually [MASK], once or several times. Default: the lines of
-    /// stdin
-    #[arg(value_name = "TEXT")]
+    // Not a doc comment: rustdoc takes the mask token for a link.
+    #[arg(
+        value_name = "TEXT",
+        help = "Texts with the mask token, usually [MASK], once or several times. Default: the \
+                lines of stdin"
+    )]
     texts: Vec<String>,
 }
 

@@ -106,7 +106,7 @@ impl<O: Objective> TrainStep for TraineeOf<O> {
     type Output = StepItem;
 
     /// One micro-batch by itself, so that burn-train's own strategies can train an objective too.
-    /// Kiln's strategy does not come here: see [`crate::strategy`].
+    /// Kiln's strategy does not come here: see `strategy.rs`.
     fn step(&self, host: HostBatch) -> TrainOutput<StepItem> {
         let (loss, item) = self.whole_step(&host);
         let gradients = GradientsParams::from_grads(loss.backward(), self);

@@ -128,7 +128,7 @@ pub trait FusedOps: Backend {
         dropout::backward::<Self>(saved, grad)
     }
 
-    /// Σ weightᵢ·(logsumexp(logitsᵢ) − logitsᵢ[labelᵢ]) as `[1]`.
+    /// `Σ weightᵢ·(logsumexp(logitsᵢ) − logitsᵢ[labelᵢ])` as `[1]`.
     fn cross_entropy(
         logits: FloatTensor<Self>,
         labels: IntTensor<Self>,

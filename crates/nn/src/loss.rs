@@ -5,7 +5,7 @@ use burn::tensor::{DType, FloatDType, Int, IntDType, Tensor, assert_shape};
 
 use crate::fused;
 
-/// Σ weightᵢ · −log softmax(logitsᵢ)[labelᵢ], in float32 at least.
+/// `Σ weightᵢ · −log softmax(logitsᵢ)[labelᵢ]`, in float32 at least.
 ///
 /// A row of weight 0 adds nothing and gets no gradient, whatever its label.
 ///
