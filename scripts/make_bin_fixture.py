@@ -1,17 +1,20 @@
-"""Writes the pytorch_model.bin fixtures of crates/checkpoint, as torch saves them.
+"""Writes the pytorch_model.bin fixtures of crates/checkpoint and crates/cli, as torch saves them.
 
-Needs torch (2.9.1 made the committed files). Run from the repository's root:
+Needs torch and transformers (2.9.1 and 5.23.0 made the committed files). Run from the repository's
+root:
 
     python scripts/make_bin_fixture.py
 
-Element i of tensor k, in row-major order, is ((5 k + i) mod 64) / 8 - 4: exact in every type used.
+crates/cli has a whole BERT, drawn from one seed. In crates/checkpoint element i of tensor k, in row-major order, is ((5 k + i) mod 64) / 8 - 4: exact in every type used.
 """
 
 from pathlib import Path
 
 import torch
+from transformers import BertConfig, BertForPreTraining
 
 FOLDER = Path("crates/checkpoint/tests/fixtures")
+BERT = Path("crates/cli/tests/fixtures/bert")
 
 
 def tensor(k, shape, dtype=torch.float32):
@@ -38,6 +41,22 @@ def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     torch.save(tensors, FOLDER / "zip.bin")
     torch.save(tensors, FOLDER / "legacy.bin", _use_new_zipfile_serialization=False)
+
+    torch.manual_seed(5)
+    # A wide range: weights that are lost on the way change the loss by more than rounding.
+    config = BertConfig(
+        vocab_size=64,
+        hidden_size=8,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=12,
+        max_position_embeddings=16,
+        initializer_range=0.5,
+    )
+    BERT.mkdir(parents=True, exist_ok=True)
+    torch.save(BertForPreTraining(config).state_dict(), BERT / "pytorch_model.bin")
+    config.architectures = ["BertForPreTraining"]
+    config.to_json_file(BERT / "config.json", use_diff=False)
 
 
 if __name__ == "__main__":

@@ -193,8 +193,8 @@ mod tests {
         assert_eq!(
             error,
             format!(
-                "backend {absent}: not compiled in (this build has {}); rebuild with --features \
-                 {absent}",
+                "backend {absent}: not compiled in (this build has {}); add it with: cargo build \
+                 --release --features {absent}",
                 join(&compiled_in())
             )
         );

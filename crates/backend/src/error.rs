@@ -15,7 +15,7 @@ pub enum BackendError {
     Malformed { given: String, reason: String },
     /// The backend exists, but not in this build.
     #[error(
-        "backend {backend}: not compiled in (this build has {present}); rebuild with --features {backend}"
+        "backend {backend}: not compiled in (this build has {present}); add it with: cargo build --release --features {backend}"
     )]
     NotCompiledIn {
         backend: BackendName,

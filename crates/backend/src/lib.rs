@@ -12,7 +12,7 @@
 //! | `spec.rs` | [`DeviceSpec`]: `wgpu:1`, `tch:cuda:0`, `remote:ws://host:3000` |
 //! | `error.rs` | [`BackendError`] |
 //! | `hardware.rs` | Burn's constructors behind `cfg`: the only place that calls them |
-//! | `quiet.rs` | a panic of Burn or a driver as an error text |
+//! | `quiet.rs` | [`quietly`]: a panic of Burn or a driver as an error text |
 //! | `open.rs` | [`open`]: once per process and device, same number types everywhere, checked |
 //! | `choose.rs` | [`choose`], [`default_spec`]: which device, when nobody says |
 //! | `report.rs` | [`list_devices`], [`probe`]: what answers, for `kiln backends` |
@@ -40,6 +40,7 @@ pub use choose::{BACKEND_VARIABLE, choose, default_spec};
 pub use error::BackendError;
 pub use name::{BackendName, Determinism, compiled_in};
 pub use open::open;
+pub use quiet::quietly;
 pub use report::{DeviceReport, list_devices, probe};
 pub use spec::{DeviceSpec, Place};
 pub use state::{DeviceMemory, device_memory, process_memory, seed};

@@ -17,8 +17,9 @@ thread_local! {
 
 /// Runs `operation`; a panic in it becomes `Err` with its message on one line, and prints nothing.
 ///
-/// Only panics of the calling thread: a runtime's own threads print theirs as usual.
-pub(crate) fn quietly<T>(operation: impl FnOnce() -> T) -> Result<T, String> {
+/// # Errors
+/// With what the panic said. Only panics of the calling thread: a runtime's own threads print theirs as usual.
+pub fn quietly<T>(operation: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let previous = panic::take_hook();

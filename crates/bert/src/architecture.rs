@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
-use kiln_checkpoint::{LoadReport, ModelFile};
+use kiln_checkpoint::{CONFIG_FILE, ConfigFile, LoadReport, ModelFile, OpenError};
 use kiln_learner::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext,
 };
 use kiln_learner::run::{DataSettings, ObjectiveSettings, RunSettings};
 use kiln_learner::{EvalData, LearnError, Observer, TrainOutcome, TrainRequest, train};
 use kiln_nn::Init;
-use kiln_text::corpus::Corpus;
+use kiln_text::corpus::{Corpus, hex};
 use kiln_text::examples::{
     Documents, Examples, MaskedLmEvaluation, MaskedLmSource, PackedSequences, SHORT_SEQ_PROB,
     SentencePairs,
@@ -80,7 +80,7 @@ impl Architecture for Bert {
                 config.type_vocab_size
             )));
         }
-        masking(&settings.objective).validate()?;
+        check_objective(&settings.objective, seq_len)?;
         settings.training.validate().map_err(LearnError::Settings)
     }
 
@@ -90,7 +90,7 @@ impl Architecture for Bert {
         context: RunContext,
     ) -> Result<TrainOutcome, LearnError> {
         self.check(settings)?;
-        let config = parse_config(&settings.model)?;
+        let mut config = parse_config(&settings.model)?;
         let tokenizer = Tokenizer::open(&settings.data.tokenizer)?;
         if tokenizer.vocab_size() as usize > config.vocab_size {
             return Err(LearnError::Settings(format!(
@@ -100,6 +100,15 @@ impl Architecture for Bert {
             )));
         }
         let vocabulary = Arc::new(tokenizer.vocabulary()?);
+        // The row of padding is not trained: another token's must not be taken for it.
+        let pad_token_id = vocabulary.pad as usize;
+        if config.pad_token_id.is_some_and(|id| id != pad_token_id) {
+            context.observer.warning(&format!(
+                "pad_token_id in the model's config is not the tokenizer's; {pad_token_id} is \
+                 used, and written into the checkpoints"
+            ));
+            config.pad_token_id = Some(pad_token_id);
+        }
         let sources = Sources::open(settings, &tokenizer, &vocabulary)?;
 
         let objective = BertPretraining::new(config.clone(), settings.objective.next_sentence)
@@ -155,20 +164,22 @@ fn init_from(
         ..
     } = report;
     if loaded.is_empty() {
-        return Err(LearnError::Settings(format!(
-            "{}: holds none of the model's parameters; is it a BERT?",
-            folder.display()
-        )));
+        return Err(LearnError::Run {
+            path: file.path().to_path_buf(),
+            problem: "holds none of the model's parameters; pass a BERT's folder".into(),
+        });
     }
     // A head may be absent, the encoder may not: half a model would train in silence.
     if let Some(name) = missing
         .iter()
         .find(|name| name.starts_with("bert.") && !name.starts_with("bert.pooler."))
     {
-        return Err(LearnError::Settings(format!(
-            "{}: {name} is missing; the encoder must be whole",
-            folder.display()
-        )));
+        return Err(LearnError::Run {
+            path: file.path().to_path_buf(),
+            problem: format!(
+                "{name} is missing; only heads may be: copy or download the folder again"
+            ),
+        });
     }
     if !missing.is_empty() {
         observer.warning(&format!(
@@ -279,6 +290,32 @@ fn examples(
     })
 }
 
+/// What building examples would refuse, but only once the corpus is tokenised.
+fn check_objective(objective: &ObjectiveSettings, seq_len: usize) -> Result<(), LearnError> {
+    masking(objective).validate()?;
+    // Special tokens, and a token of text in each segment.
+    let shortest = if objective.next_sentence { 5 } else { 3 };
+    if seq_len < shortest {
+        return Err(LearnError::Settings(format!(
+            "seq_len = {seq_len}: too short for a sequence with its special tokens; choose at \
+             least {shortest}"
+        )));
+    }
+    if objective.max_predictions > seq_len {
+        return Err(LearnError::Settings(format!(
+            "max_predictions = {}: a sequence has {seq_len} tokens; choose at most that many",
+            objective.max_predictions
+        )));
+    }
+    if !(0.0..=1.0).contains(&objective.short_seq_prob) {
+        return Err(LearnError::Settings(format!(
+            "short_seq_prob = {}: choose a share from 0 to 1",
+            objective.short_seq_prob
+        )));
+    }
+    Ok(())
+}
+
 fn masking(objective: &ObjectiveSettings) -> Masking {
     Masking {
         rate: objective.mask_rate,
@@ -290,19 +327,22 @@ fn masking(objective: &ObjectiveSettings) -> Masking {
 }
 
 fn parse_config(model: &Value) -> Result<BertConfig, LearnError> {
-    let config: BertConfig = serde_json::from_value(model.clone())
-        .map_err(|error| LearnError::Settings(format!("the model's config: {error}")))?;
-    config
-        .validate()
-        .map_err(|error| LearnError::Settings(format!("the model's config: {error}")))?;
+    let fields = model.as_object().cloned().unwrap_or_default();
+    let config: BertConfig = match ConfigFile::from_fields(CONFIG_FILE, fields).parse() {
+        Ok(config) => config,
+        Err(OpenError::Field { field, reason, .. }) => {
+            return Err(LearnError::Config { field, reason });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    config.validate().map_err(|error| LearnError::Config {
+        field: error.field.to_owned(),
+        reason: format!("{}, {}", error.value, error.remedy),
+    })?;
     Ok(config)
 }
 
 fn to_json(config: &BertConfig) -> Result<Value, LearnError> {
     serde_json::to_value(config)
         .map_err(|error| LearnError::Settings(format!("the model's config: {error}")))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -4,8 +4,8 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::module::linear;
 use burn::tensor::{Tensor, assert_shape};
+use kiln_nn::fused::tied_linear;
 use kiln_nn::{Activation, Init, LayerNorm};
 
 use crate::BertConfig;
@@ -63,6 +63,6 @@ impl MaskedLmHead {
         let transformed = transform.dense.forward(hidden_states);
         let transformed = transform.activation.forward(transformed);
         let transformed = transform.layer_norm.forward(transformed);
-        linear(transformed, word_embeddings.transpose(), Some(bias))
+        tied_linear(transformed, word_embeddings, bias)
     }
 }

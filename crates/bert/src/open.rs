@@ -97,6 +97,13 @@ pub fn write_folder<M: Module>(
     class: BertClass,
     folder: &Path,
 ) -> Result<(), WriteError> {
-    ConfigFile::new(config, "bert", &[class.name()])?.write(folder)?;
+    let mut file = ConfigFile::new(config, "bert", &[class.name()])?;
+    for field in ["dtype", "torch_dtype"] {
+        // A model that started from a half-precision one would be opened as that again.
+        if file.fields().contains_key(field) {
+            file.set(field, "float32".into());
+        }
+    }
+    file.write(folder)?;
     write_model(folder, &module_tensors(module, &NAMES)?, None)
 }

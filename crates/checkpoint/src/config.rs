@@ -49,6 +49,15 @@ impl ConfigFile {
         }
     }
 
+    /// Fields that came from `path`, which errors name.
+    #[must_use]
+    pub fn from_fields(path: impl Into<PathBuf>, fields: Map<String, Value>) -> Self {
+        Self {
+            path: path.into(),
+            fields,
+        }
+    }
+
     /// A config.json to be: `config`'s fields behind `architectures` and `model_type`.
     ///
     /// # Errors

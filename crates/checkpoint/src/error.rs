@@ -112,7 +112,7 @@ pub enum WriteError {
     #[error("{}: {problem}", path.display())]
     Other { path: PathBuf, problem: String },
     /// The file system refused.
-    #[error("{}: cannot be written ({reason}); check the path and its permissions", path.display())]
+    #[error("{}: cannot be written ({reason}); check free space, the path and its permissions", path.display())]
     Write { path: PathBuf, reason: io::Error },
     /// No room is left on the file system, or the quota is used up.
     #[error(
@@ -160,6 +160,19 @@ impl WriteError {
             }
             _ => Self::Write { path, reason },
         }
+    }
+
+    /// The same failure, told of the folder `to` where it was met in the folder `from`: whoever
+    /// reads of it finds nothing under a temporary name.
+    #[must_use]
+    pub fn relocated(mut self, from: &Path, to: &Path) -> Self {
+        if let Self::Other { path, .. } | Self::Write { path, .. } | Self::DiskFull { path, .. } =
+            &mut self
+            && let Ok(file) = path.strip_prefix(from)
+        {
+            *path = to.join(file);
+        }
+        self
     }
 }
 
@@ -213,6 +226,15 @@ mod tests {
             "m/model.safetensors: 7 parameters are not in the file (p0, p1, p2, p3, p4 and 2 more) \
              and 1 tensor has no place in the model (p0); is this another model's checkpoint?"
         );
+    }
+
+    #[test]
+    fn a_failure_under_a_temporary_name_is_told_of_the_final_one() {
+        let error = || WriteError::io(Path::new("a/.tmp-1/x/y"), io::ErrorKind::StorageFull.into());
+        let told = error().relocated(Path::new("a/.tmp-1"), Path::new("a/step-1"));
+        assert!(told.to_string().starts_with("a/step-1/x/y: "), "{told}");
+        let elsewhere = error().relocated(Path::new("b"), Path::new("c"));
+        assert!(elsewhere.to_string().starts_with("a/.tmp-1/x/y: "));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::TensorData;
 use clap::Args;
 use kiln_checkpoint::{NamedTensor, write_safetensors};
+use kiln_learner::LearnError;
 use kiln_learner::architecture::{ForwardRequest, Output};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -56,6 +57,12 @@ pub(crate) fn run(args: &ForwardArgs, backend: &[String]) -> Result<(), Failure>
         task: args.task.clone(),
         gradients: args.grad,
         device,
+    });
+    let outputs = outputs.map_err(|error| match error {
+        LearnError::Batch(problem) => {
+            Failure::run(format_args!("{}: {problem}", args.inputs.display()))
+        }
+        error => error.into(),
     })?;
     let tensors = outputs
         .into_iter()
@@ -66,7 +73,10 @@ pub(crate) fn run(args: &ForwardArgs, backend: &[String]) -> Result<(), Failure>
 
 fn read_inputs(path: &Path) -> Result<BTreeMap<String, TensorData>, Failure> {
     let bytes = std::fs::read(path).map_err(|error| {
-        Failure::run(format_args!("{}: cannot be read ({error})", path.display()))
+        Failure::run(format_args!(
+            "{}: cannot be read ({error}); check the path and its permissions",
+            path.display()
+        ))
     })?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| {
         Failure::run(format_args!(

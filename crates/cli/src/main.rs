@@ -41,6 +41,7 @@ use clap::Parser as _;
 
 use crate::arguments::Cli;
 use crate::console::Console;
+use crate::failure::Failure;
 
 /// Matrix products write their results into fresh memory; see `allocator.rs`.
 #[global_allocator]
@@ -51,7 +52,18 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     arguments::start_diagnostics(cli.global.verbose);
     let console = Console::new();
-    match cli.run(console) {
+    // What Burn answers with a panic, such as a device without memory, is a failure like others.
+    let outcome = if std::env::var_os("RUST_BACKTRACE").is_some() {
+        cli.run(console)
+    } else {
+        kiln_backend::quietly(|| cli.run(console)).unwrap_or_else(|reason| {
+            Err(Failure::run(format_args!(
+                "internal fault ({reason}); please report it with the command, and with what it \
+                 prints when RUST_BACKTRACE=1 is set"
+            )))
+        })
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = failure.message() {

@@ -74,7 +74,10 @@ pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Re
 
 fn is_done(run: &RunFolder, settings: &RunSettings) -> Result<bool, Failure> {
     let newest = run.list_checkpoints()?.pop();
-    Ok(newest.is_some_and(|(step, _)| step >= settings.training.steps))
+    // A damaged last one is made again from the one before.
+    Ok(newest.is_some_and(|(step, path)| {
+        step >= settings.training.steps && kiln_checkpoint::verify(&path).is_ok()
+    }))
 }
 
 fn nothing_to_do(

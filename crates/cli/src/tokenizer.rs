@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use kiln_text::corpus::OnInvalid;
+use kiln_text::corpus::{OnInvalid, hex};
 use kiln_text::tokenizer::{WordPieceSettings, train_word_piece};
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::architectures::{self, Named};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::task_progress::TaskProgress;
-use crate::wording::{count, hex, shell};
+use crate::wording::{count, shell};
 
 const EXAMPLES: &str = "Examples:
   kiln tokenizer train --arch bert --corpus text/ --vocab-size 8000 --output tokenizer

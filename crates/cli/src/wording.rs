@@ -52,11 +52,6 @@ pub(crate) fn shell(path: &Path) -> String {
     }
 }
 
-/// Lowercase hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,9 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use kiln_checkpoint::{CheckpointFolder, ModelFile, NamedTensor, verify, write_safetensors};
+use kiln_checkpoint::{
+    CheckpointFolder, ModelFile, NamedTensor, OpenError, verify, write_json, write_safetensors,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::error::LearnError;
@@ -74,15 +76,29 @@ pub(crate) fn save<O: Objective>(
     state: &mut TrainingState,
 ) -> Result<PathBuf, LearnError> {
     let path = run.checkpoint(state.step);
-    let folder = CheckpointFolder::create(&path)?;
-    objective.write_model(model, folder.path())?;
+    // One of the same step may be there: damaged, and passed over when the run was resumed.
+    let folder = CheckpointFolder::replace(&path)?;
+    write_files(&folder, objective, model, stepper, state).map_err(|error| match error {
+        LearnError::Write(error) => error.relocated(folder.path(), &path).into(),
+        error => error,
+    })?;
+    folder
+        .seal()
+        .map_err(|error| error.relocated(folder.path(), &path))?;
+    folder.commit()?;
+    Ok(path)
+}
 
-    let training = folder.path().join("training");
-    let failed = |path: &Path, reason| LearnError::WriteRun {
-        path: path.into(),
-        reason,
-    };
-    std::fs::create_dir(&training).map_err(|reason| failed(&training, reason))?;
+/// Fills the folder; errors name files in it.
+fn write_files<O: Objective>(
+    folder: &CheckpointFolder,
+    objective: &O,
+    model: &O::Model,
+    stepper: &Stepper<O>,
+    state: &mut TrainingState,
+) -> Result<(), LearnError> {
+    objective.write_model(model, folder.path())?;
+    let training = folder.subfolder("training")?;
     state.updates = stepper
         .optimizers
         .iter()
@@ -98,22 +114,20 @@ pub(crate) fn save<O: Objective>(
             write_safetensors(&carry_file(&training, lane), &tensors)?;
         }
     }
-    let file = training.join("state.json");
-    let text = serde_json::to_string_pretty(&state)
-        .map_err(|error| failed(&file, std::io::Error::other(error)))?;
-    std::fs::write(&file, text).map_err(|reason| failed(&file, reason))?;
-    folder.seal()?;
-    folder.commit()?;
-    Ok(path)
+    write_json(&training.join("state.json"), state)?;
+    Ok(())
 }
 
 /// Deletes the checkpoints that the settings do not keep.
+///
+/// Those of later steps, passed over when the run was resumed, stay until they are written again.
 pub(crate) fn prune(
     run: &RunFolder,
     settings: &TrainingSettings,
     state: &TrainingState,
 ) -> Result<(), LearnError> {
-    let present = run.list_checkpoints()?;
+    let mut present = run.list_checkpoints()?;
+    present.retain(|(step, _)| *step <= state.step);
     let newest = present
         .iter()
         .rev()
@@ -133,8 +147,8 @@ pub(crate) fn prune(
     for (step, path) in present {
         if !keep.contains(&step) {
             // Renamed first: a kill in the middle leaves no half-deleted checkpoint under a name
-            // that resume would try.
-            let doomed = path.with_file_name(format!(".old-step-{step:08}"));
+            // that resume would try, and what it leaves `clean_stale` removes.
+            let doomed = path.with_file_name(format!(".tmp-old-step-{step:08}"));
             let failed = |reason| LearnError::WriteRun {
                 path: path.clone(),
                 reason,
@@ -169,7 +183,11 @@ pub(crate) fn restore<O: Objective>(
     let mut passed_over = Vec::new();
     for (_, path) in run.list_checkpoints()?.into_iter().rev() {
         if let Err(error) = verify(&path) {
-            passed_over.push(error.to_string());
+            passed_over.push(match error {
+                // Its remedy, to continue from an earlier one, is what happens here.
+                OpenError::Torn { path, problem } => format!("{}: {problem}", path.display()),
+                error => error.to_string(),
+            });
             continue;
         }
         let training = path.join("training");
@@ -219,7 +237,10 @@ pub(crate) fn restore<O: Objective>(
     match passed_over.into_iter().next() {
         Some(problem) => Err(LearnError::Run {
             path: run.checkpoints(),
-            problem: format!("no checkpoint is whole (the newest: {problem})"),
+            problem: format!(
+                "no checkpoint is whole (the newest: {problem}); bring one back from a copy, or \
+                 start a new run"
+            ),
         }),
         None => Ok(None),
     }

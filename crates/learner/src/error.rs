@@ -13,6 +13,9 @@ pub enum LearnError {
     /// A setting can't be trained with.
     #[error("settings: {0}")]
     Settings(String),
+    /// A field of the model's config.json has a value that the architecture can't have.
+    #[error("the model's config: {field}: {reason}; correct this field")]
+    Config { field: String, reason: String },
     /// The data can't be read.
     #[error(transparent)]
     Data(#[from] TextError),
@@ -29,7 +32,7 @@ pub enum LearnError {
     #[error(transparent)]
     Backend(#[from] kiln_backend::BackendError),
     /// A file of the run is missing or unreadable.
-    #[error("{}: cannot be read ({reason})", path.display())]
+    #[error("{}: cannot be read ({reason}); check the path and its permissions", path.display())]
     Read {
         path: PathBuf,
         reason: std::io::Error,
@@ -45,18 +48,28 @@ pub enum LearnError {
     Run { path: PathBuf, problem: String },
     /// The gradients were not finite for several steps in a row.
     #[error(
-        "step {step}: the gradient of {tensors} was not finite for {count} steps in a row; the last \
-         checkpoint is whole: resume from it with a lower learning rate"
+        "step {step}: the gradient of {tensors} was not finite for {count} steps in a row; lower \
+         training.optimizer.learning_rate in the run's config.json and resume: what was saved is \
+         whole"
     )]
     NotFinite {
         step: u64,
         count: u64,
         tensors: String,
     },
-    /// A device failed in the middle of the run.
-    #[error("step {step}: the device failed ({reason}); the last checkpoint is whole")]
+    /// A device failed: in the middle of a run, or outside of one where `step` is 0.
+    #[error("{}", device_failed(*step, reason))]
     Device { step: u64, reason: String },
     /// Burn's event loop failed.
-    #[error("metrics: {0}")]
+    #[error("metrics: {0}; resume the run: what was saved is whole")]
     Events(String),
+}
+
+fn device_failed(step: u64, reason: &str) -> String {
+    match step {
+        0 => format!("the device failed ({reason}); try again, or another device with --backend"),
+        step => {
+            format!("step {step}: the device failed ({reason}); resume: what was saved is whole")
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
+use kiln_nn::fused::squared_sum;
 
 use crate::objective::PartSpec;
 use crate::paths::PathStack;
@@ -45,8 +46,7 @@ impl ModuleVisitor for SquaredNorm<'_> {
             return;
         }
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            // In two stages: flex's sum over millions of elements depends on the threads' timing.
-            let sum = gradient.square().sum_dim(D - 1).sum();
+            let sum = squared_sum(gradient);
             self.sum = Some(match self.sum.take() {
                 Some(before) => before + sum,
                 None => sum,

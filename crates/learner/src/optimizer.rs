@@ -19,6 +19,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_checkpoint::NamedTensor;
+use kiln_nn::fused::{AdamWUpdate, adamw};
 
 use crate::error::LearnError;
 use crate::objective::PartSpec;
@@ -90,7 +91,7 @@ impl AdamW {
         } else {
             1.0
         };
-        let update = Update {
+        let update = AdamWUpdate {
             beta1,
             beta2,
             scale,
@@ -170,46 +171,8 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, LearnE
         .map_err(|reason| LearnError::Device { step: 0, reason })
 }
 
-/// The scalars of one update.
-#[derive(Debug, Clone, Copy)]
-struct Update {
-    beta1: f64,
-    beta2: f64,
-    scale: f64,
-    step_size: f64,
-    epsilon: f64,
-    shrink: f64,
-}
-
-impl Update {
-    /// One parameter's update: returns the new value.
-    fn apply(
-        &self,
-        value: Tensor<1>,
-        gradient: Tensor<1>,
-        moments: Moments,
-        decays: bool,
-    ) -> (Tensor<1>, Moments) {
-        let square = gradient
-            .clone()
-            .square()
-            .mul_scalar((1.0 - self.beta2) * self.scale.powi(2));
-        let first = moments.first.mul_scalar(self.beta1)
-            + gradient.mul_scalar((1.0 - self.beta1) * self.scale);
-        let second = moments.second.mul_scalar(self.beta2) + square;
-        let delta = first.clone().mul_scalar(self.step_size)
-            / second.clone().sqrt().add_scalar(self.epsilon);
-        let value = if decays {
-            value.mul_scalar(self.shrink)
-        } else {
-            value
-        };
-        (value - delta, Moments { first, second })
-    }
-}
-
 struct Step<'a> {
-    update: Update,
+    update: AdamWUpdate,
     part: PartSpec,
     moments: &'a mut BTreeMap<String, Moments>,
     gradients: GradientsParams,
@@ -244,10 +207,13 @@ impl ModuleMapper for Step<'_> {
             first: value.zeros_like(),
             second: value.zeros_like(),
         });
-        let (value, moments) =
-            self.update
-                .apply(value, gradient.reshape([count]), moments, decays(&path));
-        self.moments.insert(path, moments);
+        let mut update = self.update;
+        if !decays(&path) {
+            update.shrink = 1.0;
+        }
+        let gradient = gradient.reshape([count]);
+        let (value, first, second) = adamw(value, gradient, moments.first, moments.second, update);
+        self.moments.insert(path, Moments { first, second });
         let value = value.reshape(shape);
         let value = if is_autodiff {
             Tensor::from_inner(value)

@@ -1,11 +1,16 @@
 //! One line of `metrics.jsonl`, and the file.
 
-use std::io::Write as _;
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use crate::error::LearnError;
+
+/// Steps of the past that a resumed run shows again: more than a dashboard is wide.
+const REMEMBERED: usize = 1000;
 
 /// What a line tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,61 +86,126 @@ impl Record {
     }
 }
 
+/// One line of a metrics file.
+struct Line {
+    /// Where it ends, in bytes from the start of the file.
+    end: u64,
+    /// Whether its line end is there; a kill can cut it off.
+    is_ended: bool,
+    /// None if it is not a record.
+    record: Option<Record>,
+}
+
+/// The lines of a metrics file, one in memory at a time: a long run has a million.
+struct Lines<R> {
+    reader: R,
+    position: u64,
+    bytes: Vec<u8>,
+}
+
+impl<R: BufRead> Lines<R> {
+    fn new(reader: R) -> Self {
+        Self {
+            reader,
+            position: 0,
+            bytes: Vec::new(),
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for Lines<R> {
+    type Item = io::Result<Line>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.bytes.clear();
+        match self.reader.read_until(b'\n', &mut self.bytes) {
+            Ok(0) => None,
+            Ok(count) => {
+                self.position += count as u64;
+                Some(Ok(Line {
+                    end: self.position,
+                    is_ended: self.bytes.ends_with(b"\n"),
+                    record: std::str::from_utf8(&self.bytes)
+                        .ok()
+                        .and_then(Record::parse),
+                }))
+            }
+            Err(reason) => Some(Err(reason)),
+        }
+    }
+}
+
 /// Reads all whole lines of a metrics file. A missing file is empty; a last line that a kill cut
 /// off is left out.
 ///
 /// # Errors
 /// If the file can't be read.
 pub fn read_records(path: &Path) -> Result<Vec<Record>, LearnError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text.lines().filter_map(Record::parse).collect()),
-        Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(reason) => Err(LearnError::Read {
-            path: path.into(),
-            reason,
-        }),
-    }
+    let failed = |reason| LearnError::Read {
+        path: path.into(),
+        reason,
+    };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(reason) => return Err(failed(reason)),
+    };
+    Lines::new(BufReader::new(file))
+        .filter_map(|line| line.map(|line| line.record).transpose())
+        .collect::<io::Result<_>>()
+        .map_err(failed)
 }
 
 /// Appends to `metrics.jsonl`, a line a record.
 #[derive(Debug)]
 pub(crate) struct MetricsFile {
     path: PathBuf,
-    file: std::fs::File,
+    file: File,
 }
 
 impl MetricsFile {
     /// Opens the file for the steps after `step`: what a stopped run wrote after its last
-    /// checkpoint is dropped, since those steps are made again. Returns the records kept.
+    /// checkpoint is cut off, since those steps are made again.
+    ///
+    /// Returns the evaluations kept and the last [`REMEMBERED`] steps among them, in the file's
+    /// order.
     pub(crate) fn open_after(path: &Path, step: u64) -> Result<(Self, Vec<Record>), LearnError> {
         let failed = |reason| LearnError::WriteRun {
             path: path.into(),
             reason,
         };
-        let kept: Vec<_> = read_records(path)?
-            .into_iter()
-            .filter(|record| record.step <= step)
-            .collect();
-        // Rewritten beside and renamed: a kill in between loses nothing.
-        let beside = path.with_extension("jsonl.tmp");
-        let mut text = String::new();
-        for record in &kept {
-            text.push_str(&record.to_json());
-            text.push('\n');
-        }
-        std::fs::write(&beside, text).map_err(failed)?;
-        std::fs::rename(&beside, path).map_err(failed)?;
-        let file = std::fs::OpenOptions::new()
-            .append(true)
+        // To cut and to append are two rights: on Windows a handle has one of them.
+        let whole = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
             .open(path)
             .map_err(failed)?;
-        Ok((
-            Self {
-                path: path.into(),
-                file,
-            },
-            kept,
-        ))
+        let mut history = History::default();
+        let (mut end, mut is_ended) = (0, true);
+        for line in Lines::new(BufReader::new(&whole)) {
+            let line = line.map_err(failed)?;
+            match line.record {
+                Some(record) if record.step > step => break,
+                Some(record) => history.push(record),
+                None if !line.is_ended => break,
+                // Not what a kill leaves: whoever wrote it there may want it.
+                None => {}
+            }
+            (end, is_ended) = (line.end, line.is_ended);
+        }
+        whole.set_len(end).map_err(failed)?;
+        drop(whole);
+        let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
+        if !is_ended {
+            (&file).write_all(b"\n").map_err(failed)?;
+        }
+        let file = Self {
+            path: path.into(),
+            file,
+        };
+        Ok((file, history.into_records()))
     }
 
     /// Appends a record and hands it to the system at once.
@@ -144,10 +214,52 @@ impl MetricsFile {
         line.push('\n');
         self.file
             .write_all(line.as_bytes())
-            .map_err(|reason| LearnError::WriteRun {
-                path: self.path.clone(),
-                reason,
-            })
+            .map_err(|reason| self.failed(reason))
+    }
+
+    /// Brings all records to the disk: a checkpoint that outlives a crash must not know of steps
+    /// that the file lost.
+    pub(crate) fn sync(&self) -> Result<(), LearnError> {
+        self.file.sync_data().map_err(|reason| self.failed(reason))
+    }
+
+    fn failed(&self, reason: io::Error) -> LearnError {
+        LearnError::WriteRun {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+}
+
+/// What a resumed run remembers: every evaluation, which decide when to stop, and the last steps,
+/// which the dashboard draws.
+#[derive(Default)]
+struct History {
+    /// With their place in the file.
+    evaluations: Vec<(u64, Record)>,
+    steps: VecDeque<(u64, Record)>,
+    seen: u64,
+}
+
+impl History {
+    fn push(&mut self, record: Record) {
+        self.seen += 1;
+        match record.kind {
+            RecordKind::Eval => self.evaluations.push((self.seen, record)),
+            RecordKind::Train => {
+                if self.steps.len() == REMEMBERED {
+                    self.steps.pop_front();
+                }
+                self.steps.push_back((self.seen, record));
+            }
+        }
+    }
+
+    fn into_records(self) -> Vec<Record> {
+        let mut records = self.evaluations;
+        records.extend(self.steps);
+        records.sort_by_key(|(place, _)| *place);
+        records.into_iter().map(|(_, record)| record).collect()
     }
 }
 
@@ -192,5 +304,48 @@ mod tests {
             .map(|r| r.step)
             .collect();
         assert_eq!(steps, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_resumed_run_remembers_every_evaluation_and_the_last_steps_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let (mut file, _) = MetricsFile::open_after(&path, 0).unwrap();
+        let last = REMEMBERED as u64 + 50;
+        for step in 1..=last {
+            file.append(&record(step, 0.5)).unwrap();
+            if step.is_multiple_of(20) {
+                let kind = RecordKind::Eval;
+                file.append(&Record {
+                    kind,
+                    ..record(step, 0.5)
+                })
+                .unwrap();
+            }
+        }
+        let before = std::fs::read(&path).unwrap();
+        let (_, kept) = MetricsFile::open_after(&path, last).unwrap();
+        let (evaluations, steps): (Vec<_>, Vec<_>) = kept
+            .iter()
+            .partition(|record| record.kind == RecordKind::Eval);
+        assert_eq!(evaluations.len() as u64, last / 20);
+        assert_eq!(steps.len(), REMEMBERED);
+        assert!(kept.is_sorted_by_key(|record| record.step));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_cost_their_line_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let mut bytes = record(1, 0.5).to_json().into_bytes();
+        bytes.extend(b"\n\xff\0\n");
+        bytes.extend(record(2, 0.5).to_json().as_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        let (mut file, kept) = MetricsFile::open_after(&path, 2).unwrap();
+        assert_eq!(kept.len(), 2);
+        // The last line lacked its end.
+        file.append(&record(3, 0.5)).unwrap();
+        assert_eq!(read_records(&path).unwrap().len(), 3);
     }
 }

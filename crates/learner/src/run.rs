@@ -1,5 +1,6 @@
 //! A run's folder and the settings that repeat the run.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,7 @@ pub struct RunSettings {
 /// RUN/tokenizer/             the tokenizer it uses
 /// RUN/checkpoints/step-…/    Hugging Face files, and training/ for resuming
 /// RUN/report.html            curves
+/// RUN/.lock                  held while somebody trains it
 /// ```
 #[derive(Debug, Clone)]
 pub struct RunFolder(PathBuf);
@@ -167,6 +169,27 @@ impl RunFolder {
         let beside = path.with_extension("json.tmp");
         std::fs::write(&beside, text).map_err(failed)?;
         std::fs::rename(&beside, &path).map_err(failed)
+    }
+
+    /// Keeps other processes from training the run until the file is dropped, or the process dies.
+    ///
+    /// # Errors
+    /// If another process trains it, or the file can't be made.
+    pub(crate) fn lock(&self) -> Result<File, LearnError> {
+        let path = self.0.join(".lock");
+        let file = File::create(&path).map_err(|reason| LearnError::WriteRun {
+            path: path.clone(),
+            reason,
+        })?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(LearnError::Run {
+                path: self.0.clone(),
+                problem: "another process is training this run; wait for it, or stop it first"
+                    .into(),
+            }),
+            // Some file systems have no locks: then nobody can be kept out.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+        }
     }
 
     /// The folder itself.

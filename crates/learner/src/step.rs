@@ -18,7 +18,8 @@ use crate::settings::TrainingSettings;
 pub(crate) struct StepOutcome {
     /// Name and value: losses, accuracies, gradient norm.
     pub(crate) values: Vec<(String, f64)>,
-    /// The parameters whose gradient was not finite; then the step changed nothing.
+    /// The parameters whose gradient was not finite; then neither the part they belong to nor those
+    /// after it changed anything.
     pub(crate) not_finite: Option<Vec<String>>,
 }
 

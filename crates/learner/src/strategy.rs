@@ -7,6 +7,7 @@
 //! epoch is here the stretch up to an evaluation.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -53,15 +54,23 @@ pub(crate) struct Job<O: Objective> {
 /// The strategy: burn-train hands it by shared reference, hence the locks.
 pub(crate) struct StepStrategy<O: Objective> {
     job: Mutex<Option<Job<O>>>,
+    /// The step at hand, for whoever learns of a panic.
+    step: AtomicU64,
     result: Mutex<Option<Result<TrainOutcome, LearnError>>>,
 }
 
 impl<O: Objective> StepStrategy<O> {
     pub(crate) fn new(job: Job<O>) -> Self {
         Self {
+            step: AtomicU64::new(job.state.step),
             job: Mutex::new(Some(job)),
             result: Mutex::new(None),
         }
+    }
+
+    /// The step that is being made, or was the last.
+    pub(crate) fn step(&self) -> u64 {
+        self.step.load(Ordering::Relaxed)
     }
 
     pub(crate) fn take_result(&self) -> Option<Result<TrainOutcome, LearnError>> {
@@ -94,6 +103,8 @@ impl<O: Objective> SupervisedLearningStrategy<TraineeOf<O>> for StepStrategy<O> 
         let Some(job) = job else {
             return (Trainee { model, objective }, events);
         };
+        // A run that goes on has the checkpoint it goes on from.
+        let last_saved = (job.state.step > 0).then_some(job.state.step);
         let mut fit = Fit {
             dashboard: Dashboard {
                 events: &mut events,
@@ -106,7 +117,8 @@ impl<O: Objective> SupervisedLearningStrategy<TraineeOf<O>> for StepStrategy<O> 
             job,
             model: Some(model),
             valid,
-            last_saved: None,
+            last_saved,
+            at: &self.step,
         };
         let result = fit.run(train.iter());
         let model = fit.model.take();
@@ -201,6 +213,8 @@ struct Fit<'a, O: Objective> {
     model: Option<O::Model>,
     valid: ValidLoader<TraineeOf<O>>,
     last_saved: Option<u64>,
+    /// Told of every step before it is made.
+    at: &'a AtomicU64,
 }
 
 impl<O: Objective> Fit<'_, O> {
@@ -213,6 +227,7 @@ impl<O: Objective> Fit<'_, O> {
         let mut bad_in_row = self.job.state.bad_in_row;
         while self.job.state.step < steps && stop.is_none() {
             let step = self.job.state.step + 1;
+            self.at.store(step, Ordering::Relaxed);
             let started = Instant::now();
             let hosts = self.next_batches(&mut batches)?;
             let rate = learning_rate(&self.job.settings, step);
@@ -380,7 +395,8 @@ impl<O: Objective> Fit<'_, O> {
         };
         self.job.metrics.append(&record)?;
         self.job.observer.evaluation(&record);
-        if let Some(loss) = record.get("loss") {
+        // One that is not finite is no candidate for the best, and JSON has no word for it.
+        if let Some(loss) = record.get("loss").filter(|loss| loss.is_finite()) {
             self.job.state.evaluations.push(Evaluation { step, loss });
         }
         let stop = self.dashboard.evaluation(&record)?;
@@ -395,6 +411,7 @@ impl<O: Objective> Fit<'_, O> {
         let Some(model) = &self.model else {
             return Ok(());
         };
+        self.job.metrics.sync()?;
         let path = save(
             &self.job.run,
             &*self.job.objective,

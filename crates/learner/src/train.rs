@@ -150,6 +150,7 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         ));
     }
     let devices: Vec<Device> = devices.into_iter().map(Device::autodiff).collect();
+    let _lock = run.lock()?;
     kiln_checkpoint::clean_stale(&run.checkpoints())?;
 
     let mut stepper = Stepper::new(objective.clone(), devices.clone(), &settings);
@@ -162,6 +163,8 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
             request
                 .observer
                 .started(restored.state.step, Some(&restored.path));
+            // Else the first weights would lie in memory to the end.
+            drop(model);
             (restored.model, restored.state)
         }
         None => {
@@ -181,7 +184,11 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
             settings.data_ahead,
         ))
     };
-    let train = loader(train, state.step * per_step, settings.steps * per_step);
+    let train = loader(
+        train,
+        state.step.saturating_mul(per_step),
+        settings.steps.saturating_mul(per_step),
+    );
     let valid = match &eval {
         Some(eval) => loader(eval.source.clone(), 0, eval.batches),
         // Never asked for: without evaluation data there is no evaluation.
@@ -223,7 +230,6 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         ));
     }
 
-    let step = state.step;
     let strategy = Arc::new(StepStrategy::new(Job {
         objective: objective.clone(),
         settings,
@@ -250,7 +256,7 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
     match (launched, strategy.take_result()) {
         (_, Some(result)) => result,
         (Err(panic), None) => Err(LearnError::Device {
-            step,
+            step: strategy.step(),
             reason: panic_message(&*panic),
         }),
         (Ok(_), None) => Err(LearnError::Events("the run ended without a result".into())),

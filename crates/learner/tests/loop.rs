@@ -141,6 +141,63 @@ fn a_torn_checkpoint_is_passed_over_for_the_one_before() {
 }
 
 #[test]
+fn a_torn_checkpoint_is_replaced_when_its_step_is_reached_and_spares_the_whole_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let settings = |keep_last| TrainingSettings {
+        keep_last,
+        keep_best: 0,
+        ..settings(10)
+    };
+    // Checkpoints of steps 3, 6 and 8.
+    run(&path, vec![flex()], ToySource::new(6), settings(9), 8).unwrap();
+    let file = path.join("checkpoints/step-00000008/model.safetensors");
+    std::fs::write(&file, "torn").unwrap();
+    // From 6 on; that of step 7 is whole and the only one to be kept, whatever lies at 8.
+    run(&path, vec![flex()], ToySource::new(6), settings(1), 7).unwrap();
+    kiln_checkpoint::verify(&path.join("checkpoints/step-00000007")).unwrap();
+    assert_eq!(std::fs::read(&file).unwrap(), b"torn");
+    let outcome = run(&path, vec![flex()], ToySource::new(6), settings(9), 8).unwrap();
+    kiln_checkpoint::verify(&outcome.checkpoint).unwrap();
+}
+
+#[test]
+fn a_run_that_has_ended_ends_again_with_the_same_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let first = run(&path, vec![flex()], ToySource::new(6), settings(5), 0).unwrap();
+    let lines = curve(&path);
+    let again = run(&path, vec![flex()], ToySource::new(6), settings(5), 0).unwrap();
+    assert_eq!(again, first);
+    assert_eq!(curve(&path), lines);
+}
+
+#[test]
+fn a_run_that_another_process_trains_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    run(&path, vec![flex()], ToySource::new(6), settings(9), 4).unwrap();
+    let held = std::fs::File::create(path.join(".lock")).unwrap();
+    held.lock().unwrap();
+    let error = run(&path, vec![flex()], ToySource::new(6), settings(9), 0).unwrap_err();
+    assert!(error.to_string().contains("another process"), "{error}");
+    drop(held);
+    run(&path, vec![flex()], ToySource::new(6), settings(9), 0).unwrap();
+}
+
+#[test]
+fn what_a_kill_leaves_of_a_checkpoint_being_deleted_is_cleaned_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    run(&path, vec![flex()], ToySource::new(6), settings(9), 4).unwrap();
+    let left = path.join("checkpoints/.tmp-old-step-00000002");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("model.safetensors"), "half").unwrap();
+    run(&path, vec![flex()], ToySource::new(6), settings(9), 0).unwrap();
+    assert!(!left.exists());
+}
+
+#[test]
 fn k_micro_batches_equal_one_batch_of_k_times_the_size() {
     // Without dropout: its draws depend on the shape. Sums in another order: float32's last bits.
     let folder = tempfile::tempdir().unwrap();
@@ -287,6 +344,10 @@ fn early_stopping_ends_at_the_same_step_whether_resumed_or_not() {
     .unwrap();
     let again = run(&resumed, vec![flex()], ToySource::new(6), early(50), 0).unwrap();
     assert_eq!((again.step, again.stop), (outcome.step, Stop::Early));
+    assert_eq!(curve(&resumed), curve(&straight));
+    // Resumed once more there is nothing left to do.
+    let ended = run(&resumed, vec![flex()], ToySource::new(6), early(50), 0).unwrap();
+    assert_eq!((ended.step, ended.stop), (outcome.step, Stop::Early));
     assert_eq!(curve(&resumed), curve(&straight));
 }
 

@@ -8,10 +8,14 @@
 //! | LayerNorm | one pass instead of eight; backward needs one tensor of the input's size |
 //! | dropout | two passes less; on flex random numbers in parallel, and drawn again instead of kept |
 //! | weighted cross-entropy | never stores log-probabilities, vocabulary-sized, beside the logits |
+//! | projection to a tied table | the table's gradient comes in the table's own order of memory |
+//! | sum of squares | one pass, nothing of the input's size is made |
+//! | AdamW's update | one pass over value, gradient and moments instead of thirteen |
 //!
 //! [`FusedOps`] is the seam: its default bodies run on every backend, a backend with better means
 //! overrides them (flex and libtorch do), and `Autodiff` records one step for each.
 
+mod adamw;
 mod autodiff;
 mod cross_entropy;
 mod dropout;
@@ -22,12 +26,15 @@ mod layer_norm;
 mod softmax;
 #[cfg(feature = "tch")]
 mod tch;
+mod tied_linear;
 
 use burn::backend::{
-    Backend, Dispatch, backend_extension,
+    Backend, Dispatch, TensorMetadata, backend_extension,
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
 use burn::tensor::{Bool, Int, Tensor};
+
+pub use adamw::AdamWUpdate;
 
 /// The fused operations, for a backend. Methods that end in `backward` or `saving` serve the
 /// gradients of the others.
@@ -156,6 +163,33 @@ pub trait FusedOps: Backend {
     ) -> FloatTensor<Self> {
         cross_entropy::backward::<Self>(logits, labels, weights, log_sums, grad)
     }
+
+    /// x·tableᵀ + bias.
+    fn tied_linear(
+        x: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        tied_linear::forward::<Self>(x, table, bias)
+    }
+
+    /// Σ xᵢ² as `[1]`. No gradient is recorded.
+    fn squared_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let last = x.shape().num_dims() - 1;
+        // In two stages: flex's sum over millions of elements depends on the threads' timing.
+        Self::float_sum(Self::float_sum_dim(Self::float_mul(x.clone(), x), last))
+    }
+
+    /// (value, first moment, second moment) after one update of AdamW. No gradient is recorded.
+    fn adamw(
+        value: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        update: AdamWUpdate,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        adamw::update::<Self>(value, gradient, first, second, update)
+    }
 }
 
 #[cfg(feature = "ndarray")]
@@ -244,6 +278,56 @@ pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>, weights: Tensor<
         labels.into_dispatch(),
         weights.into_dispatch(),
     ))
+}
+
+/// Scores of every row of a table, x·tableᵀ + bias: the vocabulary projection of a model whose
+/// output is tied to its word embeddings.
+///
+/// # Shapes
+/// - `input`: `[n, size]`
+/// - `table`: `[words, size]`
+/// - `bias`: `[words]`
+/// - returns `[n, words]`
+pub fn tied_linear(input: Tensor<2>, table: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::tied_linear(
+        input.into_dispatch(),
+        table.into_dispatch(),
+        bias.into_dispatch(),
+    ))
+}
+
+/// Σ xᵢ², the squared Euclidean norm; the same to the last bit whatever the number of threads.
+///
+/// # Shapes
+/// Any; returns `[1]`. The input is not tracked.
+pub fn squared_sum<const D: usize>(input: Tensor<D>) -> Tensor<1> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::squared_sum(input.into_dispatch()))
+}
+
+/// (value, first moment, second moment) after one update of AdamW, in place where nothing else
+/// holds them.
+///
+/// # Shapes
+/// All `[elements]`, none of them tracked.
+pub fn adamw(
+    value: Tensor<1>,
+    gradient: Tensor<1>,
+    first: Tensor<1>,
+    second: Tensor<1>,
+    update: AdamWUpdate,
+) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
+    let (value, first, second) = <Dispatch as FusedOps>::adamw(
+        value.into_dispatch(),
+        gradient.into_dispatch(),
+        first.into_dispatch(),
+        second.into_dispatch(),
+        update,
+    );
+    (
+        Tensor::from_dispatch(value),
+        Tensor::from_dispatch(first),
+        Tensor::from_dispatch(second),
+    )
 }
 
 #[cfg(test)]

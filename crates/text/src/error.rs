@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 #[expect(missing_docs, reason = "the messages name the fields")]
 pub enum TextError {
     /// A file is missing or unreadable.
-    #[error("{}: cannot be read ({reason})", path.display())]
+    #[error(
+        "{}: cannot be read ({reason}); check its path, its permissions and that it is whole",
+        path.display()
+    )]
     Read {
         path: PathBuf,
         reason: std::io::Error,

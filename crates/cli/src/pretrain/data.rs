@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kiln_learner::run::DataSettings;
-use kiln_text::corpus::{PrepareSettings, cached};
+use kiln_text::corpus::{PrepareSettings, cached, hex};
 use kiln_text::tokenizer::{WordPieceSettings, train_word_piece};
 use kiln_text::{Corpus, Tokenizer};
 
@@ -14,7 +14,7 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::task_progress::TaskProgress;
 use crate::tokenizer::on_invalid;
-use crate::wording::{count, hex};
+use crate::wording::count;
 
 /// Bounds of the vocabulary that is trained where nobody says how large: BERT's published size, and
 /// what a page of text fills.
@@ -81,6 +81,8 @@ impl DataPlan {
                         .unwrap_or_else(|| vocab_size(text_bytes)),
                     on_invalid: on_invalid(data.skip_invalid),
                     threads: data.threads.unwrap_or(0),
+                    // The length that is trained, known once the settings are.
+                    model_max_length: None,
                     ..WordPieceSettings::default()
                 };
                 data.letters.apply(&mut settings);

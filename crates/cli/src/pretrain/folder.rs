@@ -64,7 +64,10 @@ pub(super) fn check_writable(path: &Path) -> Result<(), Failure> {
 /// If there is no such file.
 pub(super) fn size(path: &Path) -> Result<u64, Failure> {
     let failed = |path: &Path, error: io::Error| {
-        Failure::run(format_args!("{}: cannot be read ({error})", path.display()))
+        Failure::run(format_args!(
+            "{}: cannot be read ({error}); check its path and its permissions",
+            path.display()
+        ))
     };
     let metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
     if !metadata.is_dir() {
@@ -87,8 +90,8 @@ pub(super) fn size(path: &Path) -> Result<u64, Failure> {
 /// given once more.
 pub(super) struct NewRun {
     run: RunFolder,
-    /// The highest folder that did not exist before; none: the run's folder did.
-    made: Option<PathBuf>,
+    /// The folders that did not exist before, the run's own first; none: it did.
+    made: Vec<PathBuf>,
     keep: bool,
 }
 
@@ -102,8 +105,8 @@ impl NewRun {
         let made = full
             .ancestors()
             .take_while(|ancestor| !ancestor.exists())
-            .last();
-        let made = made.map(Path::to_path_buf);
+            .map(Path::to_path_buf)
+            .collect();
         Ok(Self {
             run: RunFolder::create(path)?,
             made,
@@ -132,8 +135,10 @@ impl Drop for NewRun {
             return;
         }
         // What can't be removed stays: the error that led here says more than another one would.
-        if let Some(made) = &self.made {
-            let _ = fs::remove_dir_all(made);
+        if let [run, above @ ..] = self.made.as_slice() {
+            let _ = fs::remove_dir_all(run);
+            // Empty ones alone: another run may have begun in them.
+            let _ = above.iter().try_for_each(fs::remove_dir);
             return;
         }
         let entries = fs::read_dir(self.run.path())
@@ -161,6 +166,16 @@ mod tests {
         let path = folder.path().join("a/b");
         drop(NewRun::create(&path).unwrap());
         assert!(!folder.path().join("a").exists());
+    }
+
+    #[test]
+    fn a_run_that_never_started_leaves_another_in_the_same_folder_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = NewRun::create(&folder.path().join("runs/first")).unwrap();
+        let second = folder.path().join("runs/second");
+        fs::create_dir(&second).unwrap();
+        drop(first);
+        assert!(second.exists() && !folder.path().join("runs/first").exists());
     }
 
     #[test]

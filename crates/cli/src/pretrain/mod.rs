@@ -73,7 +73,9 @@ pub(crate) fn run(
             devices: specs.iter().map(DeviceSpec::to_string).collect(),
         };
         check_vocabulary(&settings, vocab_size)?;
-        architecture.check(&settings)?;
+        architecture
+            .check(&settings)
+            .map_err(|error| model.failure(error))?;
         Ok(settings)
     };
     // With a vocabulary and a corpus not known yet: what they can't change is checked now.

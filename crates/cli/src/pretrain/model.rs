@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln_checkpoint::{ConfigFile, ModelFile};
-use kiln_learner::Architecture;
-use serde_json::{Map, Value};
+use kiln_checkpoint::{ConfigFile, ModelFile, OpenError};
+use kiln_learner::{Architecture, LearnError};
+use serde_json::Value;
 
 use super::args::ModelArgs;
 use crate::failure::Failure;
@@ -18,8 +18,8 @@ pub(super) struct ModelSource {
 
 enum Kind {
     Preset(String),
-    /// Fields of a config.json.
-    Fields(Map<String, Value>),
+    /// A config.json.
+    File(ConfigFile),
 }
 
 impl ModelSource {
@@ -60,7 +60,20 @@ impl ModelSource {
     fn number(&self, field: &str) -> Option<u64> {
         match &self.kind {
             Kind::Preset(_) => None,
-            Kind::Fields(fields) => fields.get(field)?.as_u64(),
+            Kind::File(file) => file.fields().get(field)?.as_u64(),
+        }
+    }
+
+    /// The failure for `error`; one of a field of the config names the file it stands in.
+    pub(super) fn failure(&self, error: LearnError) -> Failure {
+        match (error, &self.kind) {
+            (LearnError::Config { field, reason }, Kind::File(file)) => OpenError::Field {
+                path: file.path().to_path_buf(),
+                field,
+                reason,
+            }
+            .into(),
+            (error, _) => error.into(),
         }
     }
 
@@ -77,8 +90,8 @@ impl ModelSource {
     ) -> Result<Value, Failure> {
         let mut config = match &self.kind {
             Kind::Preset(name) => architecture.preset(name, vocab_size, seq_len)?,
-            Kind::Fields(fields) => {
-                let mut fields = fields.clone();
+            Kind::File(file) => {
+                let mut fields = file.fields().clone();
                 fields
                     .entry("vocab_size")
                     .or_insert_with(|| vocab_size.into());
@@ -120,6 +133,6 @@ fn read(path: &Path, architecture: &dyn Architecture) -> Result<Kind, Failure> {
             file.path().display(),
             architecture.name()
         ))),
-        _ => Ok(Kind::Fields(file.fields().clone())),
+        _ => Ok(Kind::File(file)),
     }
 }

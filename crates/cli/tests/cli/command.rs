@@ -44,6 +44,20 @@ impl Done {
         );
         line
     }
+
+    /// The command must have failed with `code` after some work: its last line on stderr, which is
+    /// the only error.
+    #[track_caller]
+    pub(crate) fn late_error(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{self:?}");
+        assert_eq!(self.stdout, "", "{self:?}");
+        let lines = self.stderr.lines();
+        let errors = lines.clone().filter(|line| line.starts_with("error: "));
+        assert_eq!(errors.count(), 1, "{}", self.stderr);
+        let last = lines.last().unwrap_or_default().to_owned();
+        assert!(last.starts_with("error: "), "{}", self.stderr);
+        last
+    }
 }
 
 /// Runs `kiln` in `folder`, with words of `command` split at spaces, and a cache of its own.
@@ -53,8 +67,25 @@ pub(crate) fn kiln(folder: &Path, command: &str) -> Done {
 
 /// The same with arguments that have spaces in them, and a text on stdin.
 pub(crate) fn kiln_with(folder: &Path, arguments: &[&str], stdin: &str) -> Done {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kiln"))
-        .args(arguments)
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
+    command.args(arguments);
+    run(command, folder, stdin)
+}
+
+/// Runs `kiln` as [`kiln`] does, on a system where no file may grow beyond `blocks` of 512 bytes:
+/// writing fails then as on a full disk, without one.
+#[cfg(unix)]
+pub(crate) fn kiln_with_room(folder: &Path, blocks: usize, command: &str) -> Done {
+    // The signal that comes with it would end the process; ignored, the write gives an error.
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_kiln")]);
+    shell.args(command.split_whitespace());
+    run(shell, folder, "")
+}
+
+fn run(mut command: Command, folder: &Path, stdin: &str) -> Done {
+    let mut child = command
         .current_dir(folder)
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .env("KILN_BACKEND", "flex")

@@ -7,6 +7,7 @@
 
 mod command;
 mod errors;
+mod faults;
 mod help;
 #[cfg(unix)]
 mod interrupted;

@@ -12,7 +12,7 @@ use burn::backend::{
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
 
-use super::FusedOps;
+use super::{FusedOps, tied_linear};
 
 /// State: x.
 #[derive(Debug)]
@@ -106,6 +106,29 @@ impl<B: FusedOps> Backward<B, 1> for CrossEntropy {
     }
 }
 
+/// State: (x, table). Parents: x, table, bias.
+#[derive(Debug)]
+struct TiedLinear;
+
+impl<B: FusedOps> Backward<B, 3> for TiedLinear {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (x, table) = ops.state;
+        let (towards_x, towards_table, towards_bias) = tied_linear::backward::<B>(x, table, grad);
+        for (parent, gradient) in
+            ops.parents
+                .into_iter()
+                .zip([towards_x, towards_table, towards_bias])
+        {
+            if let Some(node) = parent {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
 impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
         match GeluErf.prepare::<C>([x.node()]).compute_bound().stateful() {
@@ -188,6 +211,25 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
                 step.finish((logits, labels, weights, log_sums), sum)
             }
             OpsKind::UnTracked(step) => step.finish(B::cross_entropy(logits, labels, weights)),
+        }
+    }
+    fn tied_linear(
+        x: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), table.node(), bias.node()];
+        let (x, table, bias) = (
+            x.into_primitive(),
+            table.into_primitive(),
+            bias.into_primitive(),
+        );
+        match TiedLinear.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let output = B::tied_linear(x.clone(), table.clone(), bias);
+                step.finish((x, table), output)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::tied_linear(x, table, bias)),
         }
     }
 }

@@ -15,7 +15,7 @@ use burn::backend::{
 };
 use burn::tensor::{DType, Distribution, FloatDType, Shape, TensorData};
 
-use super::{FusedOps, cross_entropy, dropout, gelu, layer_norm, softmax};
+use super::{AdamWUpdate, FusedOps, adamw, cross_entropy, dropout, gelu, layer_norm, softmax};
 
 impl FusedOps for Flex {
     fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -227,6 +227,52 @@ impl FusedOps for Flex {
             }
             _ => cross_entropy::backward::<Self>(logits, labels, weights, log_sums, grad),
         }
+    }
+
+    fn squared_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        match Values::of(&x) {
+            Some(x) => tensor(vec![kernels::squared_sum(x.slice())], Shape::new([1])),
+            None => {
+                let square = Self::float_mul(x.clone(), x);
+                let last = square.shape().num_dims() - 1;
+                Self::float_sum(Self::float_sum_dim(square, last))
+            }
+        }
+    }
+
+    fn adamw(
+        value: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        update: AdamWUpdate,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let Some(values) = Values::of(&gradient) else {
+            return adamw::update::<Self>(value, gradient, first, second, update);
+        };
+        let (mut value, mut first, mut second) = (owned(value), owned(first), owned(second));
+        kernels::adamw(
+            value.storage_mut(),
+            values.slice(),
+            first.storage_mut(),
+            second.storage_mut(),
+            &update,
+        );
+        (value, first, second)
+    }
+}
+
+/// The tensor with its values, all of them and nothing else, in row-major order; as it came if they
+/// lie so.
+fn owned(tensor: FlexTensor) -> FlexTensor {
+    let count = tensor.shape().num_elements();
+    let whole = tensor.is_contiguous()
+        && tensor.layout().start_offset() == 0
+        && tensor.storage::<f32>().len() == count;
+    if whole {
+        tensor
+    } else {
+        FlexTensor::from_data(tensor.into_data())
     }
 }
 

@@ -7,7 +7,7 @@ use burn::backend::{
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
 
-use super::FusedOps;
+use super::{AdamWUpdate, FusedOps};
 
 impl FusedOps for LibTorch {
     fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -90,5 +90,51 @@ impl FusedOps for LibTorch {
         let mut towards = towards.g_mul_(&factors);
         let labels = labels.tensor.unsqueeze(1);
         TchTensor::new(towards.scatter_add_(1, &labels, &factors.neg()))
+    }
+
+    fn squared_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let norm = x.tensor.flatten(0, -1).norm();
+        TchTensor::new(norm.square().reshape([1]))
+    }
+
+    fn adamw(
+        value: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        update: AdamWUpdate,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let (value, gradient) = (owned(value), owned(gradient));
+        let (first, second) = (owned(first), owned(second));
+        let count = value.tensor.numel() as i64;
+        for start in (0..count).step_by(ADAMW_BLOCK) {
+            let length = (count - start).min(ADAMW_BLOCK as i64);
+            let block = |tensor: &TchTensor| tensor.tensor.narrow(0, start, length);
+            let mut gradient = block(&gradient).g_mul_scalar_(update.scale);
+            let first = block(&first).lerp_(&gradient, 1.0 - update.beta1);
+            // addcmul_ and addcdiv_ take no factor here: it goes into an operand.
+            let gradient = gradient.g_mul_scalar_((1.0 - update.beta2).sqrt());
+            let mut second = block(&second).g_mul_scalar_(update.beta2);
+            let second = second.addcmul_(&gradient, &gradient);
+            // The gradient is used up: its memory takes the divisor.
+            let mut divisor = second.sqrt_out(&gradient).g_add_scalar_(update.epsilon);
+            let divisor = divisor.g_mul_scalar_(-1.0 / update.step_size);
+            let mut value = block(&value).g_mul_scalar_(update.shrink);
+            let _updated = value.addcdiv_(&first, &divisor);
+        }
+        (value, first, second)
+    }
+}
+
+/// Elements updated at a time: small enough that all four tensors' parts stay in the cache through
+/// the ten operations on them.
+const ADAMW_BLOCK: usize = 1 << 17;
+
+/// The tensor, or a copy if something else holds its memory.
+fn owned(tensor: TchTensor) -> TchTensor {
+    if tensor.can_mut() {
+        tensor
+    } else {
+        TchTensor::new(tensor.tensor.copy())
     }
 }

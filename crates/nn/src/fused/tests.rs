@@ -254,3 +254,15 @@ fn gradients_flow_to_a_gain_alone_when_the_input_is_constant() {
         }
     }
 }
+
+#[test]
+fn the_sum_of_squares_is_that_of_the_definition() {
+    // More than a block of a task, in rows.
+    let x = wave(3 * 20_011, 0.3, 2.0);
+    let exact: f64 = x.iter().map(|&v| f64::from(v).powi(2)).sum();
+    for (name, device) in kiln_testing::devices() {
+        let found = squared_sum(tensor(&x, [3, 20_011], &device));
+        // A sum near 120,000, to one in a million.
+        assert_near(found, &[exact], 0.12, &format!("{name}"));
+    }
+}

@@ -194,10 +194,7 @@ impl Header {
 
     fn validate(&self) -> Result<(), String> {
         if self.version != VERSION {
-            return Err(format!(
-                "version {} of the format, this program reads {VERSION}",
-                self.version
-            ));
+            return Err(other_version(self.version));
         }
         if self.token_bytes as usize != token_width(self.vocab_size).size() {
             return Err(format!(
@@ -231,6 +228,10 @@ impl Header {
     }
 }
 
+fn other_version(version: u32) -> String {
+    format!("version {version} of the format, this program reads {VERSION}")
+}
+
 fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -240,6 +241,17 @@ fn is_digest(text: &str) -> bool {
 struct Signed {
     checksum: String,
     header: Header,
+}
+
+/// What every version of the file has.
+#[derive(Deserialize)]
+struct Versioned {
+    header: Version,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
 }
 
 /// Reads and checks header.json.
@@ -254,6 +266,13 @@ pub(super) fn read_header(dir: &Path) -> Result<Header, TextError> {
     file.take(MAX_HEADER_BYTES)
         .read_to_end(&mut bytes)
         .map_err(read_failed(&path))?;
+    // First of all: another version may have other fields and another checksum.
+    let version = serde_json::from_slice::<Versioned>(&bytes).map(|it| it.header.version);
+    if let Ok(version) = version
+        && version != VERSION
+    {
+        return Err(damaged(other_version(version)));
+    }
     let Signed { checksum, header } = serde_json::from_slice(&bytes)
         .map_err(|reason| damaged(format!("not a header of this version ({reason})")))?;
     let computed = header

@@ -328,8 +328,8 @@ fn identity(vocab_size: u32, digests: &[[u8; 32]; 3]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// Lowercase hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Lowercase hexadecimal digits, as identities and checksums are written.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

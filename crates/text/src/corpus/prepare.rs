@@ -99,13 +99,56 @@ pub fn prepare(
     progress: &mut dyn FnMut(PrepareProgress),
 ) -> Result<PrepareSummary, TextError> {
     let started = Instant::now();
+    tokenizer.vocabulary()?;
+    let reader = Reader::new(inputs, settings.on_invalid)?;
+    let temporary = Temporary::create(output)?;
+    let header = write_shard(reader, tokenizer, temporary.path(), settings, progress)
+        .map_err(|error| in_place(error, temporary.path(), output))?;
+    let Some(header) = header else {
+        return Err(TextError::EmptyCorpus {
+            inputs: names(inputs),
+        });
+    };
+    temporary.publish()?;
+    Ok(PrepareSummary {
+        bytes_in: header.text_bytes,
+        bytes_out: header.files.values().map(|file| file.bytes).sum(),
+        documents: header.num_documents,
+        sentences: header.num_sentences,
+        tokens: header.num_tokens,
+        unknown_share: header.num_unknown as f64 / header.num_tokens as f64,
+        unigram_entropy: header.unigram_entropy,
+        skipped_lines: header.skipped_lines,
+        elapsed: started.elapsed(),
+    })
+}
+
+/// A failed write in the hidden folder `temporary`, told of `output`, the folder that was asked for.
+fn in_place(error: TextError, temporary: &Path, output: &Path) -> TextError {
+    match error {
+        TextError::Write { path, reason } => TextError::Write {
+            path: match path.strip_prefix(temporary) {
+                Ok(file) => output.join(file),
+                Err(_) => path,
+            },
+            reason,
+        },
+        error => error,
+    }
+}
+
+/// Fills `dir`; nothing if there is no token in the text.
+fn write_shard(
+    mut reader: Reader,
+    tokenizer: &Tokenizer,
+    dir: &Path,
+    settings: &PrepareSettings,
+    progress: &mut dyn FnMut(PrepareProgress),
+) -> Result<Option<Header>, TextError> {
     let vocabulary = tokenizer.vocabulary()?;
     let pool = thread_pool(settings.threads)?;
     let block_bytes = BLOCK_BYTES_PER_THREAD * pool.current_num_threads();
-
-    let mut reader = Reader::new(inputs, settings.on_invalid)?;
-    let temporary = Temporary::create(output)?;
-    let mut writer = ShardWriter::create(temporary.path(), vocabulary.size)?;
+    let mut writer = ShardWriter::create(dir, vocabulary.size)?;
     // One for each task at work; what they remember serves the next blocks.
     let encoders = Mutex::new(Vec::new());
     let mut block = reader.next_block(block_bytes)?;
@@ -127,9 +170,7 @@ pub fn prepare(
         block = next?;
     }
     if writer.num_tokens() == 0 {
-        return Err(TextError::EmptyCorpus {
-            inputs: names(inputs),
-        });
+        return Ok(None);
     }
 
     let mut header = Header::new(&tokenizer.identity(), vocabulary.size, *settings);
@@ -137,19 +178,7 @@ pub fn prepare(
     header.skipped_lines = reader.skipped_lines();
     header.text_bytes = reader.text_bytes();
     header.inputs = reader.into_finished();
-    let header = writer.finish(header)?;
-    temporary.publish()?;
-    Ok(PrepareSummary {
-        bytes_in: header.text_bytes,
-        bytes_out: header.files.values().map(|file| file.bytes).sum(),
-        documents: header.num_documents,
-        sentences: header.num_sentences,
-        tokens: header.num_tokens,
-        unknown_share: header.num_unknown as f64 / header.num_tokens as f64,
-        unigram_entropy: header.unigram_entropy,
-        skipped_lines: header.skipped_lines,
-        elapsed: started.elapsed(),
-    })
+    writer.finish(header).map(Some)
 }
 
 /// What a task's paragraphs became.

@@ -51,8 +51,9 @@ impl Tokenizer {
         origin: String,
     ) -> Result<Self, String> {
         let bytes = serde_json::to_vec(json).map_err(|reason| reason.to_string())?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|reason| format!("not a usable tokenizer.json ({reason})"))?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|reason| {
+            format!("not a usable tokenizer.json ({reason}); get the file again")
+        })?;
         // Some files carry the lengths of a past run. Lengths are the example builder's business.
         inner.with_padding(None);
         inner

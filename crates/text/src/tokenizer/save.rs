@@ -12,7 +12,18 @@ use super::open::{CONFIG, TOKENIZER, VOCABULARY};
 use crate::error::{TextError, write_failed};
 
 pub(super) fn save(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
+    let is_new = !dir.exists();
     fs::create_dir_all(dir).map_err(write_failed(dir))?;
+    let saved = save_files(tokenizer, dir);
+    if saved.is_err() && is_new {
+        // Half a tokenizer would be opened as a whole one. What can't be removed stays: the error
+        // says more than another one would.
+        let _ = fs::remove_dir_all(dir);
+    }
+    saved
+}
+
+fn save_files(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
     let full = serde_json::to_value(&tokenizer.inner)
         .map_err(|reason| write_failed(&dir.join(TOKENIZER))(reason.into()))?;
     write(&dir.join(TOKENIZER), &pretty(&full))?;
@@ -88,11 +99,14 @@ fn write(path: &Path, text: &str) -> Result<(), TextError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = Path::new(&partial);
-    File::create(partial)
+    let written = File::create(partial)
         .and_then(|mut file| {
             file.write_all(text.as_bytes())?;
             file.sync_all()
         })
-        .and_then(|()| fs::rename(partial, path))
-        .map_err(write_failed(path))
+        .and_then(|()| fs::rename(partial, path));
+    if written.is_err() {
+        let _ = fs::remove_file(partial);
+    }
+    written.map_err(write_failed(path))
 }

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::super::AdamWUpdate;
 use super::math::{exp, normal_density, normal_distribution, sum_of, vectorised};
 
 /// Elements a task works on: small enough for the second cache, large enough to be worth a task.
@@ -349,6 +350,48 @@ pub(super) fn cross_entropy_backward(
     towards
 }
 
+/// Σ x², block by block: partial sums of blocks are added in order, in double precision.
+pub(super) fn squared_sum(x: &[f32]) -> f32 {
+    let blocks = x.par_chunks(BLOCK);
+    let blocks: Vec<f32> = blocks
+        .map(|x| vectorised(|| sum_of(x, |x| x * x)))
+        .collect();
+    blocks.iter().map(|&sum| f64::from(sum)).sum::<f64>() as f32
+}
+
+/// One update of AdamW in place.
+pub(super) fn adamw(
+    value: &mut [f32],
+    gradient: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+    update: &AdamWUpdate,
+) {
+    let (decay1, share1) = (update.beta1 as f32, (1.0 - update.beta1) * update.scale);
+    let (decay2, share2) = (
+        update.beta2 as f32,
+        (1.0 - update.beta2) * update.scale.powi(2),
+    );
+    let (share1, share2) = (share1 as f32, share2 as f32);
+    let (step_size, epsilon) = (update.step_size as f32, update.epsilon as f32);
+    let shrink = update.shrink as f32;
+    let blocks = value
+        .par_chunks_mut(BLOCK)
+        .zip(gradient.par_chunks(BLOCK))
+        .zip(first.par_chunks_mut(BLOCK))
+        .zip(second.par_chunks_mut(BLOCK));
+    blocks.for_each(|(((value, gradient), first), second)| {
+        vectorised(|| {
+            let moments = first.iter_mut().zip(second);
+            for ((p, &g), (m, v)) in value.iter_mut().zip(gradient).zip(moments) {
+                *m = decay1 * *m + share1 * g;
+                *v = decay2 * *v + share2 * (g * g);
+                *p = shrink * *p - step_size * *m / (v.sqrt() + epsilon);
+            }
+        })
+    });
+}
+
 fn highest(row: &[f32]) -> f32 {
     let (blocks, rest) = row.as_chunks::<16>();
     let mut lanes = [f32::NEG_INFINITY; 16];
@@ -408,6 +451,7 @@ mod tests {
                     layer_norm_backward(&normalised, &inverse, &gamma, &grad),
                     cross_entropy_backward(&x, row, &labels, &weights, &log_sums, 1.0),
                     (output, loss, dropout(&x, &[0.1, 0.2, 0.3, 0.4], 0.1)),
+                    squared_sum(&x),
                 )
             })
         };

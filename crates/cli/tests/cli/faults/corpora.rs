@@ -1,0 +1,220 @@
+//! Text that is empty, tiny or not UTF-8, and damaged shards.
+
+use std::fs;
+use std::path::Path;
+
+use super::{SMALL, change, copy_again, folder, names_in, pretrain, replace};
+use crate::command::kiln;
+
+#[test]
+fn a_corpus_without_text_is_refused_by_every_command_and_nothing_is_made() {
+    let folder = folder();
+    let folder = folder.path();
+    let before = names_in(folder).len();
+    fs::write(folder.join("empty.txt"), " \n\n\t\n").unwrap();
+    for command in [
+        "tokenizer train --arch bert --vocab-size 100 --corpus empty.txt --output made".to_owned(),
+        "prepare --tokenizer tok --corpus empty.txt --output made".to_owned(),
+        pretrain("--corpus empty.txt --tokenizer tok --config model.json --cache-dir made"),
+    ] {
+        let line = kiln(folder, &command).error(1);
+        assert!(
+            line.contains("empty.txt: no text in it; pass files with"),
+            "{command}: {line}"
+        );
+        let made = folder.join("made");
+        assert!(
+            !made.exists() || names_in(&made).is_empty(),
+            "{command}: {:?}",
+            names_in(&made)
+        );
+        let _ = fs::remove_dir(&made);
+        assert_eq!(names_in(folder).len(), before + 1, "{:?}", names_in(folder));
+    }
+}
+
+#[test]
+fn documents_of_one_word_train_with_and_without_sentence_pairs() {
+    let folder = folder();
+    let folder = folder.path();
+    let words = "potter\n\nkiln\n\nclay\n\nglaze\n\n".repeat(4);
+    fs::write(folder.join("words.txt"), words).unwrap();
+    fs::write(folder.join("word.txt"), "kiln").unwrap();
+    let mut run = 0;
+    for corpus in ["words.txt", "word.txt"] {
+        for objective in ["", "--no-next-sentence", "--whole-word --accumulate 2"] {
+            run += 1;
+            let command = format!(
+                "pretrain bert --corpus {corpus} --tokenizer tok --config model.json --json \
+                 --steps 3 --output run{run} {SMALL} {objective}"
+            );
+            let done = kiln(folder, &command).json();
+            assert_eq!(done["step"], 3, "{corpus} {objective}: {done}");
+            assert_eq!(done["skipped_steps"], 0, "{corpus} {objective}: {done}");
+        }
+    }
+}
+
+#[test]
+fn text_that_is_not_utf8_is_refused_by_file_and_byte_or_left_out_and_counted() {
+    let folder = folder();
+    let folder = folder.path();
+    let mut bytes = b"good line\nbad \xff line\n".to_vec();
+    bytes.extend(fs::read(folder.join("text.txt")).unwrap());
+    fs::write(folder.join("mixed.txt"), bytes).unwrap();
+    let prepare = "prepare --tokenizer tok --corpus mixed.txt --output shards --json";
+    let train = pretrain("--corpus mixed.txt --tokenizer tok --config model.json");
+    for command in [prepare, &train] {
+        let line = kiln(folder, command).error(1);
+        assert!(
+            line.contains("mixed.txt: byte 14 is not UTF-8"),
+            "{command}: {line}"
+        );
+    }
+    assert!(!folder.join("shards").exists() && !folder.join("new").exists());
+    let hidden = |name: &String| name.starts_with('.');
+    assert!(
+        !names_in(folder).iter().any(hidden),
+        "{:?}",
+        names_in(folder)
+    );
+
+    let done = kiln(folder, &format!("{prepare} --skip-invalid"));
+    assert!(
+        done.stderr
+            .contains("1 lines that are not UTF-8 were left out"),
+        "{done:?}"
+    );
+    assert_eq!(done.json()["skipped_lines"], 1);
+    kiln(folder, &format!("{train} --skip-invalid")).ok();
+}
+
+/// Where a shard is damaged, what it does to it, and what is said of it.
+type Fault = (fn(&Path), &'static str);
+
+#[test]
+fn damaged_shards_are_refused_by_file_and_no_run_is_left() {
+    let folder = folder();
+    let folder = folder.path();
+    kiln(
+        folder,
+        "prepare --tokenizer tok --corpus text.txt --output whole",
+    )
+    .ok();
+    let faults: [Fault; 6] = [
+        (
+            |shards| change(&shards.join("tokens.bin"), |bytes| bytes.truncate(1001)),
+            "shards/tokens.bin: has 1001 bytes, the header says 10128; remove the folder and \
+             prepare the corpus again",
+        ),
+        (
+            |shards| fs::remove_file(shards.join("documents.bin")).unwrap(),
+            "shards/documents.bin: cannot be read",
+        ),
+        (
+            |shards| change(&shards.join("header.json"), |bytes| bytes.truncate(100)),
+            "shards/header.json: not a header of this version",
+        ),
+        (
+            |shards| {
+                replace(
+                    &shards.join("header.json"),
+                    "\"num_tokens\": 5",
+                    "\"num_tokens\": 4",
+                )
+            },
+            "shards/header.json: changed since it was written",
+        ),
+        (
+            |shards| {
+                replace(
+                    &shards.join("header.json"),
+                    "\"version\": 1",
+                    "\"version\": 2",
+                )
+            },
+            "shards/header.json: version 2 of the format, this program reads 1; remove the folder",
+        ),
+        (
+            // Every id beyond the vocabulary: found where the first batch is built.
+            |shards| change(&shards.join("tokens.bin"), |bytes| bytes.fill(0xff)),
+            "has id 65535, the vocabulary ends at 100; prepare the corpus again",
+        ),
+    ];
+    for (damage, expected) in faults {
+        copy_again(&folder.join("whole"), &folder.join("shards"));
+        damage(&folder.join("shards"));
+        let command = pretrain("--data shards --tokenizer tok --config model.json");
+        let line = kiln(folder, &command).late_error(1);
+        assert!(line.contains(expected), "{expected}: {line}");
+        assert!(!folder.join("new").exists(), "{expected}");
+    }
+}
+
+#[test]
+fn impossible_bounds_of_sentences_and_documents_stop_the_run_with_the_remedy() {
+    let folder = folder();
+    let folder = folder.path();
+    kiln(
+        folder,
+        "prepare --tokenizer tok --corpus text.txt --output whole",
+    )
+    .ok();
+    for file in ["sentences.bin", "documents.bin"] {
+        copy_again(&folder.join("whole"), &folder.join("shards"));
+        change(&folder.join("shards").join(file), |bytes| {
+            // All but the first and the last bound.
+            let inner = 8..bytes.len() - 8;
+            bytes[inner].fill(0xff);
+        });
+        let command = pretrain("--data shards --tokenizer tok --config model.json");
+        let line = kiln(folder, &command).late_error(1);
+        assert!(
+            line.contains("bounds are damaged, prepare the corpus again"),
+            "{file}: {line}"
+        );
+        assert!(!folder.join("new").exists(), "{file}");
+    }
+}
+
+#[test]
+fn shards_that_changed_under_a_run_stop_its_resuming() {
+    let folder = folder();
+    let folder = folder.path();
+    kiln(
+        folder,
+        "prepare --tokenizer tok --corpus text.txt --output shards",
+    )
+    .ok();
+    kiln(
+        folder,
+        &pretrain("--data shards --tokenizer tok --config model.json"),
+    )
+    .ok();
+    let settings = folder.join("new/config.json");
+    replace(&settings, "\"steps\": 2", "\"steps\": 4");
+    change(&folder.join("shards/tokens.bin"), |bytes| {
+        bytes.truncate(10)
+    });
+    let line = kiln(folder, "resume new").late_error(1);
+    assert!(line.contains("shards/tokens.bin: has 10 bytes"), "{line}");
+    fs::remove_dir_all(folder.join("shards")).unwrap();
+    fs::write(folder.join("other.txt"), "the river and the wall").unwrap();
+    kiln(
+        folder,
+        "prepare --tokenizer tok --corpus other.txt --output shards",
+    )
+    .ok();
+    let line = kiln(folder, "resume new").late_error(1);
+    assert!(
+        line.contains("shards: another corpus than the run"),
+        "{line}"
+    );
+    fs::remove_dir_all(folder.join("shards")).unwrap();
+    kiln(
+        folder,
+        "prepare --tokenizer tok --corpus text.txt --output shards",
+    )
+    .ok();
+    kiln(folder, "resume new").ok();
+}

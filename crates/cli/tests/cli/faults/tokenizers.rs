@@ -1,0 +1,134 @@
+//! Tokenizer files that are damaged, incomplete or contradict each other.
+
+use std::fs;
+use std::path::Path;
+
+use super::{checkpoint, copy_again, folder_with_run, pretrain, replace};
+use crate::command::{kiln, kiln_with};
+
+/// What is wrong, how it comes about in a tokenizer's folder, the file that is named and what is
+/// said of it.
+type Fault = (&'static str, fn(&Path), &'static str, &'static str);
+
+const FAULTS: [Fault; 9] = [
+    (
+        "a torn tokenizer.json",
+        |folder| fs::write(folder.join("tokenizer.json"), "{\"model\":").unwrap(),
+        "tokenizer.json",
+        "not JSON (EOF while parsing",
+    ),
+    (
+        "a tokenizer.json that is something else",
+        |folder| fs::write(folder.join("tokenizer.json"), "{}").unwrap(),
+        "tokenizer.json",
+        "not a usable tokenizer.json",
+    ),
+    (
+        "no mask token in tokenizer.json",
+        |folder| replace(&folder.join("tokenizer.json"), "[MASK]", "[GONE]"),
+        "tokenizer.json",
+        "the vocabulary has no [MASK]; add it",
+    ),
+    (
+        "no mask token in vocab.txt",
+        |folder| {
+            fs::remove_file(folder.join("tokenizer.json")).unwrap();
+            replace(&folder.join("vocab.txt"), "[MASK]\n", "");
+        },
+        "vocab.txt",
+        "the vocabulary has no [MASK]; add it",
+    ),
+    (
+        "a token twice in vocab.txt",
+        |folder| {
+            fs::remove_file(folder.join("tokenizer.json")).unwrap();
+            replace(&folder.join("vocab.txt"), "[PAD]\n", "[PAD]\n[PAD]\n");
+        },
+        "vocab.txt",
+        "line 2 repeats \"[PAD]\" of line 1",
+    ),
+    (
+        "a vocab.txt that is not UTF-8",
+        |folder| {
+            fs::remove_file(folder.join("tokenizer.json")).unwrap();
+            fs::write(folder.join("vocab.txt"), b"[PAD]\n\xff\n").unwrap();
+        },
+        "vocab.txt",
+        "byte 6 is not UTF-8",
+    ),
+    (
+        "an empty vocab.txt",
+        |folder| {
+            fs::remove_file(folder.join("tokenizer.json")).unwrap();
+            fs::write(folder.join("vocab.txt"), "").unwrap();
+        },
+        "vocab.txt",
+        "the vocabulary has no [UNK]",
+    ),
+    (
+        "a config that says something else",
+        |folder| {
+            let config = folder.join("tokenizer_config.json");
+            replace(
+                &config,
+                "\"do_lower_case\": true",
+                "\"do_lower_case\": false",
+            );
+        },
+        "tokenizer_config.json",
+        "do_lower_case is false here but true in",
+    ),
+    (
+        "a torn config",
+        |folder| fs::write(folder.join("tokenizer_config.json"), "{").unwrap(),
+        "tokenizer_config.json",
+        "not JSON",
+    ),
+];
+
+const PREPARE: &str = "prepare --tokenizer bad --corpus text.txt --output shards";
+
+#[test]
+fn a_faulty_tokenizer_is_refused_by_file_and_nothing_is_made() {
+    let folder = folder_with_run();
+    let folder = folder.path();
+    for (fault, damage, file, expected) in FAULTS {
+        copy_again(&folder.join("tok"), &folder.join("bad"));
+        damage(&folder.join("bad"));
+        copy_again(&checkpoint(&folder.join("run"), 6), &folder.join("model"));
+        damage(&folder.join("model"));
+        let predict = ["predict", "fill-mask", "--model", "model", "the [MASK]"];
+        for (done, folder) in [
+            (kiln(folder, PREPARE), "bad"),
+            (kiln_with(folder, &predict, ""), "model"),
+        ] {
+            let line = done.error(1);
+            assert!(
+                line.starts_with(&format!("error: {folder}/{file}: ")),
+                "{fault}: {line}"
+            );
+            assert!(line.contains(expected), "{fault}: {line}");
+        }
+        assert!(!folder.join("shards").exists(), "{fault}");
+    }
+    // The last fault, met by a run.
+    let train = pretrain("--corpus text.txt --config model.json --tokenizer bad");
+    let line = kiln(folder, &train).error(1);
+    assert!(
+        line.contains("bad/tokenizer_config.json: not JSON"),
+        "{line}"
+    );
+    assert!(!folder.join("new").exists());
+}
+
+#[test]
+fn a_folder_without_a_tokenizer_names_the_files_that_would_do() {
+    let folder = folder_with_run();
+    let folder = folder.path();
+    fs::create_dir(folder.join("bad")).unwrap();
+    let line = kiln(folder, PREPARE).error(1);
+    assert!(
+        line.contains("bad: neither tokenizer.json nor vocab.txt"),
+        "{line}"
+    );
+}
