@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use kiln_learner::{RunFolder, RunSettings};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::architectures;
 use crate::console::Console;
 use crate::devices;
 use crate::failure::Failure;
 use crate::finish::{self, Job};
-use crate::pretrain::check_dashboard;
+use crate::pretrain::{check_dashboard, versions};
 use crate::wording::{count, shell};
 
 const EXAMPLES: &str = "Examples:
@@ -51,6 +51,15 @@ pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Re
     };
     if is_done(&run, &settings)? {
         return nothing_to_do(args, &settings, console);
+    }
+    for (name, version) in versions() {
+        let before = settings.versions.get(&name).unwrap_or(&Value::Null);
+        if *before != version {
+            console.note(format_args!(
+                "the run was made with {name} {before}, this is {version}: the curve goes on, \
+                 perhaps not to the last bit"
+            ));
+        }
     }
     // The folder may have been moved since it was made.
     settings.data.tokenizer = run.tokenizer();

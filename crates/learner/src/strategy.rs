@@ -266,7 +266,9 @@ impl<O: Objective> Fit<'_, O> {
             if self.due(step, self.job.settings.eval_every) && self.job.has_eval {
                 stop = self.evaluate(step)?;
             }
-            if self.due(step, self.job.settings.save_every) {
+            // A new best is worth a checkpoint of its own: else only saved steps could be kept.
+            let is_best = self.job.settings.keep_best > 0 && self.is_best(step);
+            if is_best || self.due(step, self.job.settings.save_every) {
                 self.save()?;
             }
             if stop.is_none() && self.dashboard.interrupter.should_stop() && step < steps {
@@ -401,6 +403,14 @@ impl<O: Objective> Fit<'_, O> {
         }
         let stop = self.dashboard.evaluation(&record)?;
         Ok((stop && step < self.job.settings.steps).then_some(Stop::Early))
+    }
+
+    /// Whether `step` has just been evaluated, with a lower loss than all before.
+    fn is_best(&self, step: u64) -> bool {
+        let Some((last, before)) = self.job.state.evaluations.split_last() else {
+            return false;
+        };
+        last.step == step && before.iter().all(|earlier| last.loss < earlier.loss)
     }
 
     fn save(&mut self) -> Result<(), LearnError> {

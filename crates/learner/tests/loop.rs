@@ -290,7 +290,8 @@ fn a_run_whose_steps_stay_bad_stops_and_names_the_tensors() {
         message.starts_with("step 7: the gradient of generator.weight"),
         "{message}"
     );
-    assert!(path.join("checkpoints/step-00000003").is_dir());
+    // The last good step is 4; it was evaluated, as the best so far, and so saved.
+    assert!(path.join("checkpoints/step-00000004").is_dir());
 }
 
 #[test]

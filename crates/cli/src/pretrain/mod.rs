@@ -136,7 +136,7 @@ fn check_vocabulary(settings: &RunSettings, vocab_size: usize) -> Result<(), Fai
     }
 }
 
-fn versions() -> Map<String, Value> {
+pub(crate) fn versions() -> Map<String, Value> {
     [
         ("kiln", env!("CARGO_PKG_VERSION")),
         ("burn", BURN_VERSION),

@@ -17,7 +17,7 @@ pub(super) fn gelu(x: &[f32]) -> Vec<f32> {
     let mut output = vec![0.0; x.len()];
     let blocks = output.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
     blocks.for_each(|(output, x)| {
-        vectorised(|| {
+        vectorised!({
             for (o, &x) in output.iter_mut().zip(x) {
                 *o = x * normal_distribution(x);
             }
@@ -33,7 +33,7 @@ pub(super) fn gelu_backward(x: &[f32], grad: &[f32]) -> Vec<f32> {
         .zip(x.par_chunks(BLOCK))
         .zip(grad.par_chunks(BLOCK));
     blocks.for_each(|((towards, x), grad)| {
-        vectorised(|| {
+        vectorised!({
             for ((t, &x), &g) in towards.iter_mut().zip(x).zip(grad) {
                 *t = g * (normal_distribution(x) + x * normal_density(x));
             }
@@ -92,7 +92,7 @@ pub(super) fn softmax(x: &[f32], row: usize, scale: f32, mask: Option<&Mask<'_>>
         .zip(x.par_chunks(rows * row))
         .enumerate();
     blocks.for_each(|(block, (output, x))| {
-        vectorised(|| {
+        vectorised!({
             let pairs = output.chunks_exact_mut(row).zip(x.chunks_exact(row));
             for (index, (output, x)) in pairs.enumerate() {
                 for (o, &x) in output.iter_mut().zip(x) {
@@ -126,7 +126,7 @@ pub(super) fn softmax_backward(output: &[f32], grad: &[f32], row: usize, scale: 
         .zip(output.par_chunks(size))
         .zip(grad.par_chunks(size));
     blocks.for_each(|((towards, output), grad)| {
-        vectorised(|| {
+        vectorised!({
             let rows = towards
                 .chunks_exact_mut(row)
                 .zip(output.chunks_exact(row))
@@ -167,7 +167,7 @@ pub(super) fn layer_norm(
         .zip(x.par_chunks(rows * row));
     let share = 1.0 / row as f32;
     blocks.for_each(|(((output, normalised), inverse_deviations), x)| {
-        vectorised(|| {
+        vectorised!({
             let rows = output
                 .chunks_exact_mut(row)
                 .zip(normalised.chunks_exact_mut(row))
@@ -211,7 +211,7 @@ pub(super) fn layer_norm_backward(
         .zip(grad.par_chunks(rows * row))
         .zip(inverse_deviations.par_chunks(rows))
         .map(|(((towards_x, normalised), grad), inverse_deviations)| {
-            vectorised(|| {
+            vectorised!({
                 let mut towards_gamma = vec![0.0; row];
                 let mut towards_beta = vec![0.0; row];
                 let rows = towards_x
@@ -257,7 +257,7 @@ pub(super) fn dropout(x: &[f32], key: &[f32], prob: f64) -> Vec<f32> {
     let mut output = vec![0.0; x.len()];
     let blocks = output.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
     blocks.enumerate().for_each(|(block, (output, x))| {
-        vectorised(|| {
+        vectorised!({
             let key = mix64(key ^ mix64(block as u64));
             let (low, high) = (key as u32, (key >> 32) as u32);
             for (index, (o, &x)) in output.iter_mut().zip(x).enumerate() {
@@ -303,7 +303,7 @@ pub(super) fn cross_entropy(
     let rows = logits.par_chunks_exact(classes.max(1));
     let log_sums: Vec<f32> = rows
         .map(|row| {
-            vectorised(|| {
+            vectorised!({
                 let highest = highest(row);
                 highest + sum_of(row, |x| exp(x - highest)).ln()
             })
@@ -336,7 +336,7 @@ pub(super) fn cross_entropy_backward(
         .zip(weights)
         .zip(log_sums);
     rows.for_each(|((((towards, row), &label), &weight), &log_sum)| {
-        vectorised(|| {
+        vectorised!({
             if weight == 0.0 {
                 return;
             }
@@ -354,7 +354,7 @@ pub(super) fn cross_entropy_backward(
 pub(super) fn squared_sum(x: &[f32]) -> f32 {
     let blocks = x.par_chunks(BLOCK);
     let blocks: Vec<f32> = blocks
-        .map(|x| vectorised(|| sum_of(x, |x| x * x)))
+        .map(|x| vectorised!(sum_of(x, |x| x * x)))
         .collect();
     blocks.iter().map(|&sum| f64::from(sum)).sum::<f64>() as f32
 }
@@ -381,7 +381,7 @@ pub(super) fn adamw(
         .zip(first.par_chunks_mut(BLOCK))
         .zip(second.par_chunks_mut(BLOCK));
     blocks.for_each(|(((value, gradient), first), second)| {
-        vectorised(|| {
+        vectorised!({
             let moments = first.iter_mut().zip(second);
             for ((p, &g), (m, v)) in value.iter_mut().zip(gradient).zip(moments) {
                 *m = decay1 * *m + share1 * g;
