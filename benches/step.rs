@@ -83,7 +83,11 @@ fn train(
                     training = Some(Training::start(device.clone(), None)?);
                 }
                 let training = training.as_ref().ok_or("no run")?;
-                Ok(Duration::from_secs_f64(training.step()?.seconds))
+                let step = training.step()?;
+                if !step.loss.is_finite() {
+                    return Err("the loss is not finite: this is no training step".into());
+                }
+                Ok(Duration::from_secs_f64(step.seconds))
             });
             steps
                 .sum::<Result<Duration, Failure>>()

@@ -263,6 +263,6 @@ fn the_sum_of_squares_is_that_of_the_definition() {
     for (name, device) in kiln_testing::devices() {
         let found = squared_sum(tensor(&x, [3, 20_011], &device));
         // A sum near 120,000, to one in a million.
-        assert_near(found, &[exact], 0.12, &format!("{name}"));
+        assert_near(found, &[exact], 0.12, &name);
     }
 }
