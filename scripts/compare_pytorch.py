@@ -255,7 +255,7 @@ def text_cases(options: argparse.Namespace, scratch: Path) -> Iterator[Case]:
             if threads > 1:
                 split = [*prepare, "--processes", str(threads)]
                 sides.append(side(f"datasets, {threads} processes", split))
-            yield Case(f"prepare, {threads} threads", sides, 0)
+            yield Case(f"prepare, threads: {threads}", sides, 0)
     if "batches" in options.cases:
         counts = ["--steps", "500", "--warmup", "50"]
         sides = [
