@@ -16,11 +16,13 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
+use burn::train::Interrupter;
 use kiln::bert::{BertConfig, BertForPreTraining, BertInputs, BertPretraining, names::NAMES};
 use kiln::checkpoint::{ModelFile, gradient_tensors};
 use kiln::learner::record::read_records;
 use kiln::learner::{
-    NoObserver, Objective, OptimizerSettings, RunFolder, TrainRequest, TrainingSettings, train,
+    NoObserver, Objective, Observer, OptimizerSettings, Record, RunFolder, TrainRequest,
+    TrainingSettings, train,
 };
 use kiln::nn::Init;
 use kiln::text::examples::{Documents, MaskedLmSource, SentencePairs};
@@ -193,6 +195,85 @@ fn ten_steps(device: &Device) -> Found {
         }
     }
     found
+}
+
+/// Stops a run after a step.
+struct StopAfter(u64, Interrupter);
+
+impl Observer for StopAfter {
+    fn step(&self, record: &Record, _: &TrainingSettings) {
+        if record.step == self.0 {
+            self.1.stop(None);
+        }
+    }
+}
+
+/// The losses of eight steps with dropout; `stops` are the steps after which the run is stopped
+/// and resumed.
+fn losses(device: &Device, stops: &[u64]) -> Vec<f32> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    RunFolder::create(&path).unwrap();
+    for stop in stops.iter().copied().chain([0]) {
+        let config = BertConfig {
+            hidden_dropout_prob: 0.1,
+            attention_probs_dropout_prob: 0.1,
+            ..config()
+        };
+        let objective = BertPretraining::new(config, true);
+        let autodiff = device.clone().autodiff();
+        let interrupter = Interrupter::new();
+        train(TrainRequest {
+            model: objective.new_model(&mut Init::new(5, 0.15, &autodiff)),
+            objective: Arc::new(objective),
+            devices: vec![device.clone()],
+            run: RunFolder::at(&path),
+            settings: TrainingSettings {
+                steps: 8,
+                batch_size: BATCH_SIZE,
+                warmup: 2,
+                optimizer: OptimizerSettings {
+                    learning_rate: 1e-3,
+                    ..Default::default()
+                },
+                ..Default::default()
+            },
+            train: source(),
+            eval: None,
+            interrupter: interrupter.clone(),
+            observer: Arc::new(StopAfter(stop, interrupter)),
+            dashboard: false,
+        })
+        .unwrap();
+    }
+    let records = read_records(&RunFolder::at(&path).metrics()).unwrap();
+    records
+        .iter()
+        .map(|record| record.get("loss").unwrap() as f32)
+        .collect()
+}
+
+/// To the last bit where the backend repeats itself, within the bound of a loss elsewhere.
+#[test]
+fn a_run_stopped_and_resumed_goes_on_alike_on_every_backend() {
+    let _guard = lock_generator();
+    let mut report = Report::new("bert resumed");
+    for (name, device) in devices() {
+        let straight = losses(&device, &[]);
+        assert_eq!(straight.len(), 8);
+        let resumed = losses(&device, &[3, 5]);
+        if ["flex", "ndarray"].contains(&name.as_str()) {
+            assert_eq!(resumed, straight, "{name}");
+        }
+        report.check(
+            "losses of eight steps",
+            &name,
+            &resumed,
+            &straight,
+            Bound::Loss,
+        );
+    }
+    report.finish();
 }
 
 #[test]
