@@ -85,6 +85,8 @@ fi
 export LIBTORCH
 export LD_LIBRARY_PATH="$LIBTORCH/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export KILN_TEST_BACKENDS=$backends
+# Graphics drivers complain on stderr where there is no session.
+export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-$(mktemp -d)}
 rustc --version
 echo "libtorch in $LIBTORCH"
 

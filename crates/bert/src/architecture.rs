@@ -109,7 +109,8 @@ impl Architecture for Bert {
             ));
             config.pad_token_id = Some(pad_token_id);
         }
-        let sources = Sources::open(settings, &tokenizer, &vocabulary)?;
+        let is_fresh = context.run.list_checkpoints()?.is_empty();
+        let sources = Sources::open(settings, &tokenizer, &vocabulary, is_fresh)?;
 
         let objective = BertPretraining::new(config.clone(), settings.objective.next_sentence)
             .with_tokenizer(tokenizer);
@@ -121,7 +122,6 @@ impl Architecture for Bert {
         let device = device.clone().autodiff();
         let mut init = Init::new(settings.training.seed, config.initializer_range, &device);
         let mut model = objective.new_model(&mut init);
-        let is_fresh = context.run.list_checkpoints()?.is_empty();
         if let (Some(folder), true) = (&settings.init_from, is_fresh) {
             model = init_from(model, folder, &*context.observer)?;
         }
@@ -209,6 +209,7 @@ impl Sources {
         settings: &RunSettings,
         tokenizer: &Tokenizer,
         vocabulary: &Arc<Vocabulary>,
+        is_fresh: bool,
     ) -> Result<Self, LearnError> {
         let DataSettings {
             shards,
@@ -221,11 +222,12 @@ impl Sources {
         } = &settings.data;
         let seed = settings.training.seed;
         let batch_size = settings.training.batch_size;
-        let opened = open_corpus(shards, corpus, tokenizer)?;
+        let opened = open_corpus(shards, corpus, tokenizer, is_fresh)?;
         let (train, held) = match eval_shards {
             Some(shards) => {
                 let identity = eval_corpus.as_deref().unwrap_or_default();
-                let held = Documents::all(Arc::new(open_corpus(shards, identity, tokenizer)?));
+                let held = open_corpus(shards, identity, tokenizer, is_fresh)?;
+                let held = Documents::all(Arc::new(held));
                 (Documents::all(Arc::new(opened)), held)
             }
             None => Documents::split(Arc::new(opened), seed, *held_out)?,
@@ -261,8 +263,18 @@ impl Sources {
     }
 }
 
-fn open_corpus(shards: &Path, identity: &str, tokenizer: &Tokenizer) -> Result<Corpus, LearnError> {
+/// Opens a prepared corpus; a new run reads it through once, since a flipped bit would train in
+/// silence, while a resumed run starts at once.
+fn open_corpus(
+    shards: &Path,
+    identity: &str,
+    tokenizer: &Tokenizer,
+    is_fresh: bool,
+) -> Result<Corpus, LearnError> {
     let corpus = Corpus::open(shards, tokenizer)?;
+    if is_fresh {
+        corpus.verify()?;
+    }
     if !identity.is_empty() && hex(&corpus.identity()) != identity {
         return Err(LearnError::Run {
             path: shards.into(),
