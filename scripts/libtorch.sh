@@ -3,7 +3,7 @@
 #
 #   scripts/libtorch.sh [DIR]      default: ${KILN_CACHE:-~/.cache/kiln}/libtorch
 #
-# Afterwards: export LIBTORCH=DIR LIBTORCH_BYPASS_VERSION_CHECK=1 LD_LIBRARY_PATH=DIR/lib
+# Prints the variables to export afterwards.
 #
 # The wheel on the package index is built for CUDA. Its CPU half needs two small CUDA libraries and
 # nothing else, so the gigabytes of GPU libraries are neither fetched nor linked.
@@ -12,7 +12,13 @@ set -euo pipefail
 dir=${1:-${KILN_CACHE:-$HOME/.cache/kiln}/libtorch}
 torch_version=2.9.1
 
+print_variables() {
+    echo "export LIBTORCH=$dir LIBTORCH_BYPASS_VERSION_CHECK=1" \
+        "LD_LIBRARY_PATH=$dir/lib\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}"
+}
+
 if [ -e "$dir/complete-$torch_version" ]; then
+    print_variables
     exit 0
 fi
 echo "libtorch: installing PyTorch $torch_version's CPU libraries into $dir" >&2
@@ -37,3 +43,4 @@ echo | ${CC:-cc} -shared -x c - -o "$dir/lib/libtorch.so" -L"$dir/lib" \
     -Wl,--no-as-needed -ltorch_cpu -Wl,-rpath,"$dir/lib" -Wl,--allow-shlib-undefined
 echo "$torch_version" > "$dir/build-version"
 touch "$dir/complete-$torch_version"
+print_variables

@@ -78,7 +78,7 @@ if [ "${#packages[@]}" -gt 0 ]; then
 fi
 if [ -z "${LIBTORCH:-}" ]; then
     LIBTORCH=${KILN_CACHE:-$HOME/.cache/kiln}/libtorch
-    scripts/libtorch.sh "$LIBTORCH"
+    scripts/libtorch.sh "$LIBTORCH" > /dev/null
     # PyTorch's wheels carry a later patch release than the one that tch was written for.
     export LIBTORCH_BYPASS_VERSION_CHECK=1
 fi
