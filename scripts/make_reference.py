@@ -2,7 +2,9 @@
 """Makes the reference tensors that Kiln's numeric tests are held against.
 
 Every case is a small model with random weights, run by Hugging Face transformers on PyTorch, with
-dropout off and eager attention. One folder a case, written to crates/ARCHITECTURE/tests/fixtures/:
+dropout off and eager attention; where transformers has no class for a training objective, its
+models are run by the objective's definition. One folder a case, written to
+crates/ARCHITECTURE/tests/fixtures/:
 
     config.json            the configuration, as transformers writes it
     model.safetensors      the weights, as transformers writes them (tied tables once)
@@ -10,9 +12,11 @@ dropout off and eager attention. One folder a case, written to crates/ARCHITECTU
     outputs.safetensors    results by Hugging Face name, and the losses
     gradients.safetensors  grad.NAME: the loss' gradient with respect to parameter NAME
 
-The trajectory cases hold thirty training steps instead; `reference/bert.py` says what each case is
-for. On the same versions and the same processor the files come out equal to the last bit, on other
-ones within rounding.
+A case of two models has a folder with config.json and model.safetensors for each; its parameters
+are called MODEL.NAME, those that both share by the model that owns them. The trajectory cases hold
+thirty training steps instead. `reference/ARCHITECTURE.py` says what each case is for. On the same
+versions and the same processor the files come out equal to the last bit, on other ones within
+rounding.
 
 An architecture is one function in one file of `reference/` that writes all of its cases; the table
 below lists them.
@@ -28,11 +32,13 @@ sys.dont_write_bytecode = True
 
 from reference.bert import make_bert  # noqa: E402
 from reference.cases import make_deterministic  # noqa: E402
+from reference.electra import make_electra  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 ARCHITECTURES: dict[str, Callable[[Path], None]] = {
     "bert": make_bert,
+    "electra": make_electra,
 }
 
 

@@ -10,6 +10,7 @@
 //! | [`checkpoint`] | Hugging Face folders in and out |
 //! | [`learner`] | the training loop, exact resume |
 //! | [`bert`] | BERT |
+//! | [`electra`] | ELECTRA |
 //!
 //! The `kiln` command does all of it without a line of Rust; `examples/` shows the same from a
 //! program of one's own.
@@ -17,6 +18,7 @@
 pub use kiln_backend as backend;
 pub use kiln_bert as bert;
 pub use kiln_checkpoint as checkpoint;
+pub use kiln_electra as electra;
 pub use kiln_learner as learner;
 pub use kiln_nn as nn;
 pub use kiln_text as text;

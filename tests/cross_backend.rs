@@ -6,29 +6,33 @@
 //! ```
 //!
 //! The first device is the yardstick for the others. Dropout is off: the backends' random numbers
-//! differ. Adding an architecture is one more test below.
+//! differ. Adding an architecture is one more `Subject` below, and its two tests.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use burn::train::Interrupter;
-use kiln::bert::{BertConfig, BertForPreTraining, BertInputs, BertPretraining, names::NAMES};
-use kiln::checkpoint::{ModelFile, gradient_tensors};
+use kiln::bert::{self, BertConfig, BertInputs, BertPretraining};
+use kiln::checkpoint::{ModelFile, Names, gradient_tensors};
+use kiln::electra::{self, ElectraConfig, ElectraPretraining, PairConfig};
 use kiln::learner::record::read_records;
+use kiln::learner::run::{ReplacedTokenSettings, Sharing};
 use kiln::learner::{
     NoObserver, Objective, Observer, OptimizerSettings, Record, RunFolder, TrainRequest,
     TrainingSettings, train,
 };
 use kiln::nn::Init;
-use kiln::text::examples::{Documents, MaskedLmSource, SentencePairs};
+use kiln::text::examples::{
+    ContinuousSegments, Documents, Examples, MaskedLmSource, SentencePairs,
+};
 use kiln::text::masking::Masking;
 use kiln::text::rng::{Purpose, Rng};
-use kiln::text::{BatchSource, Corpus, Vocabulary};
+use kiln::text::{BatchSource, Corpus, HostBatch, TextError, Vocabulary};
 use kiln_testing::{Bound, Report, devices, lock_generator};
 
 const VOCAB_SIZE: u32 = 97;
@@ -51,8 +55,8 @@ fn vocabulary() -> Vocabulary {
     }
 }
 
-/// Sentence pairs over twelve documents of random words.
-fn source() -> Arc<MaskedLmSource> {
+/// Twelve documents of random words.
+fn documents() -> Documents {
     let mut rng = Rng::at(11, Purpose::Examples, 0, 0);
     let mut sentence = || {
         let words = 2 + rng.below(9);
@@ -63,69 +67,202 @@ fn source() -> Arc<MaskedLmSource> {
     let documents = (0..12)
         .map(|_| (0..7).map(|_| sentence()).collect())
         .collect();
-    let corpus = Arc::new(Corpus::in_memory(documents, VOCAB_SIZE));
-    let vocabulary = vocabulary();
-    let pairs = SentencePairs::new(Documents::all(corpus), &vocabulary, SEQ_LEN, 0.1, 3).unwrap();
-    let masking = Masking::bert(SEQ_LEN);
-    Arc::new(
-        MaskedLmSource::new(
-            Arc::new(pairs),
-            masking,
-            Arc::new(vocabulary),
-            BATCH_SIZE,
-            3,
-        )
-        .unwrap(),
-    )
+    Documents::all(Arc::new(Corpus::in_memory(documents, VOCAB_SIZE)))
 }
 
-fn config() -> BertConfig {
-    BertConfig {
-        vocab_size: VOCAB_SIZE as usize,
-        hidden_size: 48,
-        num_hidden_layers: 3,
-        num_attention_heads: 3,
-        intermediate_size: 80,
-        max_position_embeddings: SEQ_LEN,
-        // Wider than published, so that activations reach the curved parts of every function.
-        initializer_range: 0.15,
-        ..BertConfig::default()
-    }
-    .without_dropout()
+fn masked(examples: Arc<dyn Examples>, masking: Masking) -> MaskedLmSource {
+    let vocabulary = Arc::new(vocabulary());
+    MaskedLmSource::new(examples, masking, vocabulary, BATCH_SIZE, 3).unwrap()
 }
+
+/// Wider than published, so that activations reach the curved parts of every function.
+const INITIALIZER_RANGE: f64 = 0.15;
 
 /// Name, values, and what they are compared as.
 type Found = BTreeMap<String, (Vec<f32>, Bound)>;
 
-fn single_pass(device: &Device) -> Found {
+/// An architecture in the table.
+trait Subject {
+    type Objective: Objective<Scratch = (), Carry = ()>;
+
+    const NAME: &'static str;
+
+    /// Parameter names in the module.
+    const NAMES: &'static Names;
+
+    /// Folders of models within a checkpoint.
+    const FOLDERS: &'static [&'static str];
+
+    /// The objective with this rate of dropout.
+    fn objective(dropout: f64) -> Self::Objective;
+
+    fn model(objective: &Self::Objective, init: &mut Init)
+    -> <Self::Objective as Objective>::Model;
+
+    /// The batches to compare backends on: nothing in them is left to a device's generator.
+    fn source() -> Arc<dyn BatchSource>;
+
+    /// The batches to train on as a user would.
+    fn drawn_source() -> Arc<dyn BatchSource> {
+        Self::source()
+    }
+
+    /// Outputs beside losses and gradients.
+    fn outputs(device: &Device) -> Found {
+        let _ = device;
+        Found::new()
+    }
+}
+
+struct Bert;
+
+impl Subject for Bert {
+    type Objective = BertPretraining;
+
+    const NAME: &'static str = "bert";
+    const NAMES: &'static Names = &bert::names::NAMES;
+    const FOLDERS: &'static [&'static str] = &[""];
+
+    fn objective(dropout: f64) -> BertPretraining {
+        let config = BertConfig {
+            vocab_size: VOCAB_SIZE as usize,
+            hidden_size: 48,
+            num_hidden_layers: 3,
+            num_attention_heads: 3,
+            intermediate_size: 80,
+            max_position_embeddings: SEQ_LEN,
+            hidden_dropout_prob: dropout,
+            attention_probs_dropout_prob: dropout,
+            ..BertConfig::default()
+        };
+        BertPretraining::new(config, true)
+    }
+
+    fn model(objective: &BertPretraining, init: &mut Init) -> bert::BertForPreTraining {
+        objective.new_model(init)
+    }
+
+    fn source() -> Arc<dyn BatchSource> {
+        let pairs = SentencePairs::new(documents(), &vocabulary(), SEQ_LEN, 0.1, 3).unwrap();
+        Arc::new(masked(Arc::new(pairs), Masking::bert(SEQ_LEN)))
+    }
+
+    fn outputs(device: &Device) -> Found {
+        let objective = Self::objective(0.0);
+        let host = Self::source().batch(0).unwrap();
+        let inputs = objective.upload(&host, device);
+        let model = Self::model(&objective, &mut init(device));
+        let hidden_states = model.bert.forward(BertInputs {
+            input_ids: inputs.input_ids,
+            attention_mask: Some(inputs.attention_mask),
+            token_type_ids: inputs.token_type_ids,
+        });
+        // Padded positions are never read: their values are nobody's business.
+        let [_, _, hidden_size] = hidden_states.dims();
+        let real: Vec<f32> = hidden_states
+            .try_into_vec_as::<f32>()
+            .unwrap()
+            .chunks(hidden_size)
+            .zip(&host.ints["attention_mask"].data)
+            .filter(|(_, mask)| **mask == 1)
+            .flat_map(|(row, _)| row.to_vec())
+            .collect();
+        Found::from([("last_hidden_state".into(), (real, Bound::Output))])
+    }
+}
+
+struct Electra;
+
+impl Subject for Electra {
+    type Objective = ElectraPretraining;
+
+    const NAME: &'static str = "electra";
+    const NAMES: &'static Names = &electra::names::NAMES;
+    const FOLDERS: &'static [&'static str] = &["discriminator", "generator"];
+
+    fn objective(dropout: f64) -> ElectraPretraining {
+        let discriminator = ElectraConfig {
+            vocab_size: VOCAB_SIZE as usize,
+            embedding_size: 32,
+            hidden_size: 48,
+            num_hidden_layers: 3,
+            num_attention_heads: 3,
+            intermediate_size: 80,
+            max_position_embeddings: SEQ_LEN,
+            hidden_dropout_prob: dropout,
+            attention_probs_dropout_prob: dropout,
+            ..ElectraConfig::default()
+        };
+        let settings = ReplacedTokenSettings {
+            sharing: Sharing::Embeddings,
+            generator: None,
+            generator_size: 0.5,
+            generator_layers: 1.0,
+            init_generator: None,
+            generator_weight: 1.0,
+            discriminator_weight: 50.0,
+            temperature: 1.0,
+            disallow_correct: false,
+            uniform_generator: false,
+        };
+        let generator = discriminator.generator(0.5, 1.0);
+        let config = PairConfig {
+            discriminator,
+            generator: Some(generator),
+            sharing: Sharing::Embeddings,
+        };
+        ElectraPretraining::new(config, settings)
+    }
+
+    fn model(objective: &ElectraPretraining, init: &mut Init) -> electra::ElectraPair {
+        objective.new_model(init)
+    }
+
+    fn source() -> Arc<dyn BatchSource> {
+        Arc::new(WithSamples(segments()))
+    }
+
+    fn drawn_source() -> Arc<dyn BatchSource> {
+        Arc::new(segments())
+    }
+}
+
+fn segments() -> MaskedLmSource {
+    let segments = ContinuousSegments::new(documents(), &vocabulary(), SEQ_LEN, 0.05, 3).unwrap();
+    masked(Arc::new(segments), Masking::electra(SEQ_LEN, 0.15))
+}
+
+/// Brings samples along, every fourth of them lucky: backends draw different ones.
+struct WithSamples(MaskedLmSource);
+
+impl BatchSource for WithSamples {
+    fn batch(&self, index: u64) -> Result<HostBatch, TextError> {
+        let mut batch = self.0.batch(index)?;
+        let labels = batch.ints["labels"].clone();
+        let last = VOCAB_SIZE as i32 - 1;
+        let samples = labels.data.iter().enumerate().map(|(slot, &label)| {
+            if slot % 4 == 0 {
+                label
+            } else {
+                (label + 7).min(last)
+            }
+        });
+        batch.insert_ints("samples", samples.collect(), &labels.shape);
+        Ok(batch)
+    }
+}
+
+fn init(device: &Device) -> Init {
+    Init::new(5, INITIALIZER_RANGE, device)
+}
+
+fn single_pass<S: Subject>(device: &Device) -> Found {
+    let mut found = S::outputs(device);
     let device = device.clone().autodiff();
-    let objective = BertPretraining::new(config(), true);
-    let model: BertForPreTraining =
-        objective.new_model(&mut Init::new(5, config().initializer_range, &device));
-    let host = source().batch(0).unwrap();
+    let objective = S::objective(0.0);
+    let model = S::model(&objective, &mut init(&device));
+    let host = S::source().batch(0).unwrap();
     let batch = objective.upload(&host, &device);
-
-    let mut found = Found::new();
-    let plain = model.valid();
-    let inner = device.clone().inner();
-    let inputs = objective.upload(&host, &inner);
-    let hidden_states = plain.bert.forward(BertInputs {
-        input_ids: inputs.input_ids,
-        attention_mask: Some(inputs.attention_mask),
-        token_type_ids: inputs.token_type_ids,
-    });
-    // Padded positions are never read: their values are nobody's business.
-    let real: Vec<f32> = hidden_states
-        .clone()
-        .try_into_vec_as::<f32>()
-        .unwrap()
-        .chunks(config().hidden_size)
-        .zip(&host.ints["attention_mask"].data)
-        .filter(|(_, mask)| **mask == 1)
-        .flat_map(|(row, _)| row.to_vec())
-        .collect();
-    found.insert("last_hidden_state".into(), (real, Bound::Output));
-
     let output = objective.forward(&model, 0, &batch, (), &());
     let weights = objective.weights(&host);
     let mut loss = None;
@@ -133,40 +270,44 @@ fn single_pass(device: &Device) -> Found {
         let mean = sum / weight;
         let value = mean.clone().inner().try_into_vec_as::<f32>().unwrap();
         found.insert(term.name.into(), (value, Bound::Loss));
+        let share = mean.mul_scalar(term.coefficient);
         loss = Some(match loss {
-            None => mean,
-            Some(before) => before + mean,
+            None => share,
+            Some(before) => before + share,
         });
     }
     let gradients = GradientsParams::from_grads(loss.unwrap().backward(), &model);
-    for tensor in gradient_tensors(&model, &gradients, &NAMES).unwrap() {
+    for tensor in gradient_tensors(&model, &gradients, S::NAMES).unwrap() {
         found.insert(tensor.name, (tensor.data, Bound::Gradient));
     }
     found
 }
 
-fn ten_steps(device: &Device) -> Found {
+fn settings(steps: u64) -> TrainingSettings {
+    TrainingSettings {
+        steps,
+        batch_size: BATCH_SIZE,
+        warmup: 2,
+        optimizer: OptimizerSettings {
+            learning_rate: 1e-3,
+            ..Default::default()
+        },
+        ..Default::default()
+    }
+}
+
+fn ten_steps<S: Subject>(device: &Device) -> Found {
     let folder = tempfile::tempdir().unwrap();
     let run = RunFolder::create(&folder.path().join("run")).unwrap();
-    let objective = BertPretraining::new(config(), true);
-    let autodiff = device.clone().autodiff();
-    let model = objective.new_model(&mut Init::new(5, config().initializer_range, &autodiff));
+    let objective = S::objective(0.0);
+    let model = S::model(&objective, &mut init(&device.clone().autodiff()));
     let outcome = train(TrainRequest {
         objective: Arc::new(objective),
         model,
         devices: vec![device.clone()],
         run: run.clone(),
-        settings: TrainingSettings {
-            steps: 10,
-            batch_size: BATCH_SIZE,
-            warmup: 2,
-            optimizer: OptimizerSettings {
-                learning_rate: 1e-3,
-                ..Default::default()
-            },
-            ..Default::default()
-        },
-        train: source(),
+        settings: settings(10),
+        train: S::source(),
         eval: None,
         interrupter: Default::default(),
         observer: Arc::new(NoObserver),
@@ -186,12 +327,15 @@ fn ten_steps(device: &Device) -> Found {
         "ten steps: grad_norm".into(),
         (curve("grad_norm"), Bound::Gradient),
     );
-    let file = ModelFile::open(&outcome.checkpoint).unwrap();
-    for name in file.names() {
-        // Without a gradient in exact arithmetic: what Adam makes of rounding is arbitrary.
-        if !name.ends_with("key.bias") {
-            let values = file.read(name).unwrap();
-            found.insert(format!("ten steps: {name}"), (values, Bound::Output));
+    for folder in S::FOLDERS {
+        let file = ModelFile::open(outcome.checkpoint.join(folder)).unwrap();
+        for name in file.names() {
+            // Without a gradient in exact arithmetic: what Adam makes of rounding is arbitrary.
+            if !name.ends_with("key.bias") {
+                let values = file.read(name).unwrap();
+                let row = format!("ten steps: {folder} {name}");
+                found.insert(row, (values, Bound::Output));
+            }
         }
     }
     found
@@ -208,91 +352,81 @@ impl Observer for StopAfter {
     }
 }
 
-/// The losses of eight steps with dropout; `stops` are the steps after which the run is stopped
-/// and resumed.
-fn losses(device: &Device, stops: &[u64]) -> Vec<f32> {
+/// The losses of eight steps with dropout, and the files of the last model; `stops` are the steps
+/// after which the run is stopped and resumed.
+fn eight_steps<S: Subject>(device: &Device, stops: &[u64]) -> (Vec<f32>, Vec<Vec<u8>>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
     RunFolder::create(&path).unwrap();
+    let mut checkpoint = PathBuf::new();
     for stop in stops.iter().copied().chain([0]) {
-        let config = BertConfig {
-            hidden_dropout_prob: 0.1,
-            attention_probs_dropout_prob: 0.1,
-            ..config()
-        };
-        let objective = BertPretraining::new(config, true);
-        let autodiff = device.clone().autodiff();
+        let objective = S::objective(0.1);
         let interrupter = Interrupter::new();
-        train(TrainRequest {
-            model: objective.new_model(&mut Init::new(5, 0.15, &autodiff)),
+        let outcome = train(TrainRequest {
+            model: S::model(&objective, &mut init(&device.clone().autodiff())),
             objective: Arc::new(objective),
             devices: vec![device.clone()],
             run: RunFolder::at(&path),
-            settings: TrainingSettings {
-                steps: 8,
-                batch_size: BATCH_SIZE,
-                warmup: 2,
-                optimizer: OptimizerSettings {
-                    learning_rate: 1e-3,
-                    ..Default::default()
-                },
-                ..Default::default()
-            },
-            train: source(),
+            settings: settings(8),
+            train: S::drawn_source(),
             eval: None,
             interrupter: interrupter.clone(),
             observer: Arc::new(StopAfter(stop, interrupter)),
             dashboard: false,
         })
         .unwrap();
+        checkpoint = outcome.checkpoint;
     }
     let records = read_records(&RunFolder::at(&path).metrics()).unwrap();
-    records
+    let losses = records
         .iter()
         .map(|record| record.get("loss").unwrap() as f32)
-        .collect()
+        .collect();
+    let read = |folder: &&str| {
+        let file: &Path = &checkpoint.join(folder).join("model.safetensors");
+        std::fs::read(file).unwrap()
+    };
+    (losses, S::FOLDERS.iter().map(read).collect())
 }
 
 /// To the last bit where the backend repeats itself, within the bound of a loss elsewhere.
-#[test]
-fn a_run_stopped_and_resumed_goes_on_alike_on_every_backend() {
+fn resumes_alike<S: Subject>() {
     let _guard = lock_generator();
-    let mut report = Report::new("bert resumed");
+    let mut report = Report::new(&format!("{} resumed", S::NAME));
     for (name, device) in devices() {
-        let straight = losses(&device, &[]);
-        assert_eq!(straight.len(), 8);
-        let resumed = losses(&device, &[3, 5]);
+        let straight = eight_steps::<S>(&device, &[]);
+        assert_eq!(straight.0.len(), 8);
+        let resumed = eight_steps::<S>(&device, &[3, 5]);
         if ["flex", "ndarray"].contains(&name.as_str()) {
-            assert_eq!(resumed, straight, "{name}");
+            assert!(resumed == straight, "{name}: not the same bits");
         }
         report.check(
             "losses of eight steps",
             &name,
-            &resumed,
-            &straight,
+            &resumed.0,
+            &straight.0,
             Bound::Loss,
         );
     }
     report.finish();
 }
 
-#[test]
-fn bert_is_the_same_on_every_backend() {
+fn is_the_same_everywhere<S: Subject>() {
     let _guard = lock_generator();
     let mut expected = Found::new();
-    let mut report = Report::new("bert across backends");
+    let mut report = Report::new(&format!("{} across backends", S::NAME));
     let devices = devices();
     for (index, (name, device)) in devices.iter().enumerate() {
-        let mut found = single_pass(device);
-        found.extend(ten_steps(device));
+        let mut found = single_pass::<S>(device);
+        found.extend(ten_steps::<S>(device));
         if index == 0 {
             expected = found;
             if devices.len() > 1 {
                 continue;
             }
             // One backend in this build: then a second run of it has to give the same.
-            found = single_pass(device);
-            found.extend(ten_steps(device));
+            found = single_pass::<S>(device);
+            found.extend(ten_steps::<S>(device));
         }
         assert_eq!(found.len(), expected.len());
         for (key, (values, bound)) in found {
@@ -300,4 +434,24 @@ fn bert_is_the_same_on_every_backend() {
         }
     }
     report.finish();
+}
+
+#[test]
+fn bert_is_the_same_on_every_backend() {
+    is_the_same_everywhere::<Bert>();
+}
+
+#[test]
+fn electra_is_the_same_on_every_backend() {
+    is_the_same_everywhere::<Electra>();
+}
+
+#[test]
+fn a_run_of_bert_stopped_and_resumed_goes_on_alike_on_every_backend() {
+    resumes_alike::<Bert>();
+}
+
+#[test]
+fn a_run_of_electra_stopped_and_resumed_goes_on_alike_on_every_backend() {
+    resumes_alike::<Electra>();
 }

@@ -80,7 +80,7 @@ impl BatchSource for RandomWords {
         batch.insert_ints("labels", labels, &[BATCH, PREDICTIONS]);
         batch.insert_floats("weights", vec![1.0; slots], &[BATCH, PREDICTIONS]);
         batch.insert_ints("next_sentence_label", follows, &[BATCH]);
-        batch.insert_floats("next_sentence_weight", vec![1.0; BATCH], &[BATCH]);
+        batch.insert_floats("example_weight", vec![1.0; BATCH], &[BATCH]);
         Ok(batch)
     }
 }

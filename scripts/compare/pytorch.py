@@ -6,6 +6,10 @@ repetition, and the losses or the number of tokens where there are any.
     train-stock   transformers' BertForPreTraining and torch's AdamW as they stand: the vocabulary is
                   scored at all positions
     train-tuned   a loop by hand: predicted positions gathered first, one fused kernel for AdamW
+    electra-stock transformers' ElectraForMaskedLM, ElectraForPreTraining and torch's AdamW as they
+                  stand: the vocabulary is scored at all positions
+    electra-tuned a loop by hand: predicted positions gathered first, one fused kernel for AdamW,
+                  tokens sampled by one random number each
     inference     forward with both heads at the predicted positions
     encoder       forward without heads
     prepare       text files to token ids on disk, with `datasets` and a fast tokenizer
@@ -26,6 +30,7 @@ from torch import Tensor
 
 # The shapes, words and settings of benches/work/mod.rs and of the learner's defaults.
 BATCH, SEQ_LEN, PREDICTIONS, VOCAB, FIRST_WORD = 16, 128, 20, 30_522, 1_000
+ELECTRA_PREDICTIONS, GENERATOR_WEIGHT, DISCRIMINATOR_WEIGHT = 19, 1.0, 50.0
 LEARNING_RATE, WARMUP_STEPS, WEIGHT_DECAY, EPSILON, CLIP_NORM = 1e-4, 100, 0.01, 1e-6, 1.0
 
 
@@ -35,11 +40,11 @@ def random_word(places: np.ndarray, salt: int) -> np.ndarray:
     return (FIRST_WORD + hashes % (VOCAB - FIRST_WORD)).astype(np.int64)
 
 
-def random_batch(index: int) -> dict[str, Tensor]:
+def random_batch(index: int, predictions: int = PREDICTIONS) -> dict[str, Tensor]:
     """Batch `index`, with the labels of the predicted positions by themselves."""
     places = np.arange(BATCH * SEQ_LEN, dtype=np.uint64) + index * BATCH * SEQ_LEN
     places = places.reshape(BATCH, SEQ_LEN)
-    positions = np.broadcast_to(3 + 6 * np.arange(PREDICTIONS), (BATCH, PREDICTIONS)).copy()
+    positions = np.broadcast_to(3 + 6 * np.arange(predictions), (BATCH, predictions)).copy()
     segments = (np.arange(SEQ_LEN) >= SEQ_LEN // 2).astype(np.int64)
     arrays = {
         "input_ids": random_word(places, 0),
@@ -80,12 +85,16 @@ def encode(model: torch.nn.Module, batch: dict[str, Tensor]):
     )
 
 
+def gather(hidden: Tensor, positions: Tensor) -> Tensor:
+    """Hidden states at the predicted positions, `[batch * num_predictions, hidden_size]`."""
+    rows = positions + SEQ_LEN * torch.arange(BATCH).unsqueeze(1)
+    return hidden.reshape(-1, hidden.shape[-1]).index_select(0, rows.flatten())
+
+
 def gathered_logits(model: torch.nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Vocabulary logits at the predicted positions, and next sentence logits."""
     encoded = encode(model, batch)
-    hidden = encoded.last_hidden_state
-    rows = batch["positions"] + SEQ_LEN * torch.arange(BATCH).unsqueeze(1)
-    chosen = hidden.reshape(-1, hidden.shape[-1]).index_select(0, rows.flatten())
+    chosen = gather(encoded.last_hidden_state, batch["positions"])
     return model.cls.predictions(chosen), model.cls.seq_relationship(encoded.pooler_output)
 
 
@@ -95,21 +104,30 @@ def gathered_loss(model: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
     return words + F.cross_entropy(pairs, batch["next_sentence_label"])
 
 
-def stock_loss(model: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
+def spread_labels(batch: dict[str, Tensor]) -> Tensor:
+    """Labels of all positions, as transformers wants them: -100 where nothing is predicted."""
     labels = torch.full((BATCH, SEQ_LEN), -100)
-    labels.scatter_(1, batch["positions"], batch["predicted"])
+    return labels.scatter_(1, batch["positions"], batch["predicted"])
+
+
+def stock_loss(model: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
     return model(
         input_ids=batch["input_ids"],
         attention_mask=batch["attention_mask"],
         token_type_ids=batch["token_type_ids"],
-        labels=labels,
+        labels=spread_labels(batch),
         next_sentence_label=batch["next_sentence_label"],
     ).loss
 
 
-def train(arguments: argparse.Namespace, loss_of: Callable, fused: bool) -> dict:
+def train(
+    arguments: argparse.Namespace,
+    model: torch.nn.Module,
+    batch_of: Callable[[int], dict[str, Tensor]],
+    loss_of: Callable[[torch.nn.Module, dict[str, Tensor]], Tensor],
+    fused: bool,
+) -> dict:
     torch.manual_seed(1)
-    model = open_model(arguments.model, train=True)
     named = dict(model.named_parameters())
     no_decay = [p for n, p in named.items() if n.endswith("bias") or "LayerNorm" in n]
     decay = [p for n, p in named.items() if not (n.endswith("bias") or "LayerNorm" in n)]
@@ -124,7 +142,7 @@ def train(arguments: argparse.Namespace, loss_of: Callable, fused: bool) -> dict
     losses = []
 
     def step(index: int) -> None:
-        batch = random_batch(index)
+        batch = batch_of(index)
         optimizer.zero_grad(set_to_none=True)
         loss = loss_of(model, batch)
         loss.backward()
@@ -134,6 +152,10 @@ def train(arguments: argparse.Namespace, loss_of: Callable, fused: bool) -> dict
         losses.append(loss.item())
 
     return {"seconds": time_each(arguments, step), "losses": losses}
+
+
+def train_bert(arguments: argparse.Namespace, loss_of: Callable, fused: bool) -> dict:
+    return train(arguments, open_model(arguments.model, train=True), random_batch, loss_of, fused)
 
 
 def infer(arguments: argparse.Namespace, heads: bool) -> dict:
@@ -149,6 +171,98 @@ def infer(arguments: argparse.Namespace, heads: bool) -> dict:
     with torch.inference_mode():
         seconds = time_each(arguments, forward)
         return {"seconds": seconds, "losses": [gathered_loss(model, batch).item()]}
+
+
+# --- ELECTRA ---------------------------------------------------------------------------------
+
+
+class Electra(torch.nn.Module):
+    """A generator and a discriminator with one block of embeddings."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        from transformers import ElectraForMaskedLM, ElectraForPreTraining
+
+        self.generator = open_whole(ElectraForMaskedLM, folder / "generator")
+        self.discriminator = open_whole(ElectraForPreTraining, folder / "discriminator")
+        shared = self.discriminator.electra.embeddings
+        own = self.generator.electra.embeddings.state_dict()
+        if not all(torch.equal(own[name], value) for name, value in shared.state_dict().items()):
+            raise SystemExit(f"{folder}: generator and discriminator differ in their embeddings")
+        self.generator.electra.embeddings = shared
+        self.generator.generator_lm_head.weight = shared.word_embeddings.weight
+
+
+def open_whole(kind: type, folder: Path) -> torch.nn.Module:
+    """A model of which every weight was in the folder, and nothing else."""
+    model, report = kind.from_pretrained(
+        folder, attn_implementation="sdpa", output_loading_info=True
+    )
+    wrong = {name: sorted(keys) for name, keys in report.items() if keys}
+    if wrong:
+        raise SystemExit(f"{folder}: does not fit {kind.__name__}: {wrong}")
+    return model.train()
+
+
+def electra_batch(index: int) -> dict[str, Tensor]:
+    """Batch `index`: `input_ids` are the masked ids, `predicted` the original ones there."""
+    return random_batch(index, ELECTRA_PREDICTIONS)
+
+
+def gathered_electra_loss(model: Electra, batch: dict[str, Tensor]) -> Tensor:
+    """The vocabulary at the predicted positions alone."""
+    context = {name: batch[name] for name in ("attention_mask", "token_type_ids")}
+    generator, positions = model.generator, batch["positions"]
+    hidden = generator.electra(input_ids=batch["input_ids"], **context).last_hidden_state
+    predictions = generator.generator_predictions(gather(hidden, positions))
+    logits = generator.generator_lm_head(predictions)
+    words = F.cross_entropy(logits, batch["predicted"].flatten())
+
+    sampled = invert(logits.detach()).view_as(positions)
+    # The sampled tokens take all the masked places: what is left is the original text.
+    corrupted = batch["input_ids"].scatter(1, positions, sampled)
+    replaced = (sampled != batch["predicted"]).to(logits.dtype)
+    labels = torch.zeros(BATCH, SEQ_LEN).scatter_(1, positions, replaced)
+    scores = model.discriminator(input_ids=corrupted, **context).logits
+    tokens = F.binary_cross_entropy_with_logits(scores, labels)
+    return GENERATOR_WEIGHT * words + DISCRIMINATOR_WEIGHT * tokens
+
+
+def stock_electra_loss(model: Electra, batch: dict[str, Tensor]) -> Tensor:
+    """Both models with labels, as they stand."""
+    context = {name: batch[name] for name in ("attention_mask", "token_type_ids")}
+    labels = spread_labels(batch)
+    generated = model.generator(input_ids=batch["input_ids"], labels=labels, **context)
+
+    chosen = labels != -100
+    sampled = gumbel(generated.logits[chosen].detach())
+    corrupted = batch["input_ids"].clone()
+    corrupted[chosen] = sampled
+    replaced = torch.zeros_like(labels)
+    replaced[chosen] = (sampled != labels[chosen]).long()
+    judged = model.discriminator(input_ids=corrupted, labels=replaced, **context)
+    return GENERATOR_WEIGHT * generated.loss + DISCRIMINATOR_WEIGHT * judged.loss
+
+
+def gumbel(logits: Tensor) -> Tensor:
+    """A token a row from softmax(logits), as most implementations of ELECTRA draw it."""
+    uniform = torch.rand_like(logits).clamp_(min=1e-9)
+    return (logits - torch.log(-torch.log(uniform))).argmax(dim=-1)
+
+
+def invert(logits: Tensor) -> Tensor:
+    """The same in distribution, with one random number a row instead of one a word.
+
+    On two cores that took less time than Gumbel noise made in place, or than torch.multinomial.
+    """
+    sums = logits.softmax(dim=-1).cumsum(dim=-1)
+    drawn = torch.rand(len(sums), 1) * sums[:, -1:]
+    # Rounding can lift the product to the whole sum.
+    return torch.searchsorted(sums, drawn, right=True).clamp_(max=sums.shape[1] - 1)
+
+
+def train_electra(arguments: argparse.Namespace, loss_of: Callable, fused: bool) -> dict:
+    return train(arguments, Electra(arguments.model), electra_batch, loss_of, fused)
 
 
 # --- text ------------------------------------------------------------------------------------
@@ -230,8 +344,10 @@ def batches(arguments: argparse.Namespace, ready: bool) -> dict:
 
 
 WORK: dict[str, Callable[[argparse.Namespace], dict]] = {
-    "train-stock": lambda arguments: train(arguments, stock_loss, fused=False),
-    "train-tuned": lambda arguments: train(arguments, gathered_loss, fused=True),
+    "train-stock": lambda arguments: train_bert(arguments, stock_loss, fused=False),
+    "train-tuned": lambda arguments: train_bert(arguments, gathered_loss, fused=True),
+    "electra-stock": lambda arguments: train_electra(arguments, stock_electra_loss, fused=False),
+    "electra-tuned": lambda arguments: train_electra(arguments, gathered_electra_loss, fused=True),
     "inference": lambda arguments: infer(arguments, heads=True),
     "encoder": lambda arguments: infer(arguments, heads=False),
     "prepare": prepare,
@@ -247,7 +363,11 @@ def main() -> None:
     parser.add_argument("--warmup", type=int, default=3, help="repetitions before, not reported")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     parser.add_argument("--processes", type=int, default=1, help="processes of `datasets`")
-    parser.add_argument("--model", type=Path, help="the Hugging Face folder to start from")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="the Hugging Face folder to start from; ELECTRA: of generator/ and discriminator/",
+    )
     parser.add_argument("--corpus", type=Path, action="append", help="a text file")
     parser.add_argument("--tokenizer", type=Path, help="a tokenizer's folder")
     parser.add_argument("--output", type=Path, help="a folder to write to")

@@ -36,10 +36,14 @@ Objective = Callable[[Tensors, Tensors], Tensor]
 
 @dataclass
 class Case:
-    """One folder: a model with its weights set, the inputs, and what is differentiated."""
+    """One folder: a model with its weights set, the inputs, and what is differentiated.
+
+    A model is one of transformers or a module of several, which then has a `save_pretrained` and
+    returns its outputs by name.
+    """
 
     name: str
-    model: transformers.PreTrainedModel
+    model: torch.nn.Module
     inputs: Tensors
     objective: Objective
 
@@ -86,7 +90,8 @@ def set_weights(
                 parameter.copy_(1 + 0.2 * noise)
             elif name.endswith("bias"):
                 parameter.copy_(0.2 * noise)
-            elif "embeddings" in name and embedding_std is not None:
+            # Not ELECTRA's `embeddings_project`, a layer like any other.
+            elif "embeddings." in name and embedding_std is not None:
                 parameter.copy_(embedding_std * noise)
             else:
                 parameter.copy_(std * noise)
@@ -157,13 +162,15 @@ def loss_of_model(outputs: Tensors, inputs: Tensors) -> Tensor:
     return outputs["loss"]
 
 
-def run(model: transformers.PreTrainedModel, inputs: Tensors) -> Tensors:
+def run(model: torch.nn.Module, inputs: Tensors) -> Tensors:
     """All outputs by Hugging Face name, with the base model's own ones beside the head's."""
+    arguments = {name: tensor for name, tensor in inputs.items() if "." not in name}
+    if not isinstance(model, transformers.PreTrainedModel):
+        return model(**arguments)
     base_outputs: Tensors = {}
     hook = model.base_model.register_forward_hook(
         lambda module, arguments, outputs: base_outputs.update(outputs)
     )
-    arguments = {name: tensor for name, tensor in inputs.items() if "." not in name}
     outputs = dict(model(**arguments))
     hook.remove()
     return base_outputs | outputs

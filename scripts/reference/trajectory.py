@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ import transformers
 from torch import Tensor
 
 from .cases import Tensors, relative_gap, write_tensors
+
+Losses = Callable[[torch.nn.Module, Tensors], Tensor | Tensors]
+"""From (model, batch) to the loss, or to `loss` with its parts by name."""
 
 # Thirty steps of rounding; relative to max(1, the tensor's largest entry).
 LARGEST_TRAJECTORY_GAP = 2e-6
@@ -79,7 +83,8 @@ class OriginalUpdate:
 
     m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; w = w - rate (m / (sqrt(v) + eps) + decay w).
     No bias correction. Step t from 0 has rate base t / W while t < W, then base (1 - t / T): the
-    decay is counted from step 0, so the rate drops at step W.
+    decay is counted from step 0, so the rate drops at step W. Under the schedule "electra" (Clark et
+    al. 2020) the rate of the warmup is multiplied by 1 - t / T as well.
     """
 
     def __init__(self, model: torch.nn.Module, settings: Settings):
@@ -91,9 +96,11 @@ class OriginalUpdate:
 
     def rate(self) -> float:
         done, settings = self.steps_done, self.settings
+        line = 1 - done / settings.total_steps
         if done < settings.warmup_steps:
-            return settings.learning_rate * done / settings.warmup_steps
-        return settings.learning_rate * (1 - done / settings.total_steps)
+            rising = settings.learning_rate * done / settings.warmup_steps
+            return rising * line if settings.schedule == "electra" else rising
+        return settings.learning_rate * line
 
     @torch.no_grad()
     def step(self) -> tuple[float, float]:
@@ -115,26 +122,29 @@ class OriginalUpdate:
 
 
 def train(
-    model: transformers.PreTrainedModel,
+    model: torch.nn.Module,
     batches: Iterable[Tensors],
     settings: Settings,
-    loss_of: Callable[[transformers.PreTrainedModel, Tensors], Tensor],
+    loss_of: Losses,
     dtype: torch.dtype,
 ) -> tuple[Tensors, Tensors]:
     """Trains a copy of the model, one batch a step.
 
-    Returns the curves (`losses` before each step, `grad_norms` before clipping, `learning_rates`;
-    all [steps]) and the final parameters by name.
+    Returns the curves (`losses` and those of its parts before each step, `grad_norms` before
+    clipping, `learning_rates`; all [steps]) and the final parameters by name.
     """
     model = copy.deepcopy(model).to(dtype)
     update = (HuggingFaceUpdate if settings.bias_correction else OriginalUpdate)(model, settings)
-    curves: dict[str, list[float]] = {"losses": [], "grad_norms": [], "learning_rates": []}
+    curves: dict[str, list[float]] = defaultdict(list)
     for batch in batches:
         model.zero_grad()
-        loss = loss_of(model, batch)
-        loss.backward()
+        losses = loss_of(model, batch)
+        if isinstance(losses, Tensor):
+            losses = {"loss": losses}
+        losses["loss"].backward()
         norm, rate = update.step()
-        curves["losses"].append(loss.item())
+        for name, loss in losses.items():
+            curves[f"{name}es"].append(loss.item())
         curves["grad_norms"].append(norm)
         curves["learning_rates"].append(rate)
     tensors = {name: torch.tensor(values, dtype=torch.float64) for name, values in curves.items()}
@@ -143,10 +153,10 @@ def train(
 
 def write_trajectory(
     folder: Path,
-    model: transformers.PreTrainedModel,
+    model: torch.nn.Module,
     stacked: Tensors,
     settings: Settings,
-    loss_of: Callable[[transformers.PreTrainedModel, Tensors], Tensor],
+    loss_of: Losses,
 ) -> None:
     """Writes a run over stacked batches ([steps, batch, ...]) that starts from the given model."""
     batches = [

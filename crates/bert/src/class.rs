@@ -1,5 +1,7 @@
 //! Hugging Face's BERT classes, by their names and by the task they serve.
 
+use kiln_learner::forward::ClassSpec;
+
 /// Which heads stand on the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BertClass {
@@ -71,7 +73,7 @@ impl BertClass {
     }
 
     /// The same as a phrase.
-    pub(crate) fn labels_in_words(self) -> &'static str {
+    fn labels_in_words(self) -> &'static str {
         match self {
             Self::Model => "labels and a head",
             Self::PreTraining => "labels and next_sentence_label",
@@ -95,6 +97,16 @@ impl BertClass {
             }
             Self::MaskedLm | Self::TokenClassification => &["last_hidden_state", "logits"],
             Self::QuestionAnswering => &["last_hidden_state", "start_logits", "end_logits"],
+        }
+    }
+
+    /// What the forward pass checks arguments against.
+    pub fn spec(self) -> ClassSpec {
+        ClassSpec {
+            name: self.name(),
+            labels: self.labels(),
+            labels_in_words: self.labels_in_words(),
+            outputs: self.outputs(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! BERT's config.json, field by field, with Hugging Face's names and defaults.
 
+use kiln_learner::forward::Sizes;
 use kiln_nn::Activation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -113,6 +114,15 @@ impl BertConfig {
     /// The width of one attention head.
     pub fn head_size(&self) -> usize {
         self.hidden_size / self.num_attention_heads.max(1)
+    }
+
+    /// The rows of the three tables.
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            vocab_size: self.vocab_size,
+            type_vocab_size: self.type_vocab_size,
+            max_position_embeddings: self.max_position_embeddings,
+        }
     }
 
     /// The number of labels of a fine-tuning head: `id2label`'s, two when absent.

@@ -4,20 +4,18 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_learner::LearnError;
-use kiln_learner::architecture::{FillMaskRequest, MaskCandidate, MaskFilling};
+use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
+use kiln_learner::fill_mask::TextFiller;
 use kiln_nn::{Init, gather_positions};
-use kiln_text::tokenizer::Tokenizer;
 
 use crate::open::{check_sizes, open_config, open_weights};
-use crate::{BertConfig, BertForPreTraining, BertInputs};
+use crate::{BertForPreTraining, BertInputs};
 
 /// A masked language model with its tokenizer, opened once and used for many texts.
 #[derive(Debug)]
 pub struct MaskFiller {
     model: BertForPreTraining,
-    tokenizer: Tokenizer,
-    config: BertConfig,
-    mask: u32,
+    texts: TextFiller,
     device: Device,
 }
 
@@ -29,16 +27,7 @@ impl MaskFiller {
     /// random words.
     pub fn open(folder: &std::path::Path, device: &Device) -> Result<Self, LearnError> {
         let config = open_config(folder)?;
-        let tokenizer = Tokenizer::open(folder)?;
-        let mask = tokenizer.vocabulary()?.mask;
-        if tokenizer.vocab_size() as usize > config.vocab_size {
-            return Err(LearnError::Settings(format!(
-                "{}: the tokenizer has {} tokens, the model {}; they do not belong together",
-                folder.display(),
-                tokenizer.vocab_size(),
-                config.vocab_size
-            )));
-        }
+        let texts = TextFiller::open(folder, config.sizes())?;
         let weights = ModelFile::open(folder)?;
         check_sizes(&config, &weights)?;
         let model = BertForPreTraining::masked_lm(&config, &mut Init::zeros(device));
@@ -53,9 +42,7 @@ impl MaskFiller {
         }
         Ok(Self {
             model,
-            tokenizer,
-            config,
-            mask,
+            texts,
             device: device.clone(),
         })
     }
@@ -65,37 +52,8 @@ impl MaskFiller {
     /// # Errors
     /// If the text has no mask or is longer than the model's positions.
     pub fn fill(&self, text: &str, top_k: usize) -> Result<Vec<MaskFilling>, LearnError> {
-        let ids = self.tokenizer.encode_with_specials(text)?;
-        let excerpt: String = text.chars().take(60).collect();
-        let positions: Vec<usize> = ids
-            .iter()
-            .enumerate()
-            .filter(|(_, id)| **id == self.mask)
-            .map(|(position, _)| position)
-            .collect();
-        if positions.is_empty() {
-            return Err(LearnError::Settings(format!(
-                "\"{excerpt}\": no mask in this text; write {} where a word is to be filled in",
-                self.tokenizer.token(self.mask).unwrap_or_default()
-            )));
-        }
-        if ids.len() > self.config.max_position_embeddings {
-            return Err(LearnError::Settings(format!(
-                "\"{excerpt}\": {} tokens, the model takes {}; shorten the text",
-                ids.len(),
-                self.config.max_position_embeddings
-            )));
-        }
-        let probabilities = self.probabilities(&ids, &positions)?;
-        let vocab_size = self.tokenizer.vocab_size() as usize;
-        Ok(positions
-            .into_iter()
-            .zip(probabilities.chunks(self.config.vocab_size))
-            .map(|(position, row)| MaskFilling {
-                position,
-                candidates: self.best(&row[..vocab_size.min(row.len())], top_k),
-            })
-            .collect())
+        let model = |ids: &[u32], positions: &[usize]| self.probabilities(ids, positions);
+        self.texts.fill(text, top_k, model)
     }
 
     /// Probabilities of all tokens at `positions`, flat `[positions, vocab_size]`.
@@ -119,20 +77,6 @@ impl MaskFiller {
                 step: 0,
                 reason: error.to_string(),
             })
-    }
-
-    fn best(&self, row: &[f32], top_k: usize) -> Vec<MaskCandidate> {
-        let mut ids: Vec<usize> = (0..row.len()).collect();
-        // By falling probability, then by id: the same list on every machine.
-        ids.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
-        ids.into_iter()
-            .take(top_k)
-            .map(|id| MaskCandidate {
-                token: self.tokenizer.token(id as u32).unwrap_or_default(),
-                id: id as u32,
-                score: f64::from(row[id]),
-            })
-            .collect()
     }
 }
 

@@ -1,29 +1,21 @@
 //! A checkpoint run on given tensors, so that anyone can hold Kiln against another implementation.
 //!
-//! Names, shapes and losses are Hugging Face's; dropout is off. Beside a head's outputs stand the
-//! encoder's own, `last_hidden_state` and, where there is a pooler, `pooler_output`. Without labels,
-//! inputs `cotangent.OUTPUT` make a loss of any outputs: Σ output · cotangent.
+//! The classes of BERT on [`kiln_learner::forward`]. Beside a head's outputs stand the encoder's own,
+//! `last_hidden_state` and, where there is a pooler, `pooler_output`.
 
-mod inputs;
-mod losses;
-
-use burn::module::Module;
-use burn::optim::GradientsParams;
-use burn::tensor::{Tensor, TensorData};
-use kiln_checkpoint::{ModelFile, OpenError, gradient_tensors};
+use burn::tensor::Tensor;
+use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{ForwardRequest, Output};
+use kiln_learner::forward::{Call, Inputs, Results, mean_cross_entropy, refused};
 use kiln_nn::Init;
 
-pub use inputs::InputError;
-
+use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::{
     BertClass, BertConfig, BertForNextSentencePrediction, BertForPreTraining,
     BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification, BertModel,
-    check_sizes, open_config, open_weights,
+    check_sizes, open_config,
 };
-use inputs::Inputs;
-use losses::Results;
 
 /// Runs a Hugging Face folder's model on `request.inputs`.
 ///
@@ -36,81 +28,96 @@ pub fn forward(request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
     check_sizes(&config, &file)?;
     let call = Call {
         request,
-        config: &config,
-        class,
+        class: class.spec(),
+        sizes: config.sizes(),
         file: &file,
-    };
-    let hidden = |model: &BertModel, inputs: &Inputs<'_>| -> Result<_, LearnError> {
-        let inputs = inputs.model_inputs(&config).map_err(refused)?;
-        Ok(model.forward(inputs))
+        names: &NAMES,
+        options: &LOAD_OPTIONS,
     };
     match class {
         BertClass::Model => {
             let has_pooler = ["pooler.dense.weight", "bert.pooler.dense.weight"]
                 .iter()
                 .any(|name| file.info(name).is_some());
-            let new = if has_pooler {
-                BertModel::new
-            } else {
-                BertModel::without_pooler
+            let new = |init: &mut Init| match has_pooler {
+                true => BertModel::new(&config, init),
+                false => BertModel::without_pooler(&config, init),
             };
             call.run(new, |model, inputs| {
                 let mut results = Results::default();
-                results.encoder(model, hidden(model, inputs)?);
+                encoder(&mut results, model, hidden(model, inputs)?);
                 Ok(results)
             })
         }
-        BertClass::PreTraining => call.run(BertForPreTraining::new, |model, inputs| {
-            let mut results = Results::default();
-            let hidden_states = hidden(&model.bert, inputs)?;
-            results.encoder(&model.bert, hidden_states.clone());
-            results.pretraining(model, hidden_states, inputs, &config)?;
-            Ok(results)
-        }),
-        BertClass::MaskedLm => call.run(BertForPreTraining::masked_lm, |model, inputs| {
-            let mut results = Results::default();
-            let hidden_states = hidden(&model.bert, inputs)?;
-            results.encoder(&model.bert, hidden_states.clone());
-            results.masked_lm(model, hidden_states, inputs, &config)?;
-            Ok(results)
-        }),
-        BertClass::NextSentencePrediction => {
-            call.run(BertForNextSentencePrediction::new, |model, inputs| {
+        BertClass::PreTraining => {
+            let new = |init: &mut Init| BertForPreTraining::new(&config, init);
+            call.run(new, |model, inputs| {
                 let mut results = Results::default();
                 let hidden_states = hidden(&model.bert, inputs)?;
-                if let Some(pooled) = results.encoder(&model.bert, hidden_states) {
+                encoder(&mut results, &model.bert, hidden_states.clone());
+                pretraining(&mut results, model, hidden_states, inputs, &config)?;
+                Ok(results)
+            })
+        }
+        BertClass::MaskedLm => {
+            let new = |init: &mut Init| BertForPreTraining::masked_lm(&config, init);
+            call.run(new, |model, inputs| {
+                let mut results = Results::default();
+                let hidden_states = hidden(&model.bert, inputs)?;
+                encoder(&mut results, &model.bert, hidden_states.clone());
+                let logits = model.prediction_logits(hidden_states);
+                let loss = results.predictions("logits", logits, inputs, config.vocab_size)?;
+                if let Some(loss) = loss {
+                    results.set_loss(loss);
+                }
+                Ok(results)
+            })
+        }
+        BertClass::NextSentencePrediction => {
+            let new = |init: &mut Init| BertForNextSentencePrediction::new(&config, init);
+            call.run(new, |model, inputs| {
+                let mut results = Results::default();
+                let hidden_states = hidden(&model.bert, inputs)?;
+                if let Some(pooled) = encoder(&mut results, &model.bert, hidden_states) {
                     results.classes(model.logits(pooled), inputs)?;
                 }
                 Ok(results)
             })
         }
         BertClass::SequenceClassification => {
-            call.run(BertForSequenceClassification::new, |model, inputs| {
+            let new = |init: &mut Init| BertForSequenceClassification::new(&config, init);
+            call.run(new, |model, inputs| {
                 let mut results = Results::default();
                 let hidden_states = hidden(&model.bert, inputs)?;
-                if let Some(pooled) = results.encoder(&model.bert, hidden_states) {
-                    results.sequence(model.logits(pooled), inputs, &config)?;
+                if let Some(pooled) = encoder(&mut results, &model.bert, hidden_states) {
+                    let logits = model.logits(pooled);
+                    let problem_type = config.problem_type.as_deref();
+                    results.sequence(logits, inputs, config.num_labels(), problem_type)?;
                 }
                 Ok(results)
             })
         }
         BertClass::TokenClassification => {
-            call.run(BertForTokenClassification::new, |model, inputs| {
+            let new = |init: &mut Init| BertForTokenClassification::new(&config, init);
+            call.run(new, |model, inputs| {
                 let mut results = Results::default();
                 let hidden_states = hidden(&model.bert, inputs)?;
-                results.encoder(&model.bert, hidden_states.clone());
+                encoder(&mut results, &model.bert, hidden_states.clone());
                 results.tokens(model.logits(hidden_states), inputs)?;
                 Ok(results)
             })
         }
-        BertClass::QuestionAnswering => call.run(BertForQuestionAnswering::new, |model, inputs| {
-            let mut results = Results::default();
-            let hidden_states = hidden(&model.bert, inputs)?;
-            results.encoder(&model.bert, hidden_states.clone());
-            let (start, end) = model.logits(hidden_states);
-            results.span(start, end, inputs)?;
-            Ok(results)
-        }),
+        BertClass::QuestionAnswering => {
+            let new = |init: &mut Init| BertForQuestionAnswering::new(&config, init);
+            call.run(new, |model, inputs| {
+                let mut results = Results::default();
+                let hidden_states = hidden(&model.bert, inputs)?;
+                encoder(&mut results, &model.bert, hidden_states.clone());
+                let (start, end) = model.logits(hidden_states);
+                results.span(start, end, inputs)?;
+                Ok(results)
+            })
+        }
     }
 }
 
@@ -136,68 +143,47 @@ fn class_of(request: &ForwardRequest, config: &BertConfig) -> Result<BertClass, 
     })
 }
 
-/// What all classes share: the weights in, the results out.
-struct Call<'a> {
-    request: &'a ForwardRequest,
-    config: &'a BertConfig,
-    class: BertClass,
-    file: &'a ModelFile,
+fn hidden(model: &BertModel, inputs: &Inputs<'_>) -> Result<Tensor<3>, LearnError> {
+    let inputs = inputs.model_inputs().map_err(refused)?;
+    Ok(model.forward(inputs))
 }
 
-impl Call<'_> {
-    fn run<M: Module>(
-        &self,
-        new: impl FnOnce(&BertConfig, &mut Init) -> M,
-        compute: impl FnOnce(&M, &Inputs<'_>) -> Result<Results, LearnError>,
-    ) -> Result<Vec<Output>, LearnError> {
-        let device = if self.request.gradients {
-            self.request.device.clone().autodiff()
-        } else {
-            self.request.device.clone()
-        };
-        // Before the weights are read: wrong inputs are answered at once.
-        let inputs = Inputs::new(&self.request.inputs, self.class, self.config, &device);
-        let inputs = inputs.map_err(refused)?;
-        let module = new(self.config, &mut Init::zeros(&device));
-        let (module, report) = open_weights(module, self.file)?;
-        if !report.missing.is_empty() {
-            // A fresh head would give random results in silence.
-            return Err(OpenError::Incomplete {
-                path: self.file.path().to_path_buf(),
-                missing: report.missing,
-                unused: Vec::new(),
-            }
-            .into());
+/// Adds the encoder's own outputs; returns the pooled vector.
+fn encoder(
+    results: &mut Results,
+    model: &BertModel,
+    hidden_states: Tensor<3>,
+) -> Option<Tensor<2>> {
+    results.add("last_hidden_state", hidden_states.clone());
+    let pooled = model.pool(hidden_states)?;
+    results.add("pooler_output", pooled.clone());
+    Some(pooled)
+}
+
+/// Both heads of pretraining; the loss is the sum of two means, if both labels are given.
+fn pretraining(
+    results: &mut Results,
+    model: &BertForPreTraining,
+    hidden_states: Tensor<3>,
+    inputs: &Inputs<'_>,
+    config: &BertConfig,
+) -> Result<(), LearnError> {
+    let logits = model.prediction_logits(hidden_states.clone());
+    let mlm_loss = results.predictions("prediction_logits", logits, inputs, config.vocab_size)?;
+    let Some(logits) = model.next_sentence_logits(hidden_states) else {
+        return Ok(());
+    };
+    results.add("seq_relationship_logits", logits.clone());
+    let labels = inputs.labels("next_sentence_label", &[inputs.batch], 2);
+    let labels = labels.map_err(refused)?;
+    let nsp_loss = labels.map(|labels| mean_cross_entropy(logits, labels));
+    for (name, loss) in [("mlm_loss", &mlm_loss), ("next_sentence_loss", &nsp_loss)] {
+        if let Some(loss) = loss {
+            results.add_scalar(name, loss.clone());
         }
-        let mut results = compute(&module, &inputs)?;
-        if results.loss.is_none() {
-            results.against_cotangents(&inputs)?;
-        }
-        let mut outputs = results.read()?;
-        if self.request.gradients {
-            let loss = results.loss.ok_or_else(|| {
-                refused(InputError::NoLoss {
-                    class: self.class.name(),
-                    labels: self.class.labels_in_words(),
-                })
-            })?;
-            outputs.extend(gradients(&module, loss)?);
-        }
-        Ok(outputs)
     }
-}
-
-fn gradients<M: Module>(module: &M, loss: Tensor<1>) -> Result<Vec<Output>, LearnError> {
-    let gradients = GradientsParams::from_grads(loss.backward(), module);
-    let tensors = gradient_tensors(module, &gradients, &crate::names::NAMES)?;
-    let outputs = tensors.into_iter().map(|tensor| Output {
-        name: tensor.name,
-        data: TensorData::new(tensor.data, tensor.shape),
-    });
-    Ok(outputs.collect())
-}
-
-/// An input that does not fit, as the learner's error.
-fn refused(error: InputError) -> LearnError {
-    LearnError::Batch(error.to_string())
+    if let (Some(mlm_loss), Some(nsp_loss)) = (mlm_loss, nsp_loss) {
+        results.set_loss(mlm_loss + nsp_loss);
+    }
+    Ok(())
 }

@@ -41,14 +41,16 @@ pub use config::{BertConfig, ConfigError};
 pub use embeddings::BertEmbeddings;
 pub use fill_mask::MaskFiller;
 pub use for_pretraining::{BertForPreTraining, BertPreTrainingHeads, PreTrainingLogits};
-pub use forward::{InputError, forward};
+pub use forward::forward;
 pub use heads::{
     BertForNextSentencePrediction, BertForQuestionAnswering, BertForSequenceClassification,
     BertForTokenClassification, NextSentenceHead,
 };
+pub use kiln_learner::forward::InputError;
+pub use kiln_nn::EncoderInputs as BertInputs;
 pub use layer::{BertIntermediate, BertLayer};
 pub use masked_lm::{HeadTransform, MaskedLmHead};
-pub use model::{BertEncoder, BertInputs, BertModel, BertPooler};
+pub use model::{BertEncoder, BertModel, BertPooler};
 pub use open::{check_sizes, open_config, open_weights, write_folder};
 pub use presets::Preset;
 pub use pretraining::{BertPretraining, MaskedLmBatch, NextSentenceBatch};

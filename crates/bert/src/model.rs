@@ -2,28 +2,42 @@
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Int, Tensor};
-use kiln_nn::{Init, is_padding};
+use burn::tensor::{Bool, Tensor};
+use kiln_nn::{EncoderInputs, Init, is_padding};
 
 use crate::BertConfig;
 use crate::embeddings::BertEmbeddings;
 use crate::layer::BertLayer;
 
-/// What a BERT reads.
-#[derive(Debug, Clone)]
-pub struct BertInputs {
-    /// `[batch, seq_len]`
-    pub input_ids: Tensor<2, Int>,
-    /// `[batch, seq_len]`, 1 = attend, 0 = padding; `None` where there is no padding.
-    pub attention_mask: Option<Tensor<2, Int>>,
-    /// `[batch, seq_len]`, 0 in the first segment, 1 in the second.
-    pub token_type_ids: Tensor<2, Int>,
-}
-
 /// The stack of layers; Hugging Face `BertEncoder`.
 #[derive(Module, Debug)]
 pub struct BertEncoder {
     layer: Vec<BertLayer>,
+}
+
+impl BertEncoder {
+    /// Draws the layers' weights, the lowest layer first.
+    pub fn new(config: &BertConfig, init: &mut Init) -> Self {
+        let layers = 0..config.num_hidden_layers;
+        Self {
+            layer: layers.map(|_| BertLayer::new(config, init)).collect(),
+        }
+    }
+
+    /// The last layer's hidden states.
+    ///
+    /// # Shapes
+    /// - `embedded`: `[batch, seq_len, hidden_size]`
+    /// - `is_padding`: `[batch, 1, 1, seq_len]`, true at padding; `None` where there is none
+    /// - returns `[batch, seq_len, hidden_size]`; what stands at padding means nothing
+    ///
+    /// # Panics
+    /// If those shapes do not hold: the caller's mistake.
+    pub fn forward(&self, embedded: Tensor<3>, is_padding: Option<Tensor<4, Bool>>) -> Tensor<3> {
+        self.layer.iter().fold(embedded, |hidden_states, layer| {
+            layer.forward(hidden_states, is_padding.clone())
+        })
+    }
 }
 
 /// tanh of a linear map of the first token's hidden state; Hugging Face `BertPooler`.
@@ -66,12 +80,10 @@ impl BertModel {
 
     /// The same without a pooler, as the heads over tokens use it.
     pub fn without_pooler(config: &BertConfig, init: &mut Init) -> Self {
-        let embeddings = BertEmbeddings::new(config, init);
-        let layers = 0..config.num_hidden_layers;
-        let layer = layers.map(|_| BertLayer::new(config, init)).collect();
+        // The fields are drawn in this order.
         Self {
-            embeddings,
-            encoder: BertEncoder { layer },
+            embeddings: BertEmbeddings::new(config, init),
+            encoder: BertEncoder::new(config, init),
             pooler: None,
         }
     }
@@ -83,15 +95,12 @@ impl BertModel {
     ///
     /// # Panics
     /// If the inputs' shapes differ: the caller's mistake.
-    pub fn forward(&self, inputs: BertInputs) -> Tensor<3> {
+    pub fn forward(&self, inputs: EncoderInputs) -> Tensor<3> {
         let is_padding = inputs.attention_mask.map(is_padding);
         let embedded = self
             .embeddings
             .forward(inputs.input_ids, inputs.token_type_ids);
-        let layers = self.encoder.layer.iter();
-        layers.fold(embedded, |hidden_states, layer| {
-            layer.forward(hidden_states, is_padding.clone())
-        })
+        self.encoder.forward(embedded, is_padding)
     }
 
     /// One vector a sequence, or `None` without a pooler.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use burn::module::Module;
 use kiln_checkpoint::{
-    ConfigFile, LoadReport, ModelFile, OpenError, WriteError, load_module, module_tensors,
-    read_config, write_model,
+    ConfigFile, LoadReport, ModelFile, OpenError, WriteError, check_shapes, load_module,
+    module_tensors, read_config, write_model,
 };
 
 use crate::names::{LOAD_OPTIONS, NAMES};
@@ -60,31 +60,7 @@ pub fn check_sizes(config: &BertConfig, file: &ModelFile) -> Result<(), OpenErro
             [config.intermediate_size, hidden_size],
         ),
     ];
-    let mut missing = Vec::new();
-    for (name, expected) in expected {
-        let prefixed = format!("bert.{name}");
-        let info = file.info(&prefixed).or_else(|| file.info(&name));
-        match info {
-            Some(info) if info.shape == expected => {}
-            Some(info) => {
-                return Err(OpenError::Shape {
-                    path: file.path().to_path_buf(),
-                    name,
-                    found: info.shape.clone(),
-                    expected: expected.to_vec(),
-                });
-            }
-            None => missing.push(prefixed),
-        }
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(OpenError::Incomplete {
-        path: file.path().to_path_buf(),
-        missing,
-        unused: Vec::new(),
-    })
+    check_shapes(file, &LOAD_OPTIONS, &expected)
 }
 
 /// Writes config.json and model.safetensors into an existing folder, as transformers would.

@@ -140,7 +140,7 @@ impl Objective for BertPretraining {
         };
         let mut weights = vec![sum("weights")];
         if self.next_sentence {
-            weights.push(sum("next_sentence_weight"));
+            weights.push(sum("example_weight"));
         }
         weights
     }
@@ -155,7 +155,7 @@ impl Objective for BertPretraining {
             weights: floats(batch, "weights", device),
             next_sentence: self.next_sentence.then(|| NextSentenceBatch {
                 labels: ints(batch, "next_sentence_label", device),
-                weights: floats(batch, "next_sentence_weight", device),
+                weights: floats(batch, "example_weight", device),
             }),
         }
     }

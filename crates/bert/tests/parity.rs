@@ -1,97 +1,13 @@
 //! Every reference case on every device: outputs, losses, gradients, and the golden numbers.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::{Device, TensorData};
 use kiln_bert::forward;
-use kiln_learner::architecture::{ForwardRequest, Output};
-use kiln_testing::{Bound, Fixture, FixtureTensor, Report, Values, cases, devices, fixtures_dir};
-
-fn data(tensor: &FixtureTensor) -> TensorData {
-    let shape = tensor.shape.clone();
-    match &tensor.values {
-        Values::Floats(values) => TensorData::new(values.clone(), shape),
-        Values::Ints(values) => TensorData::new(values.clone(), shape),
-    }
-}
-
-fn request(fixture: &Fixture, device: &Device) -> ForwardRequest {
-    let inputs = fixture.inputs.iter();
-    ForwardRequest {
-        model: fixture.folder.clone(),
-        inputs: inputs
-            .map(|(name, tensor)| (name.clone(), data(tensor)))
-            .collect(),
-        task: None,
-        gradients: true,
-        device: device.clone(),
-    }
-}
-
-fn by_name(outputs: Vec<Output>) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
-    let outputs = outputs.into_iter().map(|output| {
-        let shape = output.data.shape().as_slice().to_vec();
-        (output.name, (shape, output.data.try_to_vec().unwrap()))
-    });
-    outputs.collect()
-}
-
-/// The entries at positions that are attended to; all of them where an output has no positions.
-fn real(fixture: &Fixture, shape: &[usize], values: &[f32]) -> Vec<f32> {
-    let mask = fixture.input("attention_mask");
-    if !shape.starts_with(&mask.shape) {
-        return values.to_vec();
-    }
-    let width = values.len() / mask.ints().len();
-    let rows = values.chunks(width).zip(mask.ints());
-    let rows = rows.filter(|(_, is_real)| **is_real == 1);
-    rows.flat_map(|(row, _)| row.to_vec()).collect()
-}
-
-/// A case that trains has its losses elsewhere; the learner's tests hold it.
-fn is_single_pass(fixture: &Fixture) -> bool {
-    !fixture.gradients.is_empty()
-}
+use kiln_testing::{Bound, Fixture, Report, check_parity, devices, fixtures_dir, named, request};
 
 #[test]
 fn outputs_losses_and_gradients_are_the_references() {
-    let mut report = Report::new("bert parity");
-    for folder in cases("bert", env!("CARGO_MANIFEST_DIR")) {
-        let fixture = Fixture::open(&folder);
-        if !is_single_pass(&fixture) {
-            continue;
-        }
-        for (device_name, device) in devices() {
-            let found = by_name(forward(&request(&fixture, &device)).unwrap());
-            for (name, expected) in fixture.outputs.iter().chain(&fixture.gradients) {
-                let row = format!("{} {name}", fixture.name);
-                let (shape, values) = found.get(name).unwrap_or_else(|| panic!("{row}: missing"));
-                assert_eq!(shape, &expected.shape, "{row}: shape");
-                let bound = match name {
-                    name if name.starts_with("grad.") => Bound::Gradient,
-                    name if name.ends_with("loss") => Bound::Loss,
-                    _ => Bound::Output,
-                };
-                let (actual, expected) = match bound {
-                    Bound::Output => (
-                        real(&fixture, shape, values),
-                        real(&fixture, shape, expected.floats()),
-                    ),
-                    _ => (values.clone(), expected.floats().to_vec()),
-                };
-                report.check(&row, &device_name, &actual, &expected, bound);
-            }
-            let gradients = found
-                .keys()
-                .filter(|name| name.starts_with("grad."))
-                .count();
-            assert_eq!(gradients, fixture.gradients.len(), "{}", fixture.name);
-        }
-    }
-    report.finish();
+    check_parity("bert", env!("CARGO_MANIFEST_DIR"), forward);
 }
 
 /// Numbers computed once in double precision, independent of the files beside them.
@@ -104,7 +20,7 @@ fn the_golden_numbers_hold() {
     let fixture = Fixture::open(&folder);
     let mut report = Report::new("bert golden");
     for (device_name, device) in devices() {
-        let found = by_name(forward(&request(&fixture, &device)).unwrap());
+        let found = named(forward(&request(&fixture, &device)).unwrap());
         let mut check = |name: &str, at: usize, expected: &[f32], bound| {
             let actual = &found[name].1[at..at + expected.len()];
             report.check(

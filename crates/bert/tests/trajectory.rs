@@ -11,13 +11,11 @@ use std::sync::Arc;
 
 use kiln_bert::{BertConfig, BertForPreTraining, BertPretraining};
 use kiln_checkpoint::{ModelFile, load_module, module_tensors};
-use kiln_learner::record::read_records;
-use kiln_learner::{
-    NoObserver, Objective as _, OptimizerSettings, Record, RecordKind, RunFolder, ScheduleKind,
-    TrainRequest, TrainingSettings, train,
-};
+use kiln_learner::{NoObserver, Objective as _, RunFolder, TrainRequest, train};
 use kiln_nn::Init;
-use kiln_testing::{Bound, Fixture, Report, devices, fixtures_dir, lock_generator};
+use kiln_testing::{
+    Bound, Fixture, Report, check_curves, devices, fixtures_dir, lock_generator, training_settings,
+};
 use kiln_text::{BatchSource, HostBatch, TextError};
 
 /// The reference's batches, one a step: labels of -100 are no predictions.
@@ -80,32 +78,8 @@ impl BatchSource for Batches {
             slice("next_sentence_label", 1),
             &[rows],
         );
-        batch.insert_floats("next_sentence_weight", vec![1.0; rows], &[rows]);
+        batch.insert_floats("example_weight", vec![1.0; rows], &[rows]);
         Ok(batch)
-    }
-}
-
-fn settings(fixture: &Fixture, batch_size: usize, accumulate: usize) -> TrainingSettings {
-    let number = |name: &str| fixture.settings[name].as_f64().unwrap();
-    TrainingSettings {
-        steps: number("total_steps") as u64,
-        batch_size,
-        accumulate,
-        warmup: number("warmup_steps") as u64,
-        schedule: match fixture.settings["schedule"].as_str().unwrap() {
-            "linear" => ScheduleKind::Linear,
-            "original" => ScheduleKind::Original,
-            other => panic!("schedule {other}"),
-        },
-        optimizer: OptimizerSettings {
-            learning_rate: number("learning_rate"),
-            betas: (number("beta_1"), number("beta_2")),
-            epsilon: number("epsilon"),
-            weight_decay: number("weight_decay"),
-            bias_correction: fixture.settings["bias_correction"].as_bool().unwrap(),
-            clip_norm: number("max_grad_norm"),
-        },
-        ..Default::default()
     }
 }
 
@@ -124,7 +98,7 @@ fn follows(case: &str, accumulate: usize) {
 
         let rows = fixture.input("labels").shape[1];
         let batch_size = rows / accumulate;
-        let settings = settings(&fixture, batch_size, accumulate);
+        let settings = training_settings(&fixture, batch_size, accumulate);
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::create(&folder.path().join("run")).unwrap();
         let outcome = train(TrainRequest {
@@ -141,30 +115,12 @@ fn follows(case: &str, accumulate: usize) {
         })
         .unwrap();
 
-        let records = read_records(&run.metrics()).unwrap();
-        let steps: Vec<&Record> = records
-            .iter()
-            .filter(|r| r.kind == RecordKind::Train)
-            .collect();
-        let curve = |key: &str| -> Vec<f32> {
-            steps
-                .iter()
-                .map(|record| record.get(key).unwrap() as f32)
-                .collect()
-        };
-        for (key, expected, bound) in [
+        let curves = [
             ("loss", "losses", Bound::Loss),
             ("learning_rate", "learning_rates", Bound::Loss),
             ("grad_norm", "grad_norms", Bound::Gradient),
-        ] {
-            report.check(
-                &format!("{case} {key}"),
-                &name,
-                &curve(key),
-                fixture.output(expected).floats(),
-                bound,
-            );
-        }
+        ];
+        check_curves(&mut report, &name, &fixture, &run, &curves);
         let file = ModelFile::open(&outcome.checkpoint).unwrap();
         for (parameter, expected) in &fixture.parameters {
             // A key bias has no gradient in exact arithmetic; what Adam makes of the noise that

@@ -31,7 +31,7 @@ mod write;
 pub use config::{CONFIG_FILE, ConfigFile, read_config};
 pub use error::{OpenError, WriteError};
 pub use folder::CheckpointFolder;
-pub use load::{LoadOptions, LoadReport, load_module};
+pub use load::{LoadOptions, LoadReport, check_shapes, load_module};
 pub use names::Names;
 pub use parameters::{NameClash, Parameter, parameters, parameters_by_name};
 pub use read::{Dtype, ModelFile, TensorInfo};

@@ -114,6 +114,45 @@ pub fn load_module<M: Module>(
     }
 }
 
+/// Holds the shapes of a file's tensors against what a configuration says, before anything of that
+/// size is made: a damaged config.json then costs an error and not all memory.
+///
+/// `expected` has names without the base prefix of `options`, with which they are found as well.
+///
+/// # Errors
+/// If a tensor has another shape, or is not there.
+pub fn check_shapes(
+    file: &ModelFile,
+    options: &LoadOptions,
+    expected: &[(String, [usize; 2])],
+) -> Result<(), OpenError> {
+    let prefix = options.base_prefix.unwrap_or_default();
+    let mut missing = Vec::new();
+    for (name, expected) in expected {
+        let prefixed = format!("{prefix}{name}");
+        match file.info(&prefixed).or_else(|| file.info(name)) {
+            Some(info) if info.shape == *expected => {}
+            Some(info) => {
+                return Err(OpenError::Shape {
+                    path: file.path().to_path_buf(),
+                    name: name.clone(),
+                    found: info.shape.clone(),
+                    expected: expected.to_vec(),
+                });
+            }
+            None => missing.push(prefixed),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(OpenError::Incomplete {
+        path: file.path().to_path_buf(),
+        missing,
+        unused: Vec::new(),
+    })
+}
+
 impl LoadOptions {
     /// The names under which a file may hold the parameter `name`, the usual one first.
     fn candidates(&self, name: &str) -> Vec<String> {

@@ -4,7 +4,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use kiln_learner::Architecture;
 
 /// All of them, in the order in which help shows them.
-pub(crate) const ARCHITECTURES: &[&dyn Architecture] = &[&kiln_bert::Bert];
+pub(crate) const ARCHITECTURES: &[&dyn Architecture] = &[&kiln_bert::Bert, &kiln_electra::Electra];
 
 /// An architecture that the command line named.
 #[derive(Clone, Copy)]

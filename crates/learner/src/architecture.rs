@@ -10,7 +10,32 @@ use serde_json::Value;
 
 use crate::error::LearnError;
 use crate::run::{ObjectiveSettings, RunFolder, RunSettings};
+use crate::settings::{OptimizerSettings, ScheduleKind};
 use crate::train::{Observer, TrainOutcome};
+
+/// The folder of the generator within a checkpoint that holds a pair of models.
+pub const GENERATOR_FOLDER: &str = "generator";
+
+/// The folder of the discriminator within a checkpoint that holds a pair of models.
+pub const DISCRIMINATOR_FOLDER: &str = "discriminator";
+
+/// The optimizer's settings that a preset was published with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// AdamW's constants and the peak learning rate.
+    pub optimizer: OptimizerSettings,
+    /// The schedule.
+    pub schedule: ScheduleKind,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            optimizer: OptimizerSettings::default(),
+            schedule: ScheduleKind::Linear,
+        }
+    }
+}
 
 /// What a run needs besides its settings: where it runs and who is told.
 pub struct RunContext {
@@ -49,7 +74,7 @@ pub struct MaskFilling {
 /// A request to fill the masks of some texts.
 #[derive(Debug, Clone)]
 pub struct FillMaskRequest {
-    /// A Hugging Face folder.
+    /// A Hugging Face folder, or a checkpoint that holds a pair.
     pub model: PathBuf,
     /// Texts with `[MASK]` in them.
     pub texts: Vec<String>,
@@ -59,10 +84,34 @@ pub struct FillMaskRequest {
     pub device: Device,
 }
 
+/// A request to tell replaced tokens from original ones.
+#[derive(Debug, Clone)]
+pub struct ReplacedTokensRequest {
+    /// A Hugging Face folder with a discriminator, or a checkpoint that holds a pair.
+    pub model: PathBuf,
+    /// Texts.
+    pub texts: Vec<String>,
+    /// Where to run.
+    pub device: Device,
+}
+
+/// What a discriminator says of one token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenScore {
+    /// The token as the vocabulary has it.
+    pub token: String,
+    /// Its id.
+    pub id: u32,
+    /// Index of its place among the ids of the text, special tokens included.
+    pub position: usize,
+    /// The probability that another token stood there.
+    pub replaced: f64,
+}
+
 /// A request to run a model on given tensors.
 #[derive(Debug, Clone)]
 pub struct ForwardRequest {
-    /// A Hugging Face folder.
+    /// A Hugging Face folder, or a checkpoint that holds a pair.
     pub model: PathBuf,
     /// Inputs by Hugging Face argument name.
     pub inputs: BTreeMap<String, TensorData>,
@@ -97,8 +146,14 @@ pub trait Architecture: Sync {
     /// If there is no such preset; the message lists those there are.
     fn preset(&self, name: &str, vocab_size: usize, seq_len: usize) -> Result<Value, LearnError>;
 
-    /// Objective settings as published, for sequences of `seq_len`.
-    fn objective(&self, seq_len: usize) -> ObjectiveSettings;
+    /// Objective settings as published, with `preset` if one is meant, for sequences of `seq_len`.
+    fn objective(&self, preset: Option<&str>, seq_len: usize) -> ObjectiveSettings;
+
+    /// How `preset` was trained; Kiln's defaults where nothing was published.
+    fn recipe(&self, preset: Option<&str>) -> Recipe {
+        let _ = preset;
+        Recipe::default()
+    }
 
     /// Refuses a model config or objective that can't be trained, before anything slow.
     ///
@@ -121,6 +176,21 @@ pub trait Architecture: Sync {
     /// # Errors
     /// If the model can't be opened, has no head for it, or a text has no mask.
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError>;
+
+    /// Tells for every token of some texts how likely it was put there by a generator.
+    ///
+    /// # Errors
+    /// If the architecture has no discriminator, or the model can't be opened.
+    fn replaced_tokens(
+        &self,
+        request: &ReplacedTokensRequest,
+    ) -> Result<Vec<Vec<TokenScore>>, LearnError> {
+        let _ = request;
+        Err(LearnError::Settings(format!(
+            "{} has no discriminator; pass the folder of an ELECTRA",
+            self.name()
+        )))
+    }
 
     /// Runs a forward pass, and the backward pass if asked.
     ///

@@ -9,7 +9,11 @@
 //! | --- | --- |
 //! | `objective.rs` | [`Objective`]: what the loop asks of an architecture's loss |
 //! | `architecture.rs` | [`Architecture`]: what the command line asks of an architecture |
+//! | `forward/` | [`forward::Call`]: a checkpoint run on given tensors; arguments, losses, gradients |
+//! | `fill_mask.rs` | [`fill_mask::TextFiller`]: masks of a text, and tokens for them |
 //! | `settings.rs`, `schedule.rs`, `run.rs` | what a run is made of, and its folder |
+//! | `masked_lm_data.rs` | corpora on disk to masked batches |
+//! | `start.rs` | tokenizer, config and first weights of a run |
 //! | `train.rs` | [`train()`]: starts or resumes a run |
 //! | `strategy.rs` | the loop, as a burn-train strategy |
 //! | `step.rs` | one optimizer step, and an evaluation |
@@ -21,11 +25,15 @@
 //! device's generator is seeded afresh before every forward pass. Resuming needs no replay.
 
 pub mod architecture;
+pub mod fill_mask;
+pub mod forward;
+pub mod masked_lm_data;
 pub mod objective;
 pub mod record;
 pub mod run;
 pub mod schedule;
 pub mod settings;
+pub mod start;
 pub mod trainee;
 pub mod upload;
 

@@ -33,12 +33,64 @@ pub struct DataSettings {
     pub seq_len: usize,
 }
 
+/// Which tokens stand together in a training sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExampleKind {
+    /// BERT's pairs of segments, half of them with a random second one.
+    Pairs,
+    /// ELECTRA's segments: the second continues the first.
+    Segments,
+    /// Full sequences of one segment, across documents.
+    Packed,
+}
+
+/// Which parameters generator and discriminator have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sharing {
+    /// The embedding block: word, position and token type tables and its LayerNorm.
+    Embeddings,
+    /// Nothing: the generator's embeddings have its own width.
+    None,
+    /// Everything below the heads; both have the same size.
+    All,
+}
+
+/// Replaced token detection: where the replacements come from and how its losses weigh.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplacedTokenSettings {
+    /// What generator and discriminator share.
+    pub sharing: Sharing,
+    /// The generator's config.json; none: derived from the discriminator's by the two shares below.
+    pub generator: Option<Value>,
+    /// The generator's width, feed-forward width and heads as a share of the discriminator's.
+    pub generator_size: f64,
+    /// The generator's layers as a share of the discriminator's.
+    pub generator_layers: f64,
+    /// A model that the generator's weights started from.
+    pub init_generator: Option<PathBuf>,
+    /// What the generator's loss is multiplied by.
+    pub generator_weight: f64,
+    /// What the discriminator's loss is multiplied by.
+    pub discriminator_weight: f64,
+    /// What the generator's logits are divided by before sampling.
+    pub temperature: f64,
+    /// Never sample the token that stood there.
+    pub disallow_correct: bool,
+    /// Sample from all words alike, without a generator.
+    pub uniform_generator: bool,
+}
+
 /// What to predict. Each architecture reads the fields that concern it and refuses the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectiveSettings {
     /// Next sentence prediction beside masked language modelling.
     pub next_sentence: bool,
+    /// How sequences are built.
+    pub examples: ExampleKind,
     /// Share of tokens chosen.
     pub mask_rate: f64,
     /// Share of the chosen that become the mask token.
@@ -49,8 +101,11 @@ pub struct ObjectiveSettings {
     pub whole_word: bool,
     /// Prediction slots in a sequence.
     pub max_predictions: usize,
-    /// Share of shortened examples where sentence pairs are built.
+    /// Share of shortened examples where segments are built.
     pub short_seq_prob: f64,
+    /// Replaced token detection; none where only masked words are predicted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_tokens: Option<ReplacedTokenSettings>,
 }
 
 /// Everything that makes a run: written into it, enough to repeat it.

@@ -15,15 +15,20 @@ pub fn learning_rate(settings: &TrainingSettings, step: u64) -> f64 {
         settings.warmup as f64,
         settings.steps as f64,
     );
+    let line = (1.0 - done / total).max(0.0);
     if done < warmup {
-        return peak * done / warmup;
+        let rising = peak * done / warmup;
+        return match settings.schedule {
+            ScheduleKind::Electra => rising * line,
+            _ => rising,
+        };
     }
     let left = (total - warmup).max(1.0);
     match settings.schedule {
         ScheduleKind::Constant => peak,
         ScheduleKind::Linear => peak * ((total - done) / left).max(0.0),
         ScheduleKind::Cosine => peak * 0.5 * (1.0 + (PI * ((done - warmup) / left)).cos()),
-        ScheduleKind::Original => peak * (1.0 - done / total).max(0.0),
+        ScheduleKind::Original | ScheduleKind::Electra => peak * line,
     }
 }
 
@@ -78,6 +83,14 @@ mod tests {
         assert_rates(
             &rates(ScheduleKind::Original)[..4],
             &[0.0, 0.005, 0.008, 0.007],
+        );
+    }
+
+    #[test]
+    fn electras_line_is_multiplied_by_the_warmup() {
+        assert_rates(
+            &rates(ScheduleKind::Electra)[..4],
+            &[0.0, 0.005 * 0.9, 0.008, 0.007],
         );
     }
 

@@ -15,6 +15,9 @@ pub enum ScheduleKind {
     /// The original BERT code's: a line to zero that starts at step 0, cut into by the warmup, so
     /// the rate drops a little where warmup ends.
     Original,
+    /// The original ELECTRA code's: the same line multiplied by the warmup, so that the rate never
+    /// reaches its peak.
+    Electra,
 }
 
 /// AdamW's constants.

@@ -3,8 +3,10 @@
 //! ```text
 //! activation  dropout   embeddings, linear layers and norms are made by   init
 //! attention   the one place where scores become context                   fused (softmax)
+//! inputs      what an encoder reads
 //! gather      hidden states at the predicted positions
-//! loss        sums of weighted cross-entropy                              fused (cross-entropy)
+//! loss        sums of weighted cross-entropies                            fused (cross-entropy)
+//! sampling    tokens drawn from a softmax on the device
 //! fused       operations that Burn lacks, with gradients written by hand
 //! ```
 //!
@@ -21,12 +23,15 @@ pub mod dropout;
 pub mod fused;
 pub mod gather;
 pub mod init;
+pub mod inputs;
 pub mod layer_norm;
 pub mod loss;
+pub mod sampling;
 
 pub use activation::{Activation, UnknownActivation};
 pub use attention::{AttentionOptions, attend, is_padding, merge_heads, split_heads};
 pub use dropout::Dropout;
 pub use gather::gather_positions;
 pub use init::Init;
+pub use inputs::EncoderInputs;
 pub use layer_norm::LayerNorm;

@@ -8,6 +8,8 @@
 //! | `fixture.rs` | [`Fixture`]: one folder of reference tensors; [`cases`], [`fixtures_dir`] |
 //! | `bound.rs` | [`Bound`]: how far two results may lie apart, and why |
 //! | `closeness.rs` | [`assert_close`], [`Report`] |
+//! | `parity.rs` | [`check_parity`]: every single-pass case of an architecture |
+//! | `trajectory.rs` | [`check_curves`]: a training run against the reference's |
 //!
 //! A test body is written once and runs over fixtures × devices:
 //! ```no_run
@@ -37,8 +39,12 @@ mod bound;
 mod closeness;
 mod device;
 mod fixture;
+mod parity;
+mod trajectory;
 
 pub use bound::Bound;
 pub use closeness::{Closeness, Report, assert_close};
 pub use device::{BACKENDS_VARIABLE, devices, lock_generator};
 pub use fixture::{FIXTURES_VARIABLE, Fixture, FixtureTensor, Values, cases, fixtures_dir};
+pub use parity::{Named, check_parity, named, request};
+pub use trajectory::{check_curves, training_settings};

@@ -1,6 +1,6 @@
 //! Flags to the learner's and the objective's settings.
 
-use kiln_learner::run::ObjectiveSettings;
+use kiln_learner::run::{ExampleKind, ObjectiveSettings};
 use kiln_learner::{OptimizerSettings, TrainingSettings};
 use kiln_text::masking::default_max_predictions;
 
@@ -68,8 +68,14 @@ pub(super) fn objective(
         (None, Some(rate)) => default_max_predictions(seq_len, rate),
         (None, None) => published.max_predictions,
     };
+    let next_sentence = published.next_sentence && !args.no_next_sentence;
     ObjectiveSettings {
-        next_sentence: published.next_sentence && !args.no_next_sentence,
+        next_sentence,
+        examples: match published.examples {
+            ExampleKind::Pairs if !next_sentence => ExampleKind::Packed,
+            examples => examples,
+        },
+        replaced_tokens: published.replaced_tokens,
         mask_rate,
         mask_share: args.mask_share.unwrap_or(published.mask_share),
         random_share: args.random_share.unwrap_or(published.random_share),

@@ -58,7 +58,11 @@ pub(crate) fn run(
     let specs = devices::choose(backend)?;
     let model = ModelSource::find(&args.model, architecture)?;
     let seq_len = seq_len(args, &model)?;
-    let objective = learner::objective(&args.objective, architecture.objective(seq_len), seq_len);
+    let objective = learner::objective(
+        &args.objective,
+        architecture.objective(args.model.preset.as_deref(), seq_len),
+        seq_len,
+    );
     let training = learner::training(&args.training, &args.run, args.data.threads)?;
     let plan = DataPlan::find(args, &model)?;
     let settings = |vocab_size: usize, data: DataSettings| -> Result<RunSettings, Failure> {

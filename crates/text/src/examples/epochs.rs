@@ -4,6 +4,8 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
+use crate::rng::Permutation;
+
 /// Epochs kept: workers that build ahead stand on both sides of a boundary.
 const KEPT: usize = 2;
 
@@ -47,6 +49,42 @@ impl<T> EpochCache<T> {
             index
         };
         look_up(index.get_or_init(make))
+    }
+}
+
+/// Where the examples of an epoch are, for sources that walk one part of a document at a time.
+pub(super) struct EpochIndex {
+    /// By part: number of examples up to and including it.
+    ends: Vec<u64>,
+    /// The order in which they are visited.
+    order: Permutation,
+}
+
+impl EpochIndex {
+    /// Counts the examples of all `parts`.
+    pub(super) fn new(
+        seed: u64,
+        epoch: u64,
+        parts: usize,
+        count: impl Fn(usize) -> u64 + Sync,
+    ) -> Self {
+        let ends = running_totals(parts, count);
+        let order = Permutation::new(seed, epoch, ends.last().copied().unwrap_or(0));
+        Self { ends, order }
+    }
+
+    /// Number of examples.
+    pub(super) fn len(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// (part, number of the example in it) at `place` of the epoch; places beyond the end begin
+    /// again.
+    pub(super) fn find(&self, place: u64) -> (usize, u64) {
+        let rank = self.order.at(place % self.len());
+        let part = self.ends.partition_point(|&end| end <= rank);
+        let before = part.checked_sub(1).map_or(0, |last| self.ends[last]);
+        (part, rank - before)
     }
 }
 

@@ -23,8 +23,8 @@ use crate::{BatchSource, HostBatch, TextError, Vocabulary};
 /// | `positions` | `[batch, num_predictions]` | where the chosen tokens stand, ascending; 0 in empty slots |
 /// | `labels` | `[batch, num_predictions]` | what stood there; 0 in empty slots |
 /// | `weights` (float) | `[batch, num_predictions]` | 1 = chosen, 0 = empty slot |
+/// | `example_weight` (float) | `[batch]` | 1, or 0 for a row that fills up the last evaluation batch |
 /// | `next_sentence_label` | `[batch]` | pairs only: 0 = B follows A, 1 = B is random |
-/// | `next_sentence_weight` (float) | `[batch]` | pairs only: 1, or 0 for a row that fills up the last evaluation batch |
 pub struct MaskedLmSource {
     rows: Rows,
     batch_size: usize,
@@ -214,7 +214,7 @@ impl Rows {
         let mut labels = vec![0; batch_size * slots];
         let mut weights = vec![0.0; batch_size * slots];
         let mut next_sentence_label = vec![0; batch_size];
-        let mut next_sentence_weight = vec![0.0; batch_size];
+        let mut example_weight = vec![0.0; batch_size];
         let mut real_tokens = 0;
 
         let mut example = Example::default();
@@ -248,7 +248,7 @@ impl Rows {
                 weights[slot] = 1.0;
             }
             next_sentence_label[row] = example.next_sentence_label;
-            next_sentence_weight[row] = 1.0;
+            example_weight[row] = 1.0;
             real_tokens += ids.len();
         }
 
@@ -263,9 +263,9 @@ impl Rows {
         batch.insert_ints("positions", positions, &[batch_size, slots]);
         batch.insert_ints("labels", labels, &[batch_size, slots]);
         batch.insert_floats("weights", weights, &[batch_size, slots]);
+        batch.insert_floats("example_weight", example_weight, &[batch_size]);
         if self.examples.has_next_sentence() {
             batch.insert_ints("next_sentence_label", next_sentence_label, &[batch_size]);
-            batch.insert_floats("next_sentence_weight", next_sentence_weight, &[batch_size]);
         }
         Ok(batch)
     }

@@ -1,7 +1,7 @@
 //! From a corpus to training examples: which tokens stand together in one sequence.
 //!
 //! ```text
-//! Corpus -> Documents (a view: training or held-out) -> Examples (pairs or packed)
+//! Corpus -> Documents (a view: training or held-out) -> Examples (pairs, segments or packed)
 //!        -> Masking -> HostBatch
 //! ```
 //!
@@ -13,11 +13,13 @@ mod epochs;
 mod masked_lm;
 mod packed;
 mod pairs;
+mod segments;
 
 pub use documents::{Documents, PART_SENTENCES};
 pub use masked_lm::{MaskedLmEvaluation, MaskedLmSource};
 pub use packed::PackedSequences;
 pub use pairs::{SHORT_SEQ_PROB, SentencePairs};
+pub use segments::{ContinuousSegments, SEGMENT_SHORT_SEQ_PROB};
 
 use crate::TextError;
 

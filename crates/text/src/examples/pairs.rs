@@ -7,9 +7,9 @@
 
 use std::ops::{ControlFlow, Range};
 
-use super::epochs::{EpochCache, running_totals};
+use super::epochs::{EpochCache, EpochIndex};
 use super::{Documents, Example, Examples};
-use crate::rng::{Permutation, Purpose, Rng};
+use crate::rng::{Purpose, Rng};
 use crate::{TextError, Vocabulary};
 
 /// Share of documents cut into shorter sequences (the original's default).
@@ -45,14 +45,6 @@ pub struct SentencePairs {
     seed: u64,
     per_epoch: u64,
     epochs: EpochCache<EpochIndex>,
-}
-
-/// Where the examples of an epoch are.
-struct EpochIndex {
-    /// By part: number of examples up to and including it.
-    ends: Vec<u64>,
-    /// The order in which they are visited.
-    order: Permutation,
 }
 
 /// A run of sentences that becomes one example.
@@ -119,16 +111,14 @@ impl SentencePairs {
 
     fn with_epoch<R>(&self, epoch: u64, look_up: impl FnOnce(&EpochIndex) -> R) -> R {
         let make = || {
-            let ends = running_totals(self.documents.len(), |part| {
+            EpochIndex::new(self.seed, epoch, self.documents.len(), |part| {
                 let mut count = 0;
                 let _end: ControlFlow<()> = self.walk(epoch, part, |_| {
                     count += 1;
                     ControlFlow::Continue(())
                 });
                 count
-            });
-            let order = Permutation::new(self.seed, epoch, ends.last().copied().unwrap_or(0));
-            EpochIndex { ends, order }
+            })
         };
         self.epochs.with(epoch, make, look_up)
     }
@@ -213,20 +203,6 @@ impl SentencePairs {
             end += 1;
         }
         first..end
-    }
-}
-
-impl EpochIndex {
-    fn len(&self) -> u64 {
-        self.ends.last().copied().unwrap_or(0)
-    }
-
-    /// (part, number of the chunk in it) at `place` of the epoch.
-    fn find(&self, place: u64) -> (usize, u64) {
-        let rank = self.order.at(place % self.len());
-        let part = self.ends.partition_point(|&end| end <= rank);
-        let before = part.checked_sub(1).map_or(0, |last| self.ends[last]);
-        (part, rank - before)
     }
 }
 

@@ -110,7 +110,7 @@ fn batches_carry_the_promised_names_and_shapes() {
             ("next_sentence_label", vec![4]),
             ("positions", slots.clone()),
             ("token_type_ids", sequences.clone()),
-            ("next_sentence_weight", vec![4]),
+            ("example_weight", vec![4]),
             ("weights", slots.clone()),
         ]
     );
@@ -122,6 +122,7 @@ fn batches_carry_the_promised_names_and_shapes() {
             ("labels", slots.clone()),
             ("positions", slots.clone()),
             ("token_type_ids", sequences),
+            ("example_weight", vec![4]),
             ("weights", slots),
         ]
     );
@@ -172,11 +173,9 @@ fn an_evaluation_repeats_itself_and_fills_its_last_batch() {
                 .iter()
                 .all(|&w| w == 0.0)
         );
-        if let Some(weights) = rows.floats.get("next_sentence_weight") {
-            let real = weights.data.iter().sum::<f32>() as usize;
-            assert_eq!(real, n);
-            assert!(weights.data[n..].iter().all(|&w| w == 0.0));
-        }
+        let weights = &rows.floats["example_weight"].data;
+        assert_eq!(weights.iter().sum::<f32>() as usize, n);
+        assert!(weights[n..].iter().all(|&w| w == 0.0));
 
         assert_eq!(evaluation(Some(3)).num_batches(), 1);
         assert_eq!(evaluation(Some(u64::MAX)).num_examples(), n as u64);

@@ -5,111 +5,71 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use kiln_nn::EncoderInputs;
 
-use crate::{BertClass, BertConfig, BertInputs};
+use super::{ClassSpec, InputError, Sizes};
 
 /// Hugging Face's label for "not scored".
 const IGNORED: i64 = -100;
 
-/// An argument that is missing or does not fit.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the messages name the fields")]
-pub enum InputError {
-    /// An argument the class cannot do without.
-    #[error("{name}: missing; {class} needs it")]
-    Missing { name: String, class: &'static str },
-    /// An argument the class does not take.
-    #[error("{name}: {class} takes no such input, but {known}")]
-    Unknown {
-        name: String,
-        class: &'static str,
-        known: String,
-    },
-    /// Real numbers for whole ones, or the reverse.
-    #[error("{name}: has elements of type {found}, {expected} are needed")]
-    Dtype {
-        name: String,
-        found: String,
-        expected: &'static str,
-    },
-    /// Another shape than the other arguments ask for.
-    #[error("{name}: has shape {found:?}, {expected} is needed")]
-    Shape {
-        name: String,
-        found: Vec<usize>,
-        expected: String,
-    },
-    /// An entry out of range.
-    #[error("{name}: entry {index} is {value}, allowed are {allowed}")]
-    Range {
-        name: String,
-        index: usize,
-        value: f64,
-        allowed: String,
-    },
-    /// More tokens than the model has positions.
-    #[error("input_ids: {seq_len} tokens, max_position_embeddings is {positions}; shorten them")]
-    TooLong { seq_len: usize, positions: usize },
-    /// Labels of which none is scored.
-    #[error("{name}: every entry is -100, so there is nothing to score; leave it out")]
-    NothingScored { name: String },
-    /// Gradients of nothing.
-    #[error(
-        "no loss to differentiate; {class} needs {labels}, or cotangent.OUTPUT beside an output"
-    )]
-    NoLoss {
-        class: &'static str,
-        labels: &'static str,
-    },
-}
-
 /// Labels on a device, with what a weighted mean needs.
-pub(super) struct Labels {
+#[derive(Debug, Clone)]
+pub struct Labels {
     /// `[n]`, 0 where nothing is scored.
-    pub(super) labels: Tensor<1, Int>,
+    pub labels: Tensor<1, Int>,
     /// `[n]`, 0 where nothing is scored, else 1.
-    pub(super) weights: Tensor<1>,
+    pub weights: Tensor<1>,
     /// The sum of the weights, above 0.
-    pub(super) count: f64,
+    pub count: f64,
 }
 
 /// All arguments of one call, by Hugging Face's names.
-pub(super) struct Inputs<'a> {
+#[derive(Debug)]
+pub struct Inputs<'a> {
     given: &'a BTreeMap<String, TensorData>,
-    class: BertClass,
+    class: ClassSpec,
+    sizes: Sizes,
     device: Device,
-    pub(super) batch: usize,
-    pub(super) seq_len: usize,
+    /// Rows of `input_ids`, at least one.
+    pub batch: usize,
+    /// Columns of `input_ids`, at least one.
+    pub seq_len: usize,
 }
 
 impl<'a> Inputs<'a> {
-    /// Checks the names, and takes the sizes from `input_ids`.
-    pub(super) fn new(
+    /// Checks the names, and takes `batch` and `seq_len` from `input_ids`.
+    ///
+    /// # Errors
+    /// If a name is none of the class's, or `input_ids` is missing, empty, too long or no matrix.
+    pub fn new(
         given: &'a BTreeMap<String, TensorData>,
-        class: BertClass,
-        config: &BertConfig,
+        class: ClassSpec,
+        sizes: Sizes,
         device: &Device,
     ) -> Result<Self, InputError> {
-        let (labels, outputs) = (class.labels(), class.outputs());
         for name in given.keys() {
             let is_cotangent = name
                 .strip_prefix("cotangent.")
-                .is_some_and(|output| outputs.contains(&output));
+                .is_some_and(|output| class.outputs.contains(&output));
             let tensors = ["input_ids", "attention_mask", "token_type_ids"];
-            if !is_cotangent && !tensors.iter().chain(labels).any(|known| known == name) {
+            if !is_cotangent
+                && !tensors
+                    .iter()
+                    .chain(class.labels)
+                    .any(|known| known == name)
+            {
                 let mut known = tensors.to_vec();
-                known.extend(labels);
+                known.extend(class.labels);
                 return Err(InputError::Unknown {
                     name: name.clone(),
-                    class: class.name(),
+                    class: class.name,
                     known: known.join(", "),
                 });
             }
         }
         let input_ids = given.get("input_ids").ok_or_else(|| InputError::Missing {
             name: "input_ids".to_owned(),
-            class: class.name(),
+            class: class.name,
         })?;
         let [batch, seq_len] = *input_ids.shape().as_slice() else {
             return Err(shape_error("input_ids", input_ids, "[batch, seq_len]"));
@@ -117,21 +77,25 @@ impl<'a> Inputs<'a> {
         if batch == 0 || seq_len == 0 {
             return Err(shape_error("input_ids", input_ids, "at least one token"));
         }
-        let positions = config.max_position_embeddings;
+        let positions = sizes.max_position_embeddings;
         if seq_len > positions {
             return Err(InputError::TooLong { seq_len, positions });
         }
         Ok(Self {
             given,
             class,
+            sizes,
             device: device.clone(),
             batch,
             seq_len,
         })
     }
 
-    /// What the encoder reads. A missing mask is all ones, missing types are all zeros.
-    pub(super) fn model_inputs(&self, config: &BertConfig) -> Result<BertInputs, InputError> {
+    /// What the encoder reads. Without a mask everything is attended to, missing types are all 0.
+    ///
+    /// # Errors
+    /// If a tensor has another shape than `input_ids`, or an entry that has no row in its table.
+    pub fn model_inputs(&self) -> Result<EncoderInputs, InputError> {
         let shape = [self.batch, self.seq_len];
         let tensor =
             |name: &str, limit: usize| -> Result<Option<Tensor<2, Int>>, InputError> {
@@ -139,20 +103,23 @@ impl<'a> Inputs<'a> {
                 Ok(values
                     .map(|values| Tensor::from_data(TensorData::new(values, shape), &self.device)))
             };
-        let Some(input_ids) = tensor("input_ids", config.vocab_size)? else {
+        let Some(input_ids) = tensor("input_ids", self.sizes.vocab_size)? else {
             return Err(self.missing("input_ids"));
         };
         let attention_mask = tensor("attention_mask", 2)?;
-        let token_type_ids = tensor("token_type_ids", config.type_vocab_size)?;
-        Ok(BertInputs {
+        let token_type_ids = tensor("token_type_ids", self.sizes.type_vocab_size)?;
+        Ok(EncoderInputs {
             input_ids,
             attention_mask,
             token_type_ids: token_type_ids.unwrap_or_else(|| Tensor::zeros(shape, &self.device)),
         })
     }
 
-    /// Class labels of any shape, flat; −100 marks what is not scored.
-    pub(super) fn labels(
+    /// Class labels of any shape, flat, each below `classes`; −100 marks what is not scored.
+    ///
+    /// # Errors
+    /// If the shape or an entry is another, or nothing is scored.
+    pub fn labels(
         &self,
         name: &str,
         shape: &[usize],
@@ -178,8 +145,11 @@ impl<'a> Inputs<'a> {
         }))
     }
 
-    /// Positions of a span. As in Hugging Face, one beyond the sequence is not scored.
-    pub(super) fn positions(&self, name: &str) -> Result<Option<Labels>, InputError> {
+    /// Positions of a span, `[batch]`. As in Hugging Face, one beyond the sequence is not scored.
+    ///
+    /// # Errors
+    /// If the shape is another, an entry is no whole number, or nothing is scored.
+    pub fn positions(&self, name: &str) -> Result<Option<Labels>, InputError> {
         let Some(values) = self.ints(
             name,
             &[self.batch],
@@ -210,39 +180,92 @@ impl<'a> Inputs<'a> {
     }
 
     /// Whether an argument holds real numbers.
-    pub(super) fn is_float(&self, name: &str) -> bool {
+    pub fn is_float(&self, name: &str) -> bool {
         self.given
             .get(name)
             .is_some_and(|data| data.dtype().is_float())
     }
 
     /// Real numbers, flat `[n]`.
-    pub(super) fn floats(
+    ///
+    /// # Errors
+    /// If the shape is another, or they are whole numbers.
+    pub fn floats(&self, name: &str, shape: &[usize]) -> Result<Option<Tensor<1>>, InputError> {
+        let values = self.reals(name, shape)?;
+        Ok(values.map(|values| self.flat(values)))
+    }
+
+    /// Whole or real numbers from 0 to 1, flat `[n]`.
+    ///
+    /// # Errors
+    /// If the shape or an entry is another.
+    pub fn probabilities(
         &self,
         name: &str,
         shape: &[usize],
     ) -> Result<Option<Tensor<1>>, InputError> {
+        if !self.is_float(name) {
+            let values = self.ints(name, shape, 0..2, false)?;
+            let values = values.map(|values| values.into_iter().map(|value| value as f32));
+            return Ok(values.map(|values| self.flat(values.collect())));
+        }
+        let Some(values) = self.reals(name, shape)? else {
+            return Ok(None);
+        };
+        let outside = |value: &f32| !(0.0..=1.0).contains(value);
+        if let Some(index) = values.iter().position(outside) {
+            return Err(InputError::Range {
+                name: name.to_owned(),
+                index,
+                value: values
+                    .get(index)
+                    .copied()
+                    .map(f64::from)
+                    .unwrap_or_default(),
+                allowed: "0 to 1".to_owned(),
+            });
+        }
+        Ok(Some(self.flat(values)))
+    }
+
+    /// 1 at the positions attended to, else 0: flat `[batch * seq_len]`, with the sum, above 0.
+    ///
+    /// # Errors
+    /// If `attention_mask` has another shape, an entry that is neither 0 nor 1, or no 1.
+    pub fn attended(&self) -> Result<(Tensor<1>, f64), InputError> {
+        let shape = [self.batch, self.seq_len];
+        let mask = self.ints("attention_mask", &shape, 0..2, false)?;
+        let mask = mask.unwrap_or_else(|| vec![1; self.batch * self.seq_len]);
+        let count = mask.iter().copied().map(f64::from).sum();
+        if count == 0.0 {
+            return Err(InputError::NothingAttended);
+        }
+        let weights = mask.into_iter().map(|value| value as f32).collect();
+        Ok((self.flat(weights), count))
+    }
+
+    fn missing(&self, name: &str) -> InputError {
+        InputError::Missing {
+            name: name.to_owned(),
+            class: self.class.name,
+        }
+    }
+
+    fn flat(&self, values: Vec<f32>) -> Tensor<1> {
+        let n = values.len();
+        Tensor::from_data(TensorData::new(values, [n]), &self.device)
+    }
+
+    fn reals(&self, name: &str, shape: &[usize]) -> Result<Option<Vec<f32>>, InputError> {
         let Some(data) = self.given.get(name) else {
             return Ok(None);
         };
         if data.shape().as_slice() != shape {
             return Err(shape_error(name, data, &format!("{shape:?}")));
         }
-        let values = match data.try_to_vec_as::<f32>() {
-            Ok(values) if data.dtype().is_float() => values,
-            _ => return Err(dtype_error(name, data, "real numbers")),
-        };
-        let n = values.len();
-        Ok(Some(Tensor::from_data(
-            TensorData::new(values, [n]),
-            &self.device,
-        )))
-    }
-
-    pub(super) fn missing(&self, name: &str) -> InputError {
-        InputError::Missing {
-            name: name.to_owned(),
-            class: self.class.name(),
+        match data.try_to_vec_as::<f32>() {
+            Ok(values) if data.dtype().is_float() => Ok(Some(values)),
+            _ => Err(dtype_error(name, data, "real numbers")),
         }
     }
 

@@ -1,0 +1,298 @@
+//! ELECTRA as the command line lists it.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use kiln_learner::architecture::{
+    Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
+    ReplacedTokensRequest, RunContext, TokenScore,
+};
+use kiln_learner::masked_lm_data::{MaskedLmData, check_masking};
+use kiln_learner::run::{
+    ExampleKind, ObjectiveSettings, ReplacedTokenSettings, RunSettings, Sharing,
+};
+use kiln_learner::start::{match_padding, open_tokenizer, parse_config};
+use kiln_learner::{LearnError, TrainOutcome, TrainRequest, train};
+use kiln_nn::Init;
+use kiln_text::examples::SEGMENT_SHORT_SEQ_PROB;
+use kiln_text::masking::Masking;
+use serde_json::Value;
+
+use crate::presets::{PRESETS, Preset};
+use crate::start::{Origins, start};
+use crate::{ElectraConfig, ElectraPretraining, PairConfig, fill_mask, forward, replaced_tokens};
+
+/// The generator's share of the discriminator's width where no preset says otherwise (the original's
+/// default).
+const GENERATOR_SIZE: f64 = 0.25;
+
+/// Share of tokens chosen where no preset says otherwise.
+const MASK_RATE: f64 = 0.15;
+
+/// ELECTRA: replaced token detection.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Electra;
+
+impl Architecture for Electra {
+    fn name(&self) -> &'static str {
+        "electra"
+    }
+
+    fn presets(&self) -> Vec<&'static str> {
+        PRESETS.iter().map(|preset| preset.name).collect()
+    }
+
+    fn preset(&self, name: &str, vocab_size: usize, seq_len: usize) -> Result<Value, LearnError> {
+        let preset = Preset::by_name(name).ok_or_else(|| {
+            LearnError::Settings(format!(
+                "preset {name}: electra has {}",
+                self.presets().join(", ")
+            ))
+        })?;
+        let mut config = preset.config(vocab_size);
+        // Room for the published 512, or more where longer sequences are trained.
+        config.max_position_embeddings = config.max_position_embeddings.max(seq_len);
+        serde_json::to_value(&config)
+            .map_err(|error| LearnError::Settings(format!("the model's config: {error}")))
+    }
+
+    fn objective(&self, preset: Option<&str>, seq_len: usize) -> ObjectiveSettings {
+        let preset = preset.and_then(Preset::by_name);
+        let rate = preset.map_or(MASK_RATE, |preset| preset.mask_rate);
+        let masking = Masking::electra(seq_len, rate);
+        ObjectiveSettings {
+            next_sentence: false,
+            examples: ExampleKind::Segments,
+            mask_rate: masking.rate,
+            mask_share: masking.mask_share,
+            random_share: masking.random_share,
+            whole_word: masking.whole_word,
+            max_predictions: masking.max_predictions,
+            short_seq_prob: SEGMENT_SHORT_SEQ_PROB,
+            replaced_tokens: Some(ReplacedTokenSettings {
+                sharing: Sharing::Embeddings,
+                generator: None,
+                generator_size: preset.map_or(GENERATOR_SIZE, |preset| preset.generator_size),
+                generator_layers: 1.0,
+                init_generator: None,
+                generator_weight: 1.0,
+                discriminator_weight: 50.0,
+                temperature: 1.0,
+                disallow_correct: false,
+                uniform_generator: false,
+            }),
+        }
+    }
+
+    fn recipe(&self, preset: Option<&str>) -> Recipe {
+        let preset = preset.and_then(Preset::by_name);
+        preset.map_or_else(Recipe::default, Preset::recipe)
+    }
+
+    fn check(&self, settings: &RunSettings) -> Result<(), LearnError> {
+        let config = pair_config(settings)?;
+        let discriminator = &config.discriminator;
+        let seq_len = settings.data.seq_len;
+        if seq_len > discriminator.max_position_embeddings {
+            return Err(LearnError::Settings(format!(
+                "seq_len = {seq_len}: the model has {} positions; choose at most that many",
+                discriminator.max_position_embeddings
+            )));
+        }
+        if settings.objective.next_sentence {
+            return Err(LearnError::Settings(
+                "next_sentence: electra has no next sentence prediction; leave it out".into(),
+            ));
+        }
+        let examples = settings.objective.examples;
+        if examples != ExampleKind::Packed && discriminator.type_vocab_size < 2 {
+            return Err(LearnError::Settings(format!(
+                "type_vocab_size = {}: segments need two segment types; train on packed sequences",
+                discriminator.type_vocab_size
+            )));
+        }
+        check_masking(&settings.objective, seq_len)?;
+        settings.training.validate().map_err(LearnError::Settings)
+    }
+
+    fn pretrain(
+        &self,
+        settings: &RunSettings,
+        context: RunContext,
+    ) -> Result<TrainOutcome, LearnError> {
+        self.check(settings)?;
+        let mut config = pair_config(settings)?;
+        let objective = replaced_token_settings(settings)?;
+        let (tokenizer, vocabulary) = open_tokenizer(settings, config.discriminator.vocab_size)?;
+        let observer = &*context.observer;
+        let pad_token_id = &mut config.discriminator.pad_token_id;
+        match_padding(pad_token_id, &vocabulary, observer);
+        if let Some(generator) = &mut config.generator {
+            generator.pad_token_id = *pad_token_id;
+        }
+        let is_fresh = context.run.list_checkpoints()?.is_empty();
+        let data = MaskedLmData::open(settings, &tokenizer, &vocabulary, is_fresh)?;
+        let Some(device) = context.devices.first() else {
+            return Err(LearnError::Settings(
+                "devices: none given; name at least one".into(),
+            ));
+        };
+        let device = device.clone().autodiff();
+        let range = config.discriminator.initializer_range;
+        let mut init = Init::new(settings.training.seed, range, &device);
+        let sharing = config.sharing;
+        let origins = Origins {
+            model: settings.init_from.as_deref(),
+            generator: objective.init_generator.as_deref(),
+        };
+        let objective =
+            ElectraPretraining::new(config, objective.clone()).with_tokenizer(tokenizer);
+        let mut model = objective.new_model(&mut init);
+        if is_fresh {
+            model = start(model, sharing, origins, observer)?;
+        }
+        observer.model(Module::num_params(&model));
+        train(TrainRequest {
+            objective: Arc::new(objective),
+            model,
+            devices: context.devices,
+            run: context.run,
+            settings: settings.training.clone(),
+            train: data.train,
+            eval: data.eval,
+            interrupter: context.interrupter,
+            observer: context.observer,
+            dashboard: context.dashboard,
+        })
+    }
+
+    fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
+        fill_mask::fill_mask(request)
+    }
+
+    fn replaced_tokens(
+        &self,
+        request: &ReplacedTokensRequest,
+    ) -> Result<Vec<Vec<TokenScore>>, LearnError> {
+        replaced_tokens::replaced_tokens(request)
+    }
+
+    fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
+        forward::forward(request)
+    }
+}
+
+fn replaced_token_settings(settings: &RunSettings) -> Result<&ReplacedTokenSettings, LearnError> {
+    settings.objective.replaced_tokens.as_ref().ok_or_else(|| {
+        LearnError::Settings("replaced_tokens: missing; electra is trained on nothing else".into())
+    })
+}
+
+/// Both models' sizes as the settings say, checked.
+fn pair_config(settings: &RunSettings) -> Result<PairConfig, LearnError> {
+    let objective = replaced_token_settings(settings)?;
+    check_numbers(objective)?;
+    let discriminator = open_config(&settings.model)?;
+    let sharing = objective.sharing;
+    let generator = match &objective.generator {
+        _ if objective.uniform_generator => None,
+        Some(config) => Some(open_config(config)?),
+        None if sharing == Sharing::All => Some(discriminator.clone()),
+        None => {
+            let (size, layers) = (objective.generator_size, objective.generator_layers);
+            let mut generator = discriminator.generator(size, layers);
+            if sharing == Sharing::None {
+                generator.embedding_size = generator.hidden_size;
+            }
+            Some(generator)
+        }
+    };
+    if let Some(generator) = &generator {
+        generator.validate().map_err(|error| {
+            LearnError::Settings(format!("the generator's {error}; or choose another size"))
+        })?;
+        check_fit(&discriminator, generator, sharing)?;
+    }
+    Ok(PairConfig {
+        discriminator,
+        generator,
+        sharing,
+    })
+}
+
+/// Refuses models that can't share what they shall.
+fn check_fit(
+    discriminator: &ElectraConfig,
+    generator: &ElectraConfig,
+    sharing: Sharing,
+) -> Result<(), LearnError> {
+    type Size = fn(&ElectraConfig) -> usize;
+    // Both read the same ids.
+    let always: [(&str, Size); 3] = [
+        ("vocab_size", |config| config.vocab_size),
+        ("max_position_embeddings", |config| {
+            config.max_position_embeddings
+        }),
+        ("type_vocab_size", |config| config.type_vocab_size),
+    ];
+    let embeddings: [(&str, Size); 1] = [("embedding_size", |config| config.embedding_size)];
+    let encoder: [(&str, Size); 4] = [
+        ("hidden_size", |config| config.hidden_size),
+        ("num_hidden_layers", |config| config.num_hidden_layers),
+        ("num_attention_heads", |config| config.num_attention_heads),
+        ("intermediate_size", |config| config.intermediate_size),
+    ];
+    let mut fields = always.to_vec();
+    if sharing != Sharing::None {
+        fields.extend(embeddings);
+    }
+    if sharing == Sharing::All {
+        fields.extend(encoder);
+    }
+    for (field, size) in fields {
+        let (ours, theirs) = (size(discriminator), size(generator));
+        if ours != theirs {
+            return Err(LearnError::Settings(format!(
+                "{field} = {theirs} in the generator's config: the discriminator has {ours}; \
+                 choose the same, or let them share less"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check_numbers(objective: &ReplacedTokenSettings) -> Result<(), LearnError> {
+    let positive = [
+        ("generator_size", objective.generator_size),
+        ("generator_layers", objective.generator_layers),
+        ("temperature", objective.temperature),
+    ];
+    for (field, value) in positive {
+        if !(value.is_finite() && value > 0.0) {
+            return Err(LearnError::Settings(format!(
+                "{field} = {value}: choose a number above 0"
+            )));
+        }
+    }
+    let weights = [
+        ("generator_weight", objective.generator_weight),
+        ("discriminator_weight", objective.discriminator_weight),
+    ];
+    for (field, value) in weights {
+        if !(value.is_finite() && value >= 0.0) {
+            return Err(LearnError::Settings(format!(
+                "{field} = {value}: choose a number from 0 up"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn open_config(model: &Value) -> Result<ElectraConfig, LearnError> {
+    let config: ElectraConfig = parse_config(model)?;
+    config.validate().map_err(|error| LearnError::Config {
+        field: error.field.to_owned(),
+        reason: format!("{}, {}", error.value, error.remedy),
+    })?;
+    Ok(config)
+}

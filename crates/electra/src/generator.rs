@@ -1,0 +1,105 @@
+//! The generator's head: hidden states to vocabulary logits.
+//!
+//! Clark et al. 2020, section 2, p_G; Hugging Face `ElectraGeneratorPredictions` and
+//! `ElectraForMaskedLM`.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::{Tensor, assert_shape};
+use kiln_nn::fused::tied_linear;
+use kiln_nn::{Activation, Init, LayerNorm};
+
+use crate::{ElectraConfig, ElectraModel};
+
+/// Back to the width of the embeddings: `dense`, gelu, LayerNorm.
+#[derive(Module, Debug)]
+pub struct GeneratorPredictions {
+    dense: Linear,
+    layer_norm: LayerNorm,
+}
+
+/// What the decoder has beside the word table.
+#[derive(Module, Debug)]
+pub struct GeneratorLmHead {
+    /// `[vocab_size]`
+    bias: Param<Tensor<1>>,
+}
+
+/// Scores every vocabulary entry at the positions it is given.
+///
+/// The word table is an argument, not a field: the tied matrix has one owner, hence one gradient,
+/// one optimizer state and one entry in the checkpoint.
+#[derive(Module, Debug)]
+pub struct GeneratorHead {
+    generator_predictions: GeneratorPredictions,
+    generator_lm_head: GeneratorLmHead,
+}
+
+impl GeneratorHead {
+    /// Draws the transform; the bias is zero.
+    pub fn new(config: &ElectraConfig, init: &mut Init) -> Self {
+        Self {
+            generator_predictions: GeneratorPredictions {
+                dense: init.linear(config.hidden_size, config.embedding_size),
+                layer_norm: init.layer_norm(config.embedding_size, config.layer_norm_eps),
+            },
+            generator_lm_head: GeneratorLmHead {
+                bias: init.filled([config.vocab_size], 0.0),
+            },
+        }
+    }
+
+    /// Unnormalised log-probabilities.
+    ///
+    /// The activation is gelu whatever `hidden_act` says, as in Hugging Face; the original takes
+    /// `hidden_act`, and no published model has another one.
+    ///
+    /// # Shapes
+    /// - `hidden_states`: `[n, hidden_size]`, one row a position, gathered or all of them
+    /// - `word_embeddings`: `[vocab_size, embedding_size]`
+    /// - returns `[n, vocab_size]`
+    ///
+    /// # Panics
+    /// If those shapes do not hold: the caller's mistake.
+    pub fn forward(&self, hidden_states: Tensor<2>, word_embeddings: Tensor<2>) -> Tensor<2> {
+        let bias = self.generator_lm_head.bias.val();
+        let [vocab_size] = bias.dims();
+        assert_shape!(word_embeddings, [vocab_size, _]);
+
+        let transform = &self.generator_predictions;
+        let transformed = transform.dense.forward(hidden_states);
+        let transformed = Activation::Gelu.forward(transformed);
+        let transformed = transform.layer_norm.forward(transformed);
+        tied_linear(transformed, word_embeddings, bias)
+    }
+}
+
+/// The encoder with the generator's head; a masked language model.
+#[derive(Module, Debug)]
+#[doc(alias = "ElectraForMaskedLM")]
+pub struct ElectraForMaskedLm {
+    /// The encoder.
+    pub electra: ElectraModel,
+    /// The head.
+    pub head: GeneratorHead,
+}
+
+impl ElectraForMaskedLm {
+    /// Draws encoder and head.
+    pub fn new(config: &ElectraConfig, init: &mut Init) -> Self {
+        Self {
+            electra: ElectraModel::new(config, init),
+            head: GeneratorHead::new(config, init),
+        }
+    }
+
+    /// Scores the vocabulary at every position given.
+    ///
+    /// # Shapes
+    /// - `hidden_states`: `[batch, n, hidden_size]`
+    /// - returns `[batch * n, vocab_size]`
+    pub fn prediction_logits(&self, hidden_states: Tensor<3>) -> Tensor<2> {
+        let rows = hidden_states.flatten::<2>(0, 1);
+        self.head.forward(rows, self.electra.word_embeddings())
+    }
+}

@@ -1,0 +1,134 @@
+//! Hugging Face model folders to modules and back.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use kiln_checkpoint::{
+    CONFIG_FILE, ConfigFile, LoadReport, ModelFile, OpenError, WriteError, check_shapes,
+    load_module, module_tensors, read_config, write_model,
+};
+use kiln_learner::architecture::{DISCRIMINATOR_FOLDER, GENERATOR_FOLDER};
+
+use crate::names::{LOAD_OPTIONS, NAMES};
+use crate::{ElectraClass, ElectraConfig};
+
+/// One half of a checkpoint that holds a pair of models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The masked language model that makes replacements.
+    Generator,
+    /// The model that finds them.
+    Discriminator,
+}
+
+impl Role {
+    /// The folder of this half within a pair's.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Generator => GENERATOR_FOLDER,
+            Self::Discriminator => DISCRIMINATOR_FOLDER,
+        }
+    }
+}
+
+/// The folder to open: that of the half meant if `folder` holds a pair, else `folder` itself.
+pub fn half(folder: &Path, role: Role) -> PathBuf {
+    if folder.join(CONFIG_FILE).exists() || !is_pair(folder) {
+        folder.to_owned()
+    } else {
+        folder.join(role.folder())
+    }
+}
+
+/// Whether `folder` holds a generator or a discriminator in a folder of its own.
+pub fn is_pair(folder: &Path) -> bool {
+    [Role::Generator, Role::Discriminator]
+        .iter()
+        .any(|role| folder.join(role.folder()).join(CONFIG_FILE).exists())
+}
+
+/// Reads and checks a folder's config.json.
+///
+/// # Errors
+/// If the file is unreadable, or a field has a value that ELECTRA or Kiln cannot have.
+pub fn open_config(folder: &Path) -> Result<ElectraConfig, OpenError> {
+    let (config, file) = read_config::<ElectraConfig>(folder)?;
+    config.validate().map_err(|error| OpenError::Field {
+        path: file.path().to_path_buf(),
+        field: error.field.to_owned(),
+        reason: format!("{}, {}", error.value, error.remedy),
+    })?;
+    Ok(config)
+}
+
+/// Gives a module the weights of a folder. What the file lacks keeps the values it had and stands in
+/// the report: the caller decides what may start fresh.
+///
+/// # Errors
+/// If the weights are unreadable or do not fit the module.
+pub fn open_weights<M: Module>(module: M, file: &ModelFile) -> Result<(M, LoadReport), OpenError> {
+    load_module(module, &NAMES, file, &LOAD_OPTIONS)
+}
+
+/// The same where every parameter has to be there: a fresh head would give random results in
+/// silence.
+///
+/// # Errors
+/// As [`open_weights`], and if a parameter is missing.
+pub(crate) fn open_all_weights<M: Module>(module: M, file: &ModelFile) -> Result<M, OpenError> {
+    let (module, report) = open_weights(module, file)?;
+    if report.missing.is_empty() {
+        return Ok(module);
+    }
+    Err(OpenError::Incomplete {
+        path: file.path().to_path_buf(),
+        missing: report.missing,
+        unused: Vec::new(),
+    })
+}
+
+/// Holds the tensors that decide a model's size against its configuration, before anything of that
+/// size is made: a damaged config.json then costs an error and not all memory.
+///
+/// # Errors
+/// If a tensor's shape is another than the configuration says, or the last layer is not there.
+pub fn check_sizes(config: &ElectraConfig, file: &ModelFile) -> Result<(), OpenError> {
+    let (embedding_size, hidden_size) = (config.embedding_size, config.hidden_size);
+    let last = config.num_hidden_layers.saturating_sub(1);
+    let table = |name: &str, rows| (format!("embeddings.{name}.weight"), [rows, embedding_size]);
+    let mut expected = vec![
+        table("word_embeddings", config.vocab_size),
+        table("position_embeddings", config.max_position_embeddings),
+        table("token_type_embeddings", config.type_vocab_size),
+        (
+            format!("encoder.layer.{last}.intermediate.dense.weight"),
+            [config.intermediate_size, hidden_size],
+        ),
+    ];
+    if config.has_projection() {
+        let projection = "embeddings_project.weight".to_owned();
+        expected.push((projection, [hidden_size, embedding_size]));
+    }
+    check_shapes(file, &LOAD_OPTIONS, &expected)
+}
+
+/// Writes config.json and model.safetensors into an existing folder, as transformers would.
+///
+/// # Errors
+/// If a file cannot be written or a parameter not be read back from its device.
+pub fn write_folder<M: Module>(
+    module: &M,
+    config: &ElectraConfig,
+    class: ElectraClass,
+    folder: &Path,
+) -> Result<(), WriteError> {
+    let mut file = ConfigFile::new(config, "electra", &[class.name()])?;
+    for field in ["dtype", "torch_dtype"] {
+        // A model that started from a half-precision one would be opened as that again.
+        if file.fields().contains_key(field) {
+            file.set(field, "float32".into());
+        }
+    }
+    file.write(folder)?;
+    write_model(folder, &module_tensors(module, &NAMES)?, None)
+}

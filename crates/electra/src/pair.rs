@@ -1,0 +1,193 @@
+//! Generator and discriminator as they are trained together, and the two folders of a checkpoint.
+
+use std::fs;
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Int, Tensor};
+use kiln_bert::{BertEmbeddings, BertInputs};
+use kiln_checkpoint::{ModelFile, OpenError, WriteError};
+use kiln_learner::run::Sharing;
+use kiln_nn::{Init, gather_positions};
+use kiln_text::tokenizer::Tokenizer;
+
+use crate::model::ElectraBody;
+use crate::open::{Role, open_weights, write_folder};
+use crate::{
+    ElectraClass, ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraModel,
+    GeneratorHead,
+};
+
+/// What of the generator is not the discriminator's.
+///
+/// A shared parameter has one owner, the discriminator: one gradient, to which all who use it add,
+/// and one state of the optimizer.
+#[derive(Module, Debug)]
+pub struct PairedGenerator {
+    /// Its own embeddings, where nothing is shared.
+    embeddings: Option<BertEmbeddings>,
+    /// Projection and layers, unless these are shared too.
+    body: Option<ElectraBody>,
+    /// Always its own.
+    head: GeneratorHead,
+}
+
+/// Both models of replaced token detection.
+#[derive(Module, Debug)]
+pub struct ElectraPair {
+    /// Finds the replacements; owns whatever is shared.
+    pub discriminator: ElectraForPreTraining,
+    /// Makes them; none where they are drawn from all words alike.
+    pub generator: Option<PairedGenerator>,
+}
+
+/// The sizes of both models, and what they share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PairConfig {
+    /// The discriminator's.
+    pub discriminator: ElectraConfig,
+    /// The generator's; none where there is no generator.
+    pub generator: Option<ElectraConfig>,
+    /// What the two have in common.
+    pub sharing: Sharing,
+}
+
+impl ElectraPair {
+    /// Draws all weights, the discriminator's first.
+    pub fn new(config: &PairConfig, init: &mut Init) -> Self {
+        let discriminator = ElectraForPreTraining::new(&config.discriminator, init);
+        let generator = config.generator.as_ref().map(|generator| PairedGenerator {
+            embeddings: (config.sharing == Sharing::None)
+                .then(|| BertEmbeddings::new(&generator.embeddings(), init)),
+            body: (config.sharing != Sharing::All).then(|| ElectraBody::new(generator, init)),
+            head: GeneratorHead::new(generator, init),
+        });
+        Self {
+            discriminator,
+            generator,
+        }
+    }
+
+    /// The generator's scores of the vocabulary at `positions`; none without a generator.
+    ///
+    /// # Shapes
+    /// - `positions`: `[batch, num_predictions]`, each in `0..seq_len`
+    /// - returns `[batch * num_predictions, vocab_size]`
+    ///
+    /// # Panics
+    /// If the shapes do not fit: the caller's mistake.
+    pub fn generator_logits(
+        &self,
+        inputs: BertInputs,
+        positions: Tensor<2, Int>,
+    ) -> Option<Tensor<2>> {
+        let generator = self.generator.as_ref()?;
+        let (embeddings, body) = self.lower_half(generator);
+        let embedded = embeddings.forward(inputs.input_ids, inputs.token_type_ids);
+        let hidden_states = body.forward(embedded, inputs.attention_mask);
+        let gathered = gather_positions(hidden_states, positions);
+        let word_embeddings = embeddings.word_embeddings.weight.val();
+        let rows = gathered.flatten::<2>(0, 1);
+        Some(generator.head.forward(rows, word_embeddings))
+    }
+
+    /// What the generator has below its head, its own or the discriminator's.
+    fn lower_half<'a>(
+        &'a self,
+        generator: &'a PairedGenerator,
+    ) -> (&'a BertEmbeddings, &'a ElectraBody) {
+        let shared = &self.discriminator.electra;
+        (
+            generator.embeddings.as_ref().unwrap_or(&shared.embeddings),
+            generator.body.as_ref().unwrap_or(&shared.body),
+        )
+    }
+
+    /// The generator as a model of its own; what is shared stands in both. For files: two models
+    /// that hold one parameter can't both be trained.
+    pub fn whole_generator(&self) -> Option<ElectraForMaskedLm> {
+        let generator = self.generator.as_ref()?;
+        let (embeddings, body) = self.lower_half(generator);
+        Some(ElectraForMaskedLm {
+            electra: ElectraModel {
+                embeddings: embeddings.clone(),
+                body: body.clone(),
+            },
+            head: generator.head.clone(),
+        })
+    }
+
+    /// The same pair with the parts of `whole` that are the generator's own.
+    #[must_use]
+    pub fn with_generator(self, whole: ElectraForMaskedLm) -> Self {
+        let generator = self.generator.map(|generator| PairedGenerator {
+            embeddings: generator.embeddings.map(|_| whole.electra.embeddings),
+            body: generator.body.map(|_| whole.electra.body),
+            head: whole.head,
+        });
+        Self { generator, ..self }
+    }
+
+    /// Writes `generator/` and `discriminator/` into `folder`, each a Hugging Face folder with the
+    /// tokenizer.
+    ///
+    /// # Errors
+    /// If a file can't be written.
+    pub fn write(
+        &self,
+        config: &PairConfig,
+        tokenizer: Option<&Tokenizer>,
+        folder: &Path,
+    ) -> Result<(), WriteError> {
+        let subfolder = |role: Role| -> Result<_, WriteError> {
+            let path = folder.join(role.folder());
+            fs::create_dir(&path).map_err(|error| other(&path, error))?;
+            if let Some(tokenizer) = tokenizer {
+                tokenizer.save(&path).map_err(|error| other(&path, error))?;
+            }
+            Ok(path)
+        };
+        let path = subfolder(Role::Discriminator)?;
+        let class = ElectraClass::PreTraining;
+        write_folder(&self.discriminator, &config.discriminator, class, &path)?;
+        if let (Some(generator), Some(config)) = (self.whole_generator(), &config.generator) {
+            let path = subfolder(Role::Generator)?;
+            write_folder(&generator, config, ElectraClass::MaskedLm, &path)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what [`Self::write`] wrote: bit-equal, every tensor present.
+    ///
+    /// # Errors
+    /// If a file is missing or doesn't fit.
+    pub fn read(self, folder: &Path) -> Result<Self, OpenError> {
+        let Self {
+            discriminator,
+            generator,
+        } = self;
+        let path = folder.join(Role::Discriminator.folder());
+        let file = ModelFile::open(&path)?;
+        let (discriminator, report) = open_weights(discriminator, &file)?;
+        report.require_complete(&path)?;
+        let pair = Self {
+            discriminator,
+            generator,
+        };
+        let Some(generator) = pair.whole_generator() else {
+            return Ok(pair);
+        };
+        let path = folder.join(Role::Generator.folder());
+        let file = ModelFile::open(&path)?;
+        let (generator, report) = open_weights(generator, &file)?;
+        report.require_complete(&path)?;
+        Ok(pair.with_generator(generator))
+    }
+}
+
+fn other(path: &Path, error: impl std::fmt::Display) -> WriteError {
+    WriteError::Other {
+        path: path.into(),
+        problem: error.to_string(),
+    }
+}

@@ -1,0 +1,187 @@
+//! The batches of a masked language model's run: corpora on disk, examples, masks, held-out text.
+//!
+//! BERT trains on them as they are; so does ELECTRA's generator, and its discriminator on what the
+//! generator makes of them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kiln_text::corpus::{Corpus, hex};
+use kiln_text::examples::{
+    ContinuousSegments, Documents, Examples, MaskedLmEvaluation, MaskedLmSource, PackedSequences,
+    SentencePairs,
+};
+use kiln_text::masking::Masking;
+use kiln_text::tokenizer::Tokenizer;
+use kiln_text::{BatchSource, TextError, Vocabulary};
+
+use crate::error::LearnError;
+use crate::run::{DataSettings, ExampleKind, ObjectiveSettings, RunSettings};
+use crate::train::EvalData;
+
+/// The batches of a run.
+pub struct MaskedLmData {
+    /// Training batches.
+    pub train: Arc<dyn BatchSource>,
+    /// Held-out batches, if there are any.
+    pub eval: Option<EvalData>,
+}
+
+impl MaskedLmData {
+    /// Opens the corpora that `settings` name and builds masked examples over them.
+    ///
+    /// A fresh run reads the corpus through once and verifies its checksums; a resumed one starts
+    /// at once.
+    ///
+    /// # Errors
+    /// If a corpus can't be read, is another than the settings say, or a setting can't be used.
+    pub fn open(
+        settings: &RunSettings,
+        tokenizer: &Tokenizer,
+        vocabulary: &Arc<Vocabulary>,
+        is_fresh: bool,
+    ) -> Result<Self, LearnError> {
+        let DataSettings {
+            shards,
+            corpus,
+            eval_shards,
+            eval_corpus,
+            held_out,
+            eval_batches,
+            ..
+        } = &settings.data;
+        let seed = settings.training.seed;
+        let batch_size = settings.training.batch_size;
+        let opened = open_corpus(shards, corpus, tokenizer, is_fresh)?;
+        let (train, held) = match eval_shards {
+            Some(shards) => {
+                let identity = eval_corpus.as_deref().unwrap_or_default();
+                let held = open_corpus(shards, identity, tokenizer, is_fresh)?;
+                let held = Documents::all(Arc::new(held));
+                (Documents::all(Arc::new(opened)), held)
+            }
+            None => Documents::split(Arc::new(opened), seed, *held_out)?,
+        };
+        let masking = masking(&settings.objective);
+        let source = MaskedLmSource::new(
+            examples(train, settings, vocabulary)?,
+            masking.clone(),
+            vocabulary.clone(),
+            batch_size,
+            seed,
+        )?;
+        let eval = if held.is_empty() || *eval_batches == 0 {
+            None
+        } else {
+            let source = MaskedLmEvaluation::new(
+                examples(held, settings, vocabulary)?,
+                masking,
+                vocabulary.clone(),
+                batch_size,
+                seed,
+                Some(eval_batches.saturating_mul(batch_size as u64)),
+            )?;
+            Some(EvalData {
+                batches: source.num_batches(),
+                source: Arc::new(source),
+            })
+        };
+        Ok(Self {
+            train: Arc::new(source),
+            eval,
+        })
+    }
+}
+
+/// Opens a prepared corpus; a new run reads it through once, since a flipped bit would train in
+/// silence, while a resumed run starts at once.
+fn open_corpus(
+    shards: &Path,
+    identity: &str,
+    tokenizer: &Tokenizer,
+    is_fresh: bool,
+) -> Result<Corpus, LearnError> {
+    let corpus = Corpus::open(shards, tokenizer)?;
+    if is_fresh {
+        corpus.verify()?;
+    }
+    if !identity.is_empty() && hex(&corpus.identity()) != identity {
+        return Err(LearnError::Run {
+            path: shards.into(),
+            problem: "another corpus than the run was started with; prepare that one again, or \
+                      start a new run"
+                .into(),
+        });
+    }
+    Ok(corpus)
+}
+
+fn examples(
+    documents: Documents,
+    settings: &RunSettings,
+    vocabulary: &Vocabulary,
+) -> Result<Arc<dyn Examples>, TextError> {
+    let (seq_len, seed) = (settings.data.seq_len, settings.training.seed);
+    let short = settings.objective.short_seq_prob;
+    Ok(match settings.objective.examples {
+        ExampleKind::Pairs => Arc::new(SentencePairs::new(
+            documents, vocabulary, seq_len, short, seed,
+        )?),
+        ExampleKind::Segments => Arc::new(ContinuousSegments::new(
+            documents, vocabulary, seq_len, short, seed,
+        )?),
+        ExampleKind::Packed => {
+            Arc::new(PackedSequences::new(documents, vocabulary, seq_len, seed)?)
+        }
+    })
+}
+
+/// Refuses what building examples would refuse, but only once the corpus is tokenised.
+///
+/// # Errors
+/// A sentence that names the field and the remedy.
+pub fn check_masking(objective: &ObjectiveSettings, seq_len: usize) -> Result<(), LearnError> {
+    masking(objective).validate()?;
+    if objective.next_sentence != (objective.examples == ExampleKind::Pairs) {
+        return Err(LearnError::Settings(
+            "examples: next sentence prediction needs pairs, and pairs need it: half of them do \
+             not belong together; choose segments or packed without it"
+                .into(),
+        ));
+    }
+    // Special tokens, and a token of text in each segment.
+    let shortest = if objective.examples == ExampleKind::Packed {
+        3
+    } else {
+        5
+    };
+    if seq_len < shortest {
+        return Err(LearnError::Settings(format!(
+            "seq_len = {seq_len}: too short for a sequence with its special tokens; choose at \
+             least {shortest}"
+        )));
+    }
+    if objective.max_predictions > seq_len {
+        return Err(LearnError::Settings(format!(
+            "max_predictions = {}: a sequence has {seq_len} tokens; choose at most that many",
+            objective.max_predictions
+        )));
+    }
+    if !(0.0..=1.0).contains(&objective.short_seq_prob) {
+        return Err(LearnError::Settings(format!(
+            "short_seq_prob = {}: choose a share from 0 to 1",
+            objective.short_seq_prob
+        )));
+    }
+    Ok(())
+}
+
+fn masking(objective: &ObjectiveSettings) -> Masking {
+    Masking {
+        rate: objective.mask_rate,
+        mask_share: objective.mask_share,
+        random_share: objective.random_share,
+        whole_word: objective.whole_word,
+        max_predictions: objective.max_predictions,
+    }
+}
