@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use clap::{Parser, ValueEnum};
 use kiln::backend::{choose, open};
 use kiln::bert::{BertInputs, MaskedLmBatch};
@@ -57,7 +57,7 @@ struct Arguments {
     /// A tokenizer's folder: tokenizer writes it, prepare and batches read it
     #[arg(long)]
     tokenizer: Option<PathBuf>,
-    /// An empty folder: train writes its first weights into it
+    /// An empty folder: train and electra write their first weights into it
     #[arg(long)]
     model: Option<PathBuf>,
     /// A folder for shards, for prepare and batches
@@ -72,6 +72,8 @@ struct Arguments {
 enum Work {
     /// A training step of the learner
     Train,
+    /// A training step of ELECTRA: generator, sampling, discriminator
+    Electra,
     /// Forward with both heads, without dropout
     Inference,
     /// Forward without heads
@@ -96,7 +98,8 @@ fn main() -> Result<(), Failure> {
         return Ok(());
     };
     let line = match work {
-        Work::Train => train(&arguments)?,
+        Work::Train => train(&arguments, Training::start)?,
+        Work::Electra => train(&arguments, Training::start_electra)?,
         Work::Inference => infer(&arguments, true)?,
         Work::Encoder => infer(&arguments, false)?,
         Work::Tokenizer => train_tokenizer(&arguments)?,
@@ -107,9 +110,12 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn train(arguments: &Arguments) -> Result<Value, Failure> {
+fn train(
+    arguments: &Arguments,
+    start: fn(Device, Option<&Path>) -> Result<Training, Failure>,
+) -> Result<Value, Failure> {
     let device = open(&choose(arguments.backend.as_deref())?)?;
-    let training = Training::start(device, arguments.model.as_deref())?;
+    let training = start(device, arguments.model.as_deref())?;
     let steps: Result<Vec<_>, Failure> = (0..arguments.warmup + arguments.steps)
         .map(|_| training.step())
         .collect();
@@ -126,7 +132,7 @@ fn train(arguments: &Arguments) -> Result<Value, Failure> {
 fn infer(arguments: &Arguments, heads: bool) -> Result<Value, Failure> {
     let device = open(&choose(arguments.backend.as_deref())?)?;
     let (objective, model) = work::model(&device)?;
-    let batch = objective.upload(&RandomWords.batch(0)?, &device);
+    let batch = objective.upload(&RandomWords::BERT.batch(0)?, &device);
     let first = |tensor: Tensor<2>| {
         // Reading one number waits for all of them.
         tensor.slice([0..1, 0..1]).into_scalar::<f32>()

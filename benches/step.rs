@@ -11,6 +11,7 @@
 mod allocator;
 mod work;
 
+use std::path::Path;
 use std::time::Duration;
 
 use burn::tensor::Device;
@@ -29,12 +30,17 @@ fn main() -> Result<(), Failure> {
     allocator::keep_freed_memory();
     let mut criterion = Criterion::default().configure_from_args();
     let devices = devices();
-    let mut group = group(&mut criterion, "training step");
-    for (name, device) in &devices {
-        train(&mut group, name, device)?;
+    for (name, start) in [
+        ("training step", Training::start as Start),
+        ("electra training step", Training::start_electra),
+    ] {
+        let mut group = group(&mut criterion, name);
+        for (name, device) in &devices {
+            train(&mut group, name, device, start)?;
+        }
+        group.finish();
     }
-    group.finish();
-    let mut group = self::group(&mut criterion, "inference");
+    let mut group = group(&mut criterion, "inference");
     for (name, device) in &devices {
         infer(&mut group, name, device)?;
     }
@@ -68,10 +74,14 @@ fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, Wal
     group
 }
 
+/// Starts a run on a device; the first weights may be written to a folder.
+type Start = fn(Device, Option<&Path>) -> Result<Training, Failure>;
+
 fn train(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
     device: &Device,
+    start: Start,
 ) -> Result<(), Failure> {
     let mut failure = None;
     // A filter may leave a device out: its run starts at the first step asked for.
@@ -80,7 +90,7 @@ fn train(
         bencher.iter_custom(|iterations| {
             let steps = (0..iterations).map(|_| {
                 if training.is_none() {
-                    training = Some(Training::start(device.clone(), None)?);
+                    training = Some(start(device.clone(), None)?);
                 }
                 let training = training.as_ref().ok_or("no run")?;
                 let step = training.step()?;
@@ -109,7 +119,7 @@ fn infer(
     device: &Device,
 ) -> Result<(), Failure> {
     let (objective, model) = work::model(device)?;
-    let batch = objective.upload(&RandomWords.batch(0)?, device);
+    let batch = objective.upload(&RandomWords::BERT.batch(0)?, device);
     group.bench_function(name, |bencher| {
         bencher.iter(|| {
             let inputs = BertInputs {

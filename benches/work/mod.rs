@@ -1,5 +1,6 @@
 //! The work that benches share: a BERT with 4 layers of width 256 and 30,522 words, on batches of
-//! 16 sequences of 128 random tokens, 20 of them predicted.
+//! 16 sequences of 128 random tokens, 20 of them predicted; and an ELECTRA of the same size, with a
+//! generator of a quarter of its width and 19 predictions, as its formula gives them.
 
 use std::error::Error;
 use std::path::Path;
@@ -10,6 +11,8 @@ use std::thread::{self, JoinHandle};
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use kiln::bert::{BertConfig, BertForPreTraining, BertPretraining, Preset};
+use kiln::electra::{ElectraConfig, ElectraPair, ElectraPretraining, PairConfig};
+use kiln::learner::run::{ReplacedTokenSettings, Sharing};
 use kiln::learner::{
     Objective, Observer, Record, RunFolder, TrainRequest, TrainingSettings, train,
 };
@@ -20,8 +23,9 @@ use kiln::text::{BatchSource, HostBatch, TextError};
 pub(crate) const BATCH: usize = 16;
 /// Tokens in a sequence; none is padding.
 pub(crate) const SEQ_LEN: usize = 128;
-/// Predicted tokens in a sequence.
+/// Predicted tokens in a sequence: BERT's and ELECTRA's.
 const PREDICTIONS: usize = 20;
+const ELECTRA_PREDICTIONS: usize = 19;
 /// BERT's vocabulary.
 const VOCAB: usize = 30_522;
 /// Ids below are special or unused in BERT's vocabulary.
@@ -48,19 +52,64 @@ pub(crate) fn model(device: &Device) -> Result<(BertPretraining, BertForPreTrain
     Ok((objective, model))
 }
 
+/// The ELECTRA with the weights that every measurement starts from.
+pub(crate) fn electra(device: &Device) -> (ElectraPretraining, ElectraPair) {
+    let discriminator = ElectraConfig {
+        vocab_size: VOCAB,
+        num_hidden_layers: 4,
+        ..ElectraConfig::default()
+    };
+    let settings = ReplacedTokenSettings {
+        sharing: Sharing::Embeddings,
+        generator: None,
+        generator_size: 0.25,
+        generator_layers: 1.0,
+        init_generator: None,
+        generator_weight: 1.0,
+        discriminator_weight: 50.0,
+        temperature: 1.0,
+        disallow_correct: false,
+        uniform_generator: false,
+    };
+    let generator = discriminator.generator(settings.generator_size, settings.generator_layers);
+    let mut init = Init::new(SEED, discriminator.initializer_range, device);
+    let config = PairConfig {
+        discriminator,
+        generator: Some(generator),
+        sharing: settings.sharing,
+    };
+    let objective = ElectraPretraining::new(config, settings);
+    let model = objective.new_model(&mut init);
+    (objective, model)
+}
+
 /// Random words, half of each sequence in the first segment. A formula that other programs can
 /// repeat: `scripts/compare_pytorch.py` does.
 #[derive(Debug)]
-pub(crate) struct RandomWords;
+pub(crate) struct RandomWords {
+    predictions: usize,
+}
+
+impl RandomWords {
+    /// With as many predictions in a sequence as BERT makes.
+    pub(crate) const BERT: Self = Self {
+        predictions: PREDICTIONS,
+    };
+    /// With as many as ELECTRA's generator makes.
+    pub(crate) const ELECTRA: Self = Self {
+        predictions: ELECTRA_PREDICTIONS,
+    };
+}
 
 impl BatchSource for RandomWords {
     fn batch(&self, index: u64) -> Result<HostBatch, TextError> {
         let places = BATCH * SEQ_LEN;
-        let slots = BATCH * PREDICTIONS;
+        let predictions = self.predictions;
+        let slots = BATCH * predictions;
         let first = index as u32 * places as u32;
         let word = |place: usize, salt| random_word(first + place as u32, salt);
-        let position = |slot: usize| 3 + 6 * (slot % PREDICTIONS);
-        let place = |slot: usize| slot / PREDICTIONS * SEQ_LEN + position(slot);
+        let position = |slot: usize| 3 + 6 * (slot % predictions);
+        let place = |slot: usize| slot / predictions * SEQ_LEN + position(slot);
         let segment = |place: usize| i32::from(place % SEQ_LEN >= SEQ_LEN / 2);
 
         let mut batch = HostBatch {
@@ -76,9 +125,9 @@ impl BatchSource for RandomWords {
         batch.insert_ints("input_ids", ids, &[BATCH, SEQ_LEN]);
         batch.insert_ints("attention_mask", vec![1; places], &[BATCH, SEQ_LEN]);
         batch.insert_ints("token_type_ids", types, &[BATCH, SEQ_LEN]);
-        batch.insert_ints("positions", positions, &[BATCH, PREDICTIONS]);
-        batch.insert_ints("labels", labels, &[BATCH, PREDICTIONS]);
-        batch.insert_floats("weights", vec![1.0; slots], &[BATCH, PREDICTIONS]);
+        batch.insert_ints("positions", positions, &[BATCH, predictions]);
+        batch.insert_ints("labels", labels, &[BATCH, predictions]);
+        batch.insert_floats("weights", vec![1.0; slots], &[BATCH, predictions]);
         batch.insert_ints("next_sentence_label", follows, &[BATCH]);
         batch.insert_floats("example_weight", vec![1.0; BATCH], &[BATCH]);
         Ok(batch)
@@ -106,14 +155,29 @@ pub(crate) struct Training {
 }
 
 impl Training {
-    /// Starts a run; the Hugging Face files of the first weights go to `start`, if given.
+    /// Starts a run of BERT's; the Hugging Face files of the first weights go to `start`, if given.
     pub(crate) fn start(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
-        let (objective, model) = model(&device.clone().autodiff())?;
+        let work = model(&device.clone().autodiff())?;
+        Self::start_with(work, RandomWords::BERT, device, start)
+    }
+
+    /// The same with ELECTRA, whose files are two folders.
+    pub(crate) fn start_electra(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
+        let work = electra(&device.clone().autodiff());
+        Self::start_with(work, RandomWords::ELECTRA, device, start)
+    }
+
+    fn start_with<O: Objective>(
+        (objective, model): (O, O::Model),
+        words: RandomWords,
+        device: Device,
+        start: Option<&Path>,
+    ) -> Result<Self, Failure> {
         if let Some(folder) = start {
             objective.write_model(&model, folder)?;
         }
         let (sender, steps) = sync_channel(0);
-        let run = move || run(objective, model, device, sender);
+        let run = move || run(objective, model, words, device, sender);
         Ok(Self {
             steps,
             thread: thread::Builder::new().spawn(run)?,
@@ -153,9 +217,10 @@ impl Observer for HandOver {
     }
 }
 
-fn run(
-    objective: BertPretraining,
-    model: BertForPreTraining,
+fn run<O: Objective>(
+    objective: O,
+    model: O::Model,
+    words: RandomWords,
     device: Device,
     steps: SyncSender<Step>,
 ) -> Result<(), Failure> {
@@ -172,7 +237,7 @@ fn run(
             seed: SEED,
             ..TrainingSettings::default()
         },
-        train: Arc::new(RandomWords),
+        train: Arc::new(words),
         eval: None,
         interrupter: interrupter.clone(),
         observer: Arc::new(HandOver { steps, interrupter }),
