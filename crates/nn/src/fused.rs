@@ -10,6 +10,7 @@
 //! | weighted cross-entropy | never stores log-probabilities, vocabulary-sized, beside the logits |
 //! | projection to a tied table | the table's gradient comes in the table's own order of memory |
 //! | sum of squares | one pass, nothing of the input's size is made |
+//! | Gumbel-max sampling | the noise is never stored; on flex drawn in parallel |
 //! | AdamW's update | one pass over value, gradient and moments instead of thirteen |
 //!
 //! [`FusedOps`] is the seam: its default bodies run on every backend, a backend with better means
@@ -22,6 +23,7 @@ mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
 mod gelu;
+mod gumbel;
 mod layer_norm;
 mod softmax;
 #[cfg(feature = "tch")]
@@ -180,6 +182,12 @@ pub trait FusedOps: Backend {
         Self::float_sum(Self::float_sum_dim(Self::float_mul(x.clone(), x), last))
     }
 
+    /// For each row of scores `[n, classes]` the place of the largest after independent Gumbel noise
+    /// is added to all of them: `[n]`. No gradient is recorded.
+    fn gumbel_argmax(scores: FloatTensor<Self>) -> IntTensor<Self> {
+        gumbel::argmax::<Self>(scores)
+    }
+
     /// (value, first moment, second moment) after one update of AdamW. No gradient is recorded.
     fn adamw(
         value: FloatTensor<Self>,
@@ -302,6 +310,18 @@ pub fn tied_linear(input: Tensor<2>, table: Tensor<2>, bias: Tensor<1>) -> Tenso
 /// Any; returns `[1]`. The input is not tracked.
 pub fn squared_sum<const D: usize>(input: Tensor<D>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as FusedOps>::squared_sum(input.into_dispatch()))
+}
+
+/// One class for each row, drawn from the softmax of its scores; [`crate::sampling::sample_tokens`]
+/// is its front.
+///
+/// # Shapes
+/// - `scores`: `[n, classes]`, not tracked
+/// - returns `[n]`
+pub fn gumbel_argmax(scores: Tensor<2>) -> Tensor<1, Int> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::gumbel_argmax(
+        scores.into_dispatch(),
+    ))
 }
 
 /// (value, first moment, second moment) after one update of AdamW, in place where nothing else

@@ -9,12 +9,11 @@
 
 use burn::tensor::{Distribution, IndexingUpdateOp, Int, IntDType, Tensor, assert_shape};
 
+use crate::fused;
+
 /// What a disallowed token's logit loses (google-research/electra, `sample_from_softmax`): no noise
 /// makes up for it.
 const DISALLOWED: f64 = -1000.0;
-
-/// The largest float32 below 1.
-const BELOW_ONE: f64 = 1.0 - f32::EPSILON as f64 / 2.0;
 
 /// One token for every row, drawn from softmax(`logits` / `temperature`). No gradient flows through.
 ///
@@ -51,8 +50,7 @@ pub fn sample_tokens(
         let columns = disallowed.reshape([n, 1]);
         scores = scores.scatter(1, columns, lost, IndexingUpdateOp::Add);
     }
-    let uniform = scores.random_like(Distribution::Uniform(0.0, 1.0));
-    (scores + gumbel_noise(uniform)).argmax(1).reshape([n])
+    fused::gumbel_argmax(scores)
 }
 
 /// One token for every row, each of `vocab_size` as likely as the others.
@@ -88,18 +86,6 @@ pub fn sample_uniform_tokens(
         }
         _ => drawn,
     }
-}
-
-/// Gumbel noise from numbers of the unit interval, finite for every one of them.
-///
-/// # Shapes
-/// - `uniform`: any, each in `[0, 1]`
-/// - returns the same
-pub fn gumbel_noise<const D: usize>(uniform: Tensor<D>) -> Tensor<D> {
-    // Neither end of the interval has a finite noise. The lower one is the smallest normal number:
-    // below it processors may count everything as zero.
-    let inside = uniform.clamp(f64::from(f32::MIN_POSITIVE), BELOW_ONE);
-    inside.log().neg().log().neg()
 }
 
 #[cfg(test)]
@@ -190,18 +176,6 @@ mod tests {
             let mut some = counts(sample_uniform_tokens(&like, 11, Some(disallowed)), 11);
             assert_eq!(some.remove(3), 0);
             assert!(chi_squared(&some, &[0.0; 10]) < 27.9, "{name}: {some:?}");
-        }
-    }
-
-    #[test]
-    fn noise_is_finite_at_both_ends_of_the_interval() {
-        for (name, device) in devices() {
-            let ends = Tensor::<1>::from_data([0.0, 1e-45, 0.5, BELOW_ONE as f32, 1.0], &device);
-            let noise = gumbel_noise(ends).try_into_vec_as::<f32>().unwrap();
-            assert!(noise.iter().all(|x| x.is_finite()), "{name}: {noise:?}");
-            assert!(noise.is_sorted(), "{name}: {noise:?}");
-            // −ln(ln 2)
-            assert!((noise[2] - 0.366_513).abs() < 1e-5, "{name}: {noise:?}");
         }
     }
 

@@ -232,4 +232,9 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
             OpsKind::UnTracked(step) => step.finish(B::tied_linear(x, table, bias)),
         }
     }
+
+    /// A draw has no gradient.
+    fn gumbel_argmax(scores: FloatTensor<Self>) -> IntTensor<Self> {
+        B::gumbel_argmax(scores.into_primitive())
+    }
 }

@@ -15,7 +15,9 @@ use burn::backend::{
 };
 use burn::tensor::{DType, Distribution, FloatDType, Shape, TensorData};
 
-use super::{AdamWUpdate, FusedOps, adamw, cross_entropy, dropout, gelu, layer_norm, softmax};
+use super::{
+    AdamWUpdate, FusedOps, adamw, cross_entropy, dropout, gelu, gumbel, layer_norm, softmax,
+};
 
 impl FusedOps for Flex {
     fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -152,13 +154,7 @@ impl FusedOps for Flex {
         let Some(values) = Values::of(&x) else {
             return dropout::forward_saving::<Self>(x, prob);
         };
-        // The device's generator gives the key alone: seeding it still decides everything.
-        let key = Self::float_random(
-            Shape::new([kernels::KEY_WORDS]),
-            Distribution::Uniform(0.0, 1.0),
-            &x.device(),
-            FloatDType::F32,
-        );
+        let key = key(&x);
         let output = kernels::dropout(
             values.slice(),
             Values::of(&key).as_ref().map_or(&[], Values::slice),
@@ -229,6 +225,19 @@ impl FusedOps for Flex {
         }
     }
 
+    fn gumbel_argmax(scores: FloatTensor<Self>) -> IntTensor<Self> {
+        let classes = last(&scores.shape());
+        let Some(values) = Values::of(&scores) else {
+            return gumbel::argmax::<Self>(scores);
+        };
+        let key = key(&scores);
+        let key = Values::of(&key);
+        let key = key.as_ref().map_or(&[][..], Values::slice);
+        let drawn = kernels::gumbel_argmax(values.slice(), classes, key);
+        let n = drawn.len();
+        FlexTensor::from_data(TensorData::new(drawn, [n]))
+    }
+
     fn squared_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
         match Values::of(&x) {
             Some(x) => tensor(vec![kernels::squared_sum(x.slice())], Shape::new([1])),
@@ -264,6 +273,17 @@ impl FusedOps for Flex {
 
 /// The tensor with its values, all of them and nothing else, in row-major order; as it came if they
 /// lie so.
+/// A key for numbers drawn in parallel: it alone comes from the device's generator, so seeding that
+/// still decides everything.
+fn key(like: &FlexTensor) -> FlexTensor {
+    Flex::float_random(
+        Shape::new([kernels::KEY_WORDS]),
+        Distribution::Uniform(0.0, 1.0),
+        &like.device(),
+        FloatDType::F32,
+    )
+}
+
 fn owned(tensor: FlexTensor) -> FlexTensor {
     let count = tensor.shape().num_elements();
     let whole = tensor.is_contiguous()

@@ -3,10 +3,13 @@
 use rayon::prelude::*;
 
 use super::super::AdamWUpdate;
-use super::math::{exp, normal_density, normal_distribution, sum_of, vectorised};
+use super::math::{exp, ln, normal_density, normal_distribution, sum_of, vectorised};
 
 /// Elements a task works on: small enough for the second cache, large enough to be worth a task.
 const BLOCK: usize = 1 << 14;
+
+/// Entries of a row that are worked on side by side.
+const LANES: usize = 16;
 
 /// Rows a task works on.
 fn rows_per_block(row: usize) -> usize {
@@ -268,6 +271,51 @@ pub(super) fn dropout(x: &[f32], key: &[f32], prob: f64) -> Vec<f32> {
         })
     });
     output
+}
+
+/// For each row the place of the largest score after Gumbel noise is added.
+///
+/// score + g with g = −ln E, E exponential, is largest where e^score/E is: one logarithm an entry
+/// instead of two. What is drawn depends on the key and the place alone.
+pub(super) fn gumbel_argmax(scores: &[f32], classes: usize, key: &[f32]) -> Vec<i32> {
+    let key = key_of(key);
+    let rows = scores.par_chunks_exact(classes.max(1)).enumerate();
+    let drawn = rows.map(|(row, scores)| {
+        vectorised!({
+            let key = mix64(key ^ mix64(row as u64));
+            let (low, high) = (key as u32, (key >> 32) as u32);
+            let highest = highest(scores);
+            let race = |index: u32, score: f32| {
+                let drawn = mix32((index ^ low).wrapping_mul(0x9e37_79b9)) ^ high;
+                // 23 bits and half a step, which is exact: never 0, never 1.
+                let uniform = ((mix32(drawn) >> 9) as i32 as f32 + 0.5) * (1.0 / 8_388_608.0);
+                exp(score - highest) / -ln(uniform)
+            };
+            let (mut best, mut at) = ([-1.0f32; LANES], [0u32; LANES]);
+            let (blocks, rest) = scores.as_chunks::<LANES>();
+            for (block, scores) in blocks.iter().enumerate() {
+                for lane in 0..LANES {
+                    let index = (block * LANES + lane) as u32;
+                    let value = race(index, scores[lane]);
+                    let is_better = value > best[lane];
+                    best[lane] = if is_better { value } else { best[lane] };
+                    at[lane] = if is_better { index } else { at[lane] };
+                }
+            }
+            let mut winner = (-1.0f32, 0u32);
+            let lanes = best.into_iter().zip(at);
+            let rest = (blocks.len() * LANES..)
+                .zip(rest)
+                .map(|(index, &score)| (race(index as u32, score), index as u32));
+            for (value, index) in lanes.chain(rest) {
+                if value > winner.0 {
+                    winner = (value, index);
+                }
+            }
+            winner.1 as i32
+        })
+    });
+    drawn.collect()
 }
 
 /// The key's numbers as 64 bits.
