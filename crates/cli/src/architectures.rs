@@ -18,6 +18,16 @@ pub(crate) fn names() -> Vec<&'static str> {
         .collect()
 }
 
+/// `bert tiny, small; electra tiny`: what every architecture has, for help.
+pub(crate) fn presets() -> String {
+    let of_one = |architecture: &&dyn Architecture| {
+        let presets = architecture.presets().join(", ");
+        format!("{} {presets}", architecture.name())
+    };
+    let all: Vec<String> = ARCHITECTURES.iter().map(of_one).collect();
+    all.join("; ")
+}
+
 /// The architecture called `name`.
 pub(crate) fn by_name(name: &str) -> Option<&'static dyn Architecture> {
     ARCHITECTURES

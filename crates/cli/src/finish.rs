@@ -12,12 +12,13 @@ use kiln_text::{Corpus, Tokenizer};
 use serde_json::{Map, Value, json};
 
 use crate::console::Console;
+use crate::doubt::Doubt;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::report::{self, ReportFacts};
 use crate::samples::{self, Sample};
-use crate::wording::{count, duration, shell};
+use crate::wording::{count, duration, is_quality, shell};
 
 /// Sentences shown at the end.
 const SAMPLES: usize = 3;
@@ -44,6 +45,7 @@ struct Ending<'a> {
     unigram_entropy: Option<f64>,
     report: PathBuf,
     samples: Vec<(Sample, Vec<MaskCandidate>)>,
+    doubt: Option<Doubt>,
 }
 
 /// Trains to the end, or until somebody stops it; then writes the report and sums up.
@@ -79,6 +81,8 @@ pub(crate) fn train(job: Job<'_>) -> Result<(), Failure> {
     let samples = match outcome.stop {
         // Whoever stops a run wants it to end.
         Stop::Interrupted => Vec::new(),
+        // Nothing fills masks where replacements are drawn from all words alike.
+        Stop::Done | Stop::Early if !has_generator(job.settings) => Vec::new(),
         Stop::Done | Stop::Early => fill_samples(&job, &outcome).unwrap_or_else(|failure| {
             let reason = failure.message().unwrap_or_default();
             job.console
@@ -86,6 +90,13 @@ pub(crate) fn train(job: Job<'_>) -> Result<(), Failure> {
             Vec::new()
         }),
     };
+    let doubt = doubt(&job, &outcome, &samples, &tokenizer).unwrap_or_else(|failure| {
+        let reason = failure.message().unwrap_or_default();
+        job.console.note(format_args!(
+            "warning: the discriminator was not asked ({reason})"
+        ));
+        None
+    });
     let ending = Ending {
         job: &job,
         outcome,
@@ -93,6 +104,7 @@ pub(crate) fn train(job: Job<'_>) -> Result<(), Failure> {
         unigram_entropy,
         report,
         samples,
+        doubt,
     };
     if job.json {
         job.console.json(&ending.to_json())
@@ -125,6 +137,31 @@ fn fill_samples(
         .collect())
 }
 
+/// Whether something predicts words: everywhere but beside a lone discriminator.
+fn has_generator(settings: &RunSettings) -> bool {
+    let replaced_tokens = settings.objective.replaced_tokens.as_ref();
+    !replaced_tokens.is_some_and(|settings| settings.uniform_generator)
+}
+
+/// What the discriminator says of the first sample, where there is a discriminator and a sample.
+fn doubt(
+    job: &Job<'_>,
+    outcome: &TrainOutcome,
+    samples: &[(Sample, Vec<MaskCandidate>)],
+    tokenizer: &Tokenizer,
+) -> Result<Option<Doubt>, Failure> {
+    let has_discriminator = job.settings.objective.replaced_tokens.is_some();
+    match (samples.first(), job.devices.first()) {
+        (Some((sample, candidates)), Some(device)) if has_discriminator => {
+            let mask = tokenizer.vocabulary()?.mask;
+            let mask = tokenizer.token(mask).unwrap_or_default();
+            let sample = (sample, candidates.as_slice());
+            Doubt::ask(job.architecture, &outcome.checkpoint, sample, &mask, device)
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Tokens and seconds of all training steps.
 fn throughput(records: &[Record]) -> (f64, f64) {
     records
@@ -150,24 +187,29 @@ impl Ending<'_> {
             .min_by(|a, b| loss(a).total_cmp(&loss(b)))
     }
 
-    fn next_command(&self) -> String {
-        let run = shell(self.job.run.path());
-        match self.outcome.stop {
-            Stop::Interrupted => format!("kiln resume {run}"),
-            Stop::Done | Stop::Early => match self.samples.first() {
-                Some((sample, _)) => format!(
-                    "kiln predict fill-mask --model {} {}",
-                    shell(&self.outcome.checkpoint),
-                    shell(sample.text.as_ref())
-                ),
-                None => {
-                    format!(
-                        "kiln predict fill-mask --model {}",
-                        shell(&self.outcome.checkpoint)
-                    )
-                }
-            },
+    /// What to do next; several commands where the run made several models.
+    fn next_commands(&self) -> Vec<String> {
+        if self.outcome.stop == Stop::Interrupted {
+            return vec![format!("kiln resume {}", shell(self.job.run.path()))];
         }
+        let predict = |what: &str, text: Option<&str>| {
+            let model = shell(&self.outcome.checkpoint);
+            let text = text.map(|text| format!(" {}", shell(text.as_ref())));
+            format!(
+                "kiln predict {what} --model {model}{}",
+                text.unwrap_or_default()
+            )
+        };
+        let mut commands = Vec::new();
+        if has_generator(self.job.settings) {
+            let sample = self.samples.first().map(|(sample, _)| sample.text.as_str());
+            commands.push(predict("fill-mask", sample));
+        }
+        if self.job.settings.objective.replaced_tokens.is_some() {
+            let text = self.doubt.as_ref().map(|doubt| doubt.text.as_str());
+            commands.push(predict("replaced-tokens", text));
+        }
+        commands
     }
 
     fn print(&self) -> Result<(), Failure> {
@@ -226,14 +268,23 @@ impl Ending<'_> {
                 .collect();
             console.out(format_args!("  model: {}", filled.join(", ")))?;
         }
+        if let Some(doubt) = &self.doubt {
+            let (text, line) = (&doubt.text, doubt.line());
+            console.out(format_args!("\n{text}\n  discriminator: {line}"))?;
+        }
         let verb = match outcome.stop {
             Stop::Interrupted => "go on with",
             Stop::Done | Stop::Early => "use it with",
         };
-        console.out(format_args!("\n{verb}: {}", self.next_command()))
+        console.out("")?;
+        for command in self.next_commands() {
+            console.out(format_args!("{verb}: {command}"))?;
+        }
+        Ok(())
     }
 
     fn to_json(&self) -> Value {
+        let commands = self.next_commands();
         let (tokens, seconds) = throughput(&self.records);
         let samples: Vec<Value> = self
             .samples
@@ -267,7 +318,9 @@ impl Ending<'_> {
             "best_checkpoint": best_checkpoint,
             "report": self.report.display().to_string(),
             "samples": samples,
-            "next": self.next_command(),
+            "discriminator_sample": self.doubt.as_ref().map(Doubt::to_json),
+            "next": commands.first(),
+            "also": commands.get(1..).unwrap_or_default(),
         })
     }
 }
@@ -278,9 +331,8 @@ fn describe(record: &Record) -> String {
         .values
         .iter()
         .filter(|(name, _)| {
-            ["_loss", "_perplexity", "_accuracy"]
-                .iter()
-                .any(|ending| name.ends_with(ending))
+            let is_part = name.ends_with("_loss") || name.ends_with("_perplexity");
+            is_part || is_quality(name) || name == "replaced"
         })
         .map(|(name, value)| {
             if name.ends_with("_perplexity") {

@@ -18,13 +18,15 @@ use crate::model_folder::ModelFolder;
 
 const EXAMPLES: &str = "Examples:
   kiln forward --model bert-base-uncased --inputs x.safetensors --outputs y.safetensors
-  kiln forward --model runs/first --inputs x.safetensors --outputs y.safetensors --grad";
+  kiln forward --model runs/first --inputs x.safetensors --outputs y.safetensors --grad
+  kiln forward --model runs/electra --task ElectraForMaskedLM --inputs x.safetensors \\
+      --outputs y.safetensors";
 
 // Which model, on what.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ForwardArgs {
-    /// Hugging Face model folder, or a run, whose newest checkpoint is taken
+    /// Hugging Face model folder, a checkpoint, or a run, whose newest checkpoint is taken
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Inputs by Hugging Face argument name (input_ids, attention_mask, labels, …): integers,
@@ -34,7 +36,8 @@ pub(crate) struct ForwardArgs {
     /// File for the outputs by Hugging Face output name, float32; replaced as a whole
     #[arg(long, value_name = "Y.safetensors")]
     outputs: PathBuf,
-    /// The model class, e.g. BertForMaskedLM, or its task. Default: config.json's architectures
+    /// The model class, e.g. BertForMaskedLM, or its task. Default: config.json's architectures; of
+    /// electra's pair the discriminator
     #[arg(long, value_name = "T")]
     task: Option<String>,
     /// Add the gradient of the loss by every parameter, as grad.NAME; needs labels. Default: the

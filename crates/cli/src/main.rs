@@ -3,12 +3,12 @@
 //! | file | what |
 //! | --- | --- |
 //! | `arguments.rs` | the commands and the flags that all of them take |
-//! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume.rs`, `predict.rs`, `forward.rs`, `report_command.rs` | one command each |
+//! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume.rs`, `predict.rs`, `predict/`, `forward.rs`, `report_command.rs` | one command each |
 //! | `architectures.rs` | the one list of architectures |
 //! | `console.rs`, `progress.rs`, `task_progress.rs`, `wording.rs` | what the user sees |
 //! | `failure.rs`, `interrupt.rs` | how a command ends |
 //! | `devices.rs`, `model_folder.rs` | `--backend` and `--model` |
-//! | `finish.rs`, `samples.rs` | the end of a training run |
+//! | `finish.rs`, `samples.rs`, `doubt.rs` | the end of a training run |
 //! | `report/` | `report.html` |
 //! | `allocator.rs` | the memory allocator's setting |
 
@@ -18,6 +18,7 @@ mod arguments;
 mod backends;
 mod console;
 mod devices;
+mod doubt;
 mod failure;
 mod finish;
 mod forward;

@@ -1,8 +1,10 @@
-//! `--model`: a Hugging Face folder, or a run, whose newest checkpoint is one.
+//! `--model`: a Hugging Face folder, a checkpoint that holds a pair of them, or a run, whose newest
+//! checkpoint is one of both.
 
 use std::path::{Path, PathBuf};
 
-use kiln_checkpoint::ConfigFile;
+use kiln_checkpoint::{CONFIG_FILE, ConfigFile};
+use kiln_learner::architecture::{DISCRIMINATOR_FOLDER, GENERATOR_FOLDER};
 use kiln_learner::{Architecture, RunFolder};
 
 use crate::architectures;
@@ -27,7 +29,7 @@ impl ModelFolder {
             )));
         }
         let path = newest_checkpoint(path)?.unwrap_or_else(|| path.to_path_buf());
-        let config = ConfigFile::open(&path)?;
+        let config = ConfigFile::open(&half_of_pair(&path).unwrap_or_else(|| path.clone()))?;
         let known = architectures::names().join(", ");
         let Some(model_type) = config.model_type() else {
             return Err(Failure::run(format_args!(
@@ -46,8 +48,20 @@ impl ModelFolder {
     }
 }
 
+/// The first half that is there, if `path` holds a generator and a discriminator, or one of them, in
+/// folders of their own. Which of the two is meant, the architecture decides by what it is to do.
+pub(crate) fn half_of_pair(path: &Path) -> Option<PathBuf> {
+    if path.join(CONFIG_FILE).exists() {
+        return None;
+    }
+    [DISCRIMINATOR_FOLDER, GENERATOR_FOLDER]
+        .map(|half| path.join(half))
+        .into_iter()
+        .find(|half| half.join(CONFIG_FILE).exists())
+}
+
 /// The newest checkpoint if `path` is a run's folder.
-fn newest_checkpoint(path: &Path) -> Result<Option<PathBuf>, Failure> {
+pub(crate) fn newest_checkpoint(path: &Path) -> Result<Option<PathBuf>, Failure> {
     if !path.join("checkpoints").is_dir() {
         return Ok(None);
     }

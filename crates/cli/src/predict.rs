@@ -1,5 +1,7 @@
 //! `kiln predict`: a trained model at work.
 
+mod replaced_tokens;
+
 use std::io::BufRead as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use crate::console::Console;
 use crate::devices;
 use crate::failure::Failure;
 use crate::model_folder::ModelFolder;
+use replaced_tokens::ReplacedTokensArgs;
 
 const EXAMPLES: &str = "Examples:
   kiln predict fill-mask --model runs/first \"The capital of France is [MASK].\"
@@ -22,13 +25,15 @@ const EXAMPLES: &str = "Examples:
 pub(crate) enum PredictCommand {
     /// Fill the masked words of a text
     FillMask(FillMaskArgs),
+    /// Tell which tokens of a text do not belong there, with a discriminator
+    ReplacedTokens(ReplacedTokensArgs),
 }
 
 // Which texts, and which model.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct FillMaskArgs {
-    /// Hugging Face model folder, or a run, whose newest checkpoint is taken
+    /// Hugging Face model folder, a checkpoint, or a run, whose newest checkpoint is taken
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Candidates shown for a mask, best first
@@ -57,17 +62,14 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     match command {
         PredictCommand::FillMask(args) => fill_mask(args, backend, console),
+        PredictCommand::ReplacedTokens(args) => replaced_tokens::run(args, backend, console),
     }
 }
 
 fn fill_mask(args: &FillMaskArgs, backend: &[String], console: Console) -> Result<(), Failure> {
     let model = ModelFolder::open(&args.model)?;
     let device = devices::open_one(backend)?;
-    let texts = if args.texts.is_empty() {
-        read_lines()?
-    } else {
-        args.texts.clone()
-    };
+    let texts = texts_or_lines(&args.texts)?;
     let request = FillMaskRequest {
         model: model.path,
         texts,
@@ -85,7 +87,11 @@ fn fill_mask(args: &FillMaskArgs, backend: &[String], console: Console) -> Resul
     Ok(())
 }
 
-fn read_lines() -> Result<Vec<String>, Failure> {
+/// The texts given, or else the lines of stdin.
+fn texts_or_lines(given: &[String]) -> Result<Vec<String>, Failure> {
+    if !given.is_empty() {
+        return Ok(given.to_vec());
+    }
     let mut texts = Vec::new();
     for (number, line) in (1..).zip(std::io::stdin().lock().lines()) {
         let line = line.map_err(|error| {

@@ -9,7 +9,7 @@ use kiln_learner::{Observer, Record, TrainingSettings};
 
 use crate::console::Console;
 use crate::task_progress::live_line;
-use crate::wording::{count, duration};
+use crate::wording::{count, duration, is_quality};
 
 /// Tells of a run as it happens.
 pub(crate) struct Progress {
@@ -148,7 +148,7 @@ impl Observer for Progress {
         for (name, value) in &record.values {
             if name.ends_with("_perplexity") {
                 text.push_str(&format!("  {name} {value:.1}"));
-            } else if name.ends_with("_accuracy") {
+            } else if is_quality(name) {
                 text.push_str(&format!("  {name} {value:.3}"));
             }
         }

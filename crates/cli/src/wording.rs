@@ -37,6 +37,14 @@ pub(crate) fn bytes(bytes: u64) -> String {
     }
 }
 
+/// Whether a value between 0 and 1 tells how well a model does. Accuracy alone does not: a
+/// discriminator that calls every token original is right nine times in ten.
+pub(crate) fn is_quality(name: &str) -> bool {
+    ["_accuracy", "_precision", "_recall", "_auc"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
+}
+
 /// A path as a shell takes it.
 pub(crate) fn shell(path: &Path) -> String {
     let text = path.to_string_lossy();

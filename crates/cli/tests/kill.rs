@@ -36,7 +36,16 @@ fn corpus(folder: &Path) -> PathBuf {
     path
 }
 
-fn pretrain(folder: &Path, run: &Path, backend: &str) -> Command {
+/// What is trained, where.
+#[derive(Clone, Copy)]
+struct Case {
+    architecture: &'static str,
+    /// The models' folders within a checkpoint.
+    models: &'static [&'static str],
+    backend: &'static str,
+}
+
+fn pretrain(folder: &Path, run: &Path, case: Case) -> Command {
     let config = folder.join("model.json");
     let fields = serde_json::json!({
         "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -46,9 +55,9 @@ fn pretrain(folder: &Path, run: &Path, backend: &str) -> Command {
     let mut command = kiln();
     command.args([
         "pretrain",
-        "bert",
+        case.architecture,
         "--backend",
-        backend,
+        case.backend,
         "--vocab-size",
         "80",
     ]);
@@ -112,17 +121,19 @@ fn finish(mut command: Command) -> String {
     stderr
 }
 
-fn last_weights(run: &Path) -> Vec<u8> {
-    std::fs::read(run.join("checkpoints/step-00000060/model.safetensors")).unwrap()
+fn last_weights(run: &Path, case: Case) -> Vec<Vec<u8>> {
+    let checkpoint = run.join("checkpoints/step-00000060");
+    let read = |model| std::fs::read(checkpoint.join(model).join("model.safetensors")).unwrap();
+    case.models.iter().map(read).collect()
 }
 
-fn survives_kills(backend: &str) {
+fn survives_kills(case: Case) {
     let folder = tempfile::tempdir().unwrap();
     let straight = folder.path().join("straight");
-    finish(pretrain(folder.path(), &straight, backend));
+    finish(pretrain(folder.path(), &straight, case));
 
     let killed = folder.path().join("killed");
-    let mut child = pretrain(folder.path(), &killed, backend).spawn().unwrap();
+    let mut child = pretrain(folder.path(), &killed, case).spawn().unwrap();
     let mut kills = 0;
     // From before the first checkpoint to the end: a longer life each time, so that it ends
     // whatever the machine's speed. Every other step saves, so many kills hit a save.
@@ -142,11 +153,13 @@ fn survives_kills(backend: &str) {
         for entry in checkpoints.into_iter().flatten().flatten() {
             let name = entry.file_name().into_string().unwrap();
             if name.starts_with("step-") {
-                let config = entry.path().join("config.json");
-                assert!(
-                    config.is_file(),
-                    "{name}: half a checkpoint under its final name"
-                );
+                for model in case.models {
+                    let config = entry.path().join(model).join("config.json");
+                    assert!(
+                        config.is_file(),
+                        "{name}: half a checkpoint under its final name"
+                    );
+                }
             }
         }
         let mut resume = if killed.join("config.json").is_file() {
@@ -156,27 +169,46 @@ fn survives_kills(backend: &str) {
         } else {
             // Killed before the run began: the same command starts it.
             let _ = std::fs::remove_dir_all(&killed);
-            pretrain(folder.path(), &killed, backend)
+            pretrain(folder.path(), &killed, case)
         };
         child = resume.spawn().unwrap();
     }
     assert!(kills > 0, "the run ended before the first kill");
     assert_eq!(curve(&killed), curve(&straight));
     assert_eq!(
-        last_weights(&killed),
-        last_weights(&straight),
+        last_weights(&killed, case),
+        last_weights(&straight, case),
         "the last weights differ"
     );
+}
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+fn bert(backend: &'static str) -> Case {
+    Case {
+        architecture: "bert",
+        models: &[""],
+        backend,
+    }
 }
 
 #[cfg(feature = "flex")]
 #[test]
 fn a_killed_run_goes_on_to_the_last_bit_on_flex() {
-    survives_kills("flex");
+    survives_kills(bert("flex"));
+}
+
+#[cfg(feature = "flex")]
+#[test]
+fn a_killed_run_of_a_pair_goes_on_to_the_last_bit() {
+    survives_kills(Case {
+        architecture: "electra",
+        models: &["discriminator", "generator"],
+        backend: "flex",
+    });
 }
 
 #[cfg(feature = "ndarray")]
 #[test]
 fn a_killed_run_goes_on_to_the_last_bit_on_ndarray() {
-    survives_kills("ndarray");
+    survives_kills(bert("ndarray"));
 }

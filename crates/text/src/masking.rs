@@ -73,15 +73,15 @@ impl Masking {
     }
 
     /// ELECTRA's: of the tokens chosen 85 % `[MASK]` and the others unchanged, none random, single
-    /// tokens. Slots as in the original's `configure_pretraining.py`: 19 for 128 tokens at 0.15.
+    /// tokens (Clark et al. 2020; the original's `pretrain_helpers.mask`). Slots as in its
+    /// `configure_pretraining.py`, to the last bit: 19 for 128 tokens at 0.15.
     pub fn electra(seq_len: usize, rate: f64) -> Self {
         Self {
             rate,
             mask_share: 0.85,
             random_share: 0.0,
             whole_word: false,
-            // The product may lie a rounding error below a whole number.
-            max_predictions: (((rate + 0.005) * seq_len as f64 + 1e-9) as usize).max(1),
+            max_predictions: (((rate + 0.005) * seq_len as f64) as usize).max(1),
         }
     }
 
@@ -294,8 +294,10 @@ mod tests {
             [128, 512, 64, 5].map(|len| slots(len, 0.15)),
             [19, 79, 9, 1]
         );
-        assert_eq!(slots(512, 0.25), 130);
+        assert_eq!([512, 128].map(|len| slots(len, 0.25)), [130, 32]);
         assert_eq!(slots(200, 0.15), 31, "0.155 x 200 is 31 to the last digit");
+        // 0.035 x 200 is 7, but Python's `int((0.03 + 0.005) * 200)` is 6.
+        assert_eq!(slots(200, 0.03), 6);
     }
 
     #[test]

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use kiln_learner::ScheduleKind;
+use kiln_learner::run::ExampleKind;
 
+use super::replaced_tokens::ReplacedTokenArgs;
 use crate::architectures::{self, Named};
 use crate::tokenizer::LetterArgs;
 
 const EXAMPLES: &str = "Examples:
   kiln pretrain bert --corpus text/ --output runs/first --steps 2000 --batch-size 16
+  kiln pretrain electra --corpus text/ --preset tiny --output runs/electra --steps 4000
   kiln pretrain bert --data shards --tokenizer tokenizer --preset small --seq-len 512 \\
       --accumulate 4 --backend cuda:0 --backend cuda:1 --output runs/small";
 
@@ -30,6 +33,8 @@ pub(crate) struct PretrainArgs {
     pub(crate) training: TrainingArgs,
     #[command(flatten)]
     pub(crate) objective: ObjectiveArgs,
+    #[command(flatten)]
+    pub(crate) replaced_tokens: ReplacedTokenArgs,
 }
 
 // The run and what is kept and shown of it.
@@ -120,18 +125,26 @@ pub(crate) struct DataArgs {
     pub(crate) cache_dir: Option<PathBuf>,
 }
 
+/// Help of `--preset`: what there is stands in the list of architectures alone.
+fn preset_help() -> String {
+    format!(
+        "A published size, or tiny, and the settings it was trained with: {}. Default: the config of \
+         --init-from, else the smallest",
+        architectures::presets()
+    )
+}
+
 // The model.
 #[derive(Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// A published size; for bert tiny, mini, small, medium, base or large. Default: the config of
-    /// --init-from, else the smallest
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", help = preset_help())]
     pub(crate) preset: Option<String>,
     /// A config.json with Hugging Face's fields, instead of a preset
     #[arg(long, value_name = "F", conflicts_with = "preset")]
     pub(crate) config: Option<PathBuf>,
-    /// Hugging Face model folder to take the first weights from. Default: random weights
+    /// Hugging Face model folder to take the first weights from, or a checkpoint or run of Kiln's.
+    /// Default: random weights
     #[arg(long, value_name = "MODEL")]
     pub(crate) init_from: Option<PathBuf>,
     /// Dropout in embeddings, attention output and feed-forward, from 0 to below 1; 0 learns a
@@ -156,33 +169,38 @@ pub(crate) struct TrainingArgs {
     /// Micro-batches a step takes on each device: a large batch in the memory of a small one
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) accumulate: usize,
-    /// Peak learning rate; higher learns faster until it diverges
-    #[arg(long, value_name = "X", default_value_t = 1e-4)]
-    pub(crate) lr: f64,
+    /// Peak learning rate; higher learns faster until it diverges. Default: the preset's, else 1e-4
+    #[arg(long, value_name = "X")]
+    pub(crate) lr: Option<f64>,
     /// Steps in which the rate rises from zero to its peak. Default: a tenth of the steps
     #[arg(long, value_name = "N")]
     pub(crate) warmup: Option<u64>,
-    /// How the rate falls after that
-    #[arg(long, value_name = "KIND", default_value = "linear")]
-    pub(crate) schedule: Schedule,
-    /// Decoupled weight decay, not on biases and LayerNorm
-    #[arg(long, value_name = "X", default_value_t = 0.01)]
-    pub(crate) weight_decay: f64,
-    /// Added to the root of Adam's second moment
-    #[arg(long, value_name = "X", default_value_t = 1e-6)]
-    pub(crate) adam_epsilon: f64,
-    /// Decay of Adam's first moment
-    #[arg(long, value_name = "X", default_value_t = 0.9)]
-    pub(crate) adam_beta1: f64,
-    /// Decay of Adam's second moment
-    #[arg(long, value_name = "X", default_value_t = 0.999)]
-    pub(crate) adam_beta2: f64,
-    /// Leave out Adam's bias correction, as the original BERT code does. Default: correct
-    #[arg(long)]
+    /// How the rate falls after that. Default: the preset's, else linear
+    #[arg(long, value_name = "KIND")]
+    pub(crate) schedule: Option<Schedule>,
+    /// Decoupled weight decay, not on biases and LayerNorm. Default: the preset's, else 0.01
+    #[arg(long, value_name = "X")]
+    pub(crate) weight_decay: Option<f64>,
+    /// Added to the root of Adam's second moment. Default: the preset's, else 1e-6
+    #[arg(long, value_name = "X")]
+    pub(crate) adam_epsilon: Option<f64>,
+    /// Decay of Adam's first moment. Default: the preset's, else 0.9
+    #[arg(long, value_name = "X")]
+    pub(crate) adam_beta1: Option<f64>,
+    /// Decay of Adam's second moment. Default: the preset's, else 0.999
+    #[arg(long, value_name = "X")]
+    pub(crate) adam_beta2: Option<f64>,
+    /// Leave out Adam's bias correction, as the original code of BERT and ELECTRA does. Default: the
+    /// preset's, else correct
+    #[arg(long, conflicts_with = "bias_correction")]
     pub(crate) no_bias_correction: bool,
-    /// Norm over all gradients above which they are scaled down; 0: never
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
-    pub(crate) clip_norm: f64,
+    /// Correct Adam's bias, although the preset was trained without
+    #[arg(long)]
+    pub(crate) bias_correction: bool,
+    /// Norm over all gradients above which they are scaled down; 0: never. Default: the preset's,
+    /// else 1
+    #[arg(long, value_name = "X")]
+    pub(crate) clip_norm: Option<f64>,
     /// Steps in a row with gradients that are not finite after which the run stops
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) max_bad_steps: u64,
@@ -202,6 +220,8 @@ pub(crate) enum Schedule {
     Constant,
     /// The original BERT code's: a line from step 0 that warmup cuts into
     Original,
+    /// The original ELECTRA code's: the same line times the warmup
+    Electra,
 }
 
 impl From<Schedule> for ScheduleKind {
@@ -211,6 +231,7 @@ impl From<Schedule> for ScheduleKind {
             Schedule::Cosine => Self::Cosine,
             Schedule::Constant => Self::Constant,
             Schedule::Original => Self::Original,
+            Schedule::Electra => Self::Electra,
         }
     }
 }
@@ -219,26 +240,53 @@ impl From<Schedule> for ScheduleKind {
 #[derive(Args)]
 #[command(next_help_heading = "Objective")]
 pub(crate) struct ObjectiveArgs {
-    /// Predict masked words alone, on full packed sequences. Default: next sentences as well
+    /// Predict masked words alone, on full packed sequences or those of --examples. Default: bert
+    /// predicts next sentences as well
     #[arg(long)]
     pub(crate) no_next_sentence: bool,
-    /// Share of tokens to be predicted. Default: 0.15
+    /// Which tokens stand together. Default: bert pairs, or packed without next sentences; electra
+    /// segments
+    #[arg(long, value_name = "KIND")]
+    pub(crate) examples: Option<Examples>,
+    /// Share of tokens to be predicted. Default: 0.15, and 0.25 in electra's preset large
     #[arg(long, value_name = "X")]
     pub(crate) mask_rate: Option<f64>,
-    /// Share of those that become the mask token. Default: 0.8
+    /// Share of those that become the mask token. Default: bert 0.8, electra 0.85
     #[arg(long, value_name = "X")]
     pub(crate) mask_share: Option<f64>,
-    /// Share of those that become a random token; the rest stay as they are. Default: 0.1
+    /// Share of those that become a random token; the rest stay as they are. Default: bert 0.1,
+    /// electra 0
     #[arg(long, value_name = "X")]
     pub(crate) random_share: Option<f64>,
     /// Mask whole words: harder than pieces of them. Default: single tokens
     #[arg(long)]
     pub(crate) whole_word: bool,
     /// Predictions in a sequence at most; all of them are computed, filled or not. Default: mask
-    /// rate times tokens, rounded up
+    /// rate times tokens, rounded up; electra rounds down after adding a two-hundredth
     #[arg(long, value_name = "N")]
     pub(crate) max_predictions: Option<usize>,
-    /// Share of sentence pairs that are made short. Default: 0.1
+    /// Share of pairs or segments that are made short. Default: bert 0.1, electra 0.05
     #[arg(long, value_name = "X")]
     pub(crate) short_seq_prob: Option<f64>,
+}
+
+/// How sequences are built.
+#[derive(ValueEnum, Clone, Copy)]
+pub(crate) enum Examples {
+    /// Two segments, half of the second ones random: what next sentence prediction needs
+    Pairs,
+    /// One or two segments that follow each other
+    Segments,
+    /// Full sequences across documents
+    Packed,
+}
+
+impl From<Examples> for ExampleKind {
+    fn from(examples: Examples) -> Self {
+        match examples {
+            Examples::Pairs => Self::Pairs,
+            Examples::Segments => Self::Segments,
+            Examples::Packed => Self::Packed,
+        }
+    }
 }

@@ -57,7 +57,7 @@ impl DataPlan {
         for path in data.corpus.iter().chain(&data.eval_corpus) {
             text_bytes += folder::size(path)?;
         }
-        let given = data.tokenizer.as_deref().or(model.init_from.as_deref());
+        let given = data.tokenizer.as_deref().or(model.tokenizer.as_deref());
         let tokenizer = match given {
             Some(path) => {
                 if data.vocab_size.is_some() || data.letters.cased || data.letters.keep_accents {

@@ -1,10 +1,14 @@
 //! Flags to the learner's and the objective's settings.
 
+use std::path::Path;
+
+use kiln_learner::architecture::Recipe;
 use kiln_learner::run::{ExampleKind, ObjectiveSettings};
 use kiln_learner::{OptimizerSettings, TrainingSettings};
-use kiln_text::masking::default_max_predictions;
+use kiln_text::masking::{Masking, default_max_predictions};
 
-use super::args::{ObjectiveArgs, RunArgs, TrainingArgs};
+use super::args::{PretrainArgs, RunArgs, TrainingArgs};
+use crate::architectures::Named;
 use crate::failure::Failure;
 
 /// Where nobody says: warmup takes a tenth of the steps, and there are ten evaluations.
@@ -18,7 +22,9 @@ pub(super) fn training(
     args: &TrainingArgs,
     run: &RunArgs,
     threads: Option<usize>,
+    recipe: Recipe,
 ) -> Result<TrainingSettings, Failure> {
+    let published = recipe.optimizer;
     let tenth = args.steps.div_ceil(TENTHS);
     let eval_every = run.eval_every.unwrap_or(tenth);
     let default = TrainingSettings::default();
@@ -28,14 +34,18 @@ pub(super) fn training(
         accumulate: args.accumulate,
         seed: args.seed,
         optimizer: OptimizerSettings {
-            learning_rate: args.lr,
-            betas: (args.adam_beta1, args.adam_beta2),
-            epsilon: args.adam_epsilon,
-            weight_decay: args.weight_decay,
-            bias_correction: !args.no_bias_correction,
-            clip_norm: args.clip_norm,
+            learning_rate: args.lr.unwrap_or(published.learning_rate),
+            betas: (
+                args.adam_beta1.unwrap_or(published.betas.0),
+                args.adam_beta2.unwrap_or(published.betas.1),
+            ),
+            epsilon: args.adam_epsilon.unwrap_or(published.epsilon),
+            weight_decay: args.weight_decay.unwrap_or(published.weight_decay),
+            bias_correction: !args.no_bias_correction
+                && (args.bias_correction || published.bias_correction),
+            clip_norm: args.clip_norm.unwrap_or(published.clip_norm),
         },
-        schedule: args.schedule.into(),
+        schedule: args.schedule.map_or(recipe.schedule, Into::into),
         warmup: args.warmup.unwrap_or(args.steps / TENTHS),
         eval_every,
         save_every: run.save_every.unwrap_or(eval_every),
@@ -57,30 +67,49 @@ pub(super) fn training(
 }
 
 /// The objective's settings: `published` where nothing else is asked for.
+///
+/// # Errors
+/// If a flag asks for what the architecture does not have, or a generator's config can't be read.
 pub(super) fn objective(
-    args: &ObjectiveArgs,
+    args: &PretrainArgs,
     published: ObjectiveSettings,
     seq_len: usize,
-) -> ObjectiveSettings {
+    init_from: Option<&Path>,
+) -> Result<ObjectiveSettings, Failure> {
+    let Named(architecture) = args.architecture;
+    let replaced_tokens =
+        args.replaced_tokens
+            .settings(architecture.name(), published.replaced_tokens, init_from)?;
+    let args = &args.objective;
+    if args.no_next_sentence && !published.next_sentence {
+        return Err(Failure::usage(format_args!(
+            "--no-next-sentence: {} has no next sentence prediction; leave the flag out",
+            architecture.name()
+        )));
+    }
+    let next_sentence = published.next_sentence && !args.no_next_sentence;
     let mask_rate = args.mask_rate.unwrap_or(published.mask_rate);
     let max_predictions = match (args.max_predictions, args.mask_rate) {
         (Some(given), _) => given,
+        (None, Some(rate)) if replaced_tokens.is_some() => {
+            Masking::electra(seq_len, rate).max_predictions
+        }
         (None, Some(rate)) => default_max_predictions(seq_len, rate),
         (None, None) => published.max_predictions,
     };
-    let next_sentence = published.next_sentence && !args.no_next_sentence;
-    ObjectiveSettings {
+    Ok(ObjectiveSettings {
         next_sentence,
-        examples: match published.examples {
-            ExampleKind::Pairs if !next_sentence => ExampleKind::Packed,
-            examples => examples,
+        examples: match (args.examples, published.examples) {
+            (Some(given), _) => given.into(),
+            (None, ExampleKind::Pairs) if !next_sentence => ExampleKind::Packed,
+            (None, published) => published,
         },
-        replaced_tokens: published.replaced_tokens,
         mask_rate,
         mask_share: args.mask_share.unwrap_or(published.mask_share),
         random_share: args.random_share.unwrap_or(published.random_share),
         whole_word: published.whole_word || args.whole_word,
         max_predictions,
         short_seq_prob: args.short_seq_prob.unwrap_or(published.short_seq_prob),
-    }
+        replaced_tokens,
+    })
 }

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `args.rs` | the flags, as typed |
 //! | `learner.rs` | flags to the learner's and the objective's settings |
+//! | `replaced_tokens.rs` | the flags of replaced token detection, and their settings |
 //! | `model.rs` | preset, config file or another model: config.json |
 //! | `data.rs` | tokenizer and corpora |
 //! | `folder.rs` | the run's folder, taken away again if nothing comes of it |
@@ -16,12 +17,13 @@ mod data;
 mod folder;
 mod learner;
 mod model;
+mod replaced_tokens;
 
 use std::path::Path;
 
 use kiln_backend::DeviceSpec;
 use kiln_learner::RunSettings;
-use kiln_learner::run::DataSettings;
+use kiln_learner::run::{DataSettings, ObjectiveSettings};
 use serde_json::{Map, Value};
 
 use crate::architectures::Named;
@@ -58,20 +60,27 @@ pub(crate) fn run(
     let specs = devices::choose(backend)?;
     let model = ModelSource::find(&args.model, architecture)?;
     let seq_len = seq_len(args, &model)?;
-    let objective = learner::objective(
-        &args.objective,
-        architecture.objective(args.model.preset.as_deref(), seq_len),
-        seq_len,
-    );
-    let training = learner::training(&args.training, &args.run, args.data.threads)?;
+    let preset = model.preset();
+    let published = architecture.objective(preset, seq_len);
+    let objective = learner::objective(args, published, seq_len, model.init_from.as_deref())?;
+    let recipe = architecture.recipe(preset);
+    let training = learner::training(&args.training, &args.run, args.data.threads, recipe)?;
     let plan = DataPlan::find(args, &model)?;
     let settings = |vocab_size: usize, data: DataSettings| -> Result<RunSettings, Failure> {
+        let config = model.config(architecture, vocab_size, seq_len, &args.model)?;
+        let mut objective = objective.clone();
+        if let Some(generator) = generator(&mut objective) {
+            // It reads the ids that the discriminator reads.
+            let entries = config.get("vocab_size").and_then(Value::as_u64);
+            let vocab_size = entries.map_or(vocab_size, |entries| entries as usize);
+            *generator = model::complete(generator.take(), vocab_size, &args.model)?;
+        }
         let settings = RunSettings {
             versions: versions(),
             architecture: architecture.name().to_owned(),
-            model: model.config(architecture, vocab_size, seq_len, &args.model)?,
-            init_from: args.model.init_from.as_deref().map(absolute).transpose()?,
-            objective: objective.clone(),
+            model: config,
+            init_from: model.init_from.as_deref().map(absolute).transpose()?,
+            objective,
             data,
             training: training.clone(),
             devices: specs.iter().map(DeviceSpec::to_string).collect(),
@@ -117,6 +126,11 @@ pub(crate) fn check_dashboard(wanted: bool) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// The generator's config, where it is not derived from the discriminator's.
+fn generator(objective: &mut ObjectiveSettings) -> Option<&mut Value> {
+    objective.replaced_tokens.as_mut()?.generator.as_mut()
 }
 
 fn seq_len(args: &PretrainArgs, model: &ModelSource) -> Result<usize, Failure> {

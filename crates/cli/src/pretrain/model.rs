@@ -2,18 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln_checkpoint::{ConfigFile, ModelFile, OpenError};
+use kiln_checkpoint::{CONFIG_FILE, ConfigFile, ModelFile, OpenError};
 use kiln_learner::{Architecture, LearnError};
 use serde_json::Value;
 
 use super::args::ModelArgs;
 use crate::failure::Failure;
+use crate::model_folder::{half_of_pair, newest_checkpoint};
 
 /// A model's config, before the vocabulary is known.
 pub(super) struct ModelSource {
     kind: Kind,
-    /// The folder that the first weights come from.
+    /// The folder that the first weights come from; it may hold a pair.
     pub(super) init_from: Option<PathBuf>,
+    /// The folder with the tokenizer that belongs to them.
+    pub(super) tokenizer: Option<PathBuf>,
 }
 
 enum Kind {
@@ -28,12 +31,16 @@ impl ModelSource {
     /// # Errors
     /// If a file is missing, or belongs to another architecture.
     pub(super) fn find(args: &ModelArgs, architecture: &dyn Architecture) -> Result<Self, Failure> {
-        let init_from = args.init_from.clone();
-        if let Some(folder) = &init_from {
+        let init_from = args.init_from.as_deref().map(resolve).transpose()?;
+        // Of a pair it is the discriminator that has the run's config and tokenizer.
+        let model = init_from
+            .as_ref()
+            .map(|folder| half_of_pair(folder).unwrap_or_else(|| folder.clone()));
+        if let Some(folder) = &model {
             // Only the list of tensors is read.
             ModelFile::open(folder)?;
         }
-        let kind = match (&args.config, &args.preset, &init_from) {
+        let kind = match (&args.config, &args.preset, &model) {
             (Some(path), _, _) => read(path, architecture)?,
             (None, Some(preset), _) => Kind::Preset(preset.clone()),
             (None, None, Some(folder)) => read(folder, architecture)?,
@@ -42,7 +49,20 @@ impl ModelSource {
                 Kind::Preset(smallest.to_owned())
             }
         };
-        Ok(Self { kind, init_from })
+        model.as_deref().map_or(Ok(()), refuse_generator)?;
+        Ok(Self {
+            kind,
+            init_from,
+            tokenizer: model,
+        })
+    }
+
+    /// The preset's name, if the config comes from one.
+    pub(super) fn preset(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Preset(name) => Some(name),
+            Kind::File(_) => None,
+        }
     }
 
     /// Entries of the model's vocabulary, where the config says so.
@@ -88,40 +108,55 @@ impl ModelSource {
         seq_len: usize,
         args: &ModelArgs,
     ) -> Result<Value, Failure> {
-        let mut config = match &self.kind {
+        let config = match &self.kind {
             Kind::Preset(name) => architecture.preset(name, vocab_size, seq_len)?,
-            Kind::File(file) => {
-                let mut fields = file.fields().clone();
-                fields
-                    .entry("vocab_size")
-                    .or_insert_with(|| vocab_size.into());
-                Value::Object(fields)
-            }
+            Kind::File(file) => Value::Object(file.fields().clone()),
         };
-        for (flag, field, rate) in [
-            (
-                "--hidden-dropout",
-                "hidden_dropout_prob",
-                args.hidden_dropout,
-            ),
-            (
-                "--attention-dropout",
-                "attention_probs_dropout_prob",
-                args.attention_dropout,
-            ),
-        ] {
-            let Some(rate) = rate else { continue };
-            if !(0.0..1.0).contains(&rate) {
-                return Err(Failure::usage(format_args!(
-                    "{flag} {rate}: choose a number from 0 to below 1"
-                )));
-            }
-            if let Value::Object(fields) = &mut config {
-                fields.insert(field.to_owned(), rate.into());
-            }
-        }
-        Ok(config)
+        complete(config, vocab_size, args)
     }
+}
+
+/// A config with the vocabulary, where it does not say how large that is, and the flags' dropout.
+///
+/// # Errors
+/// If a flag's dropout is none.
+pub(super) fn complete(
+    mut config: Value,
+    vocab_size: usize,
+    args: &ModelArgs,
+) -> Result<Value, Failure> {
+    let Value::Object(fields) = &mut config else {
+        return Ok(config);
+    };
+    fields
+        .entry("vocab_size")
+        .or_insert_with(|| vocab_size.into());
+    for (flag, field, rate) in [
+        (
+            "--hidden-dropout",
+            "hidden_dropout_prob",
+            args.hidden_dropout,
+        ),
+        (
+            "--attention-dropout",
+            "attention_probs_dropout_prob",
+            args.attention_dropout,
+        ),
+    ] {
+        let Some(rate) = rate else { continue };
+        if !(0.0..1.0).contains(&rate) {
+            return Err(Failure::usage(format_args!(
+                "{flag} {rate}: choose a number from 0 to below 1"
+            )));
+        }
+        fields.insert(field.to_owned(), rate.into());
+    }
+    Ok(config)
+}
+
+/// A run's newest checkpoint, or the folder itself.
+fn resolve(folder: &Path) -> Result<PathBuf, Failure> {
+    Ok(newest_checkpoint(folder)?.unwrap_or_else(|| folder.to_path_buf()))
 }
 
 /// The fields of a config.json that belongs to `architecture`, or does not say to which.
@@ -135,4 +170,21 @@ fn read(path: &Path, architecture: &dyn Architecture) -> Result<Kind, Failure> {
         ))),
         _ => Ok(Kind::File(file)),
     }
+}
+
+/// Refuses a generator in a discriminator's place. Its embeddings would fit and its name is the
+/// same, but its layers are narrower.
+fn refuse_generator(folder: &Path) -> Result<(), Failure> {
+    if !folder.join(CONFIG_FILE).exists() {
+        return Ok(());
+    }
+    let file = ConfigFile::open(folder)?;
+    if file.architectures().first() == Some(&"ElectraForMaskedLM") {
+        return Err(Failure::usage(format_args!(
+            "{}: a generator alone; pass it with --init-generator, and a discriminator or nothing \
+             with --init-from",
+            file.path().display()
+        )));
+    }
+    Ok(())
 }

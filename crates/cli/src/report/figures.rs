@@ -1,7 +1,7 @@
 //! Which charts a run gets, and their names.
 
 use super::chart::Chart;
-use super::curve::{Curve, Level, Look};
+use super::curve::{Curve, Level, Look, finite_mean};
 use super::html::escape;
 use super::series::History;
 
@@ -25,7 +25,7 @@ enum Group {
 impl Group {
     const ALL: [(Self, &str); 5] = [
         (Self::Loss, "Loss"),
-        (Self::Quality, "Accuracy and perplexity"),
+        (Self::Quality, "Quality"),
         (Self::Optimization, "Optimisation"),
         (Self::Throughput, "Throughput and memory"),
         (Self::Other, "Other values"),
@@ -34,7 +34,7 @@ impl Group {
     fn of(name: &str) -> Self {
         if name.ends_with("loss") {
             Self::Loss
-        } else if name.ends_with("accuracy") || name.ends_with("perplexity") {
+        } else if is_share(name) || name.ends_with("perplexity") || name.ends_with("auc") {
             Self::Quality
         } else {
             match name {
@@ -44,6 +44,14 @@ impl Group {
             }
         }
     }
+}
+
+/// Whether a value is a share of tokens or of pairs, to be shown in per cent.
+fn is_share(name: &str) -> bool {
+    name == "replaced"
+        || ["accuracy", "precision", "recall"]
+            .iter()
+            .any(|ending| name.ends_with(ending))
 }
 
 /// All charts of the page, in their sections. A name that Kiln does not know gets its chart too.
@@ -127,7 +135,7 @@ fn chart(history: &History, name: &str, unigram_entropy: Option<f64>) -> Chart {
         log,
         from_zero: matches!(unit, "%" | "GiB" | "MiB")
             || matches!(name, "learning_rate" | "tokens_per_second"),
-        levels: levels(name, unigram_entropy),
+        levels: levels(history, name, unigram_entropy),
         curves,
     }
 }
@@ -136,8 +144,10 @@ fn chart(history: &History, name: &str, unigram_entropy: Option<f64>) -> Chart {
 fn unit_of(history: &History, name: &str) -> (&'static str, f64) {
     if name.ends_with("loss") {
         ("nats", 1.0)
-    } else if name.ends_with("accuracy") || name == "padding" {
+    } else if is_share(name) || name == "padding" {
         ("%", 100.0)
+    } else if name.ends_with("auc") {
+        ("area under the curve", 1.0)
     } else if name.ends_with("perplexity") {
         ("perplexity", 1.0)
     } else if name == "memory" {
@@ -163,7 +173,8 @@ fn unit_of(history: &History, name: &str) -> (&'static str, f64) {
     }
 }
 
-fn levels(name: &str, unigram_entropy: Option<f64>) -> Vec<Level> {
+/// What a value is to be held against: what can be had without a model.
+fn levels(history: &History, name: &str, unigram_entropy: Option<f64>) -> Vec<Level> {
     let task = name.split('_').next().unwrap_or(name);
     let entropy = unigram_entropy.filter(|entropy| entropy.is_finite() && *entropy > 0.0);
     match entropy {
@@ -183,8 +194,29 @@ fn levels(name: &str, unigram_entropy: Option<f64>) -> Vec<Level> {
             label: "guessing",
             value: 50.0,
         }],
+        _ if name == "discriminator_accuracy" => replaced_at_the_end(history)
+            .map(|replaced| Level {
+                label: "calling every token original",
+                value: 100.0 * (1.0 - replaced),
+            })
+            .into_iter()
+            .collect(),
+        _ if name.ends_with("_auc") => vec![Level {
+            label: "guessing",
+            value: 0.5,
+        }],
         _ => Vec::new(),
     }
+}
+
+/// The share of replaced tokens in the newest evaluation, or else in the last tenth of the steps. It
+/// falls while the generator learns, so that of the whole run would be too high.
+fn replaced_at_the_end(history: &History) -> Option<f64> {
+    let newest = |points: &[(u64, f64)], count: usize| {
+        finite_mean(points.get(points.len().saturating_sub(count)..)?)
+    };
+    let steps = history.train("replaced");
+    newest(history.eval("replaced"), 1).or_else(|| newest(steps, steps.len().div_ceil(10)))
 }
 
 /// A value's name in words, e.g. `Masked LM accuracy` for `mlm_accuracy`.
@@ -194,6 +226,9 @@ pub(super) fn title(name: &str) -> String {
         "grad_norm" => return "Gradient norm before clipping".to_owned(),
         "tokens_per_second" => return "Training throughput".to_owned(),
         "padding" => return "Padding share".to_owned(),
+        "replaced" => return "Replaced tokens".to_owned(),
+        "sampled_accuracy" => return "Samples that restore the original".to_owned(),
+        "discriminator_auc" => return "Discriminator area under the ROC curve".to_owned(),
         _ => {}
     }
     let words = match name.split_once('_') {
@@ -249,14 +284,77 @@ mod tests {
 
     #[test]
     fn word_frequencies_are_held_against_losses_of_words_alone() {
+        let nothing = History::default();
         for (name, expected) in [("mlm_loss", 1), ("plm_loss", 1), ("generator_loss", 1)]
             .into_iter()
             .chain([("nsp_loss", 0), ("discriminator_loss", 0), ("loss", 0)])
         {
-            assert_eq!(levels(name, Some(6.5)).len(), expected, "{name}");
+            let levels = levels(&nothing, name, Some(6.5));
+            assert_eq!(levels.len(), expected, "{name}");
         }
-        assert!((levels("mlm_perplexity", Some(6.5))[0].value - 6.5f64.exp()).abs() < 1e-9);
-        assert!(levels("mlm_loss", Some(f64::NAN)).is_empty());
+        let perplexity = levels(&nothing, "mlm_perplexity", Some(6.5));
+        assert!((perplexity[0].value - 6.5f64.exp()).abs() < 1e-9);
+        assert!(levels(&nothing, "mlm_loss", Some(f64::NAN)).is_empty());
+    }
+
+    #[test]
+    fn a_discriminator_is_held_against_calling_every_token_original() {
+        let record = |kind, step, replaced| Record {
+            kind,
+            step,
+            values: vec![("replaced".into(), replaced)],
+        };
+        let level = |records: &[Record]| {
+            let levels = levels(&History::new(records), "discriminator_accuracy", None);
+            levels.first().map(|level| level.value)
+        };
+        // Twenty steps in which fewer and fewer tokens are replaced: the last two count.
+        let steps: Vec<Record> = (1..=20)
+            .map(|step| record(RecordKind::Train, step, 0.2 - 0.005 * step as f64))
+            .collect();
+        assert!((level(&steps).unwrap() - 89.75).abs() < 1e-9);
+        let mut evaluated = steps;
+        evaluated.push(record(RecordKind::Eval, 10, 0.15));
+        evaluated.push(record(RecordKind::Eval, 20, 0.125));
+        assert_eq!(level(&evaluated), Some(87.5));
+        assert_eq!(level(&[]), None);
+        assert_eq!(level(&[record(RecordKind::Eval, 1, f64::NAN)]), None);
+    }
+
+    #[test]
+    fn what_is_measured_of_a_pair_reads_as_words_in_its_section() {
+        for (name, title_of_it, group) in [
+            ("generator_loss", "Generator loss", Group::Loss),
+            ("discriminator_loss", "Discriminator loss", Group::Loss),
+            ("generator_accuracy", "Generator accuracy", Group::Quality),
+            (
+                "sampled_accuracy",
+                "Samples that restore the original",
+                Group::Quality,
+            ),
+            (
+                "discriminator_recall",
+                "Discriminator recall",
+                Group::Quality,
+            ),
+            (
+                "discriminator_precision",
+                "Discriminator precision",
+                Group::Quality,
+            ),
+            (
+                "discriminator_auc",
+                "Discriminator area under the ROC curve",
+                Group::Quality,
+            ),
+            ("replaced", "Replaced tokens", Group::Quality),
+        ] {
+            assert_eq!(title(name), title_of_it);
+            assert_eq!(Group::of(name), group, "{name}");
+        }
+        let page = sections(&history(&["discriminator_auc", "replaced"]), None, 1);
+        assert!(page.contains("guessing: 0.5000"), "{page}");
+        assert!(page.contains("50.00\u{a0}%"), "{page}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ fn settings(steps: u64) -> RunSettings {
         "model": {"model_type": "bert", "hidden_size": 128, "num_hidden_layers": 2,
                   "num_attention_heads": 2, "vocab_size": 8000, "hidden_act": "gelu"},
         "init_from": null,
-        "objective": {"next_sentence": true, "mask_rate": 0.15, "mask_share": 0.8,
+        "objective": {"next_sentence": true, "examples": "pairs", "mask_rate": 0.15, "mask_share": 0.8,
                       "random_share": 0.1, "whole_word": false, "max_predictions": 20,
                       "short_seq_prob": 0.1},
         "data": {"shards": "/data/<shards>", "corpus": "5f1d…", "eval_shards": null,
@@ -199,6 +199,30 @@ fn every_setting_is_in_the_tables() {
             "{field} is missing"
         );
     }
+}
+
+#[test]
+fn settings_of_replaced_tokens_are_rows_like_others() {
+    let mut settings = settings(5);
+    settings.objective.replaced_tokens = serde_json::from_value(serde_json::json!({
+        "sharing": "embeddings", "generator": {"hidden_size": 64, "pad_token_id": 0},
+        "generator_size": 0.25, "generator_layers": 1.0, "init_generator": null,
+        "generator_weight": 1.0, "discriminator_weight": 50.0, "temperature": 1.0,
+        "disallow_correct": false, "uniform_generator": false,
+    }))
+    .unwrap();
+    let facts = ReportFacts::default();
+    let page = render(Path::new("r"), &settings, &[train(1)], &facts).unwrap();
+    for (field, value) in [
+        ("replaced_tokens.sharing", "embeddings"),
+        ("replaced_tokens.discriminator_weight", "50.0"),
+        ("replaced_tokens.generator.hidden_size", "64"),
+        ("replaced_tokens.init_generator", "none"),
+    ] {
+        let row = format!(">{field}</th><td>{value}</td>");
+        assert!(page.contains(&row), "{row} is missing");
+    }
+    assert!(!page.contains("{\"sharing"), "JSON in the page");
 }
 
 #[test]

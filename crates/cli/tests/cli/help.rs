@@ -26,6 +26,7 @@ fn help_of_the_other_commands_has_two_examples_each() {
         "pretrain",
         "resume",
         "predict fill-mask",
+        "predict replaced-tokens",
         "forward",
         "report",
     ] {
@@ -37,7 +38,8 @@ fn help_of_the_other_commands_has_two_examples_each() {
 }
 
 #[test]
-fn help_of_forward_and_fill_mask() {
+fn help_of_forward_and_predict() {
     insta::assert_snapshot!("forward", help("forward"));
     insta::assert_snapshot!("fill_mask", help("predict fill-mask"));
+    insta::assert_snapshot!("replaced_tokens", help("predict replaced-tokens"));
 }

@@ -6,6 +6,7 @@
 )]
 
 mod command;
+mod electra;
 mod errors;
 mod faults;
 mod help;

@@ -52,35 +52,75 @@ impl<T> EpochCache<T> {
     }
 }
 
-/// Where the examples of an epoch are, for sources that walk one part of a document at a time.
-pub(super) struct EpochIndex {
+/// Finds the examples of an epoch, for sources that walk one part of a document at a time.
+///
+/// `walk` gives the examples of a part in order, the same ones whenever it is asked.
+pub(super) struct WalkedEpochs {
+    seed: u64,
+    /// Number of parts.
+    parts: usize,
+    indexes: EpochCache<WalkIndex>,
+}
+
+/// Where the examples of an epoch are.
+struct WalkIndex {
     /// By part: number of examples up to and including it.
     ends: Vec<u64>,
     /// The order in which they are visited.
     order: Permutation,
 }
 
-impl EpochIndex {
-    /// Counts the examples of all `parts`.
-    pub(super) fn new(
-        seed: u64,
-        epoch: u64,
-        parts: usize,
-        count: impl Fn(usize) -> u64 + Sync,
-    ) -> Self {
-        let ends = running_totals(parts, count);
-        let order = Permutation::new(seed, epoch, ends.last().copied().unwrap_or(0));
-        Self { ends, order }
+impl WalkedEpochs {
+    pub(super) fn new(seed: u64, parts: usize) -> Self {
+        Self {
+            seed,
+            parts,
+            indexes: EpochCache::new(),
+        }
     }
 
-    /// Number of examples.
-    pub(super) fn len(&self) -> u64 {
+    /// Number of examples in `epoch`.
+    pub(super) fn count<I: Iterator>(&self, epoch: u64, walk: impl Fn(usize) -> I + Sync) -> u64 {
+        self.with_index(epoch, walk, WalkIndex::len)
+    }
+
+    /// The example at `place` of `epoch`, and the part it is from; places beyond the end begin
+    /// again.
+    pub(super) fn find<I: Iterator>(
+        &self,
+        epoch: u64,
+        place: u64,
+        walk: impl Fn(usize) -> I + Sync,
+    ) -> (usize, I::Item) {
+        let (part, nth) = self.with_index(epoch, &walk, |index| index.find(place));
+        match walk(part).nth(nth as usize) {
+            Some(example) => (part, example),
+            None => unreachable!("the same walk counted the examples"),
+        }
+    }
+
+    fn with_index<I: Iterator, R>(
+        &self,
+        epoch: u64,
+        walk: impl Fn(usize) -> I + Sync,
+        look_up: impl FnOnce(&WalkIndex) -> R,
+    ) -> R {
+        let make = || {
+            let ends = running_totals(self.parts, |part| walk(part).count() as u64);
+            let order = Permutation::new(self.seed, epoch, ends.last().copied().unwrap_or(0));
+            WalkIndex { ends, order }
+        };
+        self.indexes.with(epoch, make, look_up)
+    }
+}
+
+impl WalkIndex {
+    fn len(&self) -> u64 {
         self.ends.last().copied().unwrap_or(0)
     }
 
-    /// (part, number of the example in it) at `place` of the epoch; places beyond the end begin
-    /// again.
-    pub(super) fn find(&self, place: u64) -> (usize, u64) {
+    /// (part, number of the example in it).
+    fn find(&self, place: u64) -> (usize, u64) {
         let rank = self.order.at(place % self.len());
         let part = self.ends.partition_point(|&end| end <= rank);
         let before = part.checked_sub(1).map_or(0, |last| self.ends[last]);
@@ -136,6 +176,22 @@ mod tests {
                 })
                 .collect();
             assert_eq!(running_totals(len, value), expected);
+        }
+    }
+
+    #[test]
+    fn a_walked_epoch_finds_every_example_once_and_then_begins_again() {
+        // Part n has n % 4 examples: some have none.
+        let walk = |part: usize| (0..part % 4).map(move |nth| 10 * part + nth);
+        let epochs = WalkedEpochs::new(5, 11);
+        for epoch in [0, 7] {
+            let count = epochs.count(epoch, walk);
+            let find = |place| epochs.find(epoch, place, walk);
+            let mut found: Vec<_> = (0..count).map(find).collect();
+            assert_eq!(find(count + 2), found[2]);
+            found.sort_unstable();
+            let all = (0..11).flat_map(|part| walk(part).map(move |example| (part, example)));
+            assert!(all.eq(found), "epoch {epoch}");
         }
     }
 

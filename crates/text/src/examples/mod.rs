@@ -11,6 +11,8 @@
 mod documents;
 mod epochs;
 mod masked_lm;
+#[cfg(test)]
+mod numbered;
 mod packed;
 mod pairs;
 mod segments;
@@ -28,7 +30,7 @@ use crate::TextError;
 /// Kept and refilled from row to row, so that building a batch allocates once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Example {
-    /// `[CLS]` A `[SEP]`, then for pairs B `[SEP]`.
+    /// `[CLS]` A `[SEP]`, then, where there is a second segment, B `[SEP]`.
     pub input_ids: Vec<u32>,
     /// How many ids, from the first, have type 0; the others have type 1.
     pub first_segment: usize,
@@ -54,7 +56,7 @@ pub trait Examples: Send + Sync {
     /// Examples in every epoch; at least one.
     fn per_epoch(&self) -> u64;
 
-    /// Whether examples have two segments and a next-sentence label.
+    /// Whether examples have a next-sentence label.
     fn has_next_sentence(&self) -> bool;
 
     /// Number of ids the corpus was tokenised with; the model's vocabulary must hold them all.
@@ -66,4 +68,16 @@ pub trait Examples: Send + Sync {
     /// # Errors
     /// If the corpus can't be read.
     fn build(&self, epoch: u64, place: u64, into: &mut Example) -> Result<(), TextError>;
+}
+
+/// Fails with one line if `short_seq_prob` is no probability.
+fn require_probability(short_seq_prob: f64) -> Result<(), TextError> {
+    if !(0.0..=1.0).contains(&short_seq_prob) {
+        return Err(TextError::Setting {
+            field: "short_seq_prob",
+            value: short_seq_prob.to_string(),
+            remedy: "choose a probability from 0 to 1".to_owned(),
+        });
+    }
+    Ok(())
 }

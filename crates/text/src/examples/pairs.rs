@@ -5,10 +5,11 @@
 //! document of each epoch is a pure function of (seed, epoch, document), so that any example is
 //! found by walking one document and no file is made.
 
-use std::ops::{ControlFlow, Range};
+use std::iter;
+use std::ops::Range;
 
-use super::epochs::{EpochCache, EpochIndex};
-use super::{Documents, Example, Examples};
+use super::epochs::WalkedEpochs;
+use super::{Documents, Example, Examples, require_probability};
 use crate::rng::{Purpose, Rng};
 use crate::{TextError, Vocabulary};
 
@@ -44,7 +45,7 @@ pub struct SentencePairs {
     short_seq_prob: f64,
     seed: u64,
     per_epoch: u64,
-    epochs: EpochCache<EpochIndex>,
+    epochs: WalkedEpochs,
 }
 
 /// A run of sentences that becomes one example.
@@ -88,13 +89,8 @@ impl SentencePairs {
                 ),
             });
         }
-        if !(0.0..=1.0).contains(&short_seq_prob) {
-            return Err(TextError::Setting {
-                field: "short_seq_prob",
-                value: short_seq_prob.to_string(),
-                remedy: "choose a probability from 0 to 1".to_owned(),
-            });
-        }
+        require_probability(short_seq_prob)?;
+        let epochs = WalkedEpochs::new(seed, documents.len());
         let mut pairs = Self {
             documents,
             cls: vocabulary.cls,
@@ -103,37 +99,18 @@ impl SentencePairs {
             short_seq_prob,
             seed,
             per_epoch: 0,
-            epochs: EpochCache::new(),
+            epochs,
         };
-        pairs.per_epoch = pairs.with_epoch(0, EpochIndex::len);
+        pairs.per_epoch = pairs.epochs.count(0, |part| pairs.walk(0, part));
         Ok(pairs)
-    }
-
-    fn with_epoch<R>(&self, epoch: u64, look_up: impl FnOnce(&EpochIndex) -> R) -> R {
-        let make = || {
-            EpochIndex::new(self.seed, epoch, self.documents.len(), |part| {
-                let mut count = 0;
-                let _end: ControlFlow<()> = self.walk(epoch, part, |_| {
-                    count += 1;
-                    ControlFlow::Continue(())
-                });
-                count
-            })
-        };
-        self.epochs.with(epoch, make, look_up)
     }
 
     fn room(&self) -> usize {
         self.seq_len - SPECIAL_TOKENS
     }
 
-    /// Hands the chunks of a part to `visit`, in order, until it breaks.
-    fn walk<B>(
-        &self,
-        epoch: u64,
-        part: usize,
-        mut visit: impl FnMut(Chunk) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
+    /// The chunks of a part, in order.
+    fn walk(&self, epoch: u64, part: usize) -> impl Iterator<Item = Chunk> {
         let sentences = self.documents.part(part);
         let corpus = self.documents.corpus();
         let mut rng = Rng::at(self.seed, Purpose::Examples, epoch, part as u64);
@@ -144,7 +121,10 @@ impl SentencePairs {
             self.room()
         };
         let mut first = sentences.start;
-        while first < sentences.end {
+        iter::from_fn(move || {
+            if first >= sentences.end {
+                return None;
+            }
             let (mut end, mut tokens) = (first, 0);
             while end < sentences.end && tokens < target {
                 tokens += corpus.sentence_len(end);
@@ -156,33 +136,17 @@ impl SentencePairs {
                 let a_end = first + 1 + rng.below((end - first - 1) as u64) as usize;
                 (a_end, rng.chance(0.5))
             };
-            visit(Chunk {
+            let chunk = Chunk {
                 a: first..a_end,
                 end,
                 target,
                 is_random,
                 detail: rng.next_u64(),
-            })?;
+            };
             // With a random B the sentences after A were not used: they are put back.
             first = if is_random { a_end } else { end };
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// The `nth` chunk of a part.
-    fn chunk(&self, epoch: u64, part: usize, nth: u64) -> Chunk {
-        let mut left = nth;
-        let found = self.walk(epoch, part, |chunk| {
-            if left == 0 {
-                return ControlFlow::Break(chunk);
-            }
-            left -= 1;
-            ControlFlow::Continue(())
-        });
-        match found {
-            ControlFlow::Break(chunk) => chunk,
-            ControlFlow::Continue(()) => unreachable!("the same walk counted the chunks"),
-        }
+            Some(chunk)
+        })
     }
 
     /// Sentences of another document: from a random one on until there are `want` tokens or the
@@ -224,8 +188,9 @@ impl Examples for SentencePairs {
     }
 
     fn build(&self, epoch: u64, place: u64, into: &mut Example) -> Result<(), TextError> {
-        let (part, nth) = self.with_epoch(epoch, |index| index.find(place));
-        let chunk = self.chunk(epoch, part, nth);
+        let (part, chunk) = self
+            .epochs
+            .find(epoch, place, |part| self.walk(epoch, part));
         let mut rng = Rng::at(chunk.detail, Purpose::Examples, epoch, part as u64);
 
         let a = self.documents.tokens(chunk.a.clone());

@@ -5,23 +5,25 @@
 //! document of each epoch is a pure function of (seed, epoch, document), so that any example is
 //! found by walking one document and no file is made.
 
-use std::ops::{ControlFlow, Range};
+use std::iter;
+use std::ops::Range;
 
-use super::epochs::{EpochCache, EpochIndex};
-use super::{Documents, Example, Examples};
+use super::epochs::WalkedEpochs;
+use super::{Documents, Example, Examples, require_probability};
 use crate::rng::{Purpose, Rng};
 use crate::{TextError, Vocabulary};
 
 /// Share of examples that are cut shorter than they might be (the original's `_create_example`).
 pub const SEGMENT_SHORT_SEQ_PROB: f64 = 0.05;
 
-/// Share of examples that are a single segment, as in classification tasks.
+/// Share of examples that are a single segment, as in classification tasks (`_create_example`).
 const SINGLE_SEGMENT: f64 = 0.1;
 
-/// How often a sentence that crosses the middle still goes to the first segment.
+/// How often a sentence that crosses the middle still goes to the first segment
+/// (`_create_example`).
 const CROSSING: f64 = 0.5;
 
-/// The shortest example aimed at.
+/// The shortest example aimed at (`_create_example`'s `randint(5, max_length)`).
 const SHORTEST: usize = 5;
 
 /// `[CLS]` and the first `[SEP]`, and those with the second.
@@ -40,7 +42,7 @@ pub struct ContinuousSegments {
     short_seq_prob: f64,
     seed: u64,
     per_epoch: u64,
-    epochs: EpochCache<EpochIndex>,
+    epochs: WalkedEpochs,
 }
 
 /// A run of sentences that becomes one example.
@@ -78,13 +80,8 @@ impl ContinuousSegments {
                 ),
             });
         }
-        if !(0.0..=1.0).contains(&short_seq_prob) {
-            return Err(TextError::Setting {
-                field: "short_seq_prob",
-                value: short_seq_prob.to_string(),
-                remedy: "choose a probability from 0 to 1".to_owned(),
-            });
-        }
+        require_probability(short_seq_prob)?;
+        let epochs = WalkedEpochs::new(seed, documents.len());
         let mut segments = Self {
             documents,
             cls: vocabulary.cls,
@@ -93,83 +90,52 @@ impl ContinuousSegments {
             short_seq_prob,
             seed,
             per_epoch: 0,
-            epochs: EpochCache::new(),
+            epochs,
         };
-        segments.per_epoch = segments.with_epoch(0, EpochIndex::len);
+        segments.per_epoch = segments.epochs.count(0, |part| segments.walk(0, part));
         Ok(segments)
     }
 
-    fn with_epoch<R>(&self, epoch: u64, look_up: impl FnOnce(&EpochIndex) -> R) -> R {
-        let make = || {
-            EpochIndex::new(self.seed, epoch, self.documents.len(), |part| {
-                let mut count = 0;
-                let _end: ControlFlow<()> = self.walk(epoch, part, |_| {
-                    count += 1;
-                    ControlFlow::Continue(())
-                });
-                count
-            })
-        };
-        self.epochs.with(epoch, make, look_up)
-    }
-
-    /// Hands the chunks of a part to `visit`, in order, until it breaks.
+    /// The chunks of a part, in order.
     ///
     /// In the original the length aimed at is drawn when an example is done, for the next one, which
     /// may be another document's; here for each example when it begins, which has the same
     /// distribution.
-    fn walk<B>(
-        &self,
-        epoch: u64,
-        part: usize,
-        mut visit: impl FnMut(Chunk) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
-        let all = self.documents.part(part);
+    fn walk(&self, epoch: u64, part: usize) -> impl Iterator<Item = Chunk> {
+        let sentences = self.documents.part(part);
         let corpus = self.documents.corpus();
         let mut rng = Rng::at(self.seed, Purpose::Examples, epoch, part as u64);
-        let mut first = all.start;
-        while first < all.end {
+        let mut first = sentences.start;
+        iter::from_fn(move || {
+            if first >= sentences.end {
+                return None;
+            }
             let target = if rng.chance(self.short_seq_prob) {
                 SHORTEST + rng.below((self.seq_len - SHORTEST + 1) as u64) as usize
             } else {
                 self.seq_len
             };
             let (mut end, mut tokens) = (first, 0);
-            while end < all.end && tokens < target {
+            while end < sentences.end && tokens < target {
                 tokens += corpus.sentence_len(end);
                 end += 1;
             }
-            visit(Chunk {
+            let chunk = Chunk {
                 sentences: first..end,
                 target,
                 detail: rng.next_u64(),
-            })?;
+            };
             first = end;
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// The `nth` chunk of a part.
-    fn chunk(&self, epoch: u64, part: usize, nth: u64) -> Chunk {
-        let mut left = nth;
-        let found = self.walk(epoch, part, |chunk| {
-            if left == 0 {
-                return ControlFlow::Break(chunk);
-            }
-            left -= 1;
-            ControlFlow::Continue(())
-        });
-        match found {
-            ControlFlow::Break(chunk) => chunk,
-            ControlFlow::Continue(()) => unreachable!("the same walk counted the chunks"),
-        }
+            Some(chunk)
+        })
     }
 
     /// The first sentence of the second segment; the chunk's end if there is none.
     ///
     /// In the original a short sentence may still join the first segment after a longer one has
     /// begun the second, so that text stands out of its order; here everything after the first
-    /// sentence of the second segment belongs to it.
+    /// sentence of the second segment belongs to it, so that both are stretches of text (held by
+    /// the test `the_second_segment_takes_everything_after_its_first_sentence`).
     fn second_segment(&self, chunk: &Chunk, rng: &mut Rng) -> usize {
         let sentences = &chunk.sentences;
         if rng.chance(SINGLE_SEGMENT) {
@@ -223,8 +189,9 @@ impl Examples for ContinuousSegments {
     }
 
     fn build(&self, epoch: u64, place: u64, into: &mut Example) -> Result<(), TextError> {
-        let (part, nth) = self.with_epoch(epoch, |index| index.find(place));
-        let chunk = self.chunk(epoch, part, nth);
+        let (part, chunk) = self
+            .epochs
+            .find(epoch, place, |part| self.walk(epoch, part));
         let mut rng = Rng::at(chunk.detail, Purpose::Examples, epoch, part as u64);
         let (first, second) = self.segments(&chunk, &mut rng);
 

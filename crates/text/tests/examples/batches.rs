@@ -10,7 +10,7 @@ use kiln_text::masking::Masking;
 use kiln_text::stream::Prefetch;
 use kiln_text::{BatchSource, Vocabulary};
 
-use crate::common::{CLS, SEP, both, concatenate, corpus, vocabulary};
+use crate::common::{CLS, SEP, concatenate, corpus, kinds, vocabulary};
 
 const VOCAB: u32 = 200;
 
@@ -28,7 +28,7 @@ fn source(examples: &Arc<dyn Examples>, batch_size: usize) -> MaskedLmSource {
 
 #[test]
 fn two_batches_of_half_the_size_hold_the_examples_of_one() {
-    for examples in both(&corpus(20, 8, 12, VOCAB), 32, 1) {
+    for examples in kinds(&corpus(20, 8, 12, VOCAB), 32, 1) {
         let (half, whole) = (source(&examples, 3), source(&examples, 6));
         // Over several epochs, whose ends fall inside batches.
         for index in 0..examples.per_epoch() {
@@ -41,8 +41,8 @@ fn two_batches_of_half_the_size_hold_the_examples_of_one() {
 #[test]
 fn a_batch_is_the_same_from_any_thread_in_any_order() {
     let corpus = corpus(200, 8, 12, VOCAB);
-    for kind in 0..2 {
-        let fresh = || source(&both(&corpus, 32, 1)[kind], 4);
+    for kind in 0..3 {
+        let fresh = || source(&kinds(&corpus, 32, 1)[kind], 4);
         let indices: Vec<u64> = (0..40).map(|n| n * n * 3).collect();
         let shared = fresh();
         let expected: Vec<_> = indices.iter().map(|&n| shared.batch(n).unwrap()).collect();
@@ -70,7 +70,7 @@ fn a_batch_is_the_same_from_any_thread_in_any_order() {
 
 #[test]
 fn prefetching_changes_no_batch() {
-    let [pairs, _] = both(&corpus(30, 8, 12, VOCAB), 32, 1);
+    let [pairs, _, _] = kinds(&corpus(30, 8, 12, VOCAB), 32, 1);
     let source = Arc::new(source(&pairs, 4));
     for threads in 1..=4 {
         let shared: Arc<dyn BatchSource> = Arc::clone(&source) as _;
@@ -84,8 +84,8 @@ fn prefetching_changes_no_batch() {
 #[test]
 fn another_seed_gives_other_examples_and_other_masks() {
     let corpus = corpus(50, 8, 12, VOCAB);
-    for kind in 0..2 {
-        let [one, other] = [1, 2].map(|seed| source(&both(&corpus, 32, seed)[kind], 4));
+    for kind in 0..3 {
+        let [one, other] = [1, 2].map(|seed| source(&kinds(&corpus, 32, seed)[kind], 4));
         let ids = |source: &MaskedLmSource| source.batch(0).unwrap().ints["input_ids"].clone();
         assert_ne!(ids(&one), ids(&other));
     }
@@ -93,7 +93,7 @@ fn another_seed_gives_other_examples_and_other_masks() {
 
 #[test]
 fn batches_carry_the_promised_names_and_shapes() {
-    let [pairs, packed] = both(&corpus(20, 8, 12, VOCAB), 32, 1);
+    let [pairs, segments, packed] = kinds(&corpus(20, 8, 12, VOCAB), 32, 1);
     let shapes = |examples: &Arc<dyn Examples>| -> Vec<_> {
         let batch = source(examples, 4).batch(0).unwrap();
         let ints = batch.ints.into_iter().map(|(name, b)| (name, b.shape));
@@ -114,23 +114,25 @@ fn batches_carry_the_promised_names_and_shapes() {
             ("weights", slots.clone()),
         ]
     );
-    assert_eq!(
-        shapes(&packed),
-        [
-            ("attention_mask", sequences.clone()),
-            ("input_ids", sequences.clone()),
-            ("labels", slots.clone()),
-            ("positions", slots.clone()),
-            ("token_type_ids", sequences),
-            ("example_weight", vec![4]),
-            ("weights", slots),
-        ]
-    );
+    for examples in [&segments, &packed] {
+        assert_eq!(
+            shapes(examples),
+            [
+                ("attention_mask", sequences.clone()),
+                ("input_ids", sequences.clone()),
+                ("labels", slots.clone()),
+                ("positions", slots.clone()),
+                ("token_type_ids", sequences.clone()),
+                ("example_weight", vec![4]),
+                ("weights", slots.clone()),
+            ]
+        );
+    }
 }
 
 #[test]
 fn an_evaluation_repeats_itself_and_fills_its_last_batch() {
-    for examples in both(&corpus(20, 8, 12, VOCAB), 32, 1) {
+    for examples in kinds(&corpus(21, 8, 12, VOCAB), 32, 1) {
         let evaluation = |max_examples| {
             let masking = Masking::bert(32);
             let examples = Arc::clone(&examples);
@@ -162,6 +164,7 @@ fn an_evaluation_repeats_itself_and_fills_its_last_batch() {
             );
         }
         assert_eq!(rows.real_tokens, training.real_tokens);
+        assert_eq!(training.floats["example_weight"].data, vec![1.0; n]);
         let filling = &rows.ints["input_ids"].data[n * 32..n * 32 + 3];
         assert_eq!(filling, [CLS as i32, SEP as i32, 0]);
         assert_eq!(
@@ -184,7 +187,7 @@ fn an_evaluation_repeats_itself_and_fills_its_last_batch() {
 
 #[test]
 fn an_epoch_of_packed_sequences_shows_every_batch_row_once() {
-    let [_, packed] = both(&corpus(40, 8, 12, 1 << 16), 32, 1);
+    let [_, _, packed] = kinds(&corpus(40, 8, 12, 1 << 16), 32, 1);
     let source = MaskedLmSource::new(
         Arc::clone(&packed),
         Masking::bert(32),
@@ -201,7 +204,7 @@ fn an_epoch_of_packed_sequences_shows_every_batch_row_once() {
 
 #[test]
 fn what_cannot_work_is_refused_by_name() {
-    let [pairs, _] = both(&corpus(5, 3, 5, VOCAB), 32, 1);
+    let [pairs, _, _] = kinds(&corpus(5, 3, 5, VOCAB), 32, 1);
     let message = |masking, vocabulary: Vocabulary, batch_size| {
         MaskedLmSource::new(
             Arc::clone(&pairs),
@@ -256,7 +259,7 @@ fn what_cannot_work_is_refused_by_name() {
 fn an_id_outside_the_vocabulary_is_an_error_of_its_batch_not_a_panic() {
     let documents = vec![vec![vec![10, 11, VOCAB + 7, 12]]];
     let corpus = Arc::new(Corpus::in_memory(documents, VOCAB));
-    for examples in both(&corpus, 32, 1) {
+    for examples in kinds(&corpus, 32, 1) {
         let error = source(&examples, 2).batch(0).unwrap_err().to_string();
         assert!(error.contains("token 2 has id 207"), "{error}");
     }

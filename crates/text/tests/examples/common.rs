@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use kiln_text::corpus::Corpus;
-use kiln_text::examples::{Documents, Examples, PackedSequences, SentencePairs};
+use kiln_text::examples::{
+    ContinuousSegments, Documents, Examples, PackedSequences, SEGMENT_SHORT_SEQ_PROB,
+    SHORT_SEQ_PROB, SentencePairs,
+};
 use kiln_text::rng::{Purpose, Rng};
 use kiln_text::{HostBatch, Vocabulary};
 
@@ -44,13 +47,18 @@ pub(crate) fn corpus(documents: u64, sentences: u64, words: u64, vocab_size: u32
     Arc::new(Corpus::in_memory(documents, vocab_size))
 }
 
-/// Both kinds of examples over one corpus.
-pub(crate) fn both(corpus: &Arc<Corpus>, seq_len: usize, seed: u64) -> [Arc<dyn Examples>; 2] {
-    let documents = Documents::all(Arc::clone(corpus));
+/// The three kinds of examples over one corpus: pairs, segments, packed.
+pub(crate) fn kinds(corpus: &Arc<Corpus>, seq_len: usize, seed: u64) -> [Arc<dyn Examples>; 3] {
+    let documents = || Documents::all(Arc::clone(corpus));
     let vocabulary = vocabulary(corpus.vocab_size());
+    let pairs = SentencePairs::new(documents(), &vocabulary, seq_len, SHORT_SEQ_PROB, seed);
+    let short = SEGMENT_SHORT_SEQ_PROB;
+    let segments = ContinuousSegments::new(documents(), &vocabulary, seq_len, short, seed);
+    let packed = PackedSequences::new(documents(), &vocabulary, seq_len, seed);
     [
-        Arc::new(SentencePairs::new(documents.clone(), &vocabulary, seq_len, 0.1, seed).unwrap()),
-        Arc::new(PackedSequences::new(documents, &vocabulary, seq_len, seed).unwrap()),
+        Arc::new(pairs.unwrap()),
+        Arc::new(segments.unwrap()),
+        Arc::new(packed.unwrap()),
     ]
 }
 

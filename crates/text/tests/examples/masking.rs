@@ -7,7 +7,7 @@ use kiln_text::BatchSource;
 use kiln_text::examples::{Example, Examples, MaskedLmSource};
 use kiln_text::masking::Masking;
 
-use crate::common::{CLS, FIRST, MASK, PAD, SEP, both, corpus, vocabulary};
+use crate::common::{CLS, FIRST, MASK, PAD, SEP, corpus, kinds, vocabulary};
 
 const VOCAB: u32 = 1005;
 
@@ -105,7 +105,7 @@ fn assert_share(name: &str, found: usize, n: usize, share: f64) {
 
 #[test]
 fn of_a_million_tokens_the_exact_number_is_chosen_and_split_80_10_10() {
-    let [_, packed] = both(&corpus(900, 80, 60, VOCAB), 128, 3);
+    let [_, _, packed] = kinds(&corpus(900, 80, 60, VOCAB), 128, 3);
     let counts = count(&packed, &Masking::bert(128), 0);
     assert!(counts.tokens > 1_000_000, "{}", counts.tokens);
 
@@ -151,7 +151,7 @@ fn of_a_million_tokens_the_exact_number_is_chosen_and_split_80_10_10() {
 #[test]
 fn pairs_with_whole_words_choose_no_more_than_asked_and_nearly_as_many() {
     let corpus = corpus(300, 40, 40, VOCAB);
-    let [pairs, _] = both(&corpus, 64, 4);
+    let [pairs, _, _] = kinds(&corpus, 64, 4);
     let single = count(&pairs, &Masking::bert(64), 1);
     let masking = Masking {
         whole_word: true,
@@ -168,16 +168,22 @@ fn pairs_with_whole_words_choose_no_more_than_asked_and_nearly_as_many() {
 }
 
 #[test]
-fn shares_without_random_tokens_change_nothing_else() {
-    let [pairs, packed] = both(&corpus(100, 20, 30, VOCAB), 64, 4);
-    let electra = Masking {
-        mask_share: 0.85,
-        random_share: 0.0,
-        ..Masking::bert(64)
-    };
-    for examples in [pairs, packed] {
-        let counts = count(&examples, &electra, 0);
+fn electra_chooses_15_percent_masks_85_percent_of_them_and_changes_no_other() {
+    let masking = Masking::electra(128, 0.15);
+    // `count` holds that the positions of a sequence ascend, so are distinct, and are no special
+    // token's.
+    for examples in kinds(&corpus(300, 40, 60, VOCAB), 128, 4) {
+        let counts = count(&examples, &masking, 0);
+        // The count is rounded in each sequence: by half a token at most, or up to one where there
+        // would be none.
+        let off = counts.chosen as f64 - 0.15 * counts.tokens as f64;
+        assert!(off.abs() < 0.6 * examples.per_epoch() as f64, "{off}");
+        let rate = counts.chosen as f64 / counts.tokens as f64;
+        assert!((rate - 0.15).abs() < 0.003, "{rate}");
+
+        assert!(counts.chosen > 20_000, "{}", counts.chosen);
         assert_eq!(counts.changed, 0);
+        assert_eq!(counts.masked + counts.kept, counts.chosen);
         assert_share("masked", counts.masked, counts.chosen, 0.85);
     }
 }
@@ -187,7 +193,7 @@ fn masks_differ_from_epoch_to_epoch_for_the_same_sequence() {
     // One sequence per epoch, so that the text is the same.
     let documents = vec![vec![(FIRST..FIRST + 40).collect()]];
     let corpus = Arc::new(kiln_text::corpus::Corpus::in_memory(documents, VOCAB));
-    let [_, packed] = both(&corpus, 64, 0);
+    let [_, _, packed] = kinds(&corpus, 64, 0);
     let source = MaskedLmSource::new(packed, Masking::bert(64), vocabulary(VOCAB), 1, 0).unwrap();
     let positions = |index| source.batch(index).unwrap().ints["positions"].clone();
     assert_eq!(source.examples_per_epoch(), 1);

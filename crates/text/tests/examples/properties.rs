@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use kiln_text::corpus::Corpus;
-use kiln_text::examples::{Documents, Example, Examples, PackedSequences, SentencePairs};
+use kiln_text::examples::{
+    ContinuousSegments, Documents, Example, Examples, PackedSequences, SentencePairs,
+};
 use proptest::prelude::*;
 
 use crate::common::{CLS, FIRST, SEP, vocabulary};
@@ -111,6 +113,80 @@ proptest! {
                 prop_assert_eq!(document(&lengths, a[1]), document(&lengths, b[0]));
                 prop_assert!(a[a.len() - 2] < b[0]);
             }
+        }
+    }
+
+    #[test]
+    fn segments_show_every_token_once_but_for_what_no_longer_fits(
+        lengths in lengths(),
+        seq_len in 5usize..40,
+        // Other passes have another number of examples, unless all aim at the same length.
+        (short, epoch) in prop_oneof![(0.0..=1.0, Just(0)), (Just(0.0), 0u64..1_000)],
+        seed: u64,
+    ) {
+        let vocabulary = vocabulary(10_000);
+        let documents = numbered(&lengths);
+        let segments =
+            ContinuousSegments::new(documents, &vocabulary, seq_len, short, seed).unwrap();
+        // By the text: the order of the corpus. (First and last id, length of the sequence.)
+        let mut shown = Vec::new();
+        let mut example = Example::default();
+        for place in 0..segments.per_epoch() {
+            segments.build(epoch, place, &mut example).unwrap();
+            let ids = &example.input_ids;
+            prop_assert!(ids.len() <= seq_len);
+            prop_assert_eq!((ids[0], ids[ids.len() - 1]), (CLS, SEP));
+            let (a, b) = ids.split_at(example.first_segment);
+            prop_assert_eq!(a[a.len() - 1], SEP);
+            prop_assert!(a.len() > 2 && b.len() != 1);
+            // B, where there is one, goes on where A ends.
+            let text: Vec<_> = ids[1..].iter().copied().filter(|&id| id != SEP).collect();
+            prop_assert_eq!(text.len() + 2 + usize::from(!b.is_empty()), ids.len());
+            prop_assert!(text.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+            let (first, last) = (text[0], text[text.len() - 1]);
+            prop_assert_eq!(document(&lengths, first), document(&lengths, last));
+            shown.push((first, last, ids.len()));
+        }
+
+        shown.sort_unstable();
+        let end = FIRST + lengths.iter().flatten().sum::<usize>() as u32;
+        shown.push((end, end, 0));
+        let (mut next, mut most_lost) = (FIRST, 0);
+        for (first, last, len) in shown {
+            prop_assert!(first >= next && first - next <= most_lost, "{} to {}", next, first);
+            next = last + 1;
+            // Text is lost where no more fits: B's first token and its separator need two places.
+            // The last of an example's sentences begins before the full length and has 13 tokens
+            // at most, so up to 12 lie beyond it, and 3 more where the special tokens stand.
+            most_lost = if len + 1 >= seq_len { 12 + 3 } else { 0 };
+        }
+    }
+
+    #[test]
+    fn segments_depend_on_their_address_alone(
+        lengths in lengths(),
+        seq_len in 5usize..40,
+        short in 0.0..=1.0,
+        seed: u64,
+        epoch in 0u64..1_000,
+    ) {
+        let vocabulary = vocabulary(10_000);
+        let fresh = || {
+            ContinuousSegments::new(numbered(&lengths), &vocabulary, seq_len, short, seed).unwrap()
+        };
+        let build = |segments: &ContinuousSegments, epoch, place| {
+            let mut example = Example::default();
+            segments.build(epoch, place, &mut example).unwrap();
+            example
+        };
+        let (forwards, backwards) = (fresh(), fresh());
+        let places = 0..forwards.per_epoch();
+        let expected: Vec<_> = places.clone().map(|n| build(&forwards, epoch, n)).collect();
+        for place in places.rev() {
+            for other in [epoch + 1, epoch + 2] {
+                build(&backwards, other, place);
+            }
+            prop_assert_eq!(&build(&backwards, epoch, place), &expected[place as usize]);
         }
     }
 }

@@ -1,70 +1,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::super::numbered::{self, CLS, SEP, bound, varied, vocabulary};
 use super::*;
 use crate::corpus::Corpus;
 
-const CLS: u32 = 2;
-const SEP: u32 = 3;
-
-fn vocabulary() -> Vocabulary {
-    Vocabulary {
-        size: 1 << 20,
-        pad: 0,
-        unk: 1,
-        cls: CLS,
-        sep: SEP,
-        mask: 4,
-        is_special: Vec::new(),
-        is_continuation: Vec::new(),
-    }
-}
-
-/// Documents of the given sentence lengths; token ids count up from 10, so an id names its place.
 fn pairs(lengths: &[Vec<usize>], seq_len: usize, seed: u64) -> SentencePairs {
-    let mut id = 9;
-    let documents = lengths
-        .iter()
-        .map(|document| {
-            let sentence = |&len: &usize| {
-                (0..len)
-                    .map(|_| {
-                        id += 1;
-                        id
-                    })
-                    .collect()
-            };
-            document.iter().map(sentence).collect()
-        })
-        .collect();
-    let corpus = Arc::new(Corpus::in_memory(documents, 1 << 20));
-    let documents = Documents::all(corpus);
+    let documents = numbered::documents(lengths);
     SentencePairs::new(documents, &vocabulary(), seq_len, SHORT_SEQ_PROB, seed).unwrap()
-}
-
-/// `count` documents of 1 to 20 sentences of 1 to 30 tokens.
-fn varied(count: u64, seed: u64) -> Vec<Vec<usize>> {
-    (0..count)
-        .map(|document| {
-            let mut rng = Rng::at(seed, Purpose::Order, document, 0);
-            let sentences = 1 + rng.below(20);
-            (0..sentences).map(|_| 1 + rng.below(30) as usize).collect()
-        })
-        .collect()
-}
-
-fn chunks(pairs: &SentencePairs, epoch: u64, part: usize) -> Vec<Chunk> {
-    let mut all = Vec::new();
-    let _end: ControlFlow<()> = pairs.walk(epoch, part, |chunk| {
-        all.push(chunk);
-        ControlFlow::Continue(())
-    });
-    all
-}
-
-/// Three standard errors of a share `p` over `n` draws.
-fn bound(p: f64, n: usize) -> f64 {
-    3.0 * (p * (1.0 - p) / n as f64).sqrt()
 }
 
 #[test]
@@ -87,7 +30,7 @@ fn every_sentence_is_in_an_a_or_an_actual_b_of_every_pass() {
     for epoch in 0..3 {
         for part in 0..pairs.documents.len() {
             let mut seen = BTreeSet::new();
-            for chunk in chunks(&pairs, epoch, part) {
+            for chunk in pairs.walk(epoch, part) {
                 let upto = if chunk.is_random {
                     chunk.a.end
                 } else {
@@ -105,7 +48,7 @@ fn a_chunk_ends_at_its_target_or_with_its_document() {
     let pairs = pairs(&varied(200, 3), 64, 4);
     for part in 0..pairs.documents.len() {
         let last = pairs.documents.part(part).end;
-        for chunk in chunks(&pairs, 0, part) {
+        for chunk in pairs.walk(0, part) {
             let tokens = |range| {
                 let range = pairs.documents.tokens(range);
                 (range.end - range.start) as usize
@@ -129,7 +72,7 @@ fn a_tenth_of_documents_is_cut_short_and_half_of_the_pairs_are_random() {
     let (mut short, mut passes, mut random, mut long_chunks) = (0, 0, 0, 0);
     for epoch in 0..10 {
         for part in 0..pairs.documents.len() {
-            let chunks = chunks(&pairs, epoch, part);
+            let chunks: Vec<_> = pairs.walk(epoch, part).collect();
             passes += 1;
             short += usize::from(chunks[0].target < 125);
             for chunk in chunks.iter().filter(|chunk| chunk.end - chunk.a.start > 1) {
@@ -157,7 +100,7 @@ fn the_end_of_a_is_uniform() {
     let pairs = pairs(&[vec![2; 5], vec![2]], 128, 0);
     let mut counts = [0; 4];
     for epoch in 0..40_000 {
-        let first = chunks(&pairs, epoch, 0).swap_remove(0);
+        let first = pairs.walk(epoch, 0).next().unwrap();
         if first.end == 5 {
             counts[first.a.end - 1] += 1;
         }
@@ -175,15 +118,7 @@ fn the_end_of_a_is_uniform() {
 fn an_actual_b_continues_a_and_a_random_b_is_from_another_document() {
     let lengths = varied(50, 7);
     let pairs = pairs(&lengths, 48, 8);
-    // The document of every id.
-    let ends: Vec<u32> = lengths
-        .iter()
-        .scan(10, |end, document| {
-            *end += document.iter().sum::<usize>() as u32;
-            Some(*end)
-        })
-        .collect();
-    let document = |id: u32| ends.partition_point(|&end| end <= id);
+    let document = |id| numbered::document(&lengths, id);
     let mut example = Example::default();
     let mut labels = [0, 0];
     for place in 0..pairs.per_epoch() {
@@ -256,14 +191,11 @@ fn each_lost_token_is_the_first_or_the_last_by_its_own_coin() {
 #[test]
 fn an_epoch_visits_every_chunk_of_the_first_pass_once() {
     let pairs = pairs(&varied(40, 9), 48, 10);
-    let mut found: Vec<_> = (0..pairs.per_epoch())
-        .map(|place| pairs.with_epoch(0, |index| index.find(place)))
-        .collect();
-    found.sort_unstable();
-    let expected: Vec<_> = (0..pairs.documents.len())
-        .flat_map(|part| (0..chunks(&pairs, 0, part).len() as u64).map(move |nth| (part, nth)))
-        .collect();
-    assert_eq!(found, expected);
+    let find = |place| pairs.epochs.find(0, place, |part| pairs.walk(0, part));
+    let mut found: Vec<_> = (0..pairs.per_epoch()).map(find).collect();
+    found.sort_unstable_by_key(|(_, chunk)| chunk.a.start);
+    let chunks = |part| pairs.walk(0, part).map(move |chunk| (part, chunk));
+    assert!((0..pairs.documents.len()).flat_map(chunks).eq(found));
 }
 
 #[test]

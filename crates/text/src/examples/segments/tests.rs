@@ -1,62 +1,23 @@
 use std::sync::Arc;
 
+use super::super::numbered::{self, CLS, FIRST, SEP, bound, varied, vocabulary};
 use super::*;
 use crate::corpus::Corpus;
 
-const CLS: u32 = 2;
-const SEP: u32 = 3;
-const FIRST_ID: u32 = 10;
-
-fn vocabulary() -> Vocabulary {
-    Vocabulary {
-        size: 1 << 20,
-        pad: 0,
-        unk: 1,
-        cls: CLS,
-        sep: SEP,
-        mask: 4,
-        is_special: Vec::new(),
-        is_continuation: Vec::new(),
-    }
-}
-
-/// Documents of the given sentence lengths; token ids count up, so an id names its place.
 fn segments_of(lengths: &[Vec<usize>], seq_len: usize, short: f64) -> ContinuousSegments {
-    let mut id = FIRST_ID - 1;
-    let mut sentence = |&len: &usize| {
-        (0..len)
-            .map(|_| {
-                id += 1;
-                id
-            })
-            .collect()
-    };
-    let documents = lengths
-        .iter()
-        .map(|document| document.iter().map(&mut sentence).collect())
-        .collect();
-    let documents = Documents::all(Arc::new(Corpus::in_memory(documents, 1 << 20)));
+    let documents = numbered::documents(lengths);
     ContinuousSegments::new(documents, &vocabulary(), seq_len, short, 7).unwrap()
 }
 
-/// `count` documents of 1 to 20 sentences of 1 to 30 tokens.
-fn varied(count: u64) -> Vec<Vec<usize>> {
-    (0..count)
-        .map(|document| {
-            let mut rng = Rng::at(1, Purpose::Order, document, 0);
-            let sentences = 1 + rng.below(20);
-            (0..sentences).map(|_| 1 + rng.below(30) as usize).collect()
-        })
-        .collect()
+fn build(segments: &ContinuousSegments, epoch: u64, place: u64) -> Example {
+    let mut example = Example::default();
+    segments.build(epoch, place, &mut example).unwrap();
+    example
 }
 
 fn all(segments: &ContinuousSegments, epoch: u64) -> Vec<Example> {
     (0..segments.per_epoch())
-        .map(|place| {
-            let mut example = Example::default();
-            segments.build(epoch, place, &mut example).unwrap();
-            example
-        })
+        .map(|place| build(segments, epoch, place))
         .collect()
 }
 
@@ -74,109 +35,100 @@ fn parts(example: &Example) -> (&[u32], Option<&[u32]>) {
 }
 
 #[test]
-fn segments_are_consecutive_text_of_one_document_and_fit() {
-    let lengths = varied(60);
-    let mut ends = Vec::new();
-    let mut id = FIRST_ID;
-    for document in &lengths {
-        id += document.iter().sum::<usize>() as u32;
-        ends.push(id);
-    }
-    for (seq_len, epoch) in [(64, 0), (64, 3), (5, 0), (9, 1), (300, 0)] {
-        let segments = segments_of(&lengths, seq_len, 0.3);
+fn one_example_in_ten_is_a_single_segment() {
+    // 25 runs of 64 tokens in each document: no example is cut short by its end, and the first
+    // segment's eighth sentence crosses the middle, so that only the draw leaves B out.
+    let segments = segments_of(&vec![vec![4; 400]; 300], 64, 0.0);
+    let (mut single, mut count) = (0, 0);
+    for epoch in 0..3 {
         for example in all(&segments, epoch) {
-            assert!(example.input_ids.len() <= seq_len);
-            let (first, second) = parts(&example);
-            assert!(!first.is_empty());
-            for run in [Some(first), second].into_iter().flatten() {
-                assert!(!run.is_empty());
-                assert!(run.windows(2).all(|pair| pair[1] == pair[0] + 1));
-            }
-            let document = |id: u32| ends.partition_point(|&end| end <= id);
-            let last = second.unwrap_or(first).last().unwrap();
-            assert_eq!(document(first[0]), document(*last));
-            if let Some(second) = second {
-                assert_eq!(
-                    second[0],
-                    first.last().unwrap() + 1,
-                    "B continues A, which was not cut"
-                );
+            single += usize::from(parts(&example).1.is_none());
+            count += 1;
+        }
+    }
+    assert_eq!(count, 3 * 300 * 25);
+    // Independent draws of one probability: three standard errors are 0.006.
+    let share = single as f64 / count as f64;
+    assert!((share - 0.1).abs() < bound(0.1, count), "{share}");
+}
+
+#[test]
+fn one_example_in_twenty_aims_at_a_shorter_length() {
+    let segments = segments_of(&vec![vec![4; 400]; 300], 64, SEGMENT_SHORT_SEQ_PROB);
+    let (mut short, mut count) = (0, 0);
+    for epoch in 0..5 {
+        for part in 0..segments.documents.len() {
+            for chunk in segments.walk(epoch, part) {
+                short += usize::from(chunk.target < 64);
+                count += 1;
             }
         }
     }
+    assert!(count > 37_500, "{count}");
+    // One of the 60 lengths from 5 to 64 is the full one. How many examples a document has depends
+    // on their lengths, but whether another is drawn never on its own: the share of short ones has
+    // the mean and the variance of as many independent draws (Wald). Three standard errors: 0.0033.
+    let expected = 0.05 * 59.0 / 60.0;
+    let share = short as f64 / count as f64;
+    assert!((share - expected).abs() < bound(expected, count), "{share}");
 }
 
 #[test]
-fn a_pass_shows_every_token_once_but_for_what_is_cut_off() {
-    let lengths = varied(40);
-    let segments = segments_of(&lengths, 200, 0.05);
-    let mut seen = Vec::new();
-    for example in all(&segments, 0) {
-        let (first, second) = parts(&example);
-        seen.extend_from_slice(first);
-        seen.extend_from_slice(second.unwrap_or_default());
-    }
-    let count = seen.len();
-    seen.sort_unstable();
-    seen.dedup();
-    assert_eq!(seen.len(), count, "a token was shown twice");
-    let tokens: usize = lengths.iter().flatten().sum();
-    // A chunk ends with the sentence that crosses its aim; what of it is too much is cut off.
-    assert!(count <= tokens && count as f64 > 0.9 * tokens as f64);
-}
-
-#[test]
-fn an_example_depends_on_its_address_alone() {
-    let segments = segments_of(&varied(30), 50, 0.05);
-    let first = all(&segments, 2);
-    let other = all(&segments, 1);
-    let place = |place| {
-        let mut example = Example::default();
-        segments.build(2, place, &mut example).unwrap();
-        example
-    };
-    for index in (0..segments.per_epoch()).rev() {
-        assert_eq!(place(index), first[index as usize]);
-    }
-    assert_ne!(first, other);
-}
-
-#[test]
-fn one_in_ten_is_a_single_segment_and_one_in_twenty_short() {
-    // Sentences of four tokens: any example of full length could have two segments.
-    let lengths = vec![vec![4; 400]; 200];
-    let segments = segments_of(&lengths, 64, SEGMENT_SHORT_SEQ_PROB);
-    let examples = all(&segments, 0);
-    let count = examples.len() as f64;
-    let (mut single, mut short) = (0.0, 0.0);
-    for example in &examples {
-        single += f64::from(u8::from(parts(example).1.is_none()));
-        short += f64::from(u8::from(example.input_ids.len() < 50));
-    }
-    // Four standard deviations of a binomial count; a short example may also end in one segment,
-    // and the last of a document may be short by itself.
-    let bound = |p: f64| 4.0 * (p * (1.0 - p) / count).sqrt();
-    assert!((single / count - SINGLE_SEGMENT).abs() < bound(0.1) + 0.01);
-    // A target uniform in 5..=64 gives fewer than 50 tokens three times in four.
-    let expected = SEGMENT_SHORT_SEQ_PROB * 0.75;
-    assert!((short / count - expected).abs() < bound(expected) + 0.02);
-}
-
-#[test]
-fn the_first_segment_aims_at_the_middle() {
-    let lengths = vec![vec![5; 500]; 50];
-    let segments = segments_of(&lengths, 103, 0.0);
-    let mut firsts = Vec::new();
-    for example in all(&segments, 0) {
-        let (first, second) = parts(&example);
-        if second.is_some_and(|second| second.len() > 20) {
-            firsts.push(first.len());
+fn a_shorter_length_is_uniform_from_five_to_the_full_one() {
+    // The first example of a document: later ones are fewer after long ones.
+    let segments = segments_of(&vec![vec![1]; 4000], 64, 1.0);
+    let mut counts = [0usize; 60];
+    for epoch in 0..5 {
+        for part in 0..4000 {
+            counts[segments.walk(epoch, part).next().unwrap().target - 5] += 1;
         }
     }
-    // (103 - 3) / 2 = 50: nine sentences stay below it, the tenth reaches it by a coin.
-    firsts.sort_unstable();
-    firsts.dedup();
-    assert_eq!(firsts, [45, 50]);
+    // Chi-squared with 59 degrees of freedom: mean 59, standard deviation sqrt(118) = 10.9.
+    let expected = 20_000.0 / 60.0;
+    let statistic: f64 = counts
+        .iter()
+        .map(|&count| (count as f64 - expected).powi(2) / expected)
+        .sum();
+    assert!(statistic < 59.0 + 3.0 * 10.9, "{statistic}: {counts:?}");
+}
+
+#[test]
+fn the_first_segment_ends_at_the_middle_by_a_coin() {
+    // 105 tokens an example and 85 at the end of a document. (103 - 3) / 2 = 50: nine sentences
+    // stay below it, the tenth reaches it.
+    let segments = segments_of(&vec![vec![5; 500]; 200], 103, 0.0);
+    let (mut below, mut count) = (0, 0);
+    for example in all(&segments, 0) {
+        if let (first, Some(_)) = parts(&example) {
+            assert!([45, 50].contains(&first.len()), "{}", first.len());
+            below += usize::from(first.len() == 45);
+            count += 1;
+        }
+    }
+    // 0.9 of 4,800 examples: three standard errors of a coin are 0.023.
+    assert!(count > 4_000, "{count}");
+    let share = below as f64 / count as f64;
+    assert!((share - 0.5).abs() < bound(0.5, count), "{share}");
+}
+
+#[test]
+fn a_shorter_example_has_its_own_middle() {
+    let segments = segments_of(&[vec![1; 40]], 64, 0.0);
+    let mut ends: Vec<_> = (0..200)
+        .map(|detail| {
+            let mut rng = Rng::at(detail, Purpose::Examples, 0, 0);
+            let chunk = Chunk {
+                sentences: 0..23,
+                target: 23,
+                detail,
+            };
+            segments.second_segment(&chunk, &mut rng)
+        })
+        .collect();
+    ends.sort_unstable();
+    ends.dedup();
+    // (23 - 3) / 2 = 10, by a coin reached or not; 23 is a single segment.
+    assert_eq!(ends, [9, 10, 23]);
 }
 
 #[test]
@@ -196,14 +148,89 @@ fn the_second_segment_takes_everything_after_its_first_sentence() {
 }
 
 #[test]
+fn later_passes_cut_elsewhere_and_an_epoch_keeps_the_length_of_the_first() {
+    let segments = segments_of(&varied(60, 1), 50, 0.5);
+    let counts: Vec<_> = (0..4)
+        .map(|epoch| {
+            segments
+                .epochs
+                .count(epoch, |part| segments.walk(epoch, part))
+        })
+        .collect();
+    assert_eq!(counts[0], segments.per_epoch());
+    assert!(counts.iter().any(|&count| count != counts[0]), "{counts:?}");
+    for epoch in 1..4 {
+        assert_ne!(all(&segments, epoch), all(&segments, 0));
+    }
+}
+
+#[test]
 fn a_sentence_longer_than_the_sequence_is_cut_at_its_end() {
-    let segments = segments_of(&[vec![1000], vec![3]], 20, 0.0);
+    let segments = segments_of(&[vec![100_000], vec![3]], 20, 0.0);
     let mut examples = all(&segments, 0);
     examples.sort_by_key(|example| example.input_ids.len());
     assert_eq!(examples.len(), 2);
-    assert_eq!(parts(&examples[0]), (&[1010, 1011, 1012][..], None));
+    let last = FIRST + 100_000;
+    assert_eq!(parts(&examples[0]), (&[last, last + 1, last + 2][..], None));
     let (first, second) = parts(&examples[1]);
-    assert_eq!((first.len(), first[0], second), (18, FIRST_ID, None));
+    assert_eq!((first.len(), first[0], second), (18, FIRST, None));
+}
+
+#[test]
+fn where_no_token_of_the_second_segment_fits_there_is_none() {
+    // Seven tokens and three special ones fill the sequence.
+    let segments = segments_of(&vec![vec![7, 5]; 100], 10, 0.0);
+    let mut lengths: Vec<_> = all(&segments, 0)
+        .iter()
+        .map(|example| {
+            let (first, second) = parts(example);
+            assert_eq!(second, None);
+            first.len()
+        })
+        .collect();
+    lengths.sort_unstable();
+    lengths.dedup();
+    // 8 where all is one segment.
+    assert_eq!(lengths, [7, 8]);
+}
+
+#[test]
+fn documents_of_one_sentence_are_single_segments() {
+    let lengths: Vec<_> = (1..=60).map(|len| vec![len]).collect();
+    for seq_len in [5, 32] {
+        let segments = segments_of(&lengths, seq_len, 0.5);
+        for epoch in [0, 4] {
+            let mut kept: Vec<_> = all(&segments, epoch)
+                .iter()
+                .map(|example| {
+                    let (first, second) = parts(example);
+                    assert_eq!(second, None);
+                    first.len()
+                })
+                .collect();
+            kept.sort_unstable();
+            assert!((1..=60).map(|len: usize| len.min(seq_len - 2)).eq(kept));
+        }
+    }
+}
+
+#[test]
+fn the_shortest_sequences_hold_three_tokens_or_one_and_one() {
+    let segments = segments_of(&[vec![1; 1500]], 5, SEGMENT_SHORT_SEQ_PROB);
+    // Three parts of 500 sentences, five to an example.
+    assert_eq!(segments.per_epoch(), 300);
+    let mut singles = 0;
+    for example in all(&segments, 0) {
+        match parts(&example) {
+            (&[a], Some(&[b])) => assert_eq!(a + 1, b),
+            (first, None) => {
+                assert_eq!(first.len(), 3);
+                singles += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(singles > 0 && singles < 100, "{singles}");
 }
 
 #[test]
@@ -217,6 +244,7 @@ fn settings_that_make_no_examples_are_refused_by_name() {
     };
     assert!(refused(documents(), 4, 0.1).starts_with("seq_len = 4"));
     assert!(refused(documents(), 20, 1.5).starts_with("short_seq_prob = 1.5"));
+    assert!(refused(documents(), 20, f64::NAN).starts_with("short_seq_prob = NaN"));
     let none = Documents::all(Arc::new(Corpus::in_memory(vec![], 10)));
     assert!(refused(none, 20, 0.1).starts_with("documents = none"));
 }
