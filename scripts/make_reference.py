@@ -32,12 +32,14 @@ sys.dont_write_bytecode = True
 
 from reference.bert import make_bert  # noqa: E402
 from reference.cases import make_deterministic  # noqa: E402
+from reference.deberta import make_deberta  # noqa: E402
 from reference.electra import make_electra  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 ARCHITECTURES: dict[str, Callable[[Path], None]] = {
     "bert": make_bert,
+    "deberta": make_deberta,
     "electra": make_electra,
 }
 
