@@ -18,7 +18,6 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor};
 use clap::{Parser, ValueEnum};
 use kiln::backend::{choose, open};
-use kiln::bert::{BertInputs, MaskedLmBatch};
 use kiln::learner::Objective as _;
 use kiln::nn::loss::cross_entropy_sum;
 use kiln::text::corpus::{PrepareSettings, prepare};
@@ -139,18 +138,18 @@ fn infer(arguments: &Arguments, heads: bool) -> Result<Value, Failure> {
     };
     let seconds = time(arguments, |_| {
         if heads {
-            let logits = model.forward(inputs(&batch), batch.positions.clone());
+            let logits = model.forward(batch.masked.inputs(), batch.masked.positions.clone());
             first(logits.predictions);
         } else {
-            let hidden_states = model.bert.forward(inputs(&batch));
+            let hidden_states = model.bert.forward(batch.masked.inputs());
             first(hidden_states.flatten::<2>(0, 1));
         }
         Ok(())
     })?;
 
-    let logits = model.forward(inputs(&batch), batch.positions.clone());
-    let labels = batch.labels.flatten::<1>(0, 1);
-    let weights = batch.weights.flatten::<1>(0, 1);
+    let logits = model.forward(batch.masked.inputs(), batch.masked.positions.clone());
+    let labels = batch.masked.labels.flatten::<1>(0, 1);
+    let weights = batch.masked.weights.flatten::<1>(0, 1);
     let count = weights.dims()[0] as f64;
     let sum = cross_entropy_sum(logits.predictions, labels, weights).into_scalar::<f32>();
     let mut loss = f64::from(sum) / count;
@@ -159,14 +158,6 @@ fn infer(arguments: &Arguments, heads: bool) -> Result<Value, Failure> {
         loss += f64::from(sum) / BATCH as f64;
     }
     Ok(json!({ "seconds": seconds, "losses": [loss] }))
-}
-
-fn inputs(batch: &MaskedLmBatch) -> BertInputs {
-    BertInputs {
-        input_ids: batch.input_ids.clone(),
-        attention_mask: Some(batch.attention_mask.clone()),
-        token_type_ids: batch.token_type_ids.clone(),
-    }
 }
 
 fn train_tokenizer(arguments: &Arguments) -> Result<Value, Failure> {

@@ -204,6 +204,7 @@ impl Subject for Electra {
             temperature: 1.0,
             disallow_correct: false,
             uniform_generator: false,
+            alternating: false,
         };
         let generator = discriminator.generator(0.5, 1.0);
         let config = PairConfig {

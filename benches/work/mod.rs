@@ -70,6 +70,7 @@ pub(crate) fn electra(device: &Device) -> (ElectraPretraining, ElectraPair) {
         temperature: 1.0,
         disallow_correct: false,
         uniform_generator: false,
+        alternating: false,
     };
     let generator = discriminator.generator(settings.generator_size, settings.generator_layers);
     let mut init = Init::new(SEED, discriminator.initializer_range, device);

@@ -46,7 +46,7 @@ impl Architecture for Bert {
         to_json(&config)
     }
 
-    fn objective(&self, _: Option<&str>, seq_len: usize) -> ObjectiveSettings {
+    fn objective(&self, _: Option<&str>, _: Option<&str>, seq_len: usize) -> ObjectiveSettings {
         let masking = Masking::bert(seq_len);
         ObjectiveSettings {
             next_sentence: true,

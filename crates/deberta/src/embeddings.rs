@@ -9,13 +9,52 @@ use crate::DebertaConfig;
 
 /// Sums the tables' rows, then LayerNorm and dropout; Hugging Face `DebertaEmbeddings` and
 /// `DebertaV2Embeddings`.
-///
-/// The two halves, [`DebertaEmbeddings::sum`] and [`DebertaEmbeddings::finish`], can be had apart:
-/// between them is where the input of a trained model can be disturbed.
 #[derive(Module, Debug)]
 pub struct DebertaEmbeddings {
     /// `[vocab_size, embedding_size]`; also the masked language model's decoder.
     pub word_embeddings: Embedding,
+    /// What makes hidden states of its rows.
+    pub block: EmbeddingBlock,
+}
+
+impl DebertaEmbeddings {
+    /// Draws the tables; the one of positions only if the sum has it.
+    pub fn new(config: &DebertaConfig, init: &mut Init) -> Self {
+        Self {
+            word_embeddings: init.embedding(config.vocab_size, config.embedding_size()),
+            block: EmbeddingBlock::new(config, init),
+        }
+    }
+
+    /// The same with a table of positions in any case, for the mask decoder.
+    pub fn with_positions(config: &DebertaConfig, init: &mut Init) -> Self {
+        Self {
+            word_embeddings: init.embedding(config.vocab_size, config.embedding_size()),
+            block: EmbeddingBlock::with_positions(config, init),
+        }
+    }
+
+    /// The encoder's input.
+    ///
+    /// # Shapes
+    /// - returns `[batch, seq_len, hidden_size]`, zero at padding
+    ///
+    /// # Panics
+    /// If the inputs' shapes differ, or the sequence is longer than the table of positions that the
+    /// sum has: to be checked where the batch is made.
+    pub fn forward(&self, inputs: EncoderInputs) -> Tensor<3> {
+        self.block
+            .forward(self.word_embeddings.weight.val(), inputs)
+    }
+}
+
+/// The embeddings without the word table, which is an argument: generator and discriminator may
+/// share it, or the discriminator add something to the generator's.
+///
+/// The two halves, [`EmbeddingBlock::sum`] and [`EmbeddingBlock::finish`], can be had apart: between
+/// them is where the input of a trained model can be disturbed.
+#[derive(Module, Debug)]
+pub struct EmbeddingBlock {
     /// `[max_position_embeddings, embedding_size]`: for the sum, or for the mask decoder alone.
     pub position_embeddings: Option<Embedding>,
     /// `[type_vocab_size, embedding_size]`
@@ -29,7 +68,7 @@ pub struct DebertaEmbeddings {
     pad_token_id: Option<usize>,
 }
 
-impl DebertaEmbeddings {
+impl EmbeddingBlock {
     /// Draws the tables; the one of positions only if the sum has it.
     pub fn new(config: &DebertaConfig, init: &mut Init) -> Self {
         Self::draw(config, config.position_biased_input, init)
@@ -44,7 +83,6 @@ impl DebertaEmbeddings {
         let (hidden_size, embedding_size) = (config.hidden_size, config.embedding_size());
         let types = config.type_vocab_size;
         Self {
-            word_embeddings: init.embedding(config.vocab_size, embedding_size),
             position_embeddings: has_positions
                 .then(|| init.embedding(config.max_position_embeddings, embedding_size)),
             token_type_embeddings: (types > 0).then(|| init.embedding(types, embedding_size)),
@@ -61,28 +99,17 @@ impl DebertaEmbeddings {
     /// The encoder's input.
     ///
     /// # Shapes
+    /// - `word_embeddings`: `[vocab_size, embedding_size]`
     /// - returns `[batch, seq_len, hidden_size]`, zero at padding
     ///
     /// # Panics
-    /// If the inputs' shapes differ, or the sequence is longer than the table of positions that the
-    /// sum has: to be checked where the batch is made.
-    pub fn forward(&self, inputs: EncoderInputs) -> Tensor<3> {
+    /// As [`DebertaEmbeddings::forward`].
+    pub fn forward(&self, word_embeddings: Tensor<2>, inputs: EncoderInputs) -> Tensor<3> {
         let attention_mask = inputs.attention_mask.clone();
-        self.finish(self.sum(inputs), attention_mask)
+        self.finish(self.sum(word_embeddings, inputs), attention_mask)
     }
 
     /// The sum of the tables' rows, brought to the encoder's width.
-    ///
-    /// # Shapes
-    /// - returns `[batch, seq_len, hidden_size]`
-    ///
-    /// # Panics
-    /// As [`DebertaEmbeddings::forward`].
-    pub fn sum(&self, inputs: EncoderInputs) -> Tensor<3> {
-        self.sum_of(self.word_embeddings.weight.val(), inputs)
-    }
-
-    /// The same with another word table than the one owned.
     ///
     /// # Shapes
     /// - `word_embeddings`: `[vocab_size, embedding_size]`
@@ -90,7 +117,7 @@ impl DebertaEmbeddings {
     ///
     /// # Panics
     /// As [`DebertaEmbeddings::forward`].
-    pub fn sum_of(&self, word_embeddings: Tensor<2>, inputs: EncoderInputs) -> Tensor<3> {
+    pub fn sum(&self, word_embeddings: Tensor<2>, inputs: EncoderInputs) -> Tensor<3> {
         let [_, seq_len] = inputs.input_ids.dims();
         let mut sum = self.words(word_embeddings, inputs.input_ids);
         if self.position_biased_input

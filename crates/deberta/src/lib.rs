@@ -49,7 +49,7 @@ pub use class::DebertaClass;
 pub use config::{DebertaConfig, DebertaVersion};
 pub use conv::ConvLayer;
 pub use discriminator::{DebertaForPreTraining, MaskPredictions};
-pub use embeddings::DebertaEmbeddings;
+pub use embeddings::{DebertaEmbeddings, EmbeddingBlock};
 pub use encoder::DebertaEncoder;
 pub use fill_mask::{MaskFiller, fill_mask};
 pub use forward::forward;

@@ -28,7 +28,7 @@ impl DebertaModel {
     /// # Shapes
     /// - `embedded`: `[batch, seq_len, hidden_size]`
     /// - `attention_mask`: `[batch, seq_len]`, 1 = attend, 0 = padding
-    /// - `rows`: `[seq_len, hidden_size]`, [`crate::DebertaEmbeddings::decoder_positions`]
+    /// - `rows`: `[seq_len, hidden_size]`, [`crate::EmbeddingBlock::decoder_positions`]
     /// - `positions`: `[batch, num_predictions]`, each in `0..seq_len`; repeats are fine
     /// - returns `[batch, num_predictions or seq_len, hidden_size]`
     ///

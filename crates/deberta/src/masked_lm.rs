@@ -118,7 +118,7 @@ impl DebertaForMaskedLm {
     pub fn form(&self) -> MaskedLmForm {
         match &self.head {
             NamedHead::Legacy(_) => MaskedLmForm::Legacy,
-            NamedHead::LmHead(_) if self.deberta.embeddings.has_decoder_positions() => {
+            NamedHead::LmHead(_) if self.deberta.embeddings.block.has_decoder_positions() => {
                 MaskedLmForm::Enhanced
             }
             NamedHead::LmHead(_) => MaskedLmForm::Plain,
@@ -139,7 +139,7 @@ impl DebertaForMaskedLm {
         self.predictions_from(embedded, attention_mask, positions)
     }
 
-    /// The same from given embeddings, such as [`crate::DebertaEmbeddings::finish`] returns.
+    /// The same from given embeddings, such as [`crate::EmbeddingBlock::finish`] returns.
     ///
     /// # Shapes
     /// - `embedded`: `[batch, seq_len, hidden_size]`
@@ -197,7 +197,7 @@ impl DebertaForMaskedLm {
     /// The mask decoder's rows `[seq_len, hidden_size]`, where there is one.
     fn decoder_positions(&self, seq_len: usize) -> Option<Tensor<2>> {
         match self.form() {
-            MaskedLmForm::Enhanced => self.deberta.embeddings.decoder_positions(seq_len),
+            MaskedLmForm::Enhanced => self.deberta.embeddings.block.decoder_positions(seq_len),
             MaskedLmForm::Legacy | MaskedLmForm::Plain => None,
         }
     }

@@ -48,7 +48,7 @@ impl DebertaModel {
         self.encode(self.embeddings.forward(inputs), attention_mask)
     }
 
-    /// The same from given embeddings, such as [`DebertaEmbeddings::finish`] returns.
+    /// The same from given embeddings, such as [`crate::EmbeddingBlock::finish`] returns.
     ///
     /// # Shapes
     /// - `embedded`: `[batch, seq_len, hidden_size]`

@@ -18,8 +18,10 @@ pub const LOAD_OPTIONS: LoadOptions = LoadOptions {
     ],
 };
 
-const RULES: [(&str, &str); 6] = [
+const RULES: [(&str, &str); 7] = [
     ("layer_norm", "LayerNorm"),
+    // The embeddings without the word table, which a pair may share.
+    ("embeddings.block", "embeddings"),
     // The variants of an enum are parts of a path: the layout of attention, the kind of head.
     (
         "attention.self_attention.projections.Fused",
@@ -53,8 +55,8 @@ pub(crate) const BACKBONE_PREFIXES: [&str; 3] = ["deberta.", "bert.", ""];
 /// The same names for v1's first releases.
 const FIRST_NAMES: Names = Names {
     rules: &{
-        let [a, b, c, d, e, f] = RULES;
-        [("deberta", "bert"), a, b, c, d, e, f]
+        let [a, b, c, d, e, f, g] = RULES;
+        [("deberta", "bert"), a, b, c, d, e, f, g]
     },
 };
 

@@ -49,12 +49,16 @@ pub enum ExampleKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sharing {
-    /// The embedding block: word, position and token type tables and its LayerNorm.
+    /// ELECTRA's embedding block: word, position and token type tables and its LayerNorm. DeBERTa's
+    /// word table.
     Embeddings,
     /// Nothing: the generator's embeddings have its own width.
     None,
     /// Everything below the heads; both have the same size.
     All,
+    /// The discriminator's word table is the generator's, through which no gradient of its flows,
+    /// plus a learned difference that starts at zero (He et al. 2023, section 3.3).
+    GradientDisentangled,
 }
 
 /// Replaced token detection: where the replacements come from and how its losses weigh.
@@ -81,6 +85,39 @@ pub struct ReplacedTokenSettings {
     pub disallow_correct: bool,
     /// Sample from all words alike, without a generator.
     pub uniform_generator: bool,
+    /// The generator steps first, then the discriminator on what the generator drew before its step,
+    /// each with an optimizer of its own; else both step together, on the sum of their losses.
+    #[serde(default)]
+    pub alternating: bool,
+}
+
+impl ReplacedTokenSettings {
+    /// Refuses numbers that nothing can be trained with.
+    ///
+    /// # Errors
+    /// A sentence that names the field, its value and the remedy.
+    pub fn validate(&self) -> Result<(), String> {
+        let positive = [
+            ("generator_size", self.generator_size),
+            ("generator_layers", self.generator_layers),
+            ("temperature", self.temperature),
+        ];
+        for (field, value) in positive {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(format!("{field} = {value}: choose a number above 0"));
+            }
+        }
+        let weights = [
+            ("generator_weight", self.generator_weight),
+            ("discriminator_weight", self.discriminator_weight),
+        ];
+        for (field, value) in weights {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(format!("{field} = {value}: choose a number from 0 up"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What to predict. Each architecture reads the fields that concern it and refuses the others.
