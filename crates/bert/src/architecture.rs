@@ -54,6 +54,7 @@ impl Architecture for Bert {
             mask_share: masking.mask_share,
             random_share: masking.random_share,
             whole_word: masking.whole_word,
+            max_ngram: masking.max_ngram,
             max_predictions: masking.max_predictions,
             short_seq_prob: SHORT_SEQ_PROB,
             examples: ExampleKind::Pairs,

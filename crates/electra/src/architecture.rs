@@ -72,6 +72,7 @@ impl Architecture for Electra {
             mask_share: masking.mask_share,
             random_share: masking.random_share,
             whole_word: masking.whole_word,
+            max_ngram: masking.max_ngram,
             max_predictions: masking.max_predictions,
             short_seq_prob: SEGMENT_SHORT_SEQ_PROB,
             replaced_tokens: Some(ReplacedTokenSettings {

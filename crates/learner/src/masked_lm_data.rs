@@ -182,6 +182,7 @@ fn masking(objective: &ObjectiveSettings) -> Masking {
         mask_share: objective.mask_share,
         random_share: objective.random_share,
         whole_word: objective.whole_word,
+        max_ngram: objective.max_ngram,
         max_predictions: objective.max_predictions,
     }
 }

@@ -136,6 +136,10 @@ pub struct ObjectiveSettings {
     pub random_share: f64,
     /// Choose whole words.
     pub whole_word: bool,
+    /// Tokens, or words where they are whole, that are chosen together at most.
+    // Runs written before there were n-grams chose each by itself.
+    #[serde(default = "single")]
+    pub max_ngram: usize,
     /// Prediction slots in a sequence.
     pub max_predictions: usize,
     /// Share of shortened examples where segments are built.
@@ -143,6 +147,10 @@ pub struct ObjectiveSettings {
     /// Replaced token detection; none where only masked words are predicted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_tokens: Option<ReplacedTokenSettings>,
+}
+
+fn single() -> usize {
+    1
 }
 
 /// Everything that makes a run: written into it, enough to repeat it.
@@ -347,5 +355,26 @@ impl RunFolder {
         }
         found.sort();
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_from_before_n_grams_choose_each_by_itself() {
+        let mut settings = serde_json::json!({
+            "next_sentence": true, "examples": "pairs", "mask_rate": 0.15, "mask_share": 0.8,
+            "random_share": 0.1, "whole_word": false, "max_predictions": 20,
+            "short_seq_prob": 0.1,
+        });
+        let read = |settings: &Value| {
+            serde_json::from_value::<ObjectiveSettings>(settings.clone()).unwrap()
+        };
+        assert_eq!(read(&settings).max_ngram, 1);
+        settings["max_ngram"] = 3.into();
+        assert_eq!(read(&settings).max_ngram, 3);
+        assert_eq!(serde_json::to_value(read(&settings)).unwrap(), settings);
     }
 }

@@ -261,6 +261,10 @@ pub(crate) struct ObjectiveArgs {
     /// Mask whole words: harder than pieces of them. Default: single tokens
     #[arg(long)]
     pub(crate) whole_word: bool,
+    /// Mask runs of up to N whole words, short ones more often than long ones: harder than words
+    /// by themselves. 1: no runs, single tokens unless --whole-word. Default: 1
+    #[arg(long, value_name = "N")]
+    pub(crate) max_ngram: Option<usize>,
     /// Predictions in a sequence at most; all of them are computed, filled or not. Default: mask
     /// rate times tokens, rounded up; electra rounds down after adding a two-hundredth
     #[arg(long, value_name = "N")]

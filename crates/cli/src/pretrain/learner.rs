@@ -107,7 +107,9 @@ pub(super) fn objective(
         mask_rate,
         mask_share: args.mask_share.unwrap_or(published.mask_share),
         random_share: args.random_share.unwrap_or(published.random_share),
-        whole_word: published.whole_word || args.whole_word,
+        // A run is one of whole words, as published; asking for none takes them back.
+        whole_word: args.whole_word || args.max_ngram.map_or(published.whole_word, |n| n > 1),
+        max_ngram: args.max_ngram.unwrap_or(published.max_ngram),
         max_predictions,
         short_seq_prob: args.short_seq_prob.unwrap_or(published.short_seq_prob),
         replaced_tokens,
