@@ -7,7 +7,7 @@ use burn::module::Module;
 use kiln_learner::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext,
 };
-use kiln_learner::masked_lm_data::{MaskedLmData, check_masking};
+use kiln_learner::masked_lm_data::{MaskedLmData, check_masking, refuse_word_head};
 use kiln_learner::run::{ExampleKind, ObjectiveSettings, RunSettings};
 use kiln_learner::start::{match_padding, open_tokenizer, parse_config, start_from};
 use kiln_learner::{LearnError, Observer, TrainOutcome, TrainRequest, train};
@@ -58,6 +58,7 @@ impl Architecture for Bert {
             max_predictions: masking.max_predictions,
             short_seq_prob: SHORT_SEQ_PROB,
             examples: ExampleKind::Pairs,
+            word_head: None,
             replaced_tokens: None,
         }
     }
@@ -83,6 +84,7 @@ impl Architecture for Bert {
                 "replaced_tokens: bert has no generator; leave it out, or train electra".into(),
             ));
         }
+        refuse_word_head(&settings.objective, self.name())?;
         check_masking(&settings.objective, seq_len)?;
         settings.training.validate().map_err(LearnError::Settings)
     }

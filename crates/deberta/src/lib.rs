@@ -17,8 +17,13 @@
 //! | `discriminator.rs` | [`DebertaForPreTraining`]: v3's discriminator |
 //! | `heads.rs` | the heads of fine-tuning |
 //! | `names.rs`, `class.rs`, `open.rs` | Hugging Face's names, classes and folders |
-//! | `forward.rs`, `fill_mask.rs` | a model run on given tensors, and on texts |
+//! | `pretraining.rs` | [`DebertaPretraining`]: masked language modelling |
+//! | `pair.rs`, `replaced_token_detection.rs` | [`DebertaPair`], [`DebertaReplacedTokens`]: v3's objective |
+//! | `start.rs` | first weights from other models |
+//! | `forward.rs`, `fill_mask.rs`, `replaced_tokens.rs` | a model run on given tensors, and on texts |
+//! | `architecture.rs` | [`Deberta`]: what the command line lists |
 
+mod architecture;
 mod attention;
 mod buckets;
 mod class;
@@ -36,11 +41,17 @@ mod masked_lm;
 mod model;
 pub mod names;
 mod open;
+mod pair;
 mod pos_att_type;
 pub mod presets;
+mod pretraining;
 mod projections;
+mod replaced_token_detection;
+mod replaced_tokens;
+mod start;
 mod validate;
 
+pub use architecture::Deberta;
 pub use attention::{
     AttentionContext, DebertaAttention, DisentangledSelfAttention, RelativeTable, ResidualOutput,
 };
@@ -64,6 +75,10 @@ pub use model::DebertaModel;
 pub use open::{
     check_sizes, masked_lm_form, open_config, open_weights, write_folder, write_masked_lm,
 };
+pub use pair::{DebertaPair, PairConfig, PairedDiscriminator};
 pub use pos_att_type::PosAttType;
 pub use presets::Preset;
+pub use pretraining::DebertaPretraining;
 pub use projections::{FusedProjections, Memory, Projections, SeparateProjections};
+pub use replaced_token_detection::DebertaReplacedTokens;
+pub use replaced_tokens::ReplacedTokenDetector;

@@ -187,6 +187,15 @@ impl DebertaPair {
         }
     }
 
+    /// The same pair with the word table of `whole` as the generator's.
+    #[must_use]
+    pub fn with_word_table(mut self, whole: &DebertaForPreTraining) -> Self {
+        let theirs = untracked(&whole.deberta.embeddings.word_embeddings.weight.val());
+        let own = &mut self.generator.deberta.embeddings.word_embeddings;
+        own.weight = own.weight.clone().map(|old| like(theirs, &old));
+        self
+    }
+
     /// Writes `generator/` and `discriminator/` into `folder`, each a Hugging Face folder with the
     /// tokenizer, and what else reading them back to the last bit takes.
     ///

@@ -1,6 +1,9 @@
 //! The published sizes of v3 and v1 (their config.json files), and a tiny one for machines of two
 //! cores. The feed-forward width is always four hidden sizes and a head always 64 wide.
 
+use kiln_learner::architecture::Recipe;
+use kiln_learner::{OptimizerSettings, ScheduleKind};
+
 use crate::config::{DebertaConfig, DebertaVersion};
 use crate::pos_att_type::PosAttType;
 
@@ -93,6 +96,26 @@ impl Preset {
                 norm_rel_ebd: Some("layer_norm".to_owned()),
                 ..common
             },
+        }
+    }
+}
+
+impl Preset {
+    /// Adam without bias correction under the original's schedule (`XAdam` and `warmup_linear`),
+    /// with the peak rates of its scripts: 3e-4 for xsmall, 1e-4 from there up. `tiny`
+    /// has more, as small models bear it.
+    pub fn recipe(self) -> Recipe {
+        Recipe {
+            optimizer: OptimizerSettings {
+                learning_rate: match self.name {
+                    "tiny" => 5e-4,
+                    "xsmall" => 3e-4,
+                    _ => 1e-4,
+                },
+                bias_correction: false,
+                ..OptimizerSettings::default()
+            },
+            schedule: ScheduleKind::Original,
         }
     }
 }

@@ -7,7 +7,7 @@ use kiln_learner::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore,
 };
-use kiln_learner::masked_lm_data::{MaskedLmData, check_masking};
+use kiln_learner::masked_lm_data::{MaskedLmData, check_masking, refuse_word_head};
 use kiln_learner::run::{
     ExampleKind, ObjectiveSettings, ReplacedTokenSettings, RunSettings, Sharing,
 };
@@ -75,6 +75,7 @@ impl Architecture for Electra {
             max_ngram: masking.max_ngram,
             max_predictions: masking.max_predictions,
             short_seq_prob: SEGMENT_SHORT_SEQ_PROB,
+            word_head: None,
             replaced_tokens: Some(ReplacedTokenSettings {
                 sharing: Sharing::Embeddings,
                 generator: None,
@@ -118,6 +119,7 @@ impl Architecture for Electra {
                 discriminator.type_vocab_size
             )));
         }
+        refuse_word_head(&settings.objective, self.name())?;
         check_masking(&settings.objective, seq_len)?;
         settings.training.validate().map_err(LearnError::Settings)
     }

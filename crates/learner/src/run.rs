@@ -61,6 +61,18 @@ pub enum Sharing {
     GradientDisentangled,
 }
 
+/// What stands between DeBERTa's hidden states and the scores of words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WordHead {
+    /// The enhanced mask decoder and the original's head, `lm_predictions`.
+    Enhanced,
+    /// The original's head alone.
+    Plain,
+    /// Hugging Face's own head, `cls.predictions`.
+    Legacy,
+}
+
 /// Replaced token detection: where the replacements come from and how its losses weigh.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -144,6 +156,9 @@ pub struct ObjectiveSettings {
     pub max_predictions: usize,
     /// Share of shortened examples where segments are built.
     pub short_seq_prob: f64,
+    /// What predicts masked words, where an architecture has several; none: its usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word_head: Option<WordHead>,
     /// Replaced token detection; none where only masked words are predicted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_tokens: Option<ReplacedTokenSettings>,
