@@ -250,10 +250,7 @@ fn run<O: Objective>(
 
 /// What predicts words: the settings' choice. With absolute positions in the input there is no mask
 /// decoder, as in the original.
-fn form(
-    config: &DebertaConfig,
-    objective: &ObjectiveSettings,
-) -> Result<MaskedLmForm, LearnError> {
+fn form(config: &DebertaConfig, objective: &ObjectiveSettings) -> Result<MaskedLmForm, LearnError> {
     match objective.word_head.unwrap_or(WordHead::Enhanced) {
         WordHead::Legacy => Ok(MaskedLmForm::Legacy),
         WordHead::Plain => Ok(MaskedLmForm::Plain),
@@ -273,7 +270,10 @@ fn pair_config(
 ) -> Result<PairConfig, LearnError> {
     settings.validate().map_err(LearnError::Settings)?;
     let refuse = |problem: &str| Err(LearnError::Settings(problem.into()));
-    if objective.word_head.is_some_and(|head| head != WordHead::Enhanced) {
+    if objective
+        .word_head
+        .is_some_and(|head| head != WordHead::Enhanced)
+    {
         return refuse(
             "word_head: the generator of replaced token detection has the enhanced mask decoder; \
              leave it out, or train with masked language modelling",

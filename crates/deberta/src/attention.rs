@@ -110,12 +110,7 @@ impl DisentangledSelfAttention {
     }
 
     /// The terms by position. The projected table has no batch: the products broadcast it.
-    fn scores(
-        &self,
-        query: &Tensor<4>,
-        key: &Tensor<4>,
-        table: &RelativeTable,
-    ) -> RelativeScores {
+    fn scores(&self, query: &Tensor<4>, key: &Tensor<4>, table: &RelativeTable) -> RelativeScores {
         // Drawn anew in each layer.
         let embeddings = self.pos_dropout.forward(table.embeddings.clone());
         let product = |content: &Tensor<4>, positions: Tensor<4>| {

@@ -219,7 +219,12 @@ impl DebertaPair {
         write_masked_lm(&self.generator, &config.generator, &path)?;
         let path = subfolder(Role::Discriminator)?;
         let whole = self.whole_discriminator();
-        write_folder(&whole, &config.discriminator, DebertaClass::PreTraining, &path)?;
+        write_folder(
+            &whole,
+            &config.discriminator,
+            DebertaClass::PreTraining,
+            &path,
+        )?;
         if let Some(difference) = self.difference() {
             write_safetensors(&folder.join(DIFFERENCE_FILE), &difference?)?;
         }

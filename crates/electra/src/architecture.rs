@@ -92,6 +92,10 @@ impl Architecture for Electra {
         }
     }
 
+    fn max_predictions(&self, seq_len: usize, rate: f64) -> usize {
+        Masking::electra(seq_len, rate).max_predictions
+    }
+
     fn recipe(&self, preset: Option<&str>) -> Recipe {
         let preset = preset.and_then(Preset::by_name);
         preset.map_or_else(Recipe::default, Preset::recipe)

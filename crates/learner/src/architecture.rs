@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, TensorData};
 use burn::train::Interrupter;
+use kiln_text::masking::default_max_predictions;
 use serde_json::Value;
 
 use crate::error::LearnError;
@@ -165,6 +166,11 @@ pub trait Architecture: Sync {
         preset: Option<&str>,
         seq_len: usize,
     ) -> ObjectiveSettings;
+
+    /// Prediction slots in a sequence of `seq_len` tokens of which a share `rate` is chosen.
+    fn max_predictions(&self, seq_len: usize, rate: f64) -> usize {
+        default_max_predictions(seq_len, rate)
+    }
 
     /// How `preset` was trained; Kiln's defaults where nothing was published.
     fn recipe(&self, preset: Option<&str>) -> Recipe {

@@ -61,7 +61,8 @@ pub(crate) fn run(
     let model = ModelSource::find(&args.model, architecture)?;
     let seq_len = seq_len(args, &model)?;
     let preset = model.preset();
-    let published = architecture.objective(preset, seq_len);
+    let objective_name = learner::objective_name(args)?;
+    let published = architecture.objective(objective_name, preset, seq_len);
     let objective = learner::objective(args, published, seq_len, model.init_from.as_deref())?;
     let recipe = architecture.recipe(preset);
     let training = learner::training(&args.training, &args.run, args.data.threads, recipe)?;

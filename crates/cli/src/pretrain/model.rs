@@ -163,11 +163,13 @@ fn resolve(folder: &Path) -> Result<PathBuf, Failure> {
 fn read(path: &Path, architecture: &dyn Architecture) -> Result<Kind, Failure> {
     let file = ConfigFile::open(path)?;
     match file.model_type() {
-        Some(other) if other != architecture.name() => Err(Failure::usage(format_args!(
-            "{}: model_type = {other}: this is no {}; pass another config, or train {other}",
-            file.path().display(),
-            architecture.name()
-        ))),
+        Some(other) if !architecture.model_types().contains(&other) => {
+            Err(Failure::usage(format_args!(
+                "{}: model_type = {other}: this is no {}; pass another config, or train {other}",
+                file.path().display(),
+                architecture.name()
+            )))
+        }
         _ => Ok(Kind::File(file)),
     }
 }
