@@ -108,7 +108,7 @@ impl ReplacedTokenArgs {
             let architecture = architecture.name();
             return match self.first_flag() {
                 Some(flag) => Err(Failure::usage(format_args!(
-                    "{flag}: no generator in {architecture}'s objective; leave the flag out, or train \
+                    "{flag}: {architecture} has no generator with this objective; leave the flag out, or train \
                      electra, or deberta with --objective rtd"
                 ))),
                 None => Ok(None),
