@@ -56,7 +56,7 @@ struct Arguments {
     /// A tokenizer's folder: tokenizer writes it, prepare and batches read it
     #[arg(long)]
     tokenizer: Option<PathBuf>,
-    /// An empty folder: train and electra write their first weights into it
+    /// An empty folder: train, electra and deberta write their first weights into it
     #[arg(long)]
     model: Option<PathBuf>,
     /// A folder for shards, for prepare and batches
@@ -73,6 +73,12 @@ enum Work {
     Train,
     /// A training step of ELECTRA: generator, sampling, discriminator
     Electra,
+    /// A training step of DeBERTa's masked language model
+    Deberta,
+    /// DeBERTa forward with its head, without dropout
+    DebertaInference,
+    /// DeBERTa forward without its head
+    DebertaEncoder,
     /// Forward with both heads, without dropout
     Inference,
     /// Forward without heads
@@ -99,6 +105,9 @@ fn main() -> Result<(), Failure> {
     let line = match work {
         Work::Train => train(&arguments, Training::start)?,
         Work::Electra => train(&arguments, Training::start_electra)?,
+        Work::Deberta => train(&arguments, Training::start_deberta)?,
+        Work::DebertaInference => infer_deberta(&arguments, true)?,
+        Work::DebertaEncoder => infer_deberta(&arguments, false)?,
         Work::Inference => infer(&arguments, true)?,
         Work::Encoder => infer(&arguments, false)?,
         Work::Tokenizer => train_tokenizer(&arguments)?,
@@ -157,6 +166,27 @@ fn infer(arguments: &Arguments, heads: bool) -> Result<Value, Failure> {
         let sum = cross_entropy_sum(logits, pairs.labels, pairs.weights).into_scalar::<f32>();
         loss += f64::from(sum) / BATCH as f64;
     }
+    Ok(json!({ "seconds": seconds, "losses": [loss] }))
+}
+
+fn infer_deberta(arguments: &Arguments, head: bool) -> Result<Value, Failure> {
+    let device = open(&choose(arguments.backend.as_deref())?)?;
+    let (objective, model) = work::deberta(&device)?;
+    let batch = objective.upload(&RandomWords::BERT.batch(0)?, &device);
+    let seconds = time(arguments, |_| {
+        let output = if head {
+            model.predictions(batch.inputs(), batch.positions.clone())
+        } else {
+            model.deberta.forward(batch.inputs()).flatten::<2>(0, 1)
+        };
+        // Reading one number waits for all of them.
+        output.slice([0..1, 0..1]).into_scalar::<f32>();
+        Ok(())
+    })?;
+    let logits = model.predictions(batch.inputs(), batch.positions.clone());
+    let (sum, _) = batch.score(logits, "mlm_accuracy");
+    let count = batch.labels.dims().iter().product::<usize>() as f64;
+    let loss = f64::from(sum.into_scalar::<f32>()) / count;
     Ok(json!({ "seconds": seconds, "losses": [loss] }))
 }
 

@@ -33,6 +33,7 @@ fn main() -> Result<(), Failure> {
     for (name, start) in [
         ("training step", Training::start as Start),
         ("electra training step", Training::start_electra),
+        ("deberta training step", Training::start_deberta),
     ] {
         let mut group = group(&mut criterion, name);
         for (name, device) in &devices {
