@@ -23,9 +23,17 @@ from torch.nn import functional
 from transformers import DebertaV2Config
 from transformers import DebertaV2ForMaskedLM as EncoderAndHead
 
-from .cases import PAD, Case, Tensors, build, loss_of_model, set_weights, write_case
+from .cases import (
+    PAD,
+    Case,
+    Tensors,
+    build,
+    loss_of_model,
+    set_weights,
+    write_case,
+    write_tensors,
+)
 from .cases import generator as random_stream
-from .cases import write_tensors
 from .deberta import DebertaV2ForPreTraining
 from .electra import joint_batch, losses_of_batch, training_batches
 from .trajectory import HuggingFaceUpdate, Losses, Settings, write_trajectory
