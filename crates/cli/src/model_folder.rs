@@ -60,6 +60,13 @@ pub(crate) fn half_of_pair(path: &Path) -> Option<PathBuf> {
         .find(|half| half.join(CONFIG_FILE).exists())
 }
 
+/// The generator, if `path` holds one in a folder of its own.
+pub(crate) fn generator_of_pair(path: &Path) -> Option<PathBuf> {
+    half_of_pair(path)?;
+    let generator = path.join(GENERATOR_FOLDER);
+    generator.is_dir().then_some(generator)
+}
+
 /// The newest checkpoint if `path` is a run's folder.
 pub(crate) fn newest_checkpoint(path: &Path) -> Result<Option<PathBuf>, Failure> {
     if !path.join("checkpoints").is_dir() {

@@ -267,11 +267,11 @@ pub(crate) struct ObjectiveArgs {
     /// electra 0, deberta 0.1 or, of replaced token detection, 0
     #[arg(long, value_name = "X")]
     pub(crate) random_share: Option<f64>,
-    /// Mask whole words: harder than pieces of them. Default: single tokens
+    /// Mask whole words: harder than pieces of them. Default: single tokens; deberta's mlm whole words
     #[arg(long)]
     pub(crate) whole_word: bool,
     /// Mask runs of up to N whole words, short ones more often than long ones: harder than words
-    /// by themselves. 1: no runs, single tokens unless --whole-word. Default: 1
+    /// by themselves. 1: no runs, single tokens unless --whole-word. Default: 1; deberta's mlm 3
     #[arg(long, value_name = "N")]
     pub(crate) max_ngram: Option<usize>,
     /// Predictions in a sequence at most; all of them are computed, filled or not. Default: mask

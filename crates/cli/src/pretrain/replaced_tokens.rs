@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use kiln_checkpoint::{ConfigFile, ModelFile};
-use kiln_learner::architecture::{Architecture, GENERATOR_FOLDER};
+use kiln_learner::architecture::Architecture;
 use kiln_learner::run::{ReplacedTokenSettings, Sharing};
 use serde_json::Value;
 
 use super::absolute;
 use crate::failure::Failure;
-use crate::model_folder::half_of_pair;
+use crate::model_folder::generator_of_pair;
 
 // Where replacements come from, and how the losses weigh. Defaults are the preset's as published.
 #[derive(Args)]
@@ -114,10 +114,7 @@ impl ReplacedTokenArgs {
                 None => Ok(None),
             };
         };
-        let of_pair = init_from
-            .filter(|folder| half_of_pair(folder).is_some())
-            .map(|folder| folder.join(GENERATOR_FOLDER))
-            .filter(|generator| generator.is_dir());
+        let of_pair = init_from.and_then(generator_of_pair);
         let sharing = self.share.map_or(published.sharing, Sharing::from);
         if let Some(flag) = self.size_flag() {
             self.check_size(flag, sharing, of_pair.as_deref())?;
