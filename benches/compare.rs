@@ -18,7 +18,6 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor};
 use clap::{Parser, ValueEnum};
 use kiln::backend::{choose, open};
-use kiln::bert::{BertInputs, MaskedLmBatch};
 use kiln::learner::Objective as _;
 use kiln::nn::loss::cross_entropy_sum;
 use kiln::text::corpus::{PrepareSettings, prepare};
@@ -57,7 +56,7 @@ struct Arguments {
     /// A tokenizer's folder: tokenizer writes it, prepare and batches read it
     #[arg(long)]
     tokenizer: Option<PathBuf>,
-    /// An empty folder: train and electra write their first weights into it
+    /// An empty folder: train, electra and deberta write their first weights into it
     #[arg(long)]
     model: Option<PathBuf>,
     /// A folder for shards, for prepare and batches
@@ -74,6 +73,12 @@ enum Work {
     Train,
     /// A training step of ELECTRA: generator, sampling, discriminator
     Electra,
+    /// A training step of DeBERTa's masked language model
+    Deberta,
+    /// DeBERTa forward with its head, without dropout
+    DebertaInference,
+    /// DeBERTa forward without its head
+    DebertaEncoder,
     /// Forward with both heads, without dropout
     Inference,
     /// Forward without heads
@@ -100,6 +105,9 @@ fn main() -> Result<(), Failure> {
     let line = match work {
         Work::Train => train(&arguments, Training::start)?,
         Work::Electra => train(&arguments, Training::start_electra)?,
+        Work::Deberta => train(&arguments, Training::start_deberta)?,
+        Work::DebertaInference => infer_deberta(&arguments, true)?,
+        Work::DebertaEncoder => infer_deberta(&arguments, false)?,
         Work::Inference => infer(&arguments, true)?,
         Work::Encoder => infer(&arguments, false)?,
         Work::Tokenizer => train_tokenizer(&arguments)?,
@@ -139,18 +147,18 @@ fn infer(arguments: &Arguments, heads: bool) -> Result<Value, Failure> {
     };
     let seconds = time(arguments, |_| {
         if heads {
-            let logits = model.forward(inputs(&batch), batch.positions.clone());
+            let logits = model.forward(batch.masked.inputs(), batch.masked.positions.clone());
             first(logits.predictions);
         } else {
-            let hidden_states = model.bert.forward(inputs(&batch));
+            let hidden_states = model.bert.forward(batch.masked.inputs());
             first(hidden_states.flatten::<2>(0, 1));
         }
         Ok(())
     })?;
 
-    let logits = model.forward(inputs(&batch), batch.positions.clone());
-    let labels = batch.labels.flatten::<1>(0, 1);
-    let weights = batch.weights.flatten::<1>(0, 1);
+    let logits = model.forward(batch.masked.inputs(), batch.masked.positions.clone());
+    let labels = batch.masked.labels.flatten::<1>(0, 1);
+    let weights = batch.masked.weights.flatten::<1>(0, 1);
     let count = weights.dims()[0] as f64;
     let sum = cross_entropy_sum(logits.predictions, labels, weights).into_scalar::<f32>();
     let mut loss = f64::from(sum) / count;
@@ -161,12 +169,25 @@ fn infer(arguments: &Arguments, heads: bool) -> Result<Value, Failure> {
     Ok(json!({ "seconds": seconds, "losses": [loss] }))
 }
 
-fn inputs(batch: &MaskedLmBatch) -> BertInputs {
-    BertInputs {
-        input_ids: batch.input_ids.clone(),
-        attention_mask: Some(batch.attention_mask.clone()),
-        token_type_ids: batch.token_type_ids.clone(),
-    }
+fn infer_deberta(arguments: &Arguments, head: bool) -> Result<Value, Failure> {
+    let device = open(&choose(arguments.backend.as_deref())?)?;
+    let (objective, model) = work::deberta(&device)?;
+    let batch = objective.upload(&RandomWords::BERT.batch(0)?, &device);
+    let seconds = time(arguments, |_| {
+        let output = if head {
+            model.predictions(batch.inputs(), batch.positions.clone())
+        } else {
+            model.deberta.forward(batch.inputs()).flatten::<2>(0, 1)
+        };
+        // Reading one number waits for all of them.
+        output.slice([0..1, 0..1]).into_scalar::<f32>();
+        Ok(())
+    })?;
+    let logits = model.predictions(batch.inputs(), batch.positions.clone());
+    let (sum, _) = batch.score(logits, "mlm_accuracy");
+    let count = batch.labels.dims().iter().product::<usize>() as f64;
+    let loss = f64::from(sum.into_scalar::<f32>()) / count;
+    Ok(json!({ "seconds": seconds, "losses": [loss] }))
 }
 
 fn train_tokenizer(arguments: &Arguments) -> Result<Value, Failure> {

@@ -116,12 +116,15 @@ fn mask(criterion: &mut Criterion, tokenizer: &Tokenizer) -> Result<(), Box<dyn 
         .collect();
     let mut group = criterion.benchmark_group("mask");
     group.throughput(Throughput::Elements(SEQ_LEN as u64));
-    for whole_word in [false, true] {
-        let masking = Masking {
-            whole_word,
-            ..Masking::bert(SEQ_LEN)
-        };
-        let name = if whole_word { "whole words" } else { "tokens" };
+    let whole_words = Masking {
+        whole_word: true,
+        ..Masking::bert(SEQ_LEN)
+    };
+    for (name, masking) in [
+        ("tokens", Masking::bert(SEQ_LEN)),
+        ("whole words", whole_words),
+        ("n-grams", Masking::deberta_mlm(SEQ_LEN)),
+    ] {
         let mut predictions = Predictions::default();
         let mut place = 0;
         group.bench_function(name, |bencher| {

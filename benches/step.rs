@@ -17,7 +17,7 @@ use std::time::Duration;
 use burn::tensor::Device;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput, measurement::WallTime};
 use kiln::backend::{compiled_in, open};
-use kiln::bert::BertInputs;
+
 use kiln::learner::Objective as _;
 use kiln::text::BatchSource as _;
 
@@ -33,6 +33,7 @@ fn main() -> Result<(), Failure> {
     for (name, start) in [
         ("training step", Training::start as Start),
         ("electra training step", Training::start_electra),
+        ("deberta training step", Training::start_deberta),
     ] {
         let mut group = group(&mut criterion, name);
         for (name, device) in &devices {
@@ -122,12 +123,8 @@ fn infer(
     let batch = objective.upload(&RandomWords::BERT.batch(0)?, device);
     group.bench_function(name, |bencher| {
         bencher.iter(|| {
-            let inputs = BertInputs {
-                input_ids: batch.input_ids.clone(),
-                attention_mask: Some(batch.attention_mask.clone()),
-                token_type_ids: batch.token_type_ids.clone(),
-            };
-            let logits = model.forward(inputs, batch.positions.clone());
+            let masked = &batch.masked;
+            let logits = model.forward(masked.inputs(), masked.positions.clone());
             // Reading one number waits for all of them.
             logits.predictions.slice([0..1, 0..1]).into_scalar::<f32>()
         });

@@ -135,6 +135,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         temperature: 1.0,
         disallow_correct: false,
         uniform_generator: false,
+        alternating: false,
     };
     let device = open(&choose(None)?)?;
     let range = discriminator.initializer_range;

@@ -11,6 +11,8 @@ of threads, the first repetitions dropped:
                     a generator of width 64 and a discriminator of width 256, 4 layers each, over
                     one block of embeddings of width 128; batches as above with 19 predictions a row;
                     against transformers' two models as they stand and a loop tuned by hand
+    deberta         a DeBERTa of BERT's size with v3's attention, without the mask decoder, which
+                    transformers does not have: training step, inference, encoder alone
     inference       BERT's model of the training step, forward: with its heads, and the encoder alone
     prepare         text files to token ids on disk, against `datasets` and a fast tokenizer
     batches         masked batches of 16 x 128, against DataCollatorForLanguageModeling
@@ -44,7 +46,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PYTORCH = REPOSITORY / "scripts" / "compare" / "pytorch.py"
 VOCAB = 30_522
 TOKENS_IN_BATCH = 16 * 128
-CASES = ["train", "electra", "inference", "prepare", "batches"]
+CASES = ["train", "electra", "deberta", "inference", "prepare", "batches"]
 
 
 @dataclass
@@ -81,7 +83,10 @@ class Case:
 
 # The logarithms of the number of words, and of "follows" and "random".
 BERT_START = math.log(VOCAB) + math.log(2)
+DEBERTA_START = math.log(VOCAB)
 TRAIN_LOSSES = Losses(BERT_START, 0.3, 5e-3)
+DEBERTA_LOSSES = Losses(DEBERTA_START, 0.3, 5e-3)
+DEBERTA_INFERENCE_LOSSES = Losses(DEBERTA_START, 0.3, 1e-5)
 INFERENCE_LOSSES = Losses(BERT_START, 0.3, 1e-5)
 # The words of the generator, and 50 times "original" and "replaced" of the discriminator. Its head
 # starts with a small bias for either, the same at all tokens.
@@ -231,7 +236,7 @@ def compare(options: argparse.Namespace, scratch: Path) -> None:
 
 
 def cases(options: argparse.Namespace, scratch: Path) -> Iterator[Case]:
-    if {"train", "electra", "inference"} & set(options.cases):
+    if {"train", "electra", "deberta", "inference"} & set(options.cases):
         yield from model_cases(options, scratch)
     if {"prepare", "batches"} & set(options.cases):
         yield from text_cases(options, scratch)
@@ -267,6 +272,13 @@ def model_cases(options: argparse.Namespace, scratch: Path) -> Iterator[Case]:
         others = {"transformers": "electra-stock", "tuned loop": "electra-tuned"}
         electra = first_weights("electra")
         yield case("electra training step", "electra", others, electra, ELECTRA_LOSSES)
+    if "deberta" in options.cases:
+        others = {"transformers": "deberta-stock", "tuned loop": "deberta-tuned"}
+        deberta = first_weights("deberta")
+        yield case("deberta training step", "deberta", others, deberta, DEBERTA_LOSSES)
+        for work in ("deberta-inference", "deberta-encoder"):
+            name = work.replace("-", " ")
+            yield case(name, work, {"transformers": work}, deberta, DEBERTA_INFERENCE_LOSSES)
     if "inference" in options.cases:
         others = {"transformers": "inference"}
         yield case("inference", "inference", others, bert, INFERENCE_LOSSES)

@@ -18,8 +18,8 @@ thirty training steps instead. `reference/ARCHITECTURE.py` says what each case i
 versions and the same processor the files come out equal to the last bit, on other ones within
 rounding.
 
-An architecture is one function in one file of `reference/` that writes all of its cases; the table
-below lists them.
+A file of `reference/` has one function that writes all of its cases; the list below names them, with
+the architecture that they are for.
 """
 
 import argparse
@@ -32,14 +32,18 @@ sys.dont_write_bytecode = True
 
 from reference.bert import make_bert  # noqa: E402
 from reference.cases import make_deterministic  # noqa: E402
+from reference.deberta import make_deberta  # noqa: E402
+from reference.deberta_objectives import make_objectives  # noqa: E402
 from reference.electra import make_electra  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-ARCHITECTURES: dict[str, Callable[[Path], None]] = {
-    "bert": make_bert,
-    "electra": make_electra,
-}
+CASES: list[tuple[str, Callable[[Path], None]]] = [
+    ("bert", make_bert),
+    ("deberta", make_deberta),
+    ("deberta", make_objectives),
+    ("electra", make_electra),
+]
 
 
 def main() -> None:
@@ -57,7 +61,7 @@ def main() -> None:
     output = parser.parse_args().output
 
     make_deterministic()
-    for name, make in ARCHITECTURES.items():
+    for name, make in CASES:
         make(output / "crates" / name / "tests" / "fixtures")
 
 

@@ -10,6 +10,7 @@
 //! | [`checkpoint`] | Hugging Face folders in and out |
 //! | [`learner`] | the training loop, exact resume |
 //! | [`bert`] | BERT |
+//! | [`deberta`] | DeBERTa v1, v2 and v3 |
 //! | [`electra`] | ELECTRA |
 //!
 //! The `kiln` command does all of it without a line of Rust; `examples/` shows the same from a
@@ -18,6 +19,7 @@
 pub use kiln_backend as backend;
 pub use kiln_bert as bert;
 pub use kiln_checkpoint as checkpoint;
+pub use kiln_deberta as deberta;
 pub use kiln_electra as electra;
 pub use kiln_learner as learner;
 pub use kiln_nn as nn;

@@ -17,8 +17,9 @@ use std::sync::Arc;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use burn::train::Interrupter;
-use kiln::bert::{self, BertConfig, BertInputs, BertPretraining};
+use kiln::bert::{self, BertConfig, BertPretraining};
 use kiln::checkpoint::{ModelFile, Names, gradient_tensors};
+use kiln::deberta::{self, DebertaConfig, DebertaPretraining, DebertaReplacedTokens, MaskedLmForm};
 use kiln::electra::{self, ElectraConfig, ElectraPretraining, PairConfig};
 use kiln::learner::record::read_records;
 use kiln::learner::run::{ReplacedTokenSettings, Sharing};
@@ -28,7 +29,7 @@ use kiln::learner::{
 };
 use kiln::nn::Init;
 use kiln::text::examples::{
-    ContinuousSegments, Documents, Examples, MaskedLmSource, SentencePairs,
+    ContinuousSegments, Documents, Examples, MaskedLmSource, PackedSequences, SentencePairs,
 };
 use kiln::text::masking::Masking;
 use kiln::text::rng::{Purpose, Rng};
@@ -83,7 +84,7 @@ type Found = BTreeMap<String, (Vec<f32>, Bound)>;
 
 /// An architecture in the table.
 trait Subject {
-    type Objective: Objective<Scratch = (), Carry = ()>;
+    type Objective: Objective<Carry = ()>;
 
     const NAME: &'static str;
 
@@ -150,13 +151,9 @@ impl Subject for Bert {
     fn outputs(device: &Device) -> Found {
         let objective = Self::objective(0.0);
         let host = Self::source().batch(0).unwrap();
-        let inputs = objective.upload(&host, device);
+        let batch = objective.upload(&host, device);
         let model = Self::model(&objective, &mut init(device));
-        let hidden_states = model.bert.forward(BertInputs {
-            input_ids: inputs.input_ids,
-            attention_mask: Some(inputs.attention_mask),
-            token_type_ids: inputs.token_type_ids,
-        });
+        let hidden_states = model.bert.forward(batch.masked.inputs());
         // Padded positions are never read: their values are nobody's business.
         let [_, _, hidden_size] = hidden_states.dims();
         let real: Vec<f32> = hidden_states
@@ -204,6 +201,7 @@ impl Subject for Electra {
             temperature: 1.0,
             disallow_correct: false,
             uniform_generator: false,
+            alternating: false,
         };
         let generator = discriminator.generator(0.5, 1.0);
         let config = PairConfig {
@@ -224,6 +222,95 @@ impl Subject for Electra {
 
     fn drawn_source() -> Arc<dyn BatchSource> {
         Arc::new(segments())
+    }
+}
+
+fn deberta_config(dropout: f64) -> DebertaConfig {
+    DebertaConfig {
+        hidden_size: 48,
+        num_hidden_layers: 3,
+        num_attention_heads: 3,
+        intermediate_size: 80,
+        max_position_embeddings: SEQ_LEN,
+        // Distances within a sequence fall into buckets of several.
+        position_buckets: Some(16),
+        hidden_dropout_prob: dropout,
+        attention_probs_dropout_prob: dropout,
+        ..deberta::presets::PRESETS[0].config(VOCAB_SIZE as usize)
+    }
+}
+
+fn packed(masking: Masking) -> MaskedLmSource {
+    let packed = PackedSequences::new(documents(), &vocabulary(), SEQ_LEN, 3).unwrap();
+    masked(Arc::new(packed), masking)
+}
+
+/// DeBERTa v1's and v2's objective, on v3's attention.
+struct DebertaWords;
+
+impl Subject for DebertaWords {
+    type Objective = DebertaPretraining;
+
+    const NAME: &'static str = "deberta, mlm";
+    const NAMES: &'static Names = &deberta::names::NAMES;
+    const FOLDERS: &'static [&'static str] = &[""];
+
+    fn objective(dropout: f64) -> DebertaPretraining {
+        DebertaPretraining::new(deberta_config(dropout), MaskedLmForm::Enhanced)
+    }
+
+    fn model(objective: &DebertaPretraining, init: &mut Init) -> deberta::DebertaForMaskedLm {
+        objective.new_model(init)
+    }
+
+    fn source() -> Arc<dyn BatchSource> {
+        Arc::new(packed(Masking::deberta_mlm(SEQ_LEN)))
+    }
+}
+
+/// DeBERTa v3's objective, in turns.
+struct DebertaReplaced;
+
+impl Subject for DebertaReplaced {
+    type Objective = DebertaReplacedTokens;
+
+    const NAME: &'static str = "deberta, rtd";
+    const NAMES: &'static Names = &deberta::names::NAMES;
+    const FOLDERS: &'static [&'static str] = &["discriminator", "generator"];
+
+    fn objective(dropout: f64) -> DebertaReplacedTokens {
+        let discriminator = deberta_config(dropout);
+        let settings = ReplacedTokenSettings {
+            sharing: Sharing::GradientDisentangled,
+            generator: None,
+            generator_size: 1.0,
+            generator_layers: 0.5,
+            init_generator: None,
+            generator_weight: 1.0,
+            discriminator_weight: 10.0,
+            temperature: 1.0,
+            disallow_correct: false,
+            uniform_generator: false,
+            alternating: true,
+        };
+        let config = deberta::PairConfig {
+            generator: discriminator.generator(1.0, 0.5),
+            discriminator,
+            sharing: Sharing::GradientDisentangled,
+        };
+        DebertaReplacedTokens::new(config, settings)
+    }
+
+    fn model(objective: &DebertaReplacedTokens, init: &mut Init) -> deberta::DebertaPair {
+        objective.new_model(init)
+    }
+
+    fn source() -> Arc<dyn BatchSource> {
+        Arc::new(WithSamples(packed(Masking::deberta_rtd(SEQ_LEN))))
+    }
+
+    fn drawn_source() -> Arc<dyn BatchSource> {
+        Arc::new(packed(Masking::deberta_rtd(SEQ_LEN)))
     }
 }
 
@@ -263,10 +350,16 @@ fn single_pass<S: Subject>(device: &Device) -> Found {
     let model = S::model(&objective, &mut init(&device));
     let host = S::source().batch(0).unwrap();
     let batch = objective.upload(&host, &device);
-    let output = objective.forward(&model, 0, &batch, (), &());
+    let mut scratch = Default::default();
+    let mut sums = Vec::new();
+    for part in 0..objective.parts().len() {
+        let output = objective.forward(&model, part, &batch, scratch, &());
+        scratch = output.scratch;
+        sums.extend(output.sums);
+    }
     let weights = objective.weights(&host);
     let mut loss = None;
-    for ((term, sum), weight) in objective.terms().iter().zip(output.sums).zip(weights) {
+    for ((term, sum), weight) in objective.terms().iter().zip(sums).zip(weights) {
         let mean = sum / weight;
         let value = mean.clone().inner().try_into_vec_as::<f32>().unwrap();
         found.insert(term.name.into(), (value, Bound::Loss));
@@ -447,6 +540,16 @@ fn electra_is_the_same_on_every_backend() {
 }
 
 #[test]
+fn debertas_masked_words_are_the_same_on_every_backend() {
+    is_the_same_everywhere::<DebertaWords>();
+}
+
+#[test]
+fn debertas_replaced_tokens_are_the_same_on_every_backend() {
+    is_the_same_everywhere::<DebertaReplaced>();
+}
+
+#[test]
 fn a_run_of_bert_stopped_and_resumed_goes_on_alike_on_every_backend() {
     resumes_alike::<Bert>();
 }
@@ -454,4 +557,14 @@ fn a_run_of_bert_stopped_and_resumed_goes_on_alike_on_every_backend() {
 #[test]
 fn a_run_of_electra_stopped_and_resumed_goes_on_alike_on_every_backend() {
     resumes_alike::<Electra>();
+}
+
+#[test]
+fn a_run_of_debertas_masked_words_stopped_and_resumed_goes_on_alike_on_every_backend() {
+    resumes_alike::<DebertaWords>();
+}
+
+#[test]
+fn a_run_of_debertas_replaced_tokens_stopped_and_resumed_goes_on_alike_on_every_backend() {
+    resumes_alike::<DebertaReplaced>();
 }

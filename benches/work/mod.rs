@@ -1,6 +1,7 @@
 //! The work that benches share: a BERT with 4 layers of width 256 and 30,522 words, on batches of
 //! 16 sequences of 128 random tokens, 20 of them predicted; and an ELECTRA of the same size, with a
-//! generator of a quarter of its width and 19 predictions, as its formula gives them.
+//! generator of a quarter of its width and 19 predictions, as its formula gives them; and a DeBERTa of
+//! BERT's size with v3's attention and BERT's predictions.
 
 use std::error::Error;
 use std::path::Path;
@@ -11,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use kiln::bert::{BertConfig, BertForPreTraining, BertPretraining, Preset};
+use kiln::deberta::{DebertaConfig, DebertaForMaskedLm, DebertaPretraining, MaskedLmForm};
 use kiln::electra::{ElectraConfig, ElectraPair, ElectraPretraining, PairConfig};
 use kiln::learner::run::{ReplacedTokenSettings, Sharing};
 use kiln::learner::{
@@ -70,6 +72,7 @@ pub(crate) fn electra(device: &Device) -> (ElectraPretraining, ElectraPair) {
         temperature: 1.0,
         disallow_correct: false,
         uniform_generator: false,
+        alternating: false,
     };
     let generator = discriminator.generator(settings.generator_size, settings.generator_layers);
     let mut init = Init::new(SEED, discriminator.initializer_range, device);
@@ -81,6 +84,25 @@ pub(crate) fn electra(device: &Device) -> (ElectraPretraining, ElectraPair) {
     let objective = ElectraPretraining::new(config, settings);
     let model = objective.new_model(&mut init);
     (objective, model)
+}
+
+/// The DeBERTa with the weights that every measurement starts from. Without the mask decoder, which
+/// transformers does not have.
+pub(crate) fn deberta(
+    device: &Device,
+) -> Result<(DebertaPretraining, DebertaForMaskedLm), Failure> {
+    let base = kiln::deberta::Preset::by_name("base").ok_or("the preset base is gone")?;
+    let config = DebertaConfig {
+        hidden_size: 256,
+        num_hidden_layers: 4,
+        num_attention_heads: 4,
+        intermediate_size: 1_024,
+        ..base.config(VOCAB)
+    };
+    let mut init = Init::new(SEED, config.initializer_range, device);
+    let objective = DebertaPretraining::new(config, MaskedLmForm::Plain);
+    let model = objective.new_model(&mut init);
+    Ok((objective, model))
 }
 
 /// Random words, half of each sequence in the first segment. A formula that other programs can
@@ -165,6 +187,12 @@ impl Training {
     pub(crate) fn start_electra(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
         let work = electra(&device.clone().autodiff());
         Self::start_with(work, RandomWords::ELECTRA, device, start)
+    }
+
+    /// The same with DeBERTa.
+    pub(crate) fn start_deberta(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
+        let work = deberta(&device.clone().autodiff())?;
+        Self::start_with(work, RandomWords::BERT, device, start)
     }
 
     fn start_with<O: Objective>(

@@ -10,6 +10,11 @@ repetition, and the losses or the number of tokens where there are any.
                   stand: the vocabulary is scored at all positions
     electra-tuned a loop by hand: predicted positions gathered first, one fused kernel for AdamW,
                   tokens sampled by one random number each
+    deberta-stock transformers' DebertaV2ForMaskedLM and torch's AdamW as they stand: the vocabulary
+                  is scored at all positions
+    deberta-tuned a loop by hand: predicted positions gathered first, one fused kernel for AdamW
+    deberta-inference, deberta-encoder
+                  DebertaV2 forward, with its head at the predicted positions, and without
     inference     forward with both heads at the predicted positions
     encoder       forward without heads
     prepare       text files to token ids on disk, with `datasets` and a fast tokenizer
@@ -193,10 +198,10 @@ class Electra(torch.nn.Module):
         self.generator.generator_lm_head.weight = shared.word_embeddings.weight
 
 
-def open_whole(kind: type, folder: Path) -> torch.nn.Module:
+def open_whole(kind: type, folder: Path, attention: str | None = "sdpa") -> torch.nn.Module:
     """A model of which every weight was in the folder, and nothing else."""
     model, report = kind.from_pretrained(
-        folder, attn_implementation="sdpa", output_loading_info=True
+        folder, attn_implementation=attention, output_loading_info=True
     )
     wrong = {name: sorted(keys) for name, keys in report.items() if keys}
     if wrong:
@@ -263,6 +268,55 @@ def invert(logits: Tensor) -> Tensor:
 
 def train_electra(arguments: argparse.Namespace, loss_of: Callable, fused: bool) -> dict:
     return train(arguments, Electra(arguments.model), electra_batch, loss_of, fused)
+
+
+# --- DeBERTa ---------------------------------------------------------------------------------
+
+
+def open_deberta(folder: Path, train: bool) -> torch.nn.Module:
+    from transformers import DebertaV2ForMaskedLM
+
+    return open_whole(DebertaV2ForMaskedLM, folder, attention=None).train(train)
+
+
+def encode_deberta(model: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+    return model.deberta(**inputs).last_hidden_state
+
+
+def gathered_deberta_logits(model: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    """Vocabulary logits at the predicted positions alone."""
+    chosen = gather(encode_deberta(model, batch), batch["positions"])
+    return model.lm_predictions(chosen, model.deberta.embeddings.word_embeddings)
+
+
+def gathered_deberta_loss(model: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    return F.cross_entropy(gathered_deberta_logits(model, batch), batch["predicted"].flatten())
+
+
+def stock_deberta_loss(model: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+    return model(**inputs, labels=spread_labels(batch)).loss
+
+
+def train_deberta(arguments: argparse.Namespace, loss_of: Callable, fused: bool) -> dict:
+    model = open_deberta(arguments.model, train=True)
+    return train(arguments, model, random_batch, loss_of, fused)
+
+
+def infer_deberta(arguments: argparse.Namespace, head: bool) -> dict:
+    model = open_deberta(arguments.model, train=False)
+    batch = random_batch(0)
+
+    def forward(_: int) -> None:
+        if head:
+            gathered_deberta_logits(model, batch)[0, 0].item()
+        else:
+            encode_deberta(model, batch)[0, 0, 0].item()
+
+    with torch.inference_mode():
+        seconds = time_each(arguments, forward)
+        return {"seconds": seconds, "losses": [gathered_deberta_loss(model, batch).item()]}
 
 
 # --- text ------------------------------------------------------------------------------------
@@ -346,6 +400,10 @@ def batches(arguments: argparse.Namespace, ready: bool) -> dict:
 WORK: dict[str, Callable[[argparse.Namespace], dict]] = {
     "train-stock": lambda arguments: train_bert(arguments, stock_loss, fused=False),
     "train-tuned": lambda arguments: train_bert(arguments, gathered_loss, fused=True),
+    "deberta-stock": lambda arguments: train_deberta(arguments, stock_deberta_loss, fused=False),
+    "deberta-tuned": lambda arguments: train_deberta(arguments, gathered_deberta_loss, fused=True),
+    "deberta-inference": lambda arguments: infer_deberta(arguments, head=True),
+    "deberta-encoder": lambda arguments: infer_deberta(arguments, head=False),
     "electra-stock": lambda arguments: train_electra(arguments, stock_electra_loss, fused=False),
     "electra-tuned": lambda arguments: train_electra(arguments, gathered_electra_loss, fused=True),
     "inference": lambda arguments: infer(arguments, heads=True),

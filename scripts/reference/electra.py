@@ -402,14 +402,13 @@ def joint_all_tied() -> Case:
     return joint_case("joint_all_tied", stream, model)
 
 
-def losses_of_batch(model: JointModel, batch: Tensors) -> Tensors:
+def losses_of_batch(model: torch.nn.Module, batch: Tensors) -> Tensors:
     outputs = run(model, batch)
     return {name: outputs[name] for name in ("loss", "generator_loss", "discriminator_loss")}
 
 
-def training_batches(steps: int, vocab_size: int) -> Tensors:
+def training_batches(stream: torch.Generator, steps: int, vocab_size: int) -> Tensors:
     """Different batches of three rows, stacked; rows have zero to four chosen words."""
-    stream = random_stream("electra/trajectory")
     batches = []
     for _ in range(steps):
         lengths = torch.randint(8, 12, (3,), generator=stream).tolist()
@@ -430,6 +429,8 @@ def trajectories(folder: Path, model: JointModel) -> None:
     common = {"learning_rate": 1e-3, "warmup_steps": 5, "total_steps": 30, "max_grad_norm": 1.0}
     hugging_face = Settings(bias_correction=True, schedule="linear", epsilon=1e-8, **common)
     original = Settings(bias_correction=False, schedule="electra", epsilon=1e-6, **common)
-    batches = training_batches(common["total_steps"], model.discriminator.config.vocab_size)
+    stream = random_stream("electra/trajectory")
+    vocab_size = model.discriminator.config.vocab_size
+    batches = training_batches(stream, common["total_steps"], vocab_size)
     write_trajectory(folder / "trajectory_hf", model, batches, hugging_face, losses_of_batch)
     write_trajectory(folder / "trajectory_original", model, batches, original, losses_of_batch)

@@ -151,12 +151,19 @@ def train(
     return tensors, {name: p.detach() for name, p in model.named_parameters()}
 
 
+Training = Callable[
+    [torch.nn.Module, Iterable[Tensors], Settings, Losses, torch.dtype], tuple[Tensors, Tensors]
+]
+"""A loop such as `train`."""
+
+
 def write_trajectory(
     folder: Path,
     model: torch.nn.Module,
     stacked: Tensors,
     settings: Settings,
     loss_of: Losses,
+    train: Training = train,
 ) -> None:
     """Writes a run over stacked batches ([steps, batch, ...]) that starts from the given model."""
     batches = [

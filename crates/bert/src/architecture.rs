@@ -7,7 +7,7 @@ use burn::module::Module;
 use kiln_learner::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext,
 };
-use kiln_learner::masked_lm_data::{MaskedLmData, check_masking};
+use kiln_learner::masked_lm_data::{MaskedLmData, check_masking, refuse_word_head};
 use kiln_learner::run::{ExampleKind, ObjectiveSettings, RunSettings};
 use kiln_learner::start::{match_padding, open_tokenizer, parse_config, start_from};
 use kiln_learner::{LearnError, Observer, TrainOutcome, TrainRequest, train};
@@ -46,7 +46,7 @@ impl Architecture for Bert {
         to_json(&config)
     }
 
-    fn objective(&self, _: Option<&str>, seq_len: usize) -> ObjectiveSettings {
+    fn objective(&self, _: Option<&str>, _: Option<&str>, seq_len: usize) -> ObjectiveSettings {
         let masking = Masking::bert(seq_len);
         ObjectiveSettings {
             next_sentence: true,
@@ -54,9 +54,11 @@ impl Architecture for Bert {
             mask_share: masking.mask_share,
             random_share: masking.random_share,
             whole_word: masking.whole_word,
+            max_ngram: masking.max_ngram,
             max_predictions: masking.max_predictions,
             short_seq_prob: SHORT_SEQ_PROB,
             examples: ExampleKind::Pairs,
+            word_head: None,
             replaced_tokens: None,
         }
     }
@@ -82,6 +84,7 @@ impl Architecture for Bert {
                 "replaced_tokens: bert has no generator; leave it out, or train electra".into(),
             ));
         }
+        refuse_word_head(&settings.objective, self.name())?;
         check_masking(&settings.objective, seq_len)?;
         settings.training.validate().map_err(LearnError::Settings)
     }

@@ -38,6 +38,7 @@ impl BertSelfAttention {
         let [_, _, _, head_size] = query.dims();
         let options = AttentionOptions {
             scale: 1.0 / (head_size as f64).sqrt(),
+            relative: None,
             score_bias: None,
             is_hidden: is_padding,
             dropout: &self.dropout,

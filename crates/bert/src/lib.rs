@@ -53,4 +53,4 @@ pub use masked_lm::{HeadTransform, MaskedLmHead};
 pub use model::{BertEncoder, BertModel, BertPooler};
 pub use open::{check_sizes, open_config, open_weights, write_folder};
 pub use presets::Preset;
-pub use pretraining::{BertPretraining, MaskedLmBatch, NextSentenceBatch};
+pub use pretraining::{BertPretraining, NextSentenceBatch, PretrainingBatch};

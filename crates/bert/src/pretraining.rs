@@ -15,30 +15,20 @@ use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor};
 use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
+use kiln_learner::masked_lm::{MaskedLmBatch, score};
 use kiln_learner::upload::{floats, ints};
-use kiln_learner::{Measure, Objective, PartOutput, PartSpec, TermSpec, Weight};
-use kiln_nn::loss::{correct_sum, cross_entropy_sum};
+use kiln_learner::{Objective, PartOutput, PartSpec, TermSpec};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::open::{open_weights, write_folder};
-use crate::{BertClass, BertConfig, BertForPreTraining, BertInputs};
+use crate::{BertClass, BertConfig, BertForPreTraining};
 
 /// One micro-batch on a device.
 #[derive(Debug, Clone)]
-pub struct MaskedLmBatch {
-    /// `[batch, seq_len]`, masked.
-    pub input_ids: Tensor<2, Int>,
-    /// `[batch, seq_len]`, 1 = token, 0 = padding.
-    pub attention_mask: Tensor<2, Int>,
-    /// `[batch, seq_len]`, 0 = first segment, 1 = second.
-    pub token_type_ids: Tensor<2, Int>,
-    /// `[batch, num_predictions]`, where the chosen tokens stand; any place in an empty slot.
-    pub positions: Tensor<2, Int>,
-    /// `[batch, num_predictions]`, what stood there.
-    pub labels: Tensor<2, Int>,
-    /// `[batch, num_predictions]`, 1 = chosen, 0 = empty slot.
-    pub weights: Tensor<2>,
+pub struct PretrainingBatch {
+    /// Masked words.
+    pub masked: MaskedLmBatch,
     /// Where sentence pairs are built.
     pub next_sentence: Option<NextSentenceBatch>,
 }
@@ -98,7 +88,7 @@ impl BertPretraining {
 
 impl Objective for BertPretraining {
     type Model = BertForPreTraining;
-    type Batch = MaskedLmBatch;
+    type Batch = PretrainingBatch;
     type Scratch = ();
     type Carry = ();
 
@@ -132,27 +122,19 @@ impl Objective for BertPretraining {
     }
 
     fn weights(&self, batch: &HostBatch) -> Vec<f64> {
-        let sum = |name: &str| {
-            let buffer = batch.floats.get(name);
-            buffer.map_or(0.0, |buffer| {
-                buffer.data.iter().map(|&weight| f64::from(weight)).sum()
-            })
-        };
-        let mut weights = vec![sum("weights")];
+        let mut weights = vec![MaskedLmBatch::weight(batch)];
         if self.next_sentence {
-            weights.push(sum("example_weight"));
+            let pairs = batch.floats.get("example_weight");
+            weights.push(pairs.map_or(0.0, |pairs| {
+                pairs.data.iter().map(|&weight| f64::from(weight)).sum()
+            }));
         }
         weights
     }
 
-    fn upload(&self, batch: &HostBatch, device: &Device) -> MaskedLmBatch {
-        MaskedLmBatch {
-            input_ids: ints(batch, "input_ids", device),
-            attention_mask: ints(batch, "attention_mask", device),
-            token_type_ids: ints(batch, "token_type_ids", device),
-            positions: ints(batch, "positions", device),
-            labels: ints(batch, "labels", device),
-            weights: floats(batch, "weights", device),
+    fn upload(&self, batch: &HostBatch, device: &Device) -> PretrainingBatch {
+        PretrainingBatch {
+            masked: MaskedLmBatch::upload(batch, device),
             next_sentence: self.next_sentence.then(|| NextSentenceBatch {
                 labels: ints(batch, "next_sentence_label", device),
                 weights: floats(batch, "example_weight", device),
@@ -166,42 +148,24 @@ impl Objective for BertPretraining {
         &self,
         model: &BertForPreTraining,
         _: usize,
-        batch: &MaskedLmBatch,
+        batch: &PretrainingBatch,
         (): (),
         (): &(),
     ) -> PartOutput<Self> {
-        let batch = batch.clone();
-        let logits = model.forward(
-            BertInputs {
-                input_ids: batch.input_ids,
-                attention_mask: Some(batch.attention_mask),
-                token_type_ids: batch.token_type_ids,
-            },
-            batch.positions,
-        );
-        let labels = batch.labels.flatten::<1>(0, 1);
-        let weights = batch.weights.flatten::<1>(0, 1);
+        let masked = &batch.masked;
+        let logits = model.forward(masked.inputs(), masked.positions.clone());
+        let (sum, accuracy) = masked.score(logits.predictions, "mlm_accuracy");
         let mut output = PartOutput {
-            sums: Vec::new(),
-            measures: Vec::new(),
+            sums: vec![sum],
+            measures: vec![accuracy],
             scratch: (),
             carry: (),
         };
-        score(
-            "mlm_accuracy",
-            logits.predictions,
-            labels,
-            weights,
-            &mut output,
-        );
-        if let (Some(logits), Some(labels)) = (logits.seq_relationship, batch.next_sentence) {
-            score(
-                "nsp_accuracy",
-                logits,
-                labels.labels,
-                labels.weights,
-                &mut output,
-            );
+        if let (Some(logits), Some(pairs)) = (logits.seq_relationship, &batch.next_sentence) {
+            let (labels, weights) = (pairs.labels.clone(), pairs.weights.clone());
+            let (sum, accuracy) = score(logits, labels, weights, "nsp_accuracy");
+            output.sums.push(sum);
+            output.measures.push(accuracy);
         }
         output
     }
@@ -235,29 +199,4 @@ impl Objective for BertPretraining {
         report.require_complete(folder)?;
         Ok(model)
     }
-}
-
-/// Adds a term's sum and its accuracy to `output`.
-///
-/// # Shapes
-/// - `logits`: `[n, classes]`; `labels`, `weights`: `[n]`
-fn score(
-    accuracy: &'static str,
-    logits: Tensor<2>,
-    labels: Tensor<1, Int>,
-    weights: Tensor<1>,
-    output: &mut PartOutput<BertPretraining>,
-) {
-    // Detached: a measure must not keep the graph, and its own would never see a backward pass.
-    let plain = if logits.is_autodiff() {
-        logits.clone().inner()
-    } else {
-        logits.clone()
-    };
-    output.measures.push(Measure {
-        name: accuracy,
-        sum: correct_sum(plain, labels.clone(), weights.clone()),
-        weight: Weight::Device(weights.clone().sum()),
-    });
-    output.sums.push(cross_entropy_sum(logits, labels, weights));
 }

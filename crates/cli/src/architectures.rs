@@ -4,7 +4,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use kiln_learner::Architecture;
 
 /// All of them, in the order in which help shows them.
-pub(crate) const ARCHITECTURES: &[&dyn Architecture] = &[&kiln_bert::Bert, &kiln_electra::Electra];
+pub(crate) const ARCHITECTURES: &[&dyn Architecture] = &[
+    &kiln_bert::Bert,
+    &kiln_electra::Electra,
+    &kiln_deberta::Deberta,
+];
 
 /// An architecture that the command line named.
 #[derive(Clone, Copy)]
@@ -36,6 +40,21 @@ pub(crate) fn by_name(name: &str) -> Option<&'static dyn Architecture> {
         .find(|architecture| architecture.name() == name)
 }
 
+/// The architecture that reads a config.json with this `model_type`.
+pub(crate) fn by_model_type(model_type: &str) -> Option<&'static dyn Architecture> {
+    ARCHITECTURES
+        .iter()
+        .copied()
+        .find(|architecture| architecture.model_types().contains(&model_type))
+}
+
+/// Every `model_type` that is read, for messages.
+pub(crate) fn model_types() -> String {
+    let of_one = |architecture: &&dyn Architecture| architecture.model_types();
+    let all: Vec<&str> = ARCHITECTURES.iter().flat_map(of_one).collect();
+    all.join(", ")
+}
+
 /// Takes exactly the names in the list.
 pub(crate) fn parser() -> impl TypedValueParser<Value = Named> {
     PossibleValuesParser::new(names()).try_map(|name| {
@@ -55,6 +74,16 @@ mod tests {
             let same = names().into_iter().filter(|other| *other == name).count();
             assert_eq!(same, 1, "{name}");
             assert_eq!(by_name(name).unwrap().name(), name);
+        }
+    }
+
+    #[test]
+    fn model_types_are_different_and_lead_back_to_their_architecture() {
+        for architecture in ARCHITECTURES {
+            for model_type in architecture.model_types() {
+                let found = by_model_type(model_type).unwrap();
+                assert_eq!(found.name(), architecture.name(), "{model_type}");
+            }
         }
     }
 }

@@ -30,14 +30,14 @@ impl ModelFolder {
         }
         let path = newest_checkpoint(path)?.unwrap_or_else(|| path.to_path_buf());
         let config = ConfigFile::open(&half_of_pair(&path).unwrap_or_else(|| path.clone()))?;
-        let known = architectures::names().join(", ");
+        let known = architectures::model_types();
         let Some(model_type) = config.model_type() else {
             return Err(Failure::run(format_args!(
                 "{}: model_type is missing; set it to one of {known}",
                 config.path().display()
             )));
         };
-        match architectures::by_name(model_type) {
+        match architectures::by_model_type(model_type) {
             Some(architecture) => Ok(Self { path, architecture }),
             None => Err(Failure::run(format_args!(
                 "{}: model_type = {model_type}: not an architecture of this version, which has \
@@ -58,6 +58,13 @@ pub(crate) fn half_of_pair(path: &Path) -> Option<PathBuf> {
         .map(|half| path.join(half))
         .into_iter()
         .find(|half| half.join(CONFIG_FILE).exists())
+}
+
+/// The generator, if `path` holds one in a folder of its own.
+pub(crate) fn generator_of_pair(path: &Path) -> Option<PathBuf> {
+    half_of_pair(path)?;
+    let generator = path.join(GENERATOR_FOLDER);
+    generator.is_dir().then_some(generator)
 }
 
 /// The newest checkpoint if `path` is a run's folder.

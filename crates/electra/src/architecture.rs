@@ -7,7 +7,7 @@ use kiln_learner::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore,
 };
-use kiln_learner::masked_lm_data::{MaskedLmData, check_masking};
+use kiln_learner::masked_lm_data::{MaskedLmData, check_masking, refuse_word_head};
 use kiln_learner::run::{
     ExampleKind, ObjectiveSettings, ReplacedTokenSettings, RunSettings, Sharing,
 };
@@ -56,7 +56,12 @@ impl Architecture for Electra {
             .map_err(|error| LearnError::Settings(format!("the model's config: {error}")))
     }
 
-    fn objective(&self, preset: Option<&str>, seq_len: usize) -> ObjectiveSettings {
+    fn objective(
+        &self,
+        _: Option<&str>,
+        preset: Option<&str>,
+        seq_len: usize,
+    ) -> ObjectiveSettings {
         let preset = preset.and_then(Preset::by_name);
         let rate = preset.map_or(MASK_RATE, |preset| preset.mask_rate);
         let masking = Masking::electra(seq_len, rate);
@@ -67,8 +72,10 @@ impl Architecture for Electra {
             mask_share: masking.mask_share,
             random_share: masking.random_share,
             whole_word: masking.whole_word,
+            max_ngram: masking.max_ngram,
             max_predictions: masking.max_predictions,
             short_seq_prob: SEGMENT_SHORT_SEQ_PROB,
+            word_head: None,
             replaced_tokens: Some(ReplacedTokenSettings {
                 sharing: Sharing::Embeddings,
                 generator: None,
@@ -80,8 +87,13 @@ impl Architecture for Electra {
                 temperature: 1.0,
                 disallow_correct: false,
                 uniform_generator: false,
+                alternating: false,
             }),
         }
+    }
+
+    fn max_predictions(&self, seq_len: usize, rate: f64) -> usize {
+        Masking::electra(seq_len, rate).max_predictions
     }
 
     fn recipe(&self, preset: Option<&str>) -> Recipe {
@@ -111,6 +123,7 @@ impl Architecture for Electra {
                 discriminator.type_vocab_size
             )));
         }
+        refuse_word_head(&settings.objective, self.name())?;
         check_masking(&settings.objective, seq_len)?;
         settings.training.validate().map_err(LearnError::Settings)
     }
@@ -191,7 +204,14 @@ fn replaced_token_settings(settings: &RunSettings) -> Result<&ReplacedTokenSetti
 /// Both models' sizes as the settings say, checked.
 fn pair_config(settings: &RunSettings) -> Result<PairConfig, LearnError> {
     let objective = replaced_token_settings(settings)?;
-    check_numbers(objective)?;
+    objective.validate().map_err(LearnError::Settings)?;
+    if objective.sharing == Sharing::GradientDisentangled || objective.alternating {
+        return Err(LearnError::Settings(
+            "replaced_tokens: gradient-disentangled sharing and alternating steps are deberta's; \
+             choose others, or train deberta"
+                .into(),
+        ));
+    }
     let discriminator = open_config(&settings.model)?;
     let sharing = objective.sharing;
     let generator = match &objective.generator {
@@ -255,33 +275,6 @@ fn check_fit(
             return Err(LearnError::Settings(format!(
                 "{field} = {theirs} in the generator's config: the discriminator has {ours}; \
                  choose the same, or let them share less"
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn check_numbers(objective: &ReplacedTokenSettings) -> Result<(), LearnError> {
-    let positive = [
-        ("generator_size", objective.generator_size),
-        ("generator_layers", objective.generator_layers),
-        ("temperature", objective.temperature),
-    ];
-    for (field, value) in positive {
-        if !(value.is_finite() && value > 0.0) {
-            return Err(LearnError::Settings(format!(
-                "{field} = {value}: choose a number above 0"
-            )));
-        }
-    }
-    let weights = [
-        ("generator_weight", objective.generator_weight),
-        ("discriminator_weight", objective.discriminator_weight),
-    ];
-    for (field, value) in weights {
-        if !(value.is_finite() && value >= 0.0) {
-            return Err(LearnError::Settings(format!(
-                "{field} = {value}: choose a number from 0 up"
             )));
         }
     }

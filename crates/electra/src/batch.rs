@@ -4,26 +4,17 @@
 //! masking, and for every place the slot that predicts it.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use kiln_learner::upload::{floats, ints};
+use kiln_learner::masked_lm::MaskedLmBatch;
+use kiln_learner::upload::ints;
 use kiln_text::HostBatch;
 
 /// One micro-batch on a device.
 #[derive(Debug, Clone)]
 pub struct ReplacedTokenBatch {
-    /// `[batch, seq_len]`, masked: the generator reads these.
-    pub input_ids: Tensor<2, Int>,
+    /// The masked words: the generator reads these.
+    pub masked: MaskedLmBatch,
     /// `[batch, seq_len]`, before masking.
     pub original_ids: Tensor<2, Int>,
-    /// `[batch, seq_len]`, 1 = token, 0 = padding.
-    pub attention_mask: Tensor<2, Int>,
-    /// `[batch, seq_len]`, 0 = first segment, 1 = second.
-    pub token_type_ids: Tensor<2, Int>,
-    /// `[batch, num_predictions]`, where the chosen tokens stand; any place in an empty slot.
-    pub positions: Tensor<2, Int>,
-    /// `[batch, num_predictions]`, what stood there.
-    pub labels: Tensor<2, Int>,
-    /// `[batch, num_predictions]`, 1 = chosen, 0 = empty slot.
-    pub weights: Tensor<2>,
     /// `[batch, seq_len]`, whether a slot predicts this place.
     pub is_chosen: Tensor<2, Bool>,
     /// `[batch, seq_len]`, which one; 0 where none does.
@@ -55,13 +46,8 @@ impl ReplacedTokenBatch {
         let at_places =
             |values: Vec<i32>| Tensor::<2, Int>::from_data(TensorData::new(values, shape), device);
         Self {
-            input_ids: ints(batch, "input_ids", device),
+            masked: MaskedLmBatch::upload(batch, device),
             original_ids: at_places(places.original_ids),
-            attention_mask: ints(batch, "attention_mask", device),
-            token_type_ids: ints(batch, "token_type_ids", device),
-            positions: ints(batch, "positions", device),
-            labels: ints(batch, "labels", device),
-            weights: floats(batch, "weights", device),
             is_chosen: Tensor::from_data(TensorData::new(places.is_chosen, shape), device),
             slots: at_places(places.slots),
             token_weights: Tensor::from_data(
@@ -73,6 +59,12 @@ impl ReplacedTokenBatch {
                 .contains_key("samples")
                 .then(|| ints(batch, "samples", device)),
         }
+    }
+
+    /// The number of tokens that the discriminator is scored on.
+    pub fn num_tokens(batch: &HostBatch) -> f64 {
+        let weights = Self::token_weights(batch);
+        weights.iter().map(|&weight| f64::from(weight)).sum()
     }
 
     /// 1 at the tokens that the discriminator is scored on, else 0; flat `[batch * seq_len]`.

@@ -15,7 +15,8 @@
 //! | `generator.rs`, `discriminator.rs` | the heads of pretraining |
 //! | `heads.rs` | the heads of fine-tuning |
 //! | `pair.rs` | [`ElectraPair`]: both models, what they share, their folders |
-//! | `pretraining.rs`, `batch.rs`, `measures.rs` | [`ElectraPretraining`]: the objective |
+//! | `replacement.rs`, `batch.rs`, `measures.rs` | [`replacement`]: replaced token detection, whatever the models |
+//! | `pretraining.rs` | [`ElectraPretraining`]: the objective |
 //! | `names.rs`, `class.rs`, `open.rs` | Hugging Face's names, classes and folders |
 //! | `start.rs` | first weights from other models |
 //! | `forward.rs`, `fill_mask.rs`, `replaced_tokens.rs` | a model run on given tensors, and on texts |
@@ -38,6 +39,7 @@ mod pair;
 pub mod presets;
 mod pretraining;
 mod replaced_tokens;
+pub mod replacement;
 mod start;
 
 pub use architecture::Electra;
@@ -57,5 +59,6 @@ pub use model::{ElectraBody, ElectraModel};
 pub use open::{Role, check_sizes, half, is_pair, open_config, open_weights, write_folder};
 pub use pair::{ElectraPair, PairConfig, PairedGenerator};
 pub use presets::Preset;
-pub use pretraining::{Corrupted, ElectraPretraining, corrupt};
+pub use pretraining::ElectraPretraining;
 pub use replaced_tokens::ReplacedTokenDetector;
+pub use replacement::{Corrupted, corrupt};

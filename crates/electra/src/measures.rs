@@ -10,8 +10,8 @@ use kiln_learner::{Measure, Weight};
 const HIGHEST_BOUND: f32 = 10.0;
 const BOUNDS: usize = 128;
 
-/// The names of what [`discriminator_measures`] gives.
-pub(crate) const NAMES: [&str; 5] = [
+/// The names of the discriminator's measures.
+pub const NAMES: [&str; 5] = [
     "discriminator_accuracy",
     "discriminator_precision",
     "discriminator_recall",

@@ -16,20 +16,20 @@
 
 use std::path::Path;
 
-use burn::tensor::{Bool, Device, FloatDType, Int, IntDType, Tensor};
-use kiln_bert::BertInputs;
+use burn::tensor::Device;
 use kiln_checkpoint::{NamedTensor, OpenError, WriteError};
+use kiln_learner::masked_lm::MaskedLmBatch;
 use kiln_learner::run::ReplacedTokenSettings;
-use kiln_learner::{Measure, Objective, PartOutput, PartSpec, TermSpec, Weight};
+use kiln_learner::{Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
-use kiln_nn::loss::{binary_cross_entropy_sum, correct_sum, cross_entropy_sum};
-use kiln_nn::sampling::{sample_tokens, sample_uniform_tokens};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::batch::ReplacedTokenBatch;
-use crate::measures::{self, discriminator_measures};
 use crate::pair::{ElectraPair, PairConfig};
+use crate::replacement::{
+    DISCRIMINATOR_MEASURES, GENERATOR_ACCURACY, SAMPLED_ACCURACY, corrupt, draw, sampled_accuracy,
+};
 
 /// What ELECTRA is pretrained with. Holds settings and files to write beside the weights, no
 /// parameters.
@@ -38,15 +38,6 @@ pub struct ElectraPretraining {
     config: PairConfig,
     settings: ReplacedTokenSettings,
     tokenizer: Option<Tokenizer>,
-}
-
-/// What the discriminator reads, and what it has to say.
-#[derive(Debug, Clone)]
-pub struct Corrupted {
-    /// `[batch, seq_len]`, the original ids with samples at the chosen positions.
-    pub input_ids: Tensor<2, Int>,
-    /// `[batch, seq_len]`, 1 where another token stands than originally, else 0.
-    pub replaced: Tensor<2>,
 }
 
 impl ElectraPretraining {
@@ -71,129 +62,31 @@ impl ElectraPretraining {
         ElectraPair::new(&self.config, init)
     }
 
-    /// The tokens to be put at the chosen positions: the batch's own if it brings some, else drawn
-    /// from the generator, or from all words alike without one.
-    ///
-    /// # Shapes
-    /// - `logits`: `[batch * num_predictions, vocab_size]`, the generator's
-    /// - returns `[batch, num_predictions]`; what stands in an empty slot means nothing
-    fn samples(&self, logits: Option<Tensor<2>>, batch: &ReplacedTokenBatch) -> Tensor<2, Int> {
-        if let Some(samples) = &batch.samples {
-            return samples.clone();
-        }
-        let shape = batch.labels.dims();
-        let labels = batch.labels.clone().flatten::<1>(0, 1);
-        let disallowed = self.settings.disallow_correct.then(|| labels.clone());
-        let drawn = match logits {
-            Some(logits) => sample_tokens(logits, self.settings.temperature, disallowed),
-            None => {
-                let vocab_size = self.config.discriminator.vocab_size;
-                sample_uniform_tokens(&labels, vocab_size, disallowed)
-            }
-        };
-        drawn
-            .cast(IntDType::from(batch.labels.dtype()))
-            .reshape(shape)
-    }
-
     /// Runs both models on one micro-batch.
     fn both(&self, model: &ElectraPair, batch: &ReplacedTokenBatch) -> PartOutput<Self> {
+        let masked = &batch.masked;
         let mut output = PartOutput {
             sums: Vec::new(),
             measures: Vec::new(),
             scratch: (),
             carry: (),
         };
-        let masked = BertInputs {
-            input_ids: batch.input_ids.clone(),
-            attention_mask: Some(batch.attention_mask.clone()),
-            token_type_ids: batch.token_type_ids.clone(),
-        };
-        let labels = batch.labels.clone().flatten::<1>(0, 1);
-        let weights = batch.weights.clone().flatten::<1>(0, 1);
-        let logits = model.generator_logits(masked, batch.positions.clone());
-        // Plain: samples and measures must not keep the graph, and no gradient goes this way.
-        let plain_logits = logits.as_ref().map(plain);
-        if let (Some(logits), Some(plain_logits)) = (logits, &plain_logits) {
-            let accuracy = correct_sum(plain_logits.clone(), labels.clone(), weights.clone());
-            output
-                .measures
-                .push(share("generator_accuracy", accuracy, &weights));
-            output
-                .sums
-                .push(cross_entropy_sum(logits, labels, weights.clone()));
+        let logits = model.generator_logits(masked.inputs(), masked.positions.clone());
+        let vocab_size = self.config.discriminator.vocab_size;
+        let samples = draw(logits.as_ref(), vocab_size, &self.settings, batch);
+        if let Some(logits) = logits {
+            let (sum, accuracy) = masked.score(logits, GENERATOR_ACCURACY);
+            output.sums.push(sum);
+            output.measures.push(accuracy);
         }
-        let samples = self.samples(plain_logits, batch);
-        let is_correct = samples.clone().equal(batch.labels.clone());
-        let correct = (float(is_correct, &batch.weights) * batch.weights.clone()).sum();
-        output
-            .measures
-            .push(share("sampled_accuracy", correct, &weights));
+        output.measures.push(sampled_accuracy(&samples, batch));
 
         let corrupted = corrupt(samples, batch);
-        let logits = model.discriminator.forward(BertInputs {
-            input_ids: corrupted.input_ids,
-            attention_mask: Some(batch.attention_mask.clone()),
-            token_type_ids: batch.token_type_ids.clone(),
-        });
-        let logits = logits.flatten::<1>(0, 1);
-        let replaced = corrupted.replaced.flatten::<1>(0, 1);
-        let weights = batch.token_weights.clone().flatten::<1>(0, 1);
-        output.measures.extend(discriminator_measures(
-            plain(&logits),
-            replaced.clone(),
-            weights.clone(),
-        ));
+        let logits = model.discriminator.forward(corrupted.inputs(batch));
+        let (sum, measures) = corrupted.score(logits, batch);
+        output.sums.push(sum);
+        output.measures.extend(measures);
         output
-            .sums
-            .push(binary_cross_entropy_sum(logits, replaced, weights));
-        output
-    }
-}
-
-/// Puts samples at the chosen positions of the original ids.
-///
-/// Every place looks up its slot, rather than every slot its place: a lookup has no order in which
-/// two might collide, and an empty slot is never looked up.
-///
-/// # Shapes
-/// - `samples`: `[batch, num_predictions]`
-///
-/// # Panics
-/// If the shapes do not fit: the caller's mistake.
-pub fn corrupt(samples: Tensor<2, Int>, batch: &ReplacedTokenBatch) -> Corrupted {
-    let original = batch.original_ids.clone();
-    let samples = samples.cast(IntDType::from(original.dtype()));
-    let sampled = samples.gather(1, batch.slots.clone());
-    let input_ids = original
-        .clone()
-        .mask_where(batch.is_chosen.clone(), sampled);
-    let replaced = input_ids.clone().not_equal(original);
-    Corrupted {
-        replaced: float(replaced, &batch.weights),
-        input_ids,
-    }
-}
-
-/// A tensor of the same values without its graph.
-fn plain<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
-    if tensor.is_autodiff() {
-        tensor.clone().inner()
-    } else {
-        tensor.clone()
-    }
-}
-
-/// 1 where true, else 0, of the element type of `like`.
-fn float<const D: usize>(is_true: Tensor<D, Bool>, like: &Tensor<D>) -> Tensor<D> {
-    is_true.float().cast(FloatDType::from(like.dtype()))
-}
-
-fn share(name: &'static str, sum: Tensor<1>, weights: &Tensor<1>) -> Measure {
-    Measure {
-        name,
-        sum,
-        weight: Weight::Device(weights.clone().sum()),
     }
 }
 
@@ -227,19 +120,14 @@ impl Objective for ElectraPretraining {
     }
 
     fn measure_names(&self) -> Vec<&'static str> {
-        let generator = self.config.generator.as_ref().map(|_| "generator_accuracy");
-        let names = generator.into_iter().chain(["sampled_accuracy"]);
-        names.chain(measures::NAMES).collect()
+        let generator = self.config.generator.as_ref().map(|_| GENERATOR_ACCURACY);
+        let names = generator.into_iter().chain([SAMPLED_ACCURACY]);
+        names.chain(DISCRIMINATOR_MEASURES).collect()
     }
 
     fn weights(&self, batch: &HostBatch) -> Vec<f64> {
-        let slots = batch.floats.get("weights").map_or(0.0, |weights| {
-            weights.data.iter().map(|&weight| f64::from(weight)).sum()
-        });
-        let tokens = ReplacedTokenBatch::token_weights(batch)
-            .iter()
-            .map(|&weight| f64::from(weight))
-            .sum();
+        let slots = MaskedLmBatch::weight(batch);
+        let tokens = ReplacedTokenBatch::num_tokens(batch);
         let generator = self.config.generator.as_ref().map(|_| slots);
         generator.into_iter().chain([tokens]).collect()
     }

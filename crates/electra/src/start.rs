@@ -50,7 +50,9 @@ pub(crate) fn start(
                 folder.display(),
                 match sharing {
                     Sharing::None => "",
-                    Sharing::Embeddings => " above its embeddings",
+                    Sharing::Embeddings | Sharing::GradientDisentangled => {
+                        " above its embeddings"
+                    }
                     Sharing::All => "'s head",
                 }
             ));

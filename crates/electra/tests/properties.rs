@@ -432,12 +432,8 @@ fn the_vocabulary_is_scored_at_the_slots_alone() {
     let model = model(&objective, &device);
     let host = source(3).batch(0).unwrap();
     let batch = objective.upload(&host, &device);
-    let inputs = kiln_bert::BertInputs {
-        input_ids: batch.input_ids,
-        attention_mask: Some(batch.attention_mask),
-        token_type_ids: batch.token_type_ids,
-    };
-    let logits = model.generator_logits(inputs, batch.positions).unwrap();
+    let (inputs, positions) = (batch.masked.inputs(), batch.masked.positions);
+    let logits = model.generator_logits(inputs, positions).unwrap();
     let slots = Masking::electra(SEQ_LEN, 0.15).max_predictions;
     assert_eq!(logits.dims(), [3 * slots, VOCAB_SIZE as usize]);
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, TensorData};
 use burn::train::Interrupter;
+use kiln_text::masking::default_max_predictions;
 use serde_json::Value;
 
 use crate::error::LearnError;
@@ -134,8 +135,19 @@ pub struct Output {
 
 /// What the command line needs of an architecture. One value a crate.
 pub trait Architecture: Sync {
-    /// The name on the command line: `model_type` in config.json.
+    /// The name on the command line.
     fn name(&self) -> &'static str;
+
+    /// The values of `model_type` in config.json that are this architecture's; the first is the one
+    /// of a config.json that does not say.
+    fn model_types(&self) -> Vec<&'static str> {
+        vec![self.name()]
+    }
+
+    /// The objectives that can be chosen from, the usual one first; none where there is one alone.
+    fn objectives(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
 
     /// The presets' names, smallest first.
     fn presets(&self) -> Vec<&'static str>;
@@ -146,8 +158,19 @@ pub trait Architecture: Sync {
     /// If there is no such preset; the message lists those there are.
     fn preset(&self, name: &str, vocab_size: usize, seq_len: usize) -> Result<Value, LearnError>;
 
-    /// Objective settings as published, with `preset` if one is meant, for sequences of `seq_len`.
-    fn objective(&self, preset: Option<&str>, seq_len: usize) -> ObjectiveSettings;
+    /// Objective settings as published: of the objective called `name`, or the one that belongs to
+    /// the preset or the model; with `preset` if one is meant, for sequences of `seq_len`.
+    fn objective(
+        &self,
+        name: Option<&str>,
+        preset: Option<&str>,
+        seq_len: usize,
+    ) -> ObjectiveSettings;
+
+    /// Prediction slots in a sequence of `seq_len` tokens of which a share `rate` is chosen.
+    fn max_predictions(&self, seq_len: usize, rate: f64) -> usize {
+        default_max_predictions(seq_len, rate)
+    }
 
     /// How `preset` was trained; Kiln's defaults where nothing was published.
     fn recipe(&self, preset: Option<&str>) -> Recipe {

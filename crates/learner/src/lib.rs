@@ -11,6 +11,8 @@
 //! | `architecture.rs` | [`Architecture`]: what the command line asks of an architecture |
 //! | `forward/` | [`forward::Call`]: a checkpoint run on given tensors; arguments, losses, gradients |
 //! | `fill_mask.rs` | [`fill_mask::TextFiller`]: masks of a text, and tokens for them |
+//! | `replaced_tokens.rs` | [`replaced_tokens::TextScorer`]: tokens of a text, and what a discriminator says of them |
+//! | `masked_lm.rs` | [`masked_lm::MaskedLmBatch`]: masked words on a device, and their loss |
 //! | `settings.rs`, `schedule.rs`, `run.rs` | what a run is made of, and its folder |
 //! | `masked_lm_data.rs` | corpora on disk to masked batches |
 //! | `start.rs` | tokenizer, config and first weights of a run |
@@ -27,9 +29,11 @@
 pub mod architecture;
 pub mod fill_mask;
 pub mod forward;
+pub mod masked_lm;
 pub mod masked_lm_data;
 pub mod objective;
 pub mod record;
+pub mod replaced_tokens;
 pub mod run;
 pub mod schedule;
 pub mod settings;

@@ -176,12 +176,29 @@ pub fn check_masking(objective: &ObjectiveSettings, seq_len: usize) -> Result<()
     Ok(())
 }
 
+/// Refuses a choice of heads where there is one alone.
+///
+/// # Errors
+/// If one is chosen.
+pub fn refuse_word_head(
+    objective: &ObjectiveSettings,
+    architecture: &str,
+) -> Result<(), LearnError> {
+    match objective.word_head {
+        None => Ok(()),
+        Some(_) => Err(LearnError::Settings(format!(
+            "word_head: {architecture} has one head alone; leave it out, or train deberta"
+        ))),
+    }
+}
+
 fn masking(objective: &ObjectiveSettings) -> Masking {
     Masking {
         rate: objective.mask_rate,
         mask_share: objective.mask_share,
         random_share: objective.random_share,
         whole_word: objective.whole_word,
+        max_ngram: objective.max_ngram,
         max_predictions: objective.max_predictions,
     }
 }

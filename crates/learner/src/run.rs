@@ -49,12 +49,28 @@ pub enum ExampleKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sharing {
-    /// The embedding block: word, position and token type tables and its LayerNorm.
+    /// ELECTRA's embedding block: word, position and token type tables and its LayerNorm. DeBERTa's
+    /// word table.
     Embeddings,
     /// Nothing: the generator's embeddings have its own width.
     None,
     /// Everything below the heads; both have the same size.
     All,
+    /// The discriminator's word table is the generator's, through which no gradient of its flows,
+    /// plus a learned difference that starts at zero (He et al. 2023, section 3.3).
+    GradientDisentangled,
+}
+
+/// What stands between DeBERTa's hidden states and the scores of words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WordHead {
+    /// The enhanced mask decoder and the original's head, `lm_predictions`.
+    Enhanced,
+    /// The original's head alone.
+    Plain,
+    /// Hugging Face's own head, `cls.predictions`.
+    Legacy,
 }
 
 /// Replaced token detection: where the replacements come from and how its losses weigh.
@@ -81,6 +97,39 @@ pub struct ReplacedTokenSettings {
     pub disallow_correct: bool,
     /// Sample from all words alike, without a generator.
     pub uniform_generator: bool,
+    /// The generator steps first, then the discriminator on what the generator drew before its step,
+    /// each with an optimizer of its own; else both step together, on the sum of their losses.
+    #[serde(default)]
+    pub alternating: bool,
+}
+
+impl ReplacedTokenSettings {
+    /// Refuses numbers that nothing can be trained with.
+    ///
+    /// # Errors
+    /// A sentence that names the field, its value and the remedy.
+    pub fn validate(&self) -> Result<(), String> {
+        let positive = [
+            ("generator_size", self.generator_size),
+            ("generator_layers", self.generator_layers),
+            ("temperature", self.temperature),
+        ];
+        for (field, value) in positive {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(format!("{field} = {value}: choose a number above 0"));
+            }
+        }
+        let weights = [
+            ("generator_weight", self.generator_weight),
+            ("discriminator_weight", self.discriminator_weight),
+        ];
+        for (field, value) in weights {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(format!("{field} = {value}: choose a number from 0 up"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What to predict. Each architecture reads the fields that concern it and refuses the others.
@@ -99,13 +148,24 @@ pub struct ObjectiveSettings {
     pub random_share: f64,
     /// Choose whole words.
     pub whole_word: bool,
+    /// Tokens, or words where they are whole, that are chosen together at most.
+    // Runs written before there were n-grams chose each by itself.
+    #[serde(default = "single")]
+    pub max_ngram: usize,
     /// Prediction slots in a sequence.
     pub max_predictions: usize,
     /// Share of shortened examples where segments are built.
     pub short_seq_prob: f64,
+    /// What predicts masked words, where an architecture has several; none: its usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word_head: Option<WordHead>,
     /// Replaced token detection; none where only masked words are predicted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_tokens: Option<ReplacedTokenSettings>,
+}
+
+fn single() -> usize {
+    1
 }
 
 /// Everything that makes a run: written into it, enough to repeat it.
@@ -310,5 +370,26 @@ impl RunFolder {
         }
         found.sort();
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_from_before_n_grams_choose_each_by_itself() {
+        let mut settings = serde_json::json!({
+            "next_sentence": true, "examples": "pairs", "mask_rate": 0.15, "mask_share": 0.8,
+            "random_share": 0.1, "whole_word": false, "max_predictions": 20,
+            "short_seq_prob": 0.1,
+        });
+        let read = |settings: &Value| {
+            serde_json::from_value::<ObjectiveSettings>(settings.clone()).unwrap()
+        };
+        assert_eq!(read(&settings).max_ngram, 1);
+        settings["max_ngram"] = 3.into();
+        assert_eq!(read(&settings).max_ngram, 3);
+        assert_eq!(serde_json::to_value(read(&settings)).unwrap(), settings);
     }
 }

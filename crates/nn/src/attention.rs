@@ -1,19 +1,21 @@
 //! Attention (Vaswani et al. 2017), the one seam through which every architecture computes it.
 //!
-//! context = dropout(softmax(scale · query·keyᵀ + score_bias, hidden keys left out)) · value
+//! context = dropout(softmax(scale · (query·keyᵀ + relative) + score_bias, hidden keys left out)) · value
 //!
-//! Content-to-position and position-to-content terms, segment terms and masks of a permutation all
-//! come in as `score_bias` and `is_hidden`; only what makes them differs between architectures.
+//! Terms by relative position come in as `relative`, others as `score_bias`, masks of padding or of
+//! a permutation as `is_hidden`; only what makes them differs between architectures.
 
 use burn::tensor::{Bool, Int, Tensor, assert_shape};
 
-use crate::{Dropout, fused};
+use crate::{Dropout, RelativeScores, fused};
 
 /// What the scores are made of beside query and key.
 #[derive(Debug)]
 pub struct AttentionOptions<'a> {
-    /// Factor of query·key, 1/√head_size in BERT.
+    /// Factor of query·key and of the terms by relative position, 1/√head_size in BERT.
     pub scale: f64,
+    /// Added to query·key before the scale.
+    pub relative: Option<RelativeScores>,
     /// Added to the scaled scores; broadcasts to `[batch, heads, query_len, key_len]`.
     pub score_bias: Option<Tensor<4>>,
     /// True where a query may not look at a key; broadcasts likewise.
@@ -46,6 +48,10 @@ pub fn attend(
     assert_shape!(value, [batch, heads, key_len, _]);
 
     let scores = query.matmul(key.swap_dims(2, 3));
+    let scores = match options.relative {
+        Some(relative) => relative.add_to(scores),
+        None => scores,
+    };
     let (scores, scale) = match options.score_bias {
         Some(bias) => (scores.mul_scalar(options.scale) + bias, 1.0),
         None => (scores, options.scale),
@@ -107,6 +113,7 @@ mod tests {
         let dropout = Dropout::new(0.5);
         let options = AttentionOptions {
             scale: 0.5,
+            relative: None,
             score_bias: None,
             is_hidden: Some(is_padding(Tensor::from_data(mask, device))),
             dropout: &dropout,

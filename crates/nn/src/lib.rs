@@ -3,6 +3,7 @@
 //! ```text
 //! activation  dropout   embeddings, linear layers and norms are made by   init
 //! attention   the one place where scores become context                   fused (softmax)
+//! relative    terms of the scores by relative position
 //! inputs      what an encoder reads
 //! gather      hidden states at the predicted positions
 //! loss        sums of weighted cross-entropies                            fused (cross-entropy)
@@ -26,6 +27,7 @@ pub mod init;
 pub mod inputs;
 pub mod layer_norm;
 pub mod loss;
+pub mod relative;
 pub mod sampling;
 
 pub use activation::{Activation, UnknownActivation};
@@ -35,3 +37,4 @@ pub use gather::gather_positions;
 pub use init::Init;
 pub use inputs::EncoderInputs;
 pub use layer_norm::LayerNorm;
+pub use relative::{RelativeIndex, RelativeScores};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use kiln_learner::ScheduleKind;
-use kiln_learner::run::ExampleKind;
+use kiln_learner::run::{ExampleKind, WordHead};
 
 use super::replaced_tokens::ReplacedTokenArgs;
 use crate::architectures::{self, Named};
@@ -13,6 +13,7 @@ use crate::tokenizer::LetterArgs;
 const EXAMPLES: &str = "Examples:
   kiln pretrain bert --corpus text/ --output runs/first --steps 2000 --batch-size 16
   kiln pretrain electra --corpus text/ --preset tiny --output runs/electra --steps 4000
+  kiln pretrain deberta --corpus text/ --preset tiny --output runs/deberta --steps 4000
   kiln pretrain bert --data shards --tokenizer tokenizer --preset small --seq-len 512 \\
       --accumulate 4 --backend cuda:0 --backend cuda:1 --output runs/small";
 
@@ -240,27 +241,39 @@ impl From<Schedule> for ScheduleKind {
 #[derive(Args)]
 #[command(next_help_heading = "Objective")]
 pub(crate) struct ObjectiveArgs {
+    /// What deberta learns: mlm, to predict masked words (v1, v2), or rtd, to find the words that a
+    /// generator replaced (v3). Default: rtd, and mlm with the presets of v1
+    #[arg(long, value_name = "NAME")]
+    pub(crate) objective: Option<String>,
+    /// What predicts deberta's masked words. Default: enhanced
+    #[arg(long, value_name = "KIND")]
+    pub(crate) mlm_head: Option<MlmHead>,
     /// Predict masked words alone, on full packed sequences or those of --examples. Default: bert
     /// predicts next sentences as well
     #[arg(long)]
     pub(crate) no_next_sentence: bool,
     /// Which tokens stand together. Default: bert pairs, or packed without next sentences; electra
-    /// segments
+    /// segments; deberta packed
     #[arg(long, value_name = "KIND")]
     pub(crate) examples: Option<Examples>,
     /// Share of tokens to be predicted. Default: 0.15, and 0.25 in electra's preset large
     #[arg(long, value_name = "X")]
     pub(crate) mask_rate: Option<f64>,
-    /// Share of those that become the mask token. Default: bert 0.8, electra 0.85
+    /// Share of those that become the mask token. Default: bert 0.8, electra 0.85,
+    /// deberta 0.8 or, of replaced token detection, 1
     #[arg(long, value_name = "X")]
     pub(crate) mask_share: Option<f64>,
     /// Share of those that become a random token; the rest stay as they are. Default: bert 0.1,
-    /// electra 0
+    /// electra 0, deberta 0.1 or, of replaced token detection, 0
     #[arg(long, value_name = "X")]
     pub(crate) random_share: Option<f64>,
-    /// Mask whole words: harder than pieces of them. Default: single tokens
+    /// Mask whole words: harder than pieces of them. Default: single tokens; deberta's mlm whole words
     #[arg(long)]
     pub(crate) whole_word: bool,
+    /// Mask runs of up to N whole words, short ones more often than long ones: harder than words
+    /// by themselves. 1: no runs, single tokens unless --whole-word. Default: 1; deberta's mlm 3
+    #[arg(long, value_name = "N")]
+    pub(crate) max_ngram: Option<usize>,
     /// Predictions in a sequence at most; all of them are computed, filled or not. Default: mask
     /// rate times tokens, rounded up; electra rounds down after adding a two-hundredth
     #[arg(long, value_name = "N")]
@@ -268,6 +281,27 @@ pub(crate) struct ObjectiveArgs {
     /// Share of pairs or segments that are made short. Default: bert 0.1, electra 0.05
     #[arg(long, value_name = "X")]
     pub(crate) short_seq_prob: Option<f64>,
+}
+
+/// What stands between DeBERTa's hidden states and the scores of words.
+#[derive(ValueEnum, Clone, Copy)]
+pub(crate) enum MlmHead {
+    /// The enhanced mask decoder, where absolute positions enter, and the original's head
+    Enhanced,
+    /// The original's head alone
+    Plain,
+    /// Hugging Face's head
+    Legacy,
+}
+
+impl From<MlmHead> for WordHead {
+    fn from(head: MlmHead) -> Self {
+        match head {
+            MlmHead::Enhanced => Self::Enhanced,
+            MlmHead::Plain => Self::Plain,
+            MlmHead::Legacy => Self::Legacy,
+        }
+    }
 }
 
 /// How sequences are built.

@@ -5,7 +5,6 @@ use std::path::Path;
 use kiln_learner::architecture::Recipe;
 use kiln_learner::run::{ExampleKind, ObjectiveSettings};
 use kiln_learner::{OptimizerSettings, TrainingSettings};
-use kiln_text::masking::{Masking, default_max_predictions};
 
 use super::args::{PretrainArgs, RunArgs, TrainingArgs};
 use crate::architectures::Named;
@@ -79,7 +78,7 @@ pub(super) fn objective(
     let Named(architecture) = args.architecture;
     let replaced_tokens =
         args.replaced_tokens
-            .settings(architecture.name(), published.replaced_tokens, init_from)?;
+            .settings(architecture, published.replaced_tokens, init_from)?;
     let args = &args.objective;
     if args.no_next_sentence && !published.next_sentence {
         return Err(Failure::usage(format_args!(
@@ -91,10 +90,7 @@ pub(super) fn objective(
     let mask_rate = args.mask_rate.unwrap_or(published.mask_rate);
     let max_predictions = match (args.max_predictions, args.mask_rate) {
         (Some(given), _) => given,
-        (None, Some(rate)) if replaced_tokens.is_some() => {
-            Masking::electra(seq_len, rate).max_predictions
-        }
-        (None, Some(rate)) => default_max_predictions(seq_len, rate),
+        (None, Some(rate)) => architecture.max_predictions(seq_len, rate),
         (None, None) => published.max_predictions,
     };
     Ok(ObjectiveSettings {
@@ -107,9 +103,33 @@ pub(super) fn objective(
         mask_rate,
         mask_share: args.mask_share.unwrap_or(published.mask_share),
         random_share: args.random_share.unwrap_or(published.random_share),
-        whole_word: published.whole_word || args.whole_word,
+        // A run is one of whole words, as published; asking for none takes them back.
+        whole_word: args.whole_word || args.max_ngram.map_or(published.whole_word, |n| n > 1),
+        max_ngram: args.max_ngram.unwrap_or(published.max_ngram),
         max_predictions,
         short_seq_prob: args.short_seq_prob.unwrap_or(published.short_seq_prob),
+        word_head: args.mlm_head.map(Into::into).or(published.word_head),
         replaced_tokens,
     })
+}
+
+/// The name of the objective asked for, one of the architecture's.
+///
+/// # Errors
+/// If the architecture has no such objective.
+pub(super) fn objective_name(args: &PretrainArgs) -> Result<Option<&str>, Failure> {
+    let Named(architecture) = args.architecture;
+    let known = architecture.objectives();
+    match args.objective.objective.as_deref() {
+        Some(name) if known.is_empty() => Err(Failure::usage(format_args!(
+            "--objective {name}: {} has one objective alone; leave the flag out",
+            architecture.name()
+        ))),
+        Some(name) if !known.contains(&name) => Err(Failure::usage(format_args!(
+            "--objective {name}: {} has {}",
+            architecture.name(),
+            known.join(", ")
+        ))),
+        name => Ok(name),
+    }
 }

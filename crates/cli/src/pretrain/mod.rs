@@ -58,10 +58,15 @@ pub(crate) fn run(
     check_dashboard(args.run.dashboard)?;
     refuse_used_folder(&args.run.output, "continue the run in it with: kiln resume")?;
     let specs = devices::choose(backend)?;
-    let model = ModelSource::find(&args.model, architecture)?;
+    let objective_name = learner::objective_name(args)?;
+    let words_alone = architecture
+        .objective(objective_name, args.model.preset.as_deref(), SEQ_LEN)
+        .replaced_tokens
+        .is_none();
+    let model = ModelSource::find(&args.model, architecture, words_alone)?;
     let seq_len = seq_len(args, &model)?;
     let preset = model.preset();
-    let published = architecture.objective(preset, seq_len);
+    let published = architecture.objective(objective_name, preset, seq_len);
     let objective = learner::objective(args, published, seq_len, model.init_from.as_deref())?;
     let recipe = architecture.recipe(preset);
     let training = learner::training(&args.training, &args.run, args.data.threads, recipe)?;

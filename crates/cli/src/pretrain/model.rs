@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::args::ModelArgs;
 use crate::failure::Failure;
-use crate::model_folder::{half_of_pair, newest_checkpoint};
+use crate::model_folder::{generator_of_pair, half_of_pair, newest_checkpoint};
 
 /// A model's config, before the vocabulary is known.
 pub(super) struct ModelSource {
@@ -26,12 +26,20 @@ enum Kind {
 }
 
 impl ModelSource {
-    /// Finds the config that the flags name, and the weights if there shall be any.
+    /// Finds the config that the flags name, and the weights if there shall be any. Of a pair it is the
+    /// generator that goes on where `words_alone` are predicted.
     ///
     /// # Errors
     /// If a file is missing, or belongs to another architecture.
-    pub(super) fn find(args: &ModelArgs, architecture: &dyn Architecture) -> Result<Self, Failure> {
-        let init_from = args.init_from.as_deref().map(resolve).transpose()?;
+    pub(super) fn find(
+        args: &ModelArgs,
+        architecture: &dyn Architecture,
+        words_alone: bool,
+    ) -> Result<Self, Failure> {
+        let mut init_from = args.init_from.as_deref().map(resolve).transpose()?;
+        if words_alone {
+            init_from = init_from.map(|folder| generator_of_pair(&folder).unwrap_or(folder));
+        }
         // Of a pair it is the discriminator that has the run's config and tokenizer.
         let model = init_from
             .as_ref()
@@ -163,11 +171,13 @@ fn resolve(folder: &Path) -> Result<PathBuf, Failure> {
 fn read(path: &Path, architecture: &dyn Architecture) -> Result<Kind, Failure> {
     let file = ConfigFile::open(path)?;
     match file.model_type() {
-        Some(other) if other != architecture.name() => Err(Failure::usage(format_args!(
-            "{}: model_type = {other}: this is no {}; pass another config, or train {other}",
-            file.path().display(),
-            architecture.name()
-        ))),
+        Some(other) if !architecture.model_types().contains(&other) => {
+            Err(Failure::usage(format_args!(
+                "{}: model_type = {other}: this is no {}; pass another config, or train {other}",
+                file.path().display(),
+                architecture.name()
+            )))
+        }
         _ => Ok(Kind::File(file)),
     }
 }

@@ -4,24 +4,24 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use kiln_checkpoint::{ConfigFile, ModelFile};
-use kiln_learner::architecture::GENERATOR_FOLDER;
+use kiln_learner::architecture::Architecture;
 use kiln_learner::run::{ReplacedTokenSettings, Sharing};
 use serde_json::Value;
 
 use super::absolute;
 use crate::failure::Failure;
-use crate::model_folder::half_of_pair;
+use crate::model_folder::generator_of_pair;
 
 // Where replacements come from, and how the losses weigh. Defaults are the preset's as published.
 #[derive(Args)]
-#[command(next_help_heading = "Replaced token detection (electra)")]
+#[command(next_help_heading = "Replaced token detection (electra, deberta)")]
 pub(crate) struct ReplacedTokenArgs {
     /// The generator's width, feed-forward width and heads as a share of the discriminator's; a
     /// weak one is found out at once, a strong one leaves nothing to find. Default: the preset's,
-    /// else 0.25
+    /// else 0.25; deberta 1
     #[arg(long, value_name = "X", conflicts_with_all = ["generator_config", "init_generator"])]
     generator_size: Option<f64>,
-    /// The generator's layers as a share of the discriminator's. Default: 1
+    /// The generator's layers as a share of the discriminator's. Default: electra 1, deberta 0.5
     #[arg(long, value_name = "X", conflicts_with_all = ["generator_config", "init_generator"])]
     generator_layers: Option<f64>,
     /// A config.json for the generator, instead of a share
@@ -32,13 +32,14 @@ pub(crate) struct ReplacedTokenArgs {
     /// weights
     #[arg(long, value_name = "MODEL")]
     init_generator: Option<PathBuf>,
-    /// What generator and discriminator have in common. Default: embeddings
+    /// What generator and discriminator have in common. Default: electra embeddings, deberta
+    /// gradient-disentangled
     #[arg(long, value_name = "WHAT")]
     share: Option<Share>,
     /// What the generator's loss is multiplied by. Default: 1
     #[arg(long, value_name = "X")]
     generator_weight: Option<f64>,
-    /// What the discriminator's loss is multiplied by. Default: 50
+    /// What the discriminator's loss is multiplied by. Default: electra 50, deberta 10
     #[arg(long, value_name = "X")]
     discriminator_weight: Option<f64>,
     /// What the generator's scores are divided by before sampling; above 1 gives wilder
@@ -52,13 +53,28 @@ pub(crate) struct ReplacedTokenArgs {
     #[arg(long, conflicts_with_all = ["generator_size", "generator_layers", "generator_config",
         "init_generator", "share", "generator_weight", "temperature"])]
     uniform_generator: bool,
+    /// Whether generator and discriminator step together or in turns. Default: electra together,
+    /// deberta in turns
+    #[arg(long, value_name = "HOW")]
+    steps_of_both: Option<StepsOfBoth>,
+}
+
+/// In which order two models step.
+#[derive(ValueEnum, Clone, Copy, PartialEq)]
+enum StepsOfBoth {
+    /// Both on the sum of their losses, one optimizer
+    Together,
+    /// First the generator, then the discriminator, an optimizer each
+    Turns,
 }
 
 /// What two models have in common.
 #[derive(ValueEnum, Clone, Copy)]
 enum Share {
-    /// The embedding block
+    /// The embedding block; deberta the words
     Embeddings,
+    /// The generator's words, plus a learned difference, without a gradient to the generator
+    GradientDisentangled,
     /// Nothing; the generator's embeddings are as narrow as it
     None,
     /// Everything below the heads; both have the same size
@@ -69,6 +85,7 @@ impl From<Share> for Sharing {
     fn from(share: Share) -> Self {
         match share {
             Share::Embeddings => Self::Embeddings,
+            Share::GradientDisentangled => Self::GradientDisentangled,
             Share::None => Self::None,
             Share::All => Self::All,
         }
@@ -83,22 +100,21 @@ impl ReplacedTokenArgs {
     /// read.
     pub(super) fn settings(
         &self,
-        architecture: &str,
+        architecture: &dyn Architecture,
         published: Option<ReplacedTokenSettings>,
         init_from: Option<&Path>,
     ) -> Result<Option<ReplacedTokenSettings>, Failure> {
         let Some(published) = published else {
+            let architecture = architecture.name();
             return match self.first_flag() {
                 Some(flag) => Err(Failure::usage(format_args!(
-                    "{flag}: {architecture} has no generator; leave the flag out, or train electra"
+                    "{flag}: {architecture} has no generator with this objective; leave the flag out, or train \
+                     electra, or deberta with --objective rtd"
                 ))),
                 None => Ok(None),
             };
         };
-        let of_pair = init_from
-            .filter(|folder| half_of_pair(folder).is_some())
-            .map(|folder| folder.join(GENERATOR_FOLDER))
-            .filter(|generator| generator.is_dir());
+        let of_pair = init_from.and_then(generator_of_pair);
         let sharing = self.share.map_or(published.sharing, Sharing::from);
         if let Some(flag) = self.size_flag() {
             self.check_size(flag, sharing, of_pair.as_deref())?;
@@ -115,7 +131,10 @@ impl ReplacedTokenArgs {
             Some(path) if !self.uniform_generator => {
                 let file = ConfigFile::open(path)?;
                 // As the model's own, it need not say what it is.
-                if let Some(other) = file.model_type().filter(|name| *name != architecture) {
+                let known = architecture.model_types();
+                let model_type = file.model_type();
+                if let Some(other) = model_type.filter(|name| !known.contains(name)) {
+                    let architecture = architecture.name();
                     return Err(Failure::usage(format_args!(
                         "{}: model_type = {other}: not of {architecture}; pass the config of a \
                          generator of {architecture}",
@@ -139,6 +158,9 @@ impl ReplacedTokenArgs {
             temperature: self.temperature.unwrap_or(published.temperature),
             disallow_correct: self.disallow_correct || published.disallow_correct,
             uniform_generator: self.uniform_generator || published.uniform_generator,
+            alternating: self
+                .steps_of_both
+                .map_or(published.alternating, |how| how == StepsOfBoth::Turns),
         }))
     }
 
@@ -187,6 +209,7 @@ impl ReplacedTokenArgs {
             ("--temperature", self.temperature.is_some()),
             ("--disallow-correct", self.disallow_correct),
             ("--uniform-generator", self.uniform_generator),
+            ("--steps-of-both", self.steps_of_both.is_some()),
         ]
         .into_iter()
         .find_map(|(flag, is_given)| is_given.then_some(flag))

@@ -6,6 +6,7 @@
 )]
 
 mod command;
+mod deberta;
 mod electra;
 mod errors;
 mod faults;

@@ -23,6 +23,7 @@ pub(crate) fn settings(sharing: Sharing) -> ReplacedTokenSettings {
         temperature: 1.0,
         disallow_correct: false,
         uniform_generator: false,
+        alternating: false,
     }
 }
 

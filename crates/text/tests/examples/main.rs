@@ -9,4 +9,6 @@ mod common;
 #[cfg(test)]
 mod masking;
 #[cfg(test)]
+mod n_grams;
+#[cfg(test)]
 mod properties;

@@ -13,12 +13,12 @@ const VOCAB: u32 = 1005;
 
 /// What became of the chosen tokens.
 #[derive(Default)]
-struct Counts {
-    tokens: usize,
-    chosen: usize,
-    masked: usize,
-    changed: usize,
-    kept: usize,
+pub(crate) struct Counts {
+    pub(crate) tokens: usize,
+    pub(crate) chosen: usize,
+    pub(crate) masked: usize,
+    pub(crate) changed: usize,
+    pub(crate) kept: usize,
     /// By eighth of the vocabulary: what stands in place of the changed ones.
     replacements: [usize; 8],
     /// By place in the sequence.
@@ -27,7 +27,7 @@ struct Counts {
 
 /// Counts an epoch and checks each row on the way: labels restore what the examples hold, specials
 /// and padding stay, slots are in order.
-fn count(examples: &Arc<dyn Examples>, masking: &Masking, epoch: u64) -> Counts {
+pub(crate) fn count(examples: &Arc<dyn Examples>, masking: &Masking, epoch: u64) -> Counts {
     let (seq_len, slots) = (examples.seq_len(), masking.max_predictions);
     let source = MaskedLmSource::new(
         Arc::clone(examples),
@@ -94,7 +94,7 @@ fn count(examples: &Arc<dyn Examples>, masking: &Masking, epoch: u64) -> Counts 
 }
 
 /// Fails if `found` of `n` is further from `share` than three standard errors.
-fn assert_share(name: &str, found: usize, n: usize, share: f64) {
+pub(crate) fn assert_share(name: &str, found: usize, n: usize, share: f64) {
     let bound = 3.0 * (share * (1.0 - share) / n as f64).sqrt();
     let seen = found as f64 / n as f64;
     assert!(

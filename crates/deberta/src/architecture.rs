@@ -1,0 +1,350 @@
+//! DeBERTa as the command line lists it.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use kiln_learner::architecture::{
+    Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
+    ReplacedTokensRequest, RunContext, TokenScore,
+};
+use kiln_learner::masked_lm_data::{MaskedLmData, check_masking};
+use kiln_learner::run::{
+    ExampleKind, ObjectiveSettings, ReplacedTokenSettings, RunSettings, Sharing, WordHead,
+};
+use kiln_learner::start::{match_padding, open_tokenizer, parse_config};
+use kiln_learner::{LearnError, Objective, TrainOutcome, TrainRequest, train};
+use kiln_nn::Init;
+use kiln_text::examples::SHORT_SEQ_PROB;
+use kiln_text::masking::Masking;
+use serde_json::Value;
+
+use crate::config::DebertaVersion;
+use crate::pair::PairConfig;
+use crate::presets::{PRESETS, Preset};
+use crate::start::{Origins, start_masked_lm, start_pair};
+use crate::{
+    ConfigError, DebertaConfig, DebertaPretraining, DebertaReplacedTokens, MaskedLmForm, fill_mask,
+    forward, replaced_tokens,
+};
+
+/// The name of masked language modelling among [`Architecture::objectives`].
+const MLM: &str = "mlm";
+/// The name of replaced token detection.
+const RTD: &str = "rtd";
+
+/// The generator's layers as a share of the discriminator's, in every published size.
+const GENERATOR_LAYERS: f64 = 0.5;
+
+/// What the discriminator's loss is multiplied by (`rtd_lambda` in the original's scripts).
+const DISCRIMINATOR_WEIGHT: f64 = 10.0;
+
+/// DeBERTa v1, v2 and v3.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Deberta;
+
+impl Architecture for Deberta {
+    fn name(&self) -> &'static str {
+        "deberta"
+    }
+
+    fn model_types(&self) -> Vec<&'static str> {
+        [DebertaVersion::V2, DebertaVersion::V1]
+            .map(DebertaVersion::model_type)
+            .to_vec()
+    }
+
+    fn objectives(&self) -> Vec<&'static str> {
+        vec![RTD, MLM]
+    }
+
+    fn presets(&self) -> Vec<&'static str> {
+        PRESETS.iter().map(|preset| preset.name).collect()
+    }
+
+    fn preset(&self, name: &str, vocab_size: usize, seq_len: usize) -> Result<Value, LearnError> {
+        let preset = Preset::by_name(name).ok_or_else(|| {
+            LearnError::Settings(format!(
+                "preset {name}: deberta has {}",
+                self.presets().join(", ")
+            ))
+        })?;
+        let mut config = preset.config(vocab_size);
+        // Room for the published 512, or more where longer sequences are trained.
+        config.max_position_embeddings = config.max_position_embeddings.max(seq_len);
+        serde_json::to_value(&config)
+            .map_err(|error| LearnError::Settings(format!("the model's config: {error}")))
+    }
+
+    fn objective(
+        &self,
+        name: Option<&str>,
+        preset: Option<&str>,
+        seq_len: usize,
+    ) -> ObjectiveSettings {
+        let version = preset
+            .and_then(Preset::by_name)
+            .map_or(DebertaVersion::V2, |preset| preset.version);
+        let is_rtd = match name {
+            Some(name) => name == RTD,
+            None => version == DebertaVersion::V2,
+        };
+        let masking = if is_rtd {
+            Masking::deberta_rtd(seq_len)
+        } else {
+            Masking::deberta_mlm(seq_len)
+        };
+        ObjectiveSettings {
+            next_sentence: false,
+            // All text in a row, cut into full sequences (the original's `prepare_data`).
+            examples: ExampleKind::Packed,
+            mask_rate: masking.rate,
+            mask_share: masking.mask_share,
+            random_share: masking.random_share,
+            whole_word: masking.whole_word,
+            max_ngram: masking.max_ngram,
+            max_predictions: masking.max_predictions,
+            short_seq_prob: SHORT_SEQ_PROB,
+            word_head: (!is_rtd).then_some(WordHead::Enhanced),
+            replaced_tokens: is_rtd.then_some(ReplacedTokenSettings {
+                sharing: Sharing::GradientDisentangled,
+                generator: None,
+                generator_size: 1.0,
+                generator_layers: GENERATOR_LAYERS,
+                init_generator: None,
+                generator_weight: 1.0,
+                discriminator_weight: DISCRIMINATOR_WEIGHT,
+                temperature: 1.0,
+                disallow_correct: false,
+                uniform_generator: false,
+                alternating: true,
+            }),
+        }
+    }
+
+    fn recipe(&self, preset: Option<&str>) -> Recipe {
+        let preset = preset.and_then(Preset::by_name);
+        preset.map_or_else(Recipe::default, Preset::recipe)
+    }
+
+    fn check(&self, settings: &RunSettings) -> Result<(), LearnError> {
+        let seq_len = settings.data.seq_len;
+        if settings.objective.next_sentence {
+            return Err(LearnError::Settings(
+                "next_sentence: deberta has no next sentence prediction; leave it out".into(),
+            ));
+        }
+        let config = open_config(&settings.model)?;
+        if config.type_vocab_size == 1 && settings.objective.examples != ExampleKind::Packed {
+            return Err(LearnError::Settings(
+                "type_vocab_size = 1: segments need two segment types, or none; train on packed \
+                 sequences"
+                    .into(),
+            ));
+        }
+        let reads_positions = match &settings.objective.replaced_tokens {
+            Some(replaced_tokens) => {
+                pair_config(&config, replaced_tokens, &settings.objective)?;
+                true
+            }
+            None => {
+                let form = form(&config, &settings.objective)?;
+                form == MaskedLmForm::Enhanced || config.position_biased_input
+            }
+        };
+        if reads_positions && seq_len > config.max_position_embeddings {
+            return Err(LearnError::Settings(format!(
+                "seq_len = {seq_len}: the model has {} positions; choose at most that many",
+                config.max_position_embeddings
+            )));
+        }
+        check_masking(&settings.objective, seq_len)?;
+        settings.training.validate().map_err(LearnError::Settings)
+    }
+
+    fn pretrain(
+        &self,
+        settings: &RunSettings,
+        context: RunContext,
+    ) -> Result<TrainOutcome, LearnError> {
+        self.check(settings)?;
+        let mut config = open_config(&settings.model)?;
+        let (tokenizer, vocabulary) = open_tokenizer(settings, config.vocab_size)?;
+        let observer = &*context.observer;
+        match_padding(&mut config.pad_token_id, &vocabulary, observer);
+        let is_fresh = context.run.list_checkpoints()?.is_empty();
+        let data = MaskedLmData::open(settings, &tokenizer, &vocabulary, is_fresh)?;
+        let Some(device) = context.devices.first() else {
+            return Err(LearnError::Settings(
+                "devices: none given; name at least one".into(),
+            ));
+        };
+        let device = device.clone().autodiff();
+        let range = config.initializer_range;
+        let mut init = Init::new(settings.training.seed, range, &device);
+        let init_from = settings.init_from.as_deref();
+        match &settings.objective.replaced_tokens {
+            Some(replaced_tokens) => {
+                let config = pair_config(&config, replaced_tokens, &settings.objective)?;
+                let sharing = config.sharing;
+                let objective = DebertaReplacedTokens::new(config, replaced_tokens.clone())
+                    .with_tokenizer(tokenizer);
+                let mut model = objective.new_model(&mut init);
+                if is_fresh {
+                    let origins = Origins {
+                        model: init_from,
+                        generator: replaced_tokens.init_generator.as_deref(),
+                    };
+                    model = start_pair(model, sharing, origins, observer)?;
+                }
+                run(objective, model, data, settings, context)
+            }
+            None => {
+                let form = form(&config, &settings.objective)?;
+                let objective = DebertaPretraining::new(config, form).with_tokenizer(tokenizer);
+                let mut model = objective.new_model(&mut init);
+                if let (Some(folder), true) = (init_from, is_fresh) {
+                    model = start_masked_lm(model, folder, observer)?;
+                }
+                run(objective, model, data, settings, context)
+            }
+        }
+    }
+
+    fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
+        fill_mask::fill_mask(request)
+    }
+
+    fn replaced_tokens(
+        &self,
+        request: &ReplacedTokensRequest,
+    ) -> Result<Vec<Vec<TokenScore>>, LearnError> {
+        replaced_tokens::replaced_tokens(request)
+    }
+
+    fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
+        forward::forward(request)
+    }
+}
+
+fn run<O: Objective>(
+    objective: O,
+    model: O::Model,
+    data: MaskedLmData,
+    settings: &RunSettings,
+    context: RunContext,
+) -> Result<TrainOutcome, LearnError> {
+    context.observer.model(Module::num_params(&model));
+    train(TrainRequest {
+        objective: Arc::new(objective),
+        model,
+        devices: context.devices,
+        run: context.run,
+        settings: settings.training.clone(),
+        train: data.train,
+        eval: data.eval,
+        interrupter: context.interrupter,
+        observer: context.observer,
+        dashboard: context.dashboard,
+    })
+}
+
+/// What predicts words: the settings' choice. With absolute positions in the input there is no mask
+/// decoder, as in the original.
+fn form(config: &DebertaConfig, objective: &ObjectiveSettings) -> Result<MaskedLmForm, LearnError> {
+    match objective.word_head.unwrap_or(WordHead::Enhanced) {
+        WordHead::Legacy => Ok(MaskedLmForm::Legacy),
+        WordHead::Plain => Ok(MaskedLmForm::Plain),
+        WordHead::Enhanced if config.position_biased_input => Ok(MaskedLmForm::Plain),
+        WordHead::Enhanced => {
+            config.validate_mask_decoder().map_err(refused)?;
+            Ok(MaskedLmForm::Enhanced)
+        }
+    }
+}
+
+/// Both models' sizes as the settings say, checked.
+fn pair_config(
+    discriminator: &DebertaConfig,
+    settings: &ReplacedTokenSettings,
+    objective: &ObjectiveSettings,
+) -> Result<PairConfig, LearnError> {
+    settings.validate().map_err(LearnError::Settings)?;
+    let refuse = |problem: &str| Err(LearnError::Settings(problem.into()));
+    if objective
+        .word_head
+        .is_some_and(|head| head != WordHead::Enhanced)
+    {
+        return refuse(
+            "word_head: the generator of replaced token detection has the enhanced mask decoder; \
+             leave it out, or train with masked language modelling",
+        );
+    }
+    if settings.uniform_generator {
+        return refuse(
+            "uniform_generator: deberta's discriminator reads with its generator's words; leave it \
+             out, or train electra",
+        );
+    }
+    let sharing = settings.sharing;
+    if sharing == Sharing::All {
+        return refuse(
+            "sharing = all: deberta shares words alone; choose embeddings, gradient-disentangled \
+             or none",
+        );
+    }
+    if sharing != Sharing::None && discriminator.position_biased_input {
+        return refuse(
+            "position_biased_input = true: only words are shared, and positions would differ; \
+             choose false, as published, or share nothing",
+        );
+    }
+    let generator = match &settings.generator {
+        Some(config) => open_config(config)?,
+        None => discriminator.generator(settings.generator_size, settings.generator_layers),
+    };
+    generator.validate().map_err(refused)?;
+    if !generator.position_biased_input {
+        generator.validate_mask_decoder().map_err(refused)?;
+    }
+    let mut sizes = vec![
+        ("vocab_size", discriminator.vocab_size, generator.vocab_size),
+        (
+            "max_position_embeddings",
+            discriminator.max_position_embeddings,
+            generator.max_position_embeddings,
+        ),
+    ];
+    if sharing != Sharing::None {
+        let (ours, theirs) = (discriminator.embedding_size(), generator.embedding_size());
+        sizes.push(("embedding_size", ours, theirs));
+    }
+    for (field, ours, theirs) in sizes {
+        if ours != theirs {
+            return Err(LearnError::Settings(format!(
+                "{field} = {theirs} in the generator's config: the discriminator has {ours}; \
+                 choose the same, or let them share less"
+            )));
+        }
+    }
+    Ok(PairConfig {
+        discriminator: discriminator.clone(),
+        generator: DebertaConfig {
+            pad_token_id: discriminator.pad_token_id,
+            ..generator
+        },
+        sharing,
+    })
+}
+
+fn open_config(model: &Value) -> Result<DebertaConfig, LearnError> {
+    let config: DebertaConfig = parse_config(model)?;
+    config.validate().map_err(refused)?;
+    Ok(config)
+}
+
+fn refused(error: ConfigError) -> LearnError {
+    LearnError::Config {
+        field: error.field.to_owned(),
+        reason: format!("{}, {}", error.value, error.remedy),
+    }
+}

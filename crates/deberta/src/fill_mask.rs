@@ -1,0 +1,95 @@
+//! Filling masks: the most probable tokens at every `[MASK]` of a text, by the enhanced mask decoder
+//! where the checkpoint has one.
+
+use std::path::Path;
+
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use kiln_checkpoint::ModelFile;
+use kiln_electra::{Role, half};
+use kiln_learner::LearnError;
+use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
+use kiln_learner::fill_mask::TextFiller;
+use kiln_nn::{EncoderInputs, Init};
+
+use crate::open::{check_masked_lm_sizes, masked_lm_form, open_all_weights, open_config};
+use crate::{DebertaForMaskedLm, MaskedLmForm};
+
+/// A masked language model with its tokenizer, opened once and used for many texts.
+#[derive(Debug)]
+pub struct MaskFiller {
+    model: DebertaForMaskedLm,
+    texts: TextFiller,
+    device: Device,
+}
+
+impl MaskFiller {
+    /// Opens a Hugging Face folder, or the generator's within a pair's.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, or the model has no masked language model head: a fresh one
+    /// would give random words.
+    pub fn open(folder: &Path, device: &Device) -> Result<Self, LearnError> {
+        let folder = half(folder, Role::Generator);
+        let config = open_config(&folder)?;
+        let weights = ModelFile::open(&folder)?;
+        let form = masked_lm_form(&config, &weights)?;
+        let texts = TextFiller::open(
+            &folder,
+            match form {
+                MaskedLmForm::Enhanced => config.sizes_with_positions(),
+                MaskedLmForm::Legacy | MaskedLmForm::Plain => config.sizes(),
+            },
+        )?;
+        check_masked_lm_sizes(&config, form, &weights)?;
+        let model = DebertaForMaskedLm::new(&config, form, &mut Init::zeros(device));
+        Ok(Self {
+            model: open_all_weights(model, &weights)?,
+            texts,
+            device: device.clone(),
+        })
+    }
+
+    /// The `top_k` best tokens at every mask of `text`, masks in order.
+    ///
+    /// # Errors
+    /// If the text has no mask or is longer than the model's positions.
+    pub fn fill(&self, text: &str, top_k: usize) -> Result<Vec<MaskFilling>, LearnError> {
+        let model = |ids: &[u32], positions: &[usize]| self.probabilities(ids, positions);
+        self.texts.fill(text, top_k, model)
+    }
+
+    /// Probabilities of all tokens at `positions`, flat `[positions, vocab_size]`.
+    fn probabilities(&self, ids: &[u32], positions: &[usize]) -> Result<Vec<f32>, LearnError> {
+        let row = |values: Vec<i32>| {
+            let count = values.len();
+            Tensor::<2, Int>::from_data(TensorData::new(values, [1, count]), &self.device)
+        };
+        let inputs = EncoderInputs {
+            input_ids: row(ids.iter().map(|&id| id as i32).collect()),
+            attention_mask: None,
+            token_type_ids: row(vec![0; ids.len()]),
+        };
+        let positions = row(positions.iter().map(|&position| position as i32).collect());
+        let logits = self.model.predictions(inputs, positions);
+        softmax(logits, 1)
+            .try_into_vec_as::<f32>()
+            .map_err(|error| LearnError::Device {
+                step: 0,
+                reason: error.to_string(),
+            })
+    }
+}
+
+/// Fills the masks of all texts of a request.
+///
+/// # Errors
+/// As [`MaskFiller::open`] and [`MaskFiller::fill`].
+pub fn fill_mask(request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
+    let filler = MaskFiller::open(&request.model, &request.device)?;
+    request
+        .texts
+        .iter()
+        .map(|text| filler.fill(text, request.top_k))
+        .collect()
+}

@@ -1,0 +1,85 @@
+//! One layer of the encoder: attention, then feed-forward, each normalised after its residual.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use kiln_nn::{Activation, Init};
+
+use crate::DebertaConfig;
+use crate::attention::{AttentionContext, DebertaAttention, ResidualOutput};
+use crate::projections::Memory;
+
+/// The first half of the feed-forward block; Hugging Face `DebertaIntermediate`.
+#[derive(Module, Debug)]
+pub struct DebertaIntermediate {
+    dense: Linear,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl DebertaIntermediate {
+    fn new(config: &DebertaConfig, init: &mut Init) -> Self {
+        Self {
+            dense: init.linear(config.hidden_size, config.intermediate_size),
+            activation: config.hidden_act,
+        }
+    }
+
+    fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
+        self.activation.forward(self.dense.forward(hidden_states))
+    }
+}
+
+/// Hugging Face `DebertaLayer` and `DebertaV2Layer`.
+#[derive(Module, Debug)]
+pub struct DebertaLayer {
+    attention: DebertaAttention,
+    intermediate: DebertaIntermediate,
+    output: ResidualOutput,
+}
+
+impl DebertaLayer {
+    /// Draws the layer's weights.
+    pub fn new(config: &DebertaConfig, init: &mut Init) -> Self {
+        Self {
+            attention: DebertaAttention::new(config, init),
+            intermediate: DebertaIntermediate::new(config, init),
+            output: ResidualOutput::new(config.intermediate_size, config, init),
+        }
+    }
+
+    /// # Shapes
+    /// - `hidden_states`: `[batch, seq_len, hidden_size]`
+    /// - returns `[batch, seq_len, hidden_size]`
+    pub fn forward(&self, hidden_states: Tensor<3>, context: &AttentionContext) -> Tensor<3> {
+        self.feed_forward(self.attention.forward(hidden_states, context))
+    }
+
+    /// Keys and values, for [`DebertaLayer::forward_queries`].
+    ///
+    /// # Shapes
+    /// - `hidden_states`: `[batch, seq_len, hidden_size]`
+    pub fn memory(&self, hidden_states: Tensor<3>) -> Memory {
+        self.attention.memory(hidden_states)
+    }
+
+    /// The layer for queries of their own, on given keys and values.
+    ///
+    /// # Shapes
+    /// - `query_states`: `[batch, query_len, hidden_size]`
+    /// - returns `[batch, query_len, hidden_size]`
+    pub fn forward_queries(
+        &self,
+        query_states: Tensor<3>,
+        memory: Memory,
+        context: &AttentionContext,
+    ) -> Tensor<3> {
+        let attention = &self.attention;
+        self.feed_forward(attention.forward_queries(query_states, memory, context))
+    }
+
+    fn feed_forward(&self, attended: Tensor<3>) -> Tensor<3> {
+        let intermediate = self.intermediate.forward(attended.clone());
+        self.output.forward(intermediate, attended)
+    }
+}

@@ -1,0 +1,204 @@
+//! The masked language model heads: hidden states to vocabulary logits.
+//!
+//! logits = LayerNorm(act(dense(h)))·Wordᵀ + bias, under the names that a checkpoint's kind has.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::{Int, Tensor, assert_shape};
+use kiln_nn::fused::tied_linear;
+use kiln_nn::{Activation, EncoderInputs, Init, LayerNorm, gather_positions};
+
+use crate::{DebertaConfig, DebertaModel};
+
+/// The three kinds of masked language models that checkpoints hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaskedLmForm {
+    /// `cls.predictions` on the last layer: Hugging Face's own.
+    Legacy,
+    /// `lm_predictions.lm_head` on the last layer: Hugging Face's with `legacy` false.
+    Plain,
+    /// `lm_predictions.lm_head` on the enhanced mask decoder: the original's.
+    Enhanced,
+}
+
+impl MaskedLmForm {
+    /// config.json's `legacy`.
+    pub fn legacy(self) -> bool {
+        self == Self::Legacy
+    }
+}
+
+/// Scores every vocabulary entry at the positions it is given.
+///
+/// The word table is an argument, not a field: the tied matrix has one owner, hence one gradient,
+/// one optimizer state and one entry in the checkpoint.
+#[derive(Module, Debug)]
+pub struct MaskedLmHead {
+    dense: Linear,
+    layer_norm: LayerNorm,
+    /// `[vocab_size]`
+    bias: Param<Tensor<1>>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl MaskedLmHead {
+    /// Draws `dense`, back to the width of the embeddings; the bias is zero.
+    pub fn new(config: &DebertaConfig, init: &mut Init) -> Self {
+        let embedding_size = config.embedding_size();
+        Self {
+            dense: init.linear(config.hidden_size, embedding_size),
+            layer_norm: init.layer_norm(embedding_size, config.layer_norm_eps),
+            bias: init.filled([config.vocab_size], 0.0),
+            activation: config.hidden_act,
+        }
+    }
+
+    /// Unnormalised log-probabilities.
+    ///
+    /// # Shapes
+    /// - `hidden_states`: `[n, hidden_size]`, one row a position, gathered or all of them
+    /// - `word_embeddings`: `[vocab_size, embedding_size]`
+    /// - returns `[n, vocab_size]`
+    ///
+    /// # Panics
+    /// If those shapes do not hold: the caller's mistake.
+    pub fn forward(&self, hidden_states: Tensor<2>, word_embeddings: Tensor<2>) -> Tensor<2> {
+        let bias = self.bias.val();
+        let [vocab_size] = bias.dims();
+        assert_shape!(word_embeddings, [vocab_size, _]);
+
+        let transformed = self.activation.forward(self.dense.forward(hidden_states));
+        let transformed = self.layer_norm.forward(transformed);
+        tied_linear(transformed, word_embeddings, bias)
+    }
+}
+
+/// The head under the names of its kind of checkpoint.
+#[derive(Module, Debug)]
+pub enum NamedHead {
+    /// `cls.predictions`
+    Legacy(MaskedLmHead),
+    /// `lm_predictions.lm_head`
+    LmHead(MaskedLmHead),
+}
+
+/// The encoder with a masked language model head; Hugging Face `DebertaForMaskedLM` and
+/// `DebertaV2ForMaskedLM`.
+#[derive(Module, Debug)]
+#[doc(alias = "DebertaForMaskedLM")]
+#[doc(alias = "DebertaV2ForMaskedLM")]
+pub struct DebertaForMaskedLm {
+    /// The encoder, which has the mask decoder's positions if there is a mask decoder.
+    pub deberta: DebertaModel,
+    /// The head.
+    pub head: NamedHead,
+}
+
+impl DebertaForMaskedLm {
+    /// Draws encoder and head. With absolute positions in the input there is no mask decoder, as in
+    /// the original: [`MaskedLmForm::Enhanced`] is then [`MaskedLmForm::Plain`].
+    pub fn new(config: &DebertaConfig, form: MaskedLmForm, init: &mut Init) -> Self {
+        let deberta = match form {
+            MaskedLmForm::Enhanced => DebertaModel::with_positions(config, init),
+            MaskedLmForm::Legacy | MaskedLmForm::Plain => DebertaModel::new(config, init),
+        };
+        let head = MaskedLmHead::new(config, init);
+        Self {
+            deberta,
+            head: if form.legacy() {
+                NamedHead::Legacy(head)
+            } else {
+                NamedHead::LmHead(head)
+            },
+        }
+    }
+
+    /// The kind of checkpoint it makes.
+    pub fn form(&self) -> MaskedLmForm {
+        match &self.head {
+            NamedHead::Legacy(_) => MaskedLmForm::Legacy,
+            NamedHead::LmHead(_) if self.deberta.embeddings.block.has_decoder_positions() => {
+                MaskedLmForm::Enhanced
+            }
+            NamedHead::LmHead(_) => MaskedLmForm::Plain,
+        }
+    }
+
+    /// Scores the vocabulary at `positions` alone.
+    ///
+    /// # Shapes
+    /// - `positions`: `[batch, num_predictions]`, each in `0..seq_len`; repeats are fine
+    /// - returns `[batch * num_predictions, vocab_size]`
+    ///
+    /// # Panics
+    /// If the shapes do not fit: the caller's mistake.
+    pub fn predictions(&self, inputs: EncoderInputs, positions: Tensor<2, Int>) -> Tensor<2> {
+        let attention_mask = inputs.attention_mask.clone();
+        let embedded = self.deberta.embeddings.forward(inputs);
+        self.predictions_from(embedded, attention_mask, positions)
+    }
+
+    /// The same from given embeddings, such as [`crate::EmbeddingBlock::finish`] returns.
+    ///
+    /// # Shapes
+    /// - `embedded`: `[batch, seq_len, hidden_size]`
+    /// - `attention_mask`: `[batch, seq_len]`, 1 = attend, 0 = padding
+    /// - `positions`: `[batch, num_predictions]`, each in `0..seq_len`; repeats are fine
+    /// - returns `[batch * num_predictions, vocab_size]`
+    ///
+    /// # Panics
+    /// If those shapes do not hold: the caller's mistake.
+    pub fn predictions_from(
+        &self,
+        embedded: Tensor<3>,
+        attention_mask: Option<Tensor<2, Int>>,
+        positions: Tensor<2, Int>,
+    ) -> Tensor<2> {
+        let [_, seq_len, _] = embedded.dims();
+        let model = &self.deberta;
+        let gathered = match self.decoder_positions(seq_len) {
+            Some(rows) => model.decode_masks(embedded, attention_mask, rows, Some(positions)),
+            None => gather_positions(model.encode(embedded, attention_mask), positions),
+        };
+        self.score(gathered)
+    }
+
+    /// Scores the vocabulary at every position.
+    ///
+    /// # Shapes
+    /// - returns `[batch * seq_len, vocab_size]`; what stands at padding means nothing
+    ///
+    /// # Panics
+    /// If the inputs' shapes differ: the caller's mistake.
+    pub fn forward(&self, inputs: EncoderInputs) -> Tensor<2> {
+        let attention_mask = inputs.attention_mask.clone();
+        let embedded = self.deberta.embeddings.forward(inputs);
+        let [_, seq_len, _] = embedded.dims();
+        let model = &self.deberta;
+        self.score(match self.decoder_positions(seq_len) {
+            Some(rows) => model.decode_masks(embedded, attention_mask, rows, None),
+            None => model.encode(embedded, attention_mask),
+        })
+    }
+
+    /// Scores the vocabulary for hidden states that the mask decoder, or without one the last layer,
+    /// has made.
+    ///
+    /// # Shapes
+    /// - `hidden_states`: `[batch, n, hidden_size]`
+    /// - returns `[batch * n, vocab_size]`
+    pub fn score(&self, hidden_states: Tensor<3>) -> Tensor<2> {
+        let (NamedHead::Legacy(head) | NamedHead::LmHead(head)) = &self.head;
+        let rows = hidden_states.flatten::<2>(0, 1);
+        head.forward(rows, self.deberta.word_embeddings())
+    }
+
+    /// The mask decoder's rows `[seq_len, hidden_size]`, where there is one.
+    fn decoder_positions(&self, seq_len: usize) -> Option<Tensor<2>> {
+        match self.form() {
+            MaskedLmForm::Enhanced => self.deberta.embeddings.block.decoder_positions(seq_len),
+            MaskedLmForm::Legacy | MaskedLmForm::Plain => None,
+        }
+    }
+}

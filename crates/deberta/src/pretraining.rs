@@ -1,0 +1,139 @@
+//! DeBERTa's masked language modelling (He et al. 2021, section 3.2), with the enhanced mask decoder.
+//!
+//! ```text
+//! loss = mean over chosen tokens (-log p[original])
+//! ```
+//!
+//! with p the softmax over the vocabulary at a chosen position. The mean runs over the whole step,
+//! whatever its number of micro-batches and devices; decoder and vocabulary are computed at the
+//! chosen positions alone.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
+use kiln_learner::masked_lm::MaskedLmBatch;
+use kiln_learner::{Objective, PartOutput, PartSpec, TermSpec};
+use kiln_nn::Init;
+use kiln_text::HostBatch;
+use kiln_text::tokenizer::Tokenizer;
+
+use crate::open::{open_weights, write_masked_lm};
+use crate::{DebertaConfig, DebertaForMaskedLm, MaskedLmForm};
+
+/// What DeBERTa v1 and v2 are pretrained with. Holds settings and files to write beside the weights,
+/// no parameters.
+#[derive(Debug, Clone)]
+pub struct DebertaPretraining {
+    config: DebertaConfig,
+    form: MaskedLmForm,
+    tokenizer: Option<Tokenizer>,
+}
+
+impl DebertaPretraining {
+    /// Masked language modelling for a model of `config`, with the head and decoder of `form`.
+    pub fn new(config: DebertaConfig, form: MaskedLmForm) -> Self {
+        Self {
+            config,
+            form,
+            tokenizer: None,
+        }
+    }
+
+    /// Writes this tokenizer into every checkpoint.
+    #[must_use]
+    pub fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Self {
+        self.tokenizer = Some(tokenizer);
+        self
+    }
+
+    /// A model to train, drawn by `init`.
+    pub fn new_model(&self, init: &mut Init) -> DebertaForMaskedLm {
+        DebertaForMaskedLm::new(&self.config, self.form, init)
+    }
+}
+
+impl Objective for DebertaPretraining {
+    type Model = DebertaForMaskedLm;
+    type Batch = MaskedLmBatch;
+    type Scratch = ();
+    type Carry = ();
+
+    fn parts(&self) -> Vec<PartSpec> {
+        vec![PartSpec {
+            name: "model",
+            trains: &[],
+        }]
+    }
+
+    fn terms(&self) -> Vec<TermSpec> {
+        vec![TermSpec {
+            name: "mlm_loss",
+            part: 0,
+            coefficient: 1.0,
+            is_perplexity: true,
+        }]
+    }
+
+    fn measure_names(&self) -> Vec<&'static str> {
+        vec!["mlm_accuracy"]
+    }
+
+    fn weights(&self, batch: &HostBatch) -> Vec<f64> {
+        vec![MaskedLmBatch::weight(batch)]
+    }
+
+    fn upload(&self, batch: &HostBatch, device: &Device) -> MaskedLmBatch {
+        MaskedLmBatch::upload(batch, device)
+    }
+
+    fn start_carry(&self, _: &Device) {}
+
+    fn forward(
+        &self,
+        model: &DebertaForMaskedLm,
+        _: usize,
+        batch: &MaskedLmBatch,
+        (): (),
+        (): &(),
+    ) -> PartOutput<Self> {
+        let logits = model.predictions(batch.inputs(), batch.positions.clone());
+        let (sum, accuracy) = batch.score(logits, "mlm_accuracy");
+        PartOutput {
+            sums: vec![sum],
+            measures: vec![accuracy],
+            scratch: (),
+            carry: (),
+        }
+    }
+
+    fn carry_tensors(&self, (): &()) -> Vec<NamedTensor> {
+        Vec::new()
+    }
+
+    fn restore_carry(&self, _: Vec<NamedTensor>, _: &Device) -> Result<(), OpenError> {
+        Ok(())
+    }
+
+    fn write_model(&self, model: &DebertaForMaskedLm, folder: &Path) -> Result<(), WriteError> {
+        write_masked_lm(model, &self.config, folder)?;
+        if let Some(tokenizer) = &self.tokenizer {
+            tokenizer.save(folder).map_err(|error| WriteError::Other {
+                path: folder.into(),
+                problem: error.to_string(),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn read_model(
+        &self,
+        model: DebertaForMaskedLm,
+        folder: &Path,
+    ) -> Result<DebertaForMaskedLm, OpenError> {
+        let file = ModelFile::open(folder)?;
+        let (model, report) = open_weights(model, &file)?;
+        report.require_complete(folder)?;
+        Ok(model)
+    }
+}

@@ -1,0 +1,212 @@
+//! v3's pretraining objective: replaced token detection (He et al. 2023, section 3).
+//!
+//! A generator, which is a masked language model with the enhanced mask decoder, fills the masks; a
+//! discriminator says of every token whether the generator put another one there:
+//!
+//! ```text
+//! L_G = mean over chosen tokens (−log p_G(x_i | x_masked))
+//! L_D = mean over all tokens (−log D or −log(1 − D), by x_corrupt_i ≠ x_i)
+//! ```
+//!
+//! The published order alternates: the generator steps on λ_G·L_G, then the discriminator, which
+//! reads with the embeddings of the generator that has stepped, on λ_D·L_D of what the generator drew
+//! before its step; each has its own gradient norm and optimizer. The other order is ELECTRA's: both
+//! step together on the sum.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Int, Tensor};
+use kiln_checkpoint::{NamedTensor, OpenError, WriteError};
+use kiln_electra::ReplacedTokenBatch;
+use kiln_electra::replacement::{
+    DISCRIMINATOR_MEASURES, GENERATOR_ACCURACY, SAMPLED_ACCURACY, corrupt, draw, sampled_accuracy,
+};
+use kiln_learner::masked_lm::MaskedLmBatch;
+use kiln_learner::run::{ReplacedTokenSettings, Sharing};
+use kiln_learner::{Measure, Objective, PartOutput, PartSpec, TermSpec};
+use kiln_nn::Init;
+use kiln_text::HostBatch;
+use kiln_text::tokenizer::Tokenizer;
+
+use crate::pair::{DebertaPair, PairConfig};
+
+/// The generator's parameters.
+const GENERATOR: &str = "generator.";
+/// The discriminator's own parameters.
+const DISCRIMINATOR: &str = "discriminator.";
+/// The table that is both models' where it is shared without more ado: both optimizers move it.
+const SHARED_TABLE: &str = "generator.deberta.embeddings.word_embeddings.";
+
+/// What DeBERTa v3 is pretrained with. Holds settings and files to write beside the weights, no
+/// parameters.
+#[derive(Debug, Clone)]
+pub struct DebertaReplacedTokens {
+    config: PairConfig,
+    settings: ReplacedTokenSettings,
+    tokenizer: Option<Tokenizer>,
+}
+
+impl DebertaReplacedTokens {
+    /// Replaced token detection as `settings` say, for models of `config`.
+    pub fn new(config: PairConfig, settings: ReplacedTokenSettings) -> Self {
+        Self {
+            config,
+            settings,
+            tokenizer: None,
+        }
+    }
+
+    /// Writes this tokenizer into every checkpoint.
+    #[must_use]
+    pub fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Self {
+        self.tokenizer = Some(tokenizer);
+        self
+    }
+
+    /// A pair to train, drawn by `init`.
+    pub fn new_model(&self, init: &mut Init) -> DebertaPair {
+        DebertaPair::new(&self.config, init)
+    }
+
+    /// Runs the generator: its loss and measures, and what it puts at the chosen positions.
+    fn generate(
+        &self,
+        model: &DebertaPair,
+        batch: &ReplacedTokenBatch,
+    ) -> (Tensor<1>, Vec<Measure>, Tensor<2, Int>) {
+        let masked = &batch.masked;
+        let logits = model
+            .generator
+            .predictions(masked.inputs(), masked.positions.clone());
+        let vocab_size = self.config.generator.vocab_size;
+        let samples = draw(Some(&logits), vocab_size, &self.settings, batch);
+        let (sum, accuracy) = masked.score(logits, GENERATOR_ACCURACY);
+        let sampled = sampled_accuracy(&samples, batch);
+        (sum, vec![accuracy, sampled], samples)
+    }
+
+    /// Runs the discriminator on `samples`.
+    fn discriminate(
+        &self,
+        model: &DebertaPair,
+        batch: &ReplacedTokenBatch,
+        samples: Tensor<2, Int>,
+    ) -> (Tensor<1>, Vec<Measure>) {
+        let corrupted = corrupt(samples, batch);
+        let logits = model.discriminator_logits(corrupted.inputs(batch));
+        corrupted.score(logits, batch)
+    }
+}
+
+impl Objective for DebertaReplacedTokens {
+    type Model = DebertaPair;
+    type Batch = ReplacedTokenBatch;
+    /// The generator's samples `[batch, num_predictions]`.
+    type Scratch = Option<Tensor<2, Int>>;
+    type Carry = ();
+
+    fn parts(&self) -> Vec<PartSpec> {
+        if !self.settings.alternating {
+            return vec![PartSpec {
+                name: "model",
+                trains: &[],
+            }];
+        }
+        let discriminator = PartSpec {
+            name: "discriminator",
+            trains: match self.config.sharing {
+                Sharing::Embeddings | Sharing::All => &[DISCRIMINATOR, SHARED_TABLE],
+                Sharing::None | Sharing::GradientDisentangled => &[DISCRIMINATOR],
+            },
+        };
+        let generator = PartSpec {
+            name: "generator",
+            trains: &[GENERATOR],
+        };
+        vec![generator, discriminator]
+    }
+
+    fn terms(&self) -> Vec<TermSpec> {
+        let generator = TermSpec {
+            name: "generator_loss",
+            part: 0,
+            coefficient: self.settings.generator_weight,
+            is_perplexity: true,
+        };
+        let discriminator = TermSpec {
+            name: "discriminator_loss",
+            part: usize::from(self.settings.alternating),
+            coefficient: self.settings.discriminator_weight,
+            is_perplexity: false,
+        };
+        vec![generator, discriminator]
+    }
+
+    fn measure_names(&self) -> Vec<&'static str> {
+        let of_generator = [GENERATOR_ACCURACY, SAMPLED_ACCURACY].into_iter();
+        of_generator.chain(DISCRIMINATOR_MEASURES).collect()
+    }
+
+    fn weights(&self, batch: &HostBatch) -> Vec<f64> {
+        vec![
+            MaskedLmBatch::weight(batch),
+            ReplacedTokenBatch::num_tokens(batch),
+        ]
+    }
+
+    fn upload(&self, batch: &HostBatch, device: &Device) -> ReplacedTokenBatch {
+        ReplacedTokenBatch::upload(batch, device)
+    }
+
+    fn start_carry(&self, _: &Device) {}
+
+    fn forward(
+        &self,
+        model: &DebertaPair,
+        part: usize,
+        batch: &ReplacedTokenBatch,
+        scratch: Option<Tensor<2, Int>>,
+        (): &(),
+    ) -> PartOutput<Self> {
+        let mut output = PartOutput {
+            sums: Vec::new(),
+            measures: Vec::new(),
+            scratch: None,
+            carry: (),
+        };
+        let samples = match scratch {
+            // The second of two parts.
+            Some(samples) if part > 0 => samples,
+            _ => {
+                let (sum, measures, samples) = self.generate(model, batch);
+                output.sums.push(sum);
+                output.measures.extend(measures);
+                samples
+            }
+        };
+        if self.settings.alternating && part == 0 {
+            output.scratch = Some(samples);
+            return output;
+        }
+        let (sum, measures) = self.discriminate(model, batch, samples);
+        output.sums.push(sum);
+        output.measures.extend(measures);
+        output
+    }
+
+    fn carry_tensors(&self, (): &()) -> Vec<NamedTensor> {
+        Vec::new()
+    }
+
+    fn restore_carry(&self, _: Vec<NamedTensor>, _: &Device) -> Result<(), OpenError> {
+        Ok(())
+    }
+
+    fn write_model(&self, model: &DebertaPair, folder: &Path) -> Result<(), WriteError> {
+        model.write(&self.config, self.tokenizer.as_ref(), folder)
+    }
+
+    fn read_model(&self, model: DebertaPair, folder: &Path) -> Result<DebertaPair, OpenError> {
+        model.read(folder)
+    }
+}

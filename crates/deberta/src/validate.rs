@@ -1,0 +1,412 @@
+//! Which configurations Kiln refuses: impossible ones, and those whose result it would get wrong.
+
+use kiln_electra::ConfigError;
+use serde_json::{Map, Value};
+
+use crate::config::{DebertaConfig, DebertaVersion};
+use crate::pos_att_type::PosAttType;
+
+/// More than any DeBERTa has; a config.json beyond it is damaged.
+const MOST_PARAMETERS: u128 = 100_000_000_000;
+
+impl DebertaConfig {
+    /// Checks every field whose value decides the result.
+    ///
+    /// # Errors
+    /// With the first field that has an impossible or unsupported value.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.validate_supported()?;
+        self.validate_sizes()?;
+        self.validate_positions()?;
+        self.validate_rates()
+    }
+
+    /// Checks that an enhanced mask decoder can stand on this encoder.
+    ///
+    /// # Errors
+    /// With the field that is in its way.
+    pub fn validate_mask_decoder(&self) -> Result<(), ConfigError> {
+        if self.num_hidden_layers < 2 {
+            return refuse(
+                "num_hidden_layers",
+                self.num_hidden_layers,
+                "the enhanced mask decoder needs at least 2",
+            );
+        }
+        if self.has_projection() {
+            return refuse(
+                "embedding_size",
+                self.embedding_size(),
+                format!(
+                    "the enhanced mask decoder adds positions to hidden states; choose hidden_size ({})",
+                    self.hidden_size
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_supported(&self) -> Result<(), ConfigError> {
+        if self.model_type != self.version().model_type() {
+            return refuse(
+                "model_type",
+                self.model_type.clone(),
+                "this is no DeBERTa; choose its own architecture",
+            );
+        }
+        let demands = [
+            ("talking_head", Value::from(false)),
+            ("tie_word_embeddings", Value::from(true)),
+        ];
+        for (field, supported) in demands {
+            match self.other.get(field) {
+                None | Some(Value::Null) => {}
+                Some(value) if *value == supported => {}
+                Some(value) => {
+                    return refuse(
+                        field,
+                        value.clone(),
+                        format!("only {supported} is supported"),
+                    );
+                }
+            }
+        }
+        if let Some(problem) = &self.problem_type
+            && ![
+                "single_label_classification",
+                "multi_label_classification",
+                "regression",
+            ]
+            .contains(&problem.as_str())
+        {
+            return refuse(
+                "problem_type",
+                problem.clone(),
+                "choose single_label_classification, multi_label_classification or regression",
+            );
+        }
+        if self.version() == DebertaVersion::V1 {
+            self.validate_v1()?;
+        }
+        self.validate_terms()
+    }
+
+    /// Hugging Face's v1 ignores these fields, the original's does not.
+    fn validate_v1(&self) -> Result<(), ConfigError> {
+        let given = [
+            ("position_buckets", self.position_buckets().map(Value::from)),
+            (
+                "share_att_key",
+                self.shares_position_projections().then(|| true.into()),
+            ),
+            (
+                "norm_rel_ebd",
+                self.norm_rel_ebd
+                    .clone()
+                    .filter(|_| self.norms().any(|norm| norm != "none"))
+                    .map(Value::from),
+            ),
+            ("conv_kernel_size", self.conv_kernel_size().map(Value::from)),
+        ];
+        for (field, value) in given {
+            if let Some(value) = value {
+                return refuse(
+                    field,
+                    value,
+                    "model_type deberta has no such part; is this a deberta-v2?",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_terms(&self) -> Result<(), ConfigError> {
+        if let Some(norm_rel_ebd) = &self.norm_rel_ebd
+            && let Some(norm) = self
+                .norms()
+                .find(|norm| !["layer_norm", "none"].contains(&norm.as_str()))
+        {
+            return refuse(
+                "norm_rel_ebd",
+                norm_rel_ebd.clone(),
+                format!("{norm:?} is not supported, choose layer_norm or none"),
+            );
+        }
+        let Some(pos_att_type) = &self.pos_att_type else {
+            return Ok(());
+        };
+        let value = match pos_att_type {
+            PosAttType::Words(words) => Value::from(words.clone()),
+            PosAttType::List(words) => Value::from(words.clone()),
+        };
+        let terms = pos_att_type.terms();
+        for (index, term) in terms.iter().enumerate() {
+            let remedy = match term.as_str() {
+                "c2p" | "p2c" if !terms.iter().take(index).any(|before| before == term) => continue,
+                "c2p" | "p2c" => "name each term once",
+                // v1 of Hugging Face counts this word as a term of the scale, the original does not.
+                "none" | "" if self.version() == DebertaVersion::V1 => {
+                    "implementations differ on it; for no term write an empty list"
+                }
+                "none" | "" => continue,
+                _ => "choose c2p, p2c or both",
+            };
+            return refuse("pos_att_type", value, remedy);
+        }
+        Ok(())
+    }
+
+    fn validate_sizes(&self) -> Result<(), ConfigError> {
+        let sizes = [
+            ("vocab_size", self.vocab_size),
+            ("embedding_size", self.embedding_size()),
+            ("hidden_size", self.hidden_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("intermediate_size", self.intermediate_size),
+            ("max_position_embeddings", self.max_position_embeddings),
+            ("conv_groups", self.conv_groups()),
+        ];
+        for (field, size) in sizes {
+            if size == 0 || size > i32::MAX as usize {
+                return refuse(field, size, "choose a number from 1 to 2147483647");
+            }
+        }
+        if self.type_vocab_size > i32::MAX as usize {
+            return refuse(
+                "type_vocab_size",
+                self.type_vocab_size,
+                "choose a number from 0 to 2147483647",
+            );
+        }
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
+            return refuse(
+                "num_attention_heads",
+                self.num_attention_heads,
+                format!("choose a divisor of hidden_size ({})", self.hidden_size),
+            );
+        }
+        // v1 does not read it.
+        if let Some(size) = self.attention_head_size
+            && self.version() == DebertaVersion::V2
+            && size != self.head_size()
+        {
+            return refuse(
+                "attention_head_size",
+                size,
+                format!(
+                    "only hidden_size / num_attention_heads ({}) is supported",
+                    self.head_size()
+                ),
+            );
+        }
+        if let Some(size) = self.pooler_hidden_size
+            && size != self.hidden_size
+        {
+            return refuse(
+                "pooler_hidden_size",
+                size,
+                format!("only hidden_size ({}) is supported", self.hidden_size),
+            );
+        }
+        if let Some(pad_token_id) = self.pad_token_id
+            && pad_token_id >= self.vocab_size
+        {
+            return refuse(
+                "pad_token_id",
+                pad_token_id,
+                format!("choose an id below vocab_size ({})", self.vocab_size),
+            );
+        }
+        if self.id2label.as_ref().is_some_and(Map::is_empty) {
+            return refuse(
+                "id2label",
+                Value::Object(Map::new()),
+                "name at least one label",
+            );
+        }
+        self.validate_convolution()?;
+        if self.span() > i32::MAX as usize / 2 {
+            return refuse(
+                match self.position_buckets() {
+                    Some(_) => "position_buckets",
+                    None => "max_relative_positions",
+                },
+                self.span(),
+                "choose a number below 1073741823",
+            );
+        }
+        if self.encoder_parameters() > MOST_PARAMETERS {
+            return refuse(
+                "hidden_size",
+                self.hidden_size,
+                "the sizes together give more than 100 billion parameters; correct the wrong one",
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_convolution(&self) -> Result<(), ConfigError> {
+        let Some(kernel) = self.conv_kernel_size() else {
+            return Ok(());
+        };
+        // With an even one the output would be a token shorter than the input.
+        if kernel.is_multiple_of(2) || kernel > i32::MAX as usize {
+            return refuse("conv_kernel_size", kernel, "choose an odd number");
+        }
+        let groups = self.conv_groups();
+        if !self.hidden_size.is_multiple_of(groups) {
+            return refuse(
+                "conv_groups",
+                groups,
+                format!("choose a divisor of hidden_size ({})", self.hidden_size),
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_positions(&self) -> Result<(), ConfigError> {
+        let Some(buckets) = self.position_buckets() else {
+            return Ok(());
+        };
+        if buckets < 2 {
+            return refuse(
+                "position_buckets",
+                buckets,
+                "choose 2 or more, or -1 for none",
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_rates(&self) -> Result<(), ConfigError> {
+        let rates = [
+            ("hidden_dropout_prob", self.hidden_dropout_prob),
+            (
+                "attention_probs_dropout_prob",
+                self.attention_probs_dropout_prob,
+            ),
+            ("pooler_dropout", self.pooler_dropout),
+            ("cls_dropout", self.cls_dropout()),
+        ];
+        for (field, rate) in rates {
+            if !(0.0..1.0).contains(&rate) {
+                return refuse(field, rate, "choose a number from 0 to below 1");
+            }
+        }
+        let range = self.initializer_range;
+        if !(range.is_finite() && range >= 0.0) {
+            return refuse("initializer_range", range, "choose 0 or more");
+        }
+        let epsilon = self.layer_norm_eps;
+        if !(epsilon.is_finite() && epsilon > 0.0) {
+            return refuse("layer_norm_eps", epsilon, "choose a number above 0");
+        }
+        Ok(())
+    }
+}
+
+fn refuse(
+    field: &'static str,
+    value: impl Into<Value>,
+    remedy: impl Into<String>,
+) -> Result<(), ConfigError> {
+    Err(ConfigError {
+        field,
+        value: value.into().to_string(),
+        remedy: remedy.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> DebertaConfig {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_value_that_changes_the_result_and_is_not_supported_is_refused_by_name() {
+        for (json, field) in [
+            (r#"{"model_type":"bert"}"#, "model_type"),
+            (r#"{"talking_head":true}"#, "talking_head"),
+            (r#"{"tie_word_embeddings":false}"#, "tie_word_embeddings"),
+            (r#"{"problem_type":"ranking"}"#, "problem_type"),
+            (r#"{"pos_att_type":"c2p|p2p"}"#, "pos_att_type"),
+            (r#"{"pos_att_type":["c2p","c2p"]}"#, "pos_att_type"),
+            (
+                r#"{"model_type":"deberta","pos_att_type":"none"}"#,
+                "pos_att_type",
+            ),
+            (r#"{"norm_rel_ebd":"rms_norm"}"#, "norm_rel_ebd"),
+            (
+                r#"{"model_type":"deberta","norm_rel_ebd":"layer_norm"}"#,
+                "norm_rel_ebd",
+            ),
+            (
+                r#"{"model_type":"deberta","position_buckets":256}"#,
+                "position_buckets",
+            ),
+            (
+                r#"{"model_type":"deberta","share_att_key":true}"#,
+                "share_att_key",
+            ),
+            (
+                r#"{"model_type":"deberta","conv_kernel_size":3}"#,
+                "conv_kernel_size",
+            ),
+            (r#"{"position_buckets":1}"#, "position_buckets"),
+            (r#"{"position_buckets":2000000000}"#, "position_buckets"),
+            (
+                r#"{"max_relative_positions":2000000000}"#,
+                "max_relative_positions",
+            ),
+            (r#"{"conv_kernel_size":2}"#, "conv_kernel_size"),
+            (r#"{"conv_kernel_size":3,"conv_groups":5}"#, "conv_groups"),
+            (r#"{"attention_head_size":32}"#, "attention_head_size"),
+            (r#"{"pooler_hidden_size":32}"#, "pooler_hidden_size"),
+            (r#"{"num_attention_heads":7}"#, "num_attention_heads"),
+            (r#"{"embedding_size":0}"#, "embedding_size"),
+            (r#"{"intermediate_size":2000000000}"#, "hidden_size"),
+            (r#"{"pad_token_id":128100}"#, "pad_token_id"),
+            (r#"{"id2label":{}}"#, "id2label"),
+            (r#"{"hidden_dropout_prob":1.0}"#, "hidden_dropout_prob"),
+            (r#"{"pooler_dropout":-0.1}"#, "pooler_dropout"),
+            (r#"{"cls_dropout":1}"#, "cls_dropout"),
+            (r#"{"layer_norm_eps":0}"#, "layer_norm_eps"),
+        ] {
+            let error = parse(json).validate().unwrap_err();
+            assert_eq!(error.field, field, "{error}");
+        }
+        let kernel = parse(r#"{"conv_kernel_size":2}"#).validate();
+        assert_eq!(
+            kernel.unwrap_err().to_string(),
+            "conv_kernel_size = 2: choose an odd number"
+        );
+    }
+
+    #[test]
+    fn what_files_may_say_of_parts_that_are_not_there_is_fine() {
+        for json in [
+            r#"{"talking_head":false,"conv_kernel_size":0,"pos_att_type":"none"}"#,
+            r#"{"attention_head_size":64,"pooler_hidden_size":1536,"type_vocab_size":0}"#,
+            r#"{"model_type":"deberta","position_buckets":-1,"norm_rel_ebd":"none",
+                "share_att_key":false,"attention_head_size":1,"pos_att_type":[]}"#,
+            r#"{"pos_att_type":"P2C|c2p","norm_rel_ebd":" Layer_Norm"}"#,
+        ] {
+            assert_eq!(parse(json).validate(), Ok(()), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_mask_decoder_needs_two_layers_and_embeddings_as_wide_as_they_are() {
+        let fields = |json| parse(json).validate_mask_decoder().map_err(|e| e.field);
+        assert_eq!(fields("{}"), Ok(()));
+        assert_eq!(
+            fields(r#"{"num_hidden_layers":1}"#),
+            Err("num_hidden_layers")
+        );
+        assert_eq!(fields(r#"{"embedding_size":8}"#), Err("embedding_size"));
+    }
+}

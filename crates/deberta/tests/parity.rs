@@ -1,0 +1,33 @@
+//! Every reference case on every device: outputs, losses, gradients; and the buckets of distances.
+
+use kiln_deberta::{DebertaConfig, RelativePositions, forward};
+use kiln_testing::{Fixture, check_parity, fixtures_dir};
+
+#[test]
+fn outputs_losses_and_gradients_are_the_references() {
+    check_parity("deberta", env!("CARGO_MANIFEST_DIR"), forward);
+}
+
+/// Every distance within the largest, for seven pairs of buckets and largest distances.
+#[test]
+fn distances_fall_into_the_references_buckets() {
+    let folder = fixtures_dir("deberta", env!("CARGO_MANIFEST_DIR")).join("log_buckets");
+    let fixture = Fixture::open(&folder);
+    assert!(!fixture.outputs.is_empty(), "{}", folder.display());
+    for (name, expected) in &fixture.outputs {
+        let (buckets, largest) = name.split_once('_').unwrap();
+        let span: i64 = buckets.parse().unwrap();
+        let positions = RelativePositions::new(&DebertaConfig {
+            position_buckets: Some(span),
+            max_relative_positions: largest.parse().unwrap(),
+            ..DebertaConfig::v2()
+        });
+        for (distance, &bucket) in (0..).zip(expected.ints()) {
+            let bucket = i64::from(bucket);
+            let row = |distance| positions.row(distance) as i64;
+            let found = (row(distance), row(-distance));
+            let above = (span + bucket).min(2 * span - 1);
+            assert_eq!(found, (above, span - bucket), "{name}: {distance}");
+        }
+    }
+}

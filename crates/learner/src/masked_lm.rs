@@ -1,0 +1,107 @@
+//! A masked language model's micro-batch on a device, and its loss.
+//!
+//! Devlin et al. 2019, section 3.1, task 1; whatever model predicts the words. The vocabulary is
+//! scored at the chosen positions alone, a fixed number of slots in a sequence.
+
+use burn::tensor::{Device, Int, Tensor};
+use kiln_nn::EncoderInputs;
+use kiln_nn::loss::{correct_sum, cross_entropy_sum};
+use kiln_text::HostBatch;
+
+use crate::objective::{Measure, Weight};
+use crate::upload::{floats, ints};
+
+/// What `kiln_text::examples::MaskedLmSource` makes.
+#[derive(Debug, Clone)]
+pub struct MaskedLmBatch {
+    /// `[batch, seq_len]`, masked.
+    pub input_ids: Tensor<2, Int>,
+    /// `[batch, seq_len]`, 1 = token, 0 = padding.
+    pub attention_mask: Tensor<2, Int>,
+    /// `[batch, seq_len]`, 0 = first segment, 1 = second.
+    pub token_type_ids: Tensor<2, Int>,
+    /// `[batch, num_predictions]`, where the chosen tokens stand; any place in an empty slot.
+    pub positions: Tensor<2, Int>,
+    /// `[batch, num_predictions]`, what stood there.
+    pub labels: Tensor<2, Int>,
+    /// `[batch, num_predictions]`, 1 = chosen, 0 = empty slot.
+    pub weights: Tensor<2>,
+}
+
+impl MaskedLmBatch {
+    /// Moves a masked batch to a device.
+    ///
+    /// # Panics
+    /// If the batch lacks a buffer: an objective and the source that feeds it are written together.
+    pub fn upload(batch: &HostBatch, device: &Device) -> Self {
+        Self {
+            input_ids: ints(batch, "input_ids", device),
+            attention_mask: ints(batch, "attention_mask", device),
+            token_type_ids: ints(batch, "token_type_ids", device),
+            positions: ints(batch, "positions", device),
+            labels: ints(batch, "labels", device),
+            weights: floats(batch, "weights", device),
+        }
+    }
+
+    /// The number of chosen tokens: what the loss's sum is a sum over.
+    pub fn weight(batch: &HostBatch) -> f64 {
+        let weights = batch.floats.get("weights");
+        weights.map_or(0.0, |weights| {
+            weights.data.iter().map(|&weight| f64::from(weight)).sum()
+        })
+    }
+
+    /// What the encoder reads.
+    pub fn inputs(&self) -> EncoderInputs {
+        EncoderInputs {
+            input_ids: self.input_ids.clone(),
+            attention_mask: Some(self.attention_mask.clone()),
+            token_type_ids: self.token_type_ids.clone(),
+        }
+    }
+
+    /// The loss's sum over the chosen tokens `[1]`, and the accuracy called `accuracy`.
+    ///
+    /// # Shapes
+    /// - `logits`: `[batch * num_predictions, vocab_size]`
+    ///
+    /// # Panics
+    /// If `logits` has another shape: the caller's mistake.
+    pub fn score(&self, logits: Tensor<2>, accuracy: &'static str) -> (Tensor<1>, Measure) {
+        let labels = self.labels.clone().flatten::<1>(0, 1);
+        let weights = self.weights.clone().flatten::<1>(0, 1);
+        score(logits, labels, weights, accuracy)
+    }
+}
+
+/// The sum of weighted cross-entropies `[1]`, and the accuracy called `accuracy`.
+///
+/// # Shapes
+/// - `logits`: `[n, classes]`; `labels`, `weights`: `[n]`
+///
+/// # Panics
+/// If those shapes do not hold: the caller's mistake.
+pub fn score(
+    logits: Tensor<2>,
+    labels: Tensor<1, Int>,
+    weights: Tensor<1>,
+    accuracy: &'static str,
+) -> (Tensor<1>, Measure) {
+    let measure = Measure {
+        name: accuracy,
+        sum: correct_sum(untracked(&logits), labels.clone(), weights.clone()),
+        weight: Weight::Device(weights.clone().sum()),
+    };
+    (cross_entropy_sum(logits, labels, weights), measure)
+}
+
+/// A tensor of the same values without its graph: measures and samples must not keep it, and one of
+/// their own would never see a backward pass.
+pub fn untracked<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
+    if tensor.is_autodiff() {
+        tensor.clone().inner()
+    } else {
+        tensor.clone()
+    }
+}
