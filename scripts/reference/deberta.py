@@ -291,7 +291,7 @@ def multi_label() -> Case:
 
 def regression() -> Case:
     config = v3_config(num_labels=1, problem_type="regression")
-    labels = torch.tensor([[0.5], [-1.25], [2.0], [0.75]])
+    labels = torch.tensor([0.5, -1.25, 2.0, 0.75])
     return classification_case("regression", config, labels)
 
 

@@ -237,9 +237,8 @@ impl DebertaConfig {
     /// The terms that `pos_att_type` lists count even without relative attention, as in Hugging
     /// Face.
     pub fn score_scale(&self) -> f64 {
-        let terms = 1
-            + usize::from(self.content_to_position())
-            + usize::from(self.position_to_content());
+        let terms =
+            1 + usize::from(self.content_to_position()) + usize::from(self.position_to_content());
         1.0 / ((self.head_size() * terms) as f64).sqrt()
     }
 
@@ -275,7 +274,11 @@ impl DebertaConfig {
 
     /// The words of `norm_rel_ebd`.
     pub(crate) fn norms(&self) -> impl Iterator<Item = String> {
-        let norms = self.norm_rel_ebd.as_deref().unwrap_or("none").to_lowercase();
+        let norms = self
+            .norm_rel_ebd
+            .as_deref()
+            .unwrap_or("none")
+            .to_lowercase();
         let norms: Vec<_> = norms.split('|').map(|norm| norm.trim().into()).collect();
         norms.into_iter()
     }

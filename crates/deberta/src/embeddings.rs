@@ -169,10 +169,7 @@ impl DebertaEmbeddings {
 /// # Shapes
 /// - `hidden_states`: `[batch, seq_len, hidden_size]`
 /// - `attention_mask`: `[batch, seq_len]`, 1 = attend, 0 = padding
-pub(crate) fn blank_padding(
-    hidden_states: Tensor<3>,
-    attention_mask: Tensor<2, Int>,
-) -> Tensor<3> {
+pub(crate) fn blank_padding(hidden_states: Tensor<3>, attention_mask: Tensor<2, Int>) -> Tensor<3> {
     let [batch, seq_len, hidden_size] = hidden_states.dims();
     let is_padding = attention_mask.equal_elem(0).reshape([batch, seq_len, 1]);
     let is_padding = is_padding.expand([batch, seq_len, hidden_size]);

@@ -42,7 +42,8 @@ mod projections;
 mod validate;
 
 pub use attention::{
-    AttentionContext, DebertaAttention, DisentangledSelfAttention, RelativeTable, ResidualOutput,
+    AttentionContext, DebertaAttention, DisentangledSelfAttention, Padding, RelativeTable,
+    ResidualOutput,
 };
 pub use buckets::RelativePositions;
 pub use class::DebertaClass;

@@ -57,11 +57,7 @@ impl DebertaModel {
     ///
     /// # Panics
     /// If those shapes do not hold: the caller's mistake.
-    pub fn encode(
-        &self,
-        embedded: Tensor<3>,
-        attention_mask: Option<Tensor<2, Int>>,
-    ) -> Tensor<3> {
+    pub fn encode(&self, embedded: Tensor<3>, attention_mask: Option<Tensor<2, Int>>) -> Tensor<3> {
         self.encoder.forward(embedded, attention_mask)
     }
 

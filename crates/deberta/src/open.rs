@@ -29,11 +29,10 @@ pub fn open_config(folder: &Path) -> Result<DebertaConfig, OpenError> {
 ///
 /// # Errors
 /// If the file has a mask decoder that cannot be.
-pub fn masked_lm_form(
-    config: &DebertaConfig,
-    file: &ModelFile,
-) -> Result<MaskedLmForm, OpenError> {
-    let has_legacy = file.info("cls.predictions.transform.dense.weight").is_some();
+pub fn masked_lm_form(config: &DebertaConfig, file: &ModelFile) -> Result<MaskedLmForm, OpenError> {
+    let has_legacy = file
+        .info("cls.predictions.transform.dense.weight")
+        .is_some();
     let has_own = file.info("lm_predictions.lm_head.dense.weight").is_some();
     let is_legacy = if has_legacy == has_own {
         config.legacy

@@ -153,8 +153,7 @@ impl FusedProjections {
             v_bias: init.filled([size], 0.0),
             pos_proj: (relative && config.content_to_position())
                 .then(|| init.linear_without_bias(size, size)),
-            pos_q_proj: (relative && config.position_to_content())
-                .then(|| init.linear(size, size)),
+            pos_q_proj: (relative && config.position_to_content()).then(|| init.linear(size, size)),
             num_attention_heads: config.num_attention_heads,
         }
     }

@@ -94,10 +94,7 @@ impl DebertaConfig {
     /// Hugging Face's v1 ignores these fields, the original's does not.
     fn validate_v1(&self) -> Result<(), ConfigError> {
         let given = [
-            (
-                "position_buckets",
-                self.position_buckets().map(Value::from),
-            ),
+            ("position_buckets", self.position_buckets().map(Value::from)),
             (
                 "share_att_key",
                 self.shares_position_projections().then(|| true.into()),
@@ -109,10 +106,7 @@ impl DebertaConfig {
                     .filter(|_| self.norms().any(|norm| norm != "none"))
                     .map(Value::from),
             ),
-            (
-                "conv_kernel_size",
-                self.conv_kernel_size().map(Value::from),
-            ),
+            ("conv_kernel_size", self.conv_kernel_size().map(Value::from)),
         ];
         for (field, value) in given {
             if let Some(value) = value {
@@ -409,7 +403,10 @@ mod tests {
     fn a_mask_decoder_needs_two_layers_and_embeddings_as_wide_as_they_are() {
         let fields = |json| parse(json).validate_mask_decoder().map_err(|e| e.field);
         assert_eq!(fields("{}"), Ok(()));
-        assert_eq!(fields(r#"{"num_hidden_layers":1}"#), Err("num_hidden_layers"));
+        assert_eq!(
+            fields(r#"{"num_hidden_layers":1}"#),
+            Err("num_hidden_layers")
+        );
         assert_eq!(fields(r#"{"embedding_size":8}"#), Err("embedding_size"));
     }
 }
