@@ -6,8 +6,7 @@ mod common;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use common::{
-    VOCAB_SIZE, config, gradients, inputs, ints, masked_lm, padded_inputs, v1, v2_conv, v3, values,
-    wave,
+    VOCAB_SIZE, gradients, inputs, ints, masked_lm, padded_inputs, v1, v2_conv, v3, values, wave,
 };
 use kiln_deberta::{DebertaConfig, DebertaForMaskedLm, DebertaModel, MaskedLmForm};
 use kiln_nn::Init;
@@ -46,7 +45,10 @@ fn a_sequence_shifted_inside_its_padding_has_the_same_hidden_states() {
                 assert_close(&what, &found, &expected, Bound::Output, &name);
             }
         }
-        let absolute = config(r#""position_biased_input":true"#);
+        let absolute = DebertaConfig {
+            position_biased_input: true,
+            ..v3()
+        };
         let (start, end) = (
             shifted(&absolute, 0, 5, &device),
             shifted(&absolute, 5, 0, &device),

@@ -72,6 +72,7 @@ pub(crate) fn inputs(ids: &[i32], mask: &[i32], rows: usize, device: &Device) ->
 }
 
 /// All entries, in single precision.
+#[allow(dead_code, reason = "each test program uses some of this module")]
 pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     let tensor = if tensor.is_autodiff() {
         tensor.inner()
