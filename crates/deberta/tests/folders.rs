@@ -217,6 +217,25 @@ fn a_file_of_the_original_serves_every_task_it_has_a_head_for() {
     assert!(error.contains("classifier.weight"), "{error}");
 }
 
+/// Replacements are made by the one, found by the other.
+#[test]
+fn of_a_pair_each_half_serves_its_own_task() {
+    let (generator, discriminator) = (fixture("enhanced"), fixture("discriminator"));
+    let folder = tempfile::tempdir().unwrap();
+    for (half, fixture) in [("generator", &generator), ("discriminator", &discriminator)] {
+        let half = folder.path().join(half);
+        std::fs::create_dir(&half).unwrap();
+        write(&half, &fixture.config, &tensors(fixture));
+    }
+    for (fixture, task) in [
+        (&generator, "fill-mask"),
+        (&discriminator, "replaced-tokens"),
+    ] {
+        let expected = run(fixture, &fixture.folder, None);
+        assert_eq!(run(fixture, folder.path(), Some(task)), expected, "{task}");
+    }
+}
+
 /// v1's attention in v2's layout, as the original converts it: keys have no bias, position keys
 /// neither.
 #[test]

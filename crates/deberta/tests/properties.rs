@@ -10,7 +10,7 @@ use common::{
 };
 use kiln_deberta::{DebertaConfig, DebertaForMaskedLm, DebertaModel, MaskedLmForm};
 use kiln_nn::Init;
-use kiln_testing::{Bound, assert_close, devices};
+use kiln_testing::{Bound, assert_close, devices, lock_generator};
 
 const FORMS: [MaskedLmForm; 3] = [
     MaskedLmForm::Legacy,
@@ -228,6 +228,31 @@ fn sequences_of_any_length_run_without_absolute_positions() {
                 let found = values(hidden_states);
                 assert!(found.iter().all(|value| value.is_finite()), "{name}");
             }
+        }
+    }
+}
+
+#[test]
+fn dropout_acts_in_training_alone_and_repeats_with_the_seed() {
+    let _guard = lock_generator();
+    for (name, device) in devices() {
+        for config in [v3(), v1(), v2_conv()] {
+            let config = DebertaConfig {
+                hidden_dropout_prob: 0.1,
+                attention_probs_dropout_prob: 0.1,
+                ..config
+            };
+            let run = |device: &Device| {
+                let model = masked_lm(&config, MaskedLmForm::Enhanced, device);
+                kiln_backend::seed(device, 7);
+                let draw = || values(model.forward(padded_inputs(device)));
+                (draw(), draw())
+            };
+            let (first, second) = run(&device.clone().autodiff());
+            assert_ne!(first, second, "{name}");
+            assert_eq!(run(&device.clone().autodiff()), (first, second), "{name}");
+            let (first, second) = run(&device);
+            assert_eq!(first, second, "{name}");
         }
     }
 }
