@@ -7,8 +7,9 @@
 //! score[i, j] = (Q_i·K_j + Q_i·Kr_δ(i,j) + K_j·Qr_δ(i,j)) / √(head_size · number of terms)
 //! ```
 //!
-//! δ(i, j) is the row that stands for i − j ([`crate::RelativePositions`]), and the same in both terms, as
-//! in the original code and in Hugging Face; equation 4 of the paper has δ(j, i) in the last one.
+//! δ(i, j) is the row that stands for i − j ([`crate::RelativePositions`]), and is the same in both
+//! terms, as in the original code and in Hugging Face; equation 4 of the paper has δ(j, i) in the
+//! last one.
 
 use burn::module::Module;
 use burn::nn::Linear;
