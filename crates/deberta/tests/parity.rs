@@ -1,6 +1,7 @@
 //! Every reference case on every device: outputs, losses, gradients; and the buckets of distances.
 
 use kiln_deberta::{DebertaConfig, RelativePositions, forward};
+use kiln_learner::architecture::ForwardRequest;
 use kiln_testing::{
     Bound, Fixture, Report, cases, check_parity, devices, fixtures_dir, named, request,
 };
@@ -23,7 +24,11 @@ fn hidden_states_at_padding_are_the_references_too() {
         assert!(fixture.input("attention_mask").ints().contains(&0));
         let expected = fixture.output("last_hidden_state").floats();
         for (device_name, device) in devices() {
-            let found = named(forward(&request(&fixture, &device)).unwrap());
+            let request = ForwardRequest {
+                gradients: false,
+                ..request(&fixture, &device)
+            };
+            let found = named(forward(&request).unwrap());
             let found = &found["last_hidden_state"].1;
             report.check(&fixture.name, &device_name, found, expected, Bound::Output);
         }
