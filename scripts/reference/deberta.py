@@ -12,7 +12,7 @@
     v2_inputs                 absolute positions, segments and a projection in the input
     v2_conv                   the convolution beside the first layer, gelu
     v2_conv_groups            the same in two groups, tanh
-    v3                        shared projections, logarithmic buckets, normalised relative embeddings
+    v3                        shared projections, logarithmic buckets, a norm on the embeddings
     v3_long                   a row as long as the positions, far beyond the buckets
     masked_lm                 Hugging Face's own head
     masked_lm_narrow          the same on embeddings narrower than the encoder
@@ -291,7 +291,7 @@ def multi_label() -> Case:
 
 def regression() -> Case:
     config = v3_config(num_labels=1, problem_type="regression")
-    labels = torch.tensor([[0.5], [-1.25], [2.0], [0.75]])
+    labels = torch.tensor([0.5, -1.25, 2.0, 0.75])
     return classification_case("regression", config, labels)
 
 
@@ -325,7 +325,7 @@ def question_answering() -> Case:
 
 
 def rows_of_distances(config, seq_len: int) -> Tensor:
-    """delta(i, j), the row of the relative embeddings for every query and key: [seq_len, seq_len]."""
+    """delta(i, j): which relative embedding stands for each query and key, [seq_len, seq_len]."""
     farthest = config.max_relative_positions
     farthest = farthest if farthest > 0 else config.max_position_embeddings
     buckets = getattr(config, "position_buckets", -1)
@@ -352,7 +352,7 @@ def heads(states: Tensor, count: int) -> Tensor:
 def layer_by_formula(
     model: PreTrainedModel, layer: torch.nn.Module, queries: Tensor, states: Tensor, mask: Tensor
 ) -> Tensor:
-    """One layer, its queries of `queries`, its keys and values of `states`, residuals on the former.
+    """One layer: queries of `queries`, keys and values of `states`, residuals on the former.
 
     Nothing is saved: for every query and key the relative key and query stand in a tensor of their
     own, [heads, queries, keys, head size].
@@ -366,7 +366,7 @@ def layer_by_formula(
 
     if isinstance(config, DebertaV2Config):
         q, k, v = weights.query_proj, weights.key_proj, weights.value_proj
-        query, key, value = (heads(f(x), count) for f, x in ((q, queries), (k, states), (v, states)))
+        query, key, value = (heads(x, count) for x in (q(queries), k(states), v(states)))
         shared = getattr(config, "share_att_key", False)
         position_key = (k if shared else weights.pos_key_proj)(table)
         position_query = (q if shared else weights.pos_query_proj)(table)

@@ -7,14 +7,16 @@
 //! score[i, j] = (Q_i·K_j + Q_i·Kr_δ(i,j) + K_j·Qr_δ(i,j)) / √(head_size · number of terms)
 //! ```
 //!
-//! δ(i, j) is the row that stands for i − j ([`crate::RelativePositions`]), and the same in both terms, as
-//! in the original code and in Hugging Face; equation 4 of the paper has δ(j, i) in the last one.
+//! δ(i, j) is the row that stands for i − j ([`crate::RelativePositions`]), and is the same in both
+//! terms, as in the original code and in Hugging Face; equation 4 of the paper has δ(j, i) in the
+//! last one.
 
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Int, Tensor};
 use kiln_nn::{
-    AttentionOptions, Dropout, Init, LayerNorm, RelativeIndex, RelativeScores, attend, merge_heads,
+    AttentionOptions, Dropout, Init, LayerNorm, RelativeIndex, RelativeScores, attend, is_padding,
+    merge_heads,
 };
 
 use crate::DebertaConfig;
@@ -23,10 +25,19 @@ use crate::projections::{Memory, Projections};
 /// What the attention of all layers shares in one forward pass.
 #[derive(Debug, Clone)]
 pub struct AttentionContext {
-    /// `[batch, 1, query_len, key_len]`, true where query or key is padding; `None` where nothing is.
-    pub is_hidden: Option<Tensor<4, Bool>>,
+    /// Which tokens are padding; `None` where none is.
+    pub padding: Option<Padding>,
     /// The terms by position, where there are any.
     pub relative: Option<RelativeTable>,
+}
+
+/// Which tokens are padding, in the shapes that attention needs.
+#[derive(Debug, Clone)]
+pub struct Padding {
+    /// `[batch, 1, 1, key_len]`, true at padding.
+    pub keys: Tensor<4, Bool>,
+    /// `[batch, query_len, 1]`, true at padding.
+    pub queries: Tensor<3, Bool>,
 }
 
 /// The relative embeddings that the sequence's length reaches.
@@ -46,8 +57,10 @@ impl AttentionContext {
     /// - `attention_mask`: `[batch, seq_len]`, the one that this was made with
     pub fn at(&self, positions: Tensor<2, Int>, attention_mask: Option<Tensor<2, Int>>) -> Self {
         Self {
-            is_hidden: attention_mask
-                .map(|mask| is_hidden(mask.clone().gather(1, positions.clone()), mask)),
+            padding: attention_mask.map(|mask| {
+                let queries = mask.clone().gather(1, positions.clone());
+                Padding::new(queries, mask)
+            }),
             relative: self.relative.as_ref().map(|table| RelativeTable {
                 embeddings: table.embeddings.clone(),
                 index: table.index.at(positions),
@@ -56,19 +69,17 @@ impl AttentionContext {
     }
 }
 
-/// Where a query and a key do not see each other: if either is padding. A query that is padding then
-/// averages all values, in Hugging Face too.
-///
-/// # Shapes
-/// - `queries`: `[batch, query_len]`, 0 at padding
-/// - `keys`: `[batch, key_len]`, 0 at padding
-/// - returns `[batch, 1, query_len, key_len]`
-pub(crate) fn is_hidden(queries: Tensor<2, Int>, keys: Tensor<2, Int>) -> Tensor<4, Bool> {
-    let ([batch, query_len], [_, key_len]) = (queries.dims(), keys.dims());
-    let shape = [batch, 1, query_len, key_len];
-    let queries = queries.equal_elem(0).reshape([batch, 1, query_len, 1]);
-    let keys = keys.equal_elem(0).reshape([batch, 1, 1, key_len]);
-    queries.expand(shape).bool_or(keys.expand(shape))
+impl Padding {
+    /// # Shapes
+    /// - `queries`: `[batch, query_len]`, 0 at padding
+    /// - `keys`: `[batch, key_len]`, 0 at padding
+    pub fn new(queries: Tensor<2, Int>, keys: Tensor<2, Int>) -> Self {
+        let [batch, query_len] = queries.dims();
+        Self {
+            keys: is_padding(keys),
+            queries: queries.equal_elem(0).reshape([batch, query_len, 1]),
+        }
+    }
 }
 
 /// Hugging Face `DisentangledSelfAttention`.
@@ -98,15 +109,20 @@ impl DisentangledSelfAttention {
     }
 
     fn attend(&self, query: Tensor<4>, memory: Memory, context: &AttentionContext) -> Tensor<3> {
-        let relative = context.relative.as_ref();
+        let Memory { key, value } = memory;
+        let (relative, padding) = (context.relative.as_ref(), context.padding.as_ref());
         let options = AttentionOptions {
             scale: self.score_scale,
-            relative: relative.map(|table| self.scores(&query, &memory.key, table)),
+            relative: relative.map(|table| self.scores(&query, &key, table)),
             score_bias: None,
-            is_hidden: context.is_hidden.clone(),
+            is_hidden: padding.map(|padding| padding.keys.clone()),
             dropout: &self.dropout,
         };
-        merge_heads(attend(query, memory.key, memory.value, options))
+        let attended = merge_heads(attend(query, key, value.clone(), options));
+        match padding {
+            Some(padding) => average_at(padding.queries.clone(), value, attended),
+            None => attended,
+        }
     }
 
     /// The terms by position. The projected table has no batch: the products broadcast it.
@@ -131,6 +147,20 @@ impl DisentangledSelfAttention {
             index: table.index.clone(),
         }
     }
+}
+
+/// The mean of all values in place of what padding attends to. To Hugging Face a query that is
+/// padding sees nothing: its scores are equal and have no gradient. A loss over the outputs at
+/// padding, such as that of question answering, shows it.
+///
+/// # Shapes
+/// - `is_padding`: `[batch, query_len, 1]`
+/// - `value`: `[batch, heads, key_len, head_size]`
+/// - `attended`: `[batch, query_len, hidden_size]`; returned in the same shape
+fn average_at(is_padding: Tensor<3, Bool>, value: Tensor<4>, attended: Tensor<3>) -> Tensor<3> {
+    let shape = attended.shape();
+    let mean = merge_heads(value.mean_dim(2)).expand(shape.clone());
+    attended.mask_where(is_padding.expand(shape), mean)
 }
 
 /// A linear layer whose output, after dropout, is added to the residual and normalised; Hugging

@@ -1,7 +1,7 @@
 //! DeBERTa's config.json, field by field, with Hugging Face's names and defaults.
 //!
-//! v1 has the model type `deberta`, v2 and v3 have `deberta-v2`; what sets v3 apart from v2 are values
-//! of the same fields.
+//! v1 has the model type `deberta`, v2 and v3 have `deberta-v2`; what sets v3 apart from v2 are
+//! values of the same fields.
 
 use kiln_learner::forward::Sizes;
 use kiln_nn::Activation;

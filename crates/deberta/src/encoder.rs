@@ -6,7 +6,7 @@ use burn::tensor::{Int, Tensor};
 use kiln_nn::{Init, LayerNorm, RelativeIndex};
 
 use crate::DebertaConfig;
-use crate::attention::{AttentionContext, RelativeTable, is_hidden};
+use crate::attention::{AttentionContext, Padding, RelativeTable};
 use crate::buckets::RelativePositions;
 use crate::conv::ConvLayer;
 use crate::layer::DebertaLayer;
@@ -76,7 +76,7 @@ impl DebertaEncoder {
     ) -> AttentionContext {
         let [_, seq_len, _] = embedded.dims();
         AttentionContext {
-            is_hidden: attention_mask.map(|mask| is_hidden(mask.clone(), mask)),
+            padding: attention_mask.map(|mask| Padding::new(mask.clone(), mask)),
             relative: self.relative_table(seq_len),
         }
     }

@@ -1,7 +1,8 @@
 //! A checkpoint run on given tensors, so that anyone can hold Kiln against another implementation.
 //!
 //! The classes of DeBERTa on [`kiln_learner::forward`]. Beside a head's outputs stands the encoder's
-//! own, `last_hidden_state`; of a model with a mask decoder too, though its logits do not come of it.
+//! own, `last_hidden_state`; that of a model with a mask decoder too, whose logits do not come of
+//! it.
 
 use std::path::Path;
 

@@ -53,7 +53,8 @@ mod validate;
 
 pub use architecture::Deberta;
 pub use attention::{
-    AttentionContext, DebertaAttention, DisentangledSelfAttention, RelativeTable, ResidualOutput,
+    AttentionContext, DebertaAttention, DisentangledSelfAttention, Padding, RelativeTable,
+    ResidualOutput,
 };
 pub use buckets::RelativePositions;
 pub use class::DebertaClass;

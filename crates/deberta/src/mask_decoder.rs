@@ -9,8 +9,8 @@
 //! q² = Layer(queries q¹, keys and values h)
 //! ```
 //!
-//! q² takes the place of the last layer's output. The layer's own, without positions, has no part in
-//! it and is not computed. A query sees all keys but no other query, so the queries of predicted
+//! q² takes the place of the last layer's output. The layer's own, without positions, has no part
+//! in it and is not computed. A query sees all keys but no other query, so the queries of predicted
 //! positions alone give the same numbers as those of all.
 
 use burn::tensor::{Int, Tensor, assert_shape};

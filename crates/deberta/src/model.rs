@@ -61,7 +61,7 @@ impl DebertaModel {
         self.encoder.forward(embedded, attention_mask)
     }
 
-    /// The word table `[vocab_size, embedding_size]`, to be handed to the masked language model head.
+    /// The word table `[vocab_size, embedding_size]`, to be handed to a masked language model head.
     pub fn word_embeddings(&self) -> Tensor<2> {
         self.embeddings.word_embeddings.weight.val()
     }

@@ -122,7 +122,11 @@ impl Preset {
 
 #[cfg(test)]
 mod tests {
+    use burn::module::Module;
+    use kiln_nn::Init;
+
     use super::*;
+    use crate::DebertaModel;
 
     #[test]
     fn presets_have_the_published_numbers_of_parameters() {
@@ -159,6 +163,36 @@ mod tests {
             };
             assert_eq!(config.validate(), Ok(()));
             assert_eq!(config.encoder_parameters(), parameters);
+        }
+    }
+
+    #[test]
+    fn a_model_has_as_many_parameters_as_its_configuration_says() {
+        let device = kiln_testing::devices().remove(0).1;
+        let plain = DebertaConfig {
+            relative_attention: false,
+            position_biased_input: true,
+            type_vocab_size: 2,
+            embedding_size: Some(96),
+            ..Preset::by_name("tiny").unwrap().config(50)
+        };
+        let own = DebertaConfig {
+            share_att_key: None,
+            conv_kernel_size: Some(3),
+            conv_groups: Some(2),
+            ..Preset::by_name("tiny").unwrap().config(50)
+        };
+        let v1 = DebertaConfig {
+            num_hidden_layers: 1,
+            ..Preset::by_name("v1-base").unwrap().config(50)
+        };
+        for config in [plain, own, v1] {
+            assert_eq!(config.validate(), Ok(()));
+            let model = DebertaModel::new(&config, &mut Init::zeros(&device));
+            assert_eq!(
+                Module::num_params(&model) as u128,
+                config.encoder_parameters()
+            );
         }
     }
 

@@ -38,7 +38,7 @@ impl DebertaConfig {
                 "embedding_size",
                 self.embedding_size(),
                 format!(
-                    "the enhanced mask decoder adds positions to hidden states; choose hidden_size ({})",
+                    "the enhanced mask decoder adds them to hidden states; choose hidden_size ({})",
                     self.hidden_size
                 ),
             );

@@ -1,11 +1,39 @@
 //! Every reference case on every device: outputs, losses, gradients; and the buckets of distances.
 
 use kiln_deberta::{DebertaConfig, RelativePositions, forward};
-use kiln_testing::{Fixture, check_parity, fixtures_dir};
+use kiln_learner::architecture::ForwardRequest;
+use kiln_testing::{
+    Bound, Fixture, Report, cases, check_parity, devices, fixtures_dir, named, request,
+};
 
 #[test]
 fn outputs_losses_and_gradients_are_the_references() {
     check_parity("deberta", env!("CARGO_MANIFEST_DIR"), forward);
+}
+
+/// What means nothing is what it is in transformers all the same, where a query that is padding
+/// averages all values.
+#[test]
+fn hidden_states_at_padding_are_the_references_too() {
+    let mut report = Report::new("deberta at padding");
+    for folder in cases("deberta", env!("CARGO_MANIFEST_DIR")) {
+        let fixture = Fixture::open(&folder);
+        if fixture.class().is_none() {
+            continue;
+        }
+        assert!(fixture.input("attention_mask").ints().contains(&0));
+        let expected = fixture.output("last_hidden_state").floats();
+        for (device_name, device) in devices() {
+            let request = ForwardRequest {
+                gradients: false,
+                ..request(&fixture, &device)
+            };
+            let found = named(forward(&request).unwrap());
+            let found = &found["last_hidden_state"].1;
+            report.check(&fixture.name, &device_name, found, expected, Bound::Output);
+        }
+    }
+    report.finish();
 }
 
 /// Every distance within the largest, for seven pairs of buckets and largest distances.

@@ -7,6 +7,7 @@
 //! | scaled, masked softmax | one pass instead of eight; backward needs the output alone |
 //! | LayerNorm | one pass instead of eight; backward needs one tensor of the input's size |
 //! | dropout | two passes less; on flex random numbers in parallel, and drawn again instead of kept |
+//! | scores by relative position | added in place; backward needs nothing but the index |
 //! | weighted cross-entropy | never stores log-probabilities, vocabulary-sized, beside the logits |
 //! | projection to a tied table | the table's gradient comes in the table's own order of memory |
 //! | sum of squares | one pass, nothing of the input's size is made |
@@ -25,6 +26,7 @@ mod flex;
 mod gelu;
 mod gumbel;
 mod layer_norm;
+mod relative;
 mod softmax;
 #[cfg(feature = "tch")]
 mod tch;
@@ -37,6 +39,7 @@ use burn::backend::{
 use burn::tensor::{Bool, Int, Tensor};
 
 pub use adamw::AdamWUpdate;
+pub use relative::Terms;
 
 /// The fused operations, for a backend. Methods that end in `backward` or `saving` serve the
 /// gradients of the others.
@@ -84,6 +87,30 @@ pub trait FusedOps: Backend {
         scale: f64,
     ) -> FloatTensor<Self> {
         softmax::backward::<Self>(output, grad, scale)
+    }
+
+    /// Scores `[batch, heads, query_len, key_len]`, to each of which is added, for query i and key j,
+    /// entry `rows[starts[i] + j]` of the terms of the one or the other.
+    fn add_relative(
+        scores: FloatTensor<Self>,
+        terms: FloatTensor<Self>,
+        rows: IntTensor<Self>,
+        starts: IntTensor<Self>,
+        kind: Terms,
+    ) -> FloatTensor<Self> {
+        relative::add::<Self>(scores, terms, rows, starts, kind)
+    }
+
+    /// The gradient towards the terms, `count` for each query or key. That towards the scores is
+    /// `grad` itself.
+    fn add_relative_backward(
+        grad: FloatTensor<Self>,
+        rows: IntTensor<Self>,
+        starts: IntTensor<Self>,
+        count: usize,
+        kind: Terms,
+    ) -> FloatTensor<Self> {
+        relative::backward::<Self>(grad, rows, starts, count, kind)
     }
 
     /// gamma·(x − mean)/√(variance + epsilon) + beta over the last axis.
@@ -243,6 +270,31 @@ pub fn scaled_softmax<const D: usize>(
         }
         None => <Dispatch as FusedOps>::scaled_softmax(scores, scale),
     })
+}
+
+/// Scores with terms by relative position added, in place where nothing else holds them;
+/// [`crate::RelativeScores`] is its checked front.
+///
+/// # Shapes
+/// - `scores`: `[batch, heads, query_len, key_len]`; returned in the same shape
+/// - `terms`: `[batch, heads, query_len, count]` or `[batch, heads, key_len, count]`, as `kind` says
+/// - `rows`: `[places]`, each below `count`: for query i and key j entry `rows[starts[i] + j]` of the
+///   last axis of the terms is added
+/// - `starts`: `[1 or batch, query_len]`, of the integer type of `rows`
+pub fn add_relative(
+    scores: Tensor<4>,
+    terms: Tensor<4>,
+    rows: Tensor<1, Int>,
+    starts: Tensor<2, Int>,
+    kind: Terms,
+) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::add_relative(
+        scores.into_dispatch(),
+        terms.into_dispatch(),
+        rows.into_dispatch(),
+        starts.into_dispatch(),
+        kind,
+    ))
 }
 
 /// Layer normalisation over the last axis; [`crate::LayerNorm`] is its module.

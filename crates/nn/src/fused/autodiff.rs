@@ -8,11 +8,11 @@ use burn::backend::autodiff::{
     ops::{Backward, Ops, OpsKind},
 };
 use burn::backend::{
-    Autodiff,
+    Autodiff, TensorMetadata,
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
 
-use super::{FusedOps, tied_linear};
+use super::{FusedOps, Terms, tied_linear};
 
 /// State: x.
 #[derive(Debug)]
@@ -43,6 +43,27 @@ impl<B: FusedOps> Backward<B, 1> for Softmax {
         if let Some(node) = parent {
             let (output, scale) = ops.state;
             grads.register::<B>(node.id, B::softmax_backward(output, grad, scale));
+        }
+    }
+}
+
+/// State: (rows, starts, terms of each query or key, whose terms). Parents: scores, terms.
+#[derive(Debug)]
+struct AddRelative;
+
+impl<B: FusedOps> Backward<B, 2> for AddRelative {
+    type State = (IntTensor<B>, IntTensor<B>, usize, Terms);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let [scores, terms] = ops.parents;
+        if let Some(node) = terms {
+            let (rows, starts, count, kind) = ops.state;
+            let towards = B::add_relative_backward(grad.clone(), rows, starts, count, kind);
+            grads.register::<B>(node.id, towards);
+        }
+        if let Some(node) = scores {
+            grads.register::<B>(node.id, grad);
         }
     }
 }
@@ -160,6 +181,26 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         match Softmax.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(step) => step.finish((output.clone(), scale), output),
             OpsKind::UnTracked(step) => step.finish(output),
+        }
+    }
+
+    fn add_relative(
+        scores: FloatTensor<Self>,
+        terms: FloatTensor<Self>,
+        rows: IntTensor<Self>,
+        starts: IntTensor<Self>,
+        kind: Terms,
+    ) -> FloatTensor<Self> {
+        let nodes = [scores.node(), terms.node()];
+        let (scores, terms) = (scores.into_primitive(), terms.into_primitive());
+        match AddRelative.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let state = (rows.clone(), starts.clone(), terms.shape()[3], kind);
+                step.finish(state, B::add_relative(scores, terms, rows, starts, kind))
+            }
+            OpsKind::UnTracked(step) => {
+                step.finish(B::add_relative(scores, terms, rows, starts, kind))
+            }
         }
     }
 

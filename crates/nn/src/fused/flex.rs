@@ -6,6 +6,7 @@
 
 mod kernels;
 mod math;
+mod relative;
 
 use burn::backend::{
     Flex, TensorMetadata,
@@ -16,8 +17,9 @@ use burn::backend::{
 use burn::tensor::{DType, Distribution, FloatDType, Shape, TensorData};
 
 use super::{
-    AdamWUpdate, FusedOps, adamw, cross_entropy, dropout, gelu, gumbel, layer_norm, softmax,
+    AdamWUpdate, FusedOps, Terms, adamw, cross_entropy, dropout, gelu, gumbel, layer_norm, softmax,
 };
+use relative::Lookup;
 
 impl FusedOps for Flex {
     fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -91,6 +93,46 @@ impl FusedOps for Flex {
                 tensor(towards, shape)
             }
             _ => softmax::backward::<Self>(output, grad, scale),
+        }
+    }
+
+    fn add_relative(
+        scores: FloatTensor<Self>,
+        terms: FloatTensor<Self>,
+        rows: IntTensor<Self>,
+        starts: IntTensor<Self>,
+        kind: Terms,
+    ) -> FloatTensor<Self> {
+        let lookup = lookup(&rows, &starts, &scores.shape(), last(&terms.shape()));
+        match (Values::of(&terms), lookup) {
+            (Some(terms), Some(lookup)) if scores.dtype() == DType::F32 => {
+                let mut scores = owned(scores);
+                relative::add(scores.storage_mut(), terms.slice(), &lookup, kind);
+                scores
+            }
+            _ => super::relative::add::<Self>(scores, terms, rows, starts, kind),
+        }
+    }
+
+    fn add_relative_backward(
+        grad: FloatTensor<Self>,
+        rows: IntTensor<Self>,
+        starts: IntTensor<Self>,
+        count: usize,
+        kind: Terms,
+    ) -> FloatTensor<Self> {
+        let [batch, heads, queries, keys] = grad.shape().dims();
+        let owners = match kind {
+            Terms::OfQuery => queries,
+            Terms::OfKey => keys,
+        };
+        let lookup = lookup(&rows, &starts, &grad.shape(), count);
+        match (Values::of(&grad), lookup) {
+            (Some(grad), Some(lookup)) => tensor(
+                relative::backward(grad.slice(), &lookup, kind),
+                Shape::new([batch, heads, owners, count]),
+            ),
+            _ => super::relative::backward::<Self>(grad, rows, starts, count, kind),
         }
     }
 
@@ -271,8 +313,6 @@ impl FusedOps for Flex {
     }
 }
 
-/// The tensor with its values, all of them and nothing else, in row-major order; as it came if they
-/// lie so.
 /// A key for numbers drawn in parallel: it alone comes from the device's generator, so seeding that
 /// still decides everything.
 fn key(like: &FlexTensor) -> FlexTensor {
@@ -284,6 +324,8 @@ fn key(like: &FlexTensor) -> FlexTensor {
     )
 }
 
+/// The tensor with its values, all of them and nothing else, in row-major order; as it came if they
+/// lie so.
 fn owned(tensor: FlexTensor) -> FlexTensor {
     let count = tensor.shape().num_elements();
     let whole = tensor.is_contiguous()
@@ -318,24 +360,31 @@ fn last(shape: &Shape) -> usize {
     shape.as_slice().last().copied().unwrap_or(1)
 }
 
-/// Labels as numbers of classes; `None` for an integer type that labels don't come in.
-fn indices(labels: &FlexTensor) -> Option<Vec<usize>> {
-    let labels = labels.to_contiguous();
-    match labels.dtype() {
-        DType::I32 => Some(
-            labels
-                .as_slice::<i32>()?
-                .iter()
-                .map(|&l| l as usize)
-                .collect(),
-        ),
-        DType::I64 => Some(
-            labels
-                .as_slice::<i64>()?
-                .iter()
-                .map(|&l| l as usize)
-                .collect(),
-        ),
+/// Where the terms for scores `[batch, heads, query_len, key_len]` lie among `count` rows.
+fn lookup(rows: &FlexTensor, starts: &FlexTensor, scores: &Shape, count: usize) -> Option<Lookup> {
+    let [_, heads, queries, keys] = scores.dims();
+    Some(Lookup {
+        rows: indices(rows)?,
+        starts: indices(starts)?,
+        heads,
+        queries,
+        keys,
+        count,
+    })
+}
+
+/// Numbers of classes, places or rows; `None` for an integer type that they don't come in.
+fn indices(numbers: &FlexTensor) -> Option<Vec<usize>> {
+    let numbers = numbers.to_contiguous();
+    match numbers.dtype() {
+        DType::I32 => {
+            let numbers = numbers.as_slice::<i32>()?.iter();
+            Some(numbers.map(|&number| number as usize).collect())
+        }
+        DType::I64 => {
+            let numbers = numbers.as_slice::<i64>()?.iter();
+            Some(numbers.map(|&number| number as usize).collect())
+        }
         _ => None,
     }
 }

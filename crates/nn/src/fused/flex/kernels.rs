@@ -12,7 +12,7 @@ const BLOCK: usize = 1 << 14;
 const LANES: usize = 16;
 
 /// Rows a task works on.
-fn rows_per_block(row: usize) -> usize {
+pub(super) fn rows_per_block(row: usize) -> usize {
     (BLOCK / row.max(1)).max(1)
 }
 
