@@ -13,6 +13,7 @@
 //! | `fill_mask.rs` | [`fill_mask::TextFiller`]: masks of a text, and tokens for them |
 //! | `settings.rs`, `schedule.rs`, `run.rs` | what a run is made of, and its folder |
 //! | `masked_lm_data.rs` | corpora on disk to masked batches |
+//! | `sift.rs` | [`sift::CleanPass`]: a classifier's predictions under disturbed embeddings |
 //! | `start.rs` | tokenizer, config and first weights of a run |
 //! | `train.rs` | [`train()`]: starts or resumes a run |
 //! | `strategy.rs` | the loop, as a burn-train strategy |
@@ -33,6 +34,7 @@ pub mod record;
 pub mod run;
 pub mod schedule;
 pub mod settings;
+pub mod sift;
 pub mod start;
 pub mod trainee;
 pub mod upload;
