@@ -12,6 +12,7 @@
     golden                   weights from a formula; checked against numbers known beforehand
     trajectory_hf            thirty steps from `pretraining`, as torch and transformers take them
     trajectory_original      the same batches, as the original BERT code takes them
+    sift, sift_trajectory    scale-invariant fine-tuning of the classifier; see sift.py
 """
 
 from pathlib import Path
@@ -45,19 +46,21 @@ from .cases import (
     set_weights,
     write_case,
 )
+from .sift import write_sift
 from .trajectory import Settings, write_trajectory
 
 
 def make_bert(folder: Path) -> None:
     """Writes every case of BERT below the folder."""
     pretraining_case = pretraining()
+    classification_case = sequence_classification()
     cases = [
         pretraining_case,
         masked_lm(),
         encoder(),
         encoder_no_pooler(),
         next_sentence(),
-        sequence_classification(),
+        classification_case,
         token_classification(),
         question_answering(),
         single_row_long(),
@@ -67,6 +70,7 @@ def make_bert(folder: Path) -> None:
     for case in cases:
         write_case(folder, case)
     trajectories(folder, pretraining_case.model)
+    write_sift(folder, classification_case)
 
 
 def small_config(**changes) -> BertConfig:

@@ -36,6 +36,19 @@ impl BertEmbeddings {
         }
     }
 
+    /// [`Self::sum`], then [`Self::finish`].
+    ///
+    /// # Shapes
+    /// As theirs.
+    ///
+    /// # Panics
+    /// As [`Self::sum`].
+    pub fn forward(&self, input_ids: Tensor<2, Int>, token_type_ids: Tensor<2, Int>) -> Tensor<3> {
+        self.finish(self.sum(input_ids, token_type_ids))
+    }
+
+    /// The sum of the three tables' rows, before anything is done to it.
+    ///
     /// # Shapes
     /// - `input_ids`: `[batch, seq_len]`, each below `vocab_size`
     /// - `token_type_ids`: `[batch, seq_len]`, each below `type_vocab_size`
@@ -43,7 +56,7 @@ impl BertEmbeddings {
     ///
     /// # Panics
     /// If `seq_len` is above `max_position_embeddings`: to be checked where the batch is made.
-    pub fn forward(&self, input_ids: Tensor<2, Int>, token_type_ids: Tensor<2, Int>) -> Tensor<3> {
+    pub fn sum(&self, input_ids: Tensor<2, Int>, token_type_ids: Tensor<2, Int>) -> Tensor<3> {
         let [_, seq_len] = input_ids.dims();
         let table = self.position_embeddings.weight.val();
         let [positions, _] = table.dims();
@@ -56,8 +69,19 @@ impl BertEmbeddings {
 
         let words = self.words(input_ids);
         let types = self.token_type_embeddings.forward(token_type_ids);
-        let hidden_states = self.layer_norm.forward(words + types + positions);
-        self.dropout.forward(hidden_states)
+        words + types + positions
+    }
+
+    /// What the layers read: the sum normalised, then dropout.
+    ///
+    /// # Shapes
+    /// - `sum`: `[batch, seq_len, hidden_size]`
+    /// - returns the same
+    ///
+    /// # Panics
+    /// If the last axis is not `hidden_size`: the caller's mistake.
+    pub fn finish(&self, sum: Tensor<3>) -> Tensor<3> {
+        self.dropout.forward(self.layer_norm.forward(sum))
     }
 
     /// The word table's rows. As in Hugging Face, the row of padding gets no gradient from here.

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, Int, Tensor};
 use kiln_nn::{EncoderInputs, Init, is_padding};
 
 use crate::BertConfig;
@@ -96,11 +96,24 @@ impl BertModel {
     /// # Panics
     /// If the inputs' shapes differ: the caller's mistake.
     pub fn forward(&self, inputs: EncoderInputs) -> Tensor<3> {
-        let is_padding = inputs.attention_mask.map(is_padding);
         let embedded = self
             .embeddings
             .forward(inputs.input_ids, inputs.token_type_ids);
-        self.encoder.forward(embedded, is_padding)
+        self.encode(embedded, inputs.attention_mask)
+    }
+
+    /// The last layer's hidden states, from the embeddings on.
+    ///
+    /// # Shapes
+    /// - `embedded`: `[batch, seq_len, hidden_size]`
+    /// - `attention_mask`: `[batch, seq_len]`, 1 = attend, 0 = padding
+    /// - returns `[batch, seq_len, hidden_size]`; what stands at padding means nothing
+    ///
+    /// # Panics
+    /// If those shapes do not hold: the caller's mistake.
+    pub fn encode(&self, embedded: Tensor<3>, attention_mask: Option<Tensor<2, Int>>) -> Tensor<3> {
+        self.encoder
+            .forward(embedded, attention_mask.map(is_padding))
     }
 
     /// One vector a sequence, or `None` without a pooler.

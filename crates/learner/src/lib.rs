@@ -15,6 +15,7 @@
 //! | `masked_lm.rs` | [`masked_lm::MaskedLmBatch`]: masked words on a device, and their loss |
 //! | `settings.rs`, `schedule.rs`, `run.rs` | what a run is made of, and its folder |
 //! | `masked_lm_data.rs` | corpora on disk to masked batches |
+//! | `sift.rs` | [`sift::CleanPass`]: a classifier's predictions under disturbed embeddings |
 //! | `start.rs` | tokenizer, config and first weights of a run |
 //! | `train.rs` | [`train()`]: starts or resumes a run |
 //! | `strategy.rs` | the loop, as a burn-train strategy |
@@ -37,6 +38,7 @@ pub mod replaced_tokens;
 pub mod run;
 pub mod schedule;
 pub mod settings;
+pub mod sift;
 pub mod start;
 pub mod trainee;
 pub mod upload;

@@ -1,0 +1,220 @@
+//! A classifier with SiFT, as a fine-tuning objective switches it on, but that the first perturbation
+//! comes with the batch.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Int, Tensor};
+use kiln_bert::{
+    BertClass, BertConfig, BertForSequenceClassification, BertInputs, open_weights, write_folder,
+};
+use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
+use kiln_learner::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
+use kiln_learner::upload::{floats, ints};
+use kiln_learner::{Objective, PartOutput, PartSpec, TermSpec};
+use kiln_nn::Init;
+use kiln_nn::loss::cross_entropy_sum;
+use kiln_testing::{Fixture, fixtures_dir};
+use kiln_text::HostBatch;
+
+/// The reference's settings: steps far above the published ones, so that their direction shows.
+pub(crate) fn settings(ascent_loss: AscentLoss) -> SiftSettings {
+    SiftSettings {
+        weight: 5.0,
+        step_size: 0.1,
+        init_perturbation: 0.1,
+        ascent_loss,
+    }
+}
+
+/// The folder of a case.
+pub(crate) fn case(name: &str) -> std::path::PathBuf {
+    fixtures_dir("bert", env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// The configuration that both cases start from, without dropout.
+pub(crate) fn config() -> BertConfig {
+    let fixture = Fixture::open(&case("sequence_classification"));
+    let config: BertConfig = serde_json::from_value(fixture.config).unwrap();
+    config.without_dropout()
+}
+
+/// The weights that both cases start from.
+pub(crate) fn classifier(device: &Device) -> BertForSequenceClassification {
+    let model = BertForSequenceClassification::new(&config(), &mut Init::zeros(device));
+    let file = ModelFile::open(&case("sequence_classification")).unwrap();
+    open_weights(model, &file).unwrap().0
+}
+
+/// One micro-batch on a device.
+#[derive(Debug, Clone)]
+pub(crate) struct Batch {
+    pub(crate) inputs: BertInputs,
+    /// `[batch]`
+    pub(crate) labels: Tensor<1, Int>,
+    /// `[batch]`
+    pub(crate) weights: Tensor<1>,
+    /// `[batch, seq_len, hidden_size]`
+    pub(crate) delta: Tensor<3>,
+}
+
+impl Batch {
+    /// The single batch of a case.
+    pub(crate) fn of(fixture: &Fixture, device: &Device) -> Self {
+        let ids = |name| fixture.input(name).int_tensor::<2>(device);
+        Self {
+            inputs: BertInputs {
+                input_ids: ids("input_ids"),
+                attention_mask: Some(ids("attention_mask")),
+                token_type_ids: ids("token_type_ids"),
+            },
+            labels: fixture.input("labels").int_tensor::<1>(device),
+            weights: Tensor::ones(fixture.input("labels").shape.clone(), device),
+            delta: fixture.input("delta_0").tensor::<3>(device),
+        }
+    }
+
+    /// The model from the embeddings' LayerNorm on.
+    pub(crate) fn logits_of(
+        &self,
+    ) -> impl Fn(&BertForSequenceClassification, Tensor<3>) -> Tensor<2> + use<> {
+        let attention_mask = self.inputs.attention_mask.clone();
+        move |model, sum| {
+            let embedded = model.bert.embeddings.finish(sum);
+            let hidden_states = model.bert.encode(embedded, attention_mask.clone());
+            model.logits(model.bert.pool(hidden_states).unwrap())
+        }
+    }
+
+    /// The clean pass.
+    pub(crate) fn clean(&self, model: &BertForSequenceClassification) -> CleanPass {
+        let BertInputs {
+            input_ids,
+            token_type_ids,
+            ..
+        } = self.inputs.clone();
+        let normalised = normalise(model.bert.embeddings.sum(input_ids, token_type_ids));
+        CleanPass {
+            logits: self.logits_of()(model, normalised.clone()),
+            normalised,
+            row_weights: self.weights.clone(),
+        }
+    }
+}
+
+/// Classification with SiFT.
+#[derive(Debug)]
+pub(crate) struct Classification {
+    pub(crate) config: BertConfig,
+    pub(crate) sift: SiftSettings,
+}
+
+impl Objective for Classification {
+    type Model = BertForSequenceClassification;
+    type Batch = Batch;
+    type Scratch = ();
+    type Carry = ();
+
+    fn parts(&self) -> Vec<PartSpec> {
+        vec![PartSpec {
+            name: "model",
+            trains: &[],
+        }]
+    }
+
+    fn terms(&self) -> Vec<TermSpec> {
+        let task = TermSpec {
+            name: "task_loss",
+            part: 0,
+            coefficient: 1.0,
+            is_perplexity: false,
+        };
+        vec![task, self.sift.term(0)]
+    }
+
+    fn measure_names(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn weights(&self, batch: &HostBatch) -> Vec<f64> {
+        let rows = batch.floats["example_weight"].data.iter();
+        let rows = rows.map(|&weight| f64::from(weight)).sum();
+        vec![rows, rows]
+    }
+
+    fn upload(&self, batch: &HostBatch, device: &Device) -> Batch {
+        Batch {
+            inputs: BertInputs {
+                input_ids: ints(batch, "input_ids", device),
+                attention_mask: Some(ints(batch, "attention_mask", device)),
+                token_type_ids: ints(batch, "token_type_ids", device),
+            },
+            labels: ints(batch, "labels", device),
+            weights: floats(batch, "example_weight", device),
+            delta: floats(batch, "delta_0", device),
+        }
+    }
+
+    fn start_carry(&self, _: &Device) {}
+
+    fn forward(
+        &self,
+        model: &BertForSequenceClassification,
+        _: usize,
+        batch: &Batch,
+        (): (),
+        (): &(),
+    ) -> PartOutput<Self> {
+        let clean = batch.clean(model);
+        let task = cross_entropy_sum(
+            clean.logits.clone(),
+            batch.labels.clone(),
+            batch.weights.clone(),
+        );
+        // Outside of training there is no perturbed pass.
+        let sift = match clean.logits.is_autodiff() {
+            true => {
+                let logits_of = batch.logits_of();
+                let delta = clean.climb(&self.sift, batch.delta.clone(), model, &logits_of);
+                clean.perturbed_sum(delta, model, &logits_of)
+            }
+            false => task.zeros_like(),
+        };
+        PartOutput {
+            sums: vec![task, sift],
+            measures: Vec::new(),
+            scratch: (),
+            carry: (),
+        }
+    }
+
+    fn carry_tensors(&self, (): &()) -> Vec<NamedTensor> {
+        Vec::new()
+    }
+
+    fn restore_carry(&self, _: Vec<NamedTensor>, _: &Device) -> Result<(), OpenError> {
+        Ok(())
+    }
+
+    fn write_model(
+        &self,
+        model: &BertForSequenceClassification,
+        folder: &Path,
+    ) -> Result<(), WriteError> {
+        write_folder(
+            model,
+            &self.config,
+            BertClass::SequenceClassification,
+            folder,
+        )
+    }
+
+    fn read_model(
+        &self,
+        model: BertForSequenceClassification,
+        folder: &Path,
+    ) -> Result<BertForSequenceClassification, OpenError> {
+        let (model, report) = open_weights(model, &ModelFile::open(folder)?)?;
+        report.require_complete(folder)?;
+        Ok(model)
+    }
+}
