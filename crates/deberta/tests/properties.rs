@@ -199,18 +199,18 @@ fn the_encoder_runs_from_a_given_sum_of_embeddings() {
         let inputs = padded_inputs(&device);
         let mask = inputs.attention_mask.clone();
         let expected = values(model.forward(inputs.clone()));
-        let embeddings = &model.embeddings;
-        let sum = embeddings.sum(inputs.clone());
-        let finished = embeddings.finish(sum.clone(), mask.clone());
+        let block = &model.embeddings.block;
+        let table = model.word_embeddings();
+        let sum = block.sum(table.clone(), inputs.clone());
+        let finished = block.finish(sum.clone(), mask.clone());
         assert_eq!(
             values(model.encode(finished, mask.clone())),
             expected,
             "{name}"
         );
-        let table = model.word_embeddings();
-        let same = embeddings.sum_of(table.clone(), inputs.clone());
+        let same = block.sum(table.clone(), inputs.clone());
         assert_eq!(values(same), values(sum.clone()), "{name}");
-        let other = embeddings.sum_of(table.mul_scalar(2.0), inputs);
+        let other = block.sum(table.mul_scalar(2.0), inputs);
         assert_eq!(values(other), values(sum.mul_scalar(2.0)), "{name}");
     }
 }
