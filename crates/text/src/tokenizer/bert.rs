@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 use tokenizers::normalizers::BertNormalizer;
 
-use super::special::SpecialTokens;
+use super::special::{SpecialTokens, added_token};
 
 /// What marks a piece that continues a word.
 pub(super) const CONTINUATION: &str = "##";
@@ -106,12 +106,7 @@ pub(super) fn tokenizer_json(
     added.dedup();
     let added: Vec<Value> = added
         .into_iter()
-        .map(|(id, token)| {
-            json!({
-                "id": id, "content": token, "single_word": false, "lstrip": false,
-                "rstrip": false, "normalized": false, "special": true,
-            })
-        })
+        .map(|(id, token)| added_token(id, token, true))
         .collect();
     let template = match (id(&special.cls), id(&special.sep)) {
         (Some(cls), Some(sep)) => template_json(special, cls, sep),
@@ -143,7 +138,7 @@ pub(super) fn tokenizer_json(
 }
 
 /// `[CLS] A [SEP]`, and `[CLS] A [SEP] B [SEP]` with type 1 for the last two.
-fn template_json(special: &SpecialTokens, cls: u64, sep: u64) -> Value {
+pub(super) fn template_json(special: &SpecialTokens, cls: u64, sep: u64) -> Value {
     let token = |name: &str, kind: u32| json!({ "SpecialToken": { "id": name, "type_id": kind } });
     let text = |name: &str, kind: u32| json!({ "Sequence": { "id": name, "type_id": kind } });
     let entry = |name: &str, id: u64| json!({ "id": name, "ids": [id], "tokens": [name] });

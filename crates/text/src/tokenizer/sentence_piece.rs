@@ -1,0 +1,279 @@
+//! SentencePiece's unigram models (Kudo 2018; Kudo and Richardson 2018), DeBERTa's since v2.
+//!
+//! A model's ids are those of the original library. Its steps are written down as a tokenizer.json,
+//! so that `tokenizers`, and with it transformers, gives the same ids:
+//!
+//! - normalise by the model's own rules, drop spaces at the ends, make several spaces one;
+//! - put `▁` before the text and in place of spaces; split before each;
+//! - the most probable pieces; what has none is `[UNK]`, or its bytes if the model has those.
+//!
+//! Special tokens in the text are recognised, as in Hugging Face; the original does not.
+
+use std::collections::{HashMap, HashSet};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+use tokenizers::normalizers::NFC;
+use tokenizers::{NormalizedString, Normalizer};
+
+use super::bert;
+use super::special::{SpecialTokens, added_token};
+
+mod charsmap;
+mod proto;
+
+use proto::{Model, PieceKind};
+
+/// What stands for a space, and so begins a word.
+pub(super) const WORD_START: char = '▁';
+
+/// Keeps characters apart while text is normalised. A noncharacter, which Unicode sets aside for
+/// such uses.
+const BREAK: char = '\u{fdd0}';
+
+/// Marks of Hebrew and Arabic, as a regular expression's class.
+const POINTS: &str = "\u{591}-\u{5c7}\u{610}-\u{61a}\u{64b}-\u{65f}\u{670}\u{6d6}-\u{6ed}\u{8d3}-\u{8ff}";
+
+/// The rules are taken for Unicode's composition if at most one in this many keys says otherwise:
+/// newer characters that the library here doesn't know yet.
+const RULES_PER_EXCEPTION: usize = 100;
+
+/// A model as tokenizer.json, and the names of its special tokens.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) json: Value,
+    pub(super) special: SpecialTokens,
+}
+
+/// Reads `spm.model`. Special tokens that the model lacks get the ids after its last, as in
+/// DeBERTa, where that is `[MASK]` alone; the unknown piece keeps its own name.
+///
+/// # Errors
+/// If the file is damaged, or asks for something that is not supported.
+pub(super) fn parse(bytes: &[u8], special: &SpecialTokens) -> Result<Parsed, String> {
+    to_json(&Model::parse(bytes)?, special)
+}
+
+/// The names of the pieces in `spm.model`, by id.
+pub(super) fn piece_names(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let model = Model::parse(bytes)?;
+    Ok(model.pieces.into_iter().map(|piece| piece.text).collect())
+}
+
+fn to_json(model: &Model, special: &SpecialTokens) -> Result<Parsed, String> {
+    let mut ids: HashMap<&str, usize> = HashMap::new();
+    for (id, piece) in model.pieces.iter().enumerate() {
+        if piece.text.is_empty() || ids.insert(&piece.text, id).is_some() {
+            return Err(format!(
+                "piece {id} ({:?}) is empty or there twice; get the file again",
+                piece.text
+            ));
+        }
+        if piece.kind == PieceKind::Unused {
+            return Err(format!(
+                "piece {id} ({:?}) is marked as unused, which is not supported; train the model \
+                 without such pieces",
+                piece.text
+            ));
+        }
+    }
+    let mut special = special.clone();
+    let unknown = model
+        .pieces
+        .iter()
+        .position(|piece| piece.kind == PieceKind::Unknown)
+        .ok_or("the model has no unknown piece; train it with one")?;
+    let unk_id = match ids.get(special.unk.as_str()) {
+        Some(&id) => id,
+        None => {
+            special.unk = model.pieces[unknown].text.clone();
+            unknown
+        }
+    };
+
+    let mut added: Vec<Value> = model
+        .pieces
+        .iter()
+        .enumerate()
+        .filter_map(|(id, piece)| {
+            let is_named = special.names().contains(&piece.text.as_str());
+            let is_special = match piece.kind {
+                PieceKind::Control | PieceKind::Unknown => true,
+                PieceKind::UserDefined => is_named,
+                _ if is_named => true,
+                _ => return None,
+            };
+            Some(added_token(id as u64, &piece.text, is_special))
+        })
+        .collect();
+    // DeBERTa's order.
+    let mut all: HashSet<&str> = ids.keys().copied().collect();
+    let mut id_of = |name| match ids.get(name) {
+        Some(&id) => id as u64,
+        None => {
+            let id = all.len() as u64;
+            if all.insert(name) {
+                added.push(added_token(id, name, true));
+            }
+            id
+        }
+    };
+    let (_, cls, sep, _) = (
+        id_of(&special.pad),
+        id_of(&special.cls),
+        id_of(&special.sep),
+        id_of(&special.mask),
+    );
+
+    let vocab: Vec<(&str, f64)> = model
+        .pieces
+        .iter()
+        .map(|piece| (piece.text.as_str(), f64::from(piece.score)))
+        .collect();
+    // Viterbi's best path is the same word by word, as long as no piece goes on after a space.
+    let splits = ids.contains_key(WORD_START.to_string().as_str())
+        && !ids
+            .keys()
+            .any(|piece| piece.chars().skip(1).any(|c| c == WORD_START));
+    let metaspace = metaspace(model.add_dummy_prefix, splits);
+    let decoder = if model.byte_fallback {
+        json!({ "type": "Sequence", "decoders": [{ "type": "ByteFallback" }, metaspace] })
+    } else {
+        metaspace.clone()
+    };
+    let json = json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": added,
+        "normalizer": normalizer(&model.charsmap)?,
+        "pre_tokenizer": metaspace,
+        "post_processor": bert::template_json(&special, cls, sep),
+        "decoder": decoder,
+        "model": {
+            "type": "Unigram",
+            "unk_id": unk_id,
+            "vocab": vocab,
+            "byte_fallback": model.byte_fallback,
+        },
+    });
+    Ok(Parsed { json, special })
+}
+
+fn metaspace(add_dummy_prefix: bool, splits: bool) -> Value {
+    json!({
+        "type": "Metaspace",
+        "replacement": WORD_START,
+        "prepend_scheme": if add_dummy_prefix { "always" } else { "never" },
+        "split": splits,
+    })
+}
+
+/// The steps that normalise text by `charsmap` as SentencePiece does.
+///
+/// `tokenizers` has a step of the name, `Precompiled`, with a fault: where a short grapheme begins
+/// with a character that has a rule, what follows it is lost (`½` with an accent is `1⁄2` without),
+/// and rules for several characters, which compose accents, Korean and Japanese letters, are not
+/// found if they are long. So characters that carry marks are kept apart from them there, and what
+/// those rules say is left to Unicode's composition, NFC. Hebrew and Arabic points, which NFC would
+/// order anew, are kept apart from each other for the time.
+fn normalizer(charsmap: &[u8]) -> Result<Value, String> {
+    let mut steps = Vec::new();
+    if !charsmap.is_empty() {
+        let precompiled = json!({ "type": "Precompiled", "precompiled_charsmap": BASE64.encode(charsmap) });
+        if composes(charsmap)? {
+            let between_points = format!("(?<![{POINTS}]){BREAK}|{BREAK}(?![{POINTS}])");
+            steps.extend([
+                // Not at the start of a text, where nothing stands before the mark.
+                replace_regex(r"(?!\A)(?=[\p{M}\x{200D}])", &BREAK.to_string()),
+                precompiled,
+                replace_regex(&between_points, ""),
+                json!({ "type": "NFC" }),
+                replace_regex(&BREAK.to_string(), ""),
+            ]);
+        } else {
+            steps.push(precompiled);
+        }
+    }
+    steps.extend([
+        replace_regex(" {2,}", " "),
+        replace_regex(r"\A +| +\z", ""),
+    ]);
+    Ok(json!({ "type": "Sequence", "normalizers": steps }))
+}
+
+fn replace_regex(pattern: &str, content: &str) -> Value {
+    json!({ "type": "Replace", "pattern": { "Regex": pattern }, "content": content })
+}
+
+/// Whether there are rules for several characters.
+///
+/// # Errors
+/// If the rules are damaged, or say something else than Unicode's composition does.
+fn composes(charsmap: &[u8]) -> Result<bool, String> {
+    let mut single: HashMap<char, String> = HashMap::new();
+    let mut several: Vec<(String, String)> = Vec::new();
+    charsmap::visit(charsmap, &mut |key, text| {
+        let mut characters = key.chars();
+        match (characters.next(), characters.next()) {
+            (Some(c), None) => _ = single.insert(c, text.to_string()),
+            _ => several.push((key.to_string(), text.to_string())),
+        }
+    })?;
+    // Published rules have 220,000, most of them permutations of each other.
+    let step = several.len() / 10_000 + 1;
+    let sample = several.iter().step_by(step);
+    let (mut count, mut exceptions) = (0, Vec::new());
+    for (key, text) in sample {
+        let mapped: String = key
+            .chars()
+            .map(|c| single.get(&c).cloned().unwrap_or_else(|| c.to_string()))
+            .collect();
+        let mut composed = NormalizedString::from(mapped);
+        NFC.normalize(&mut composed)
+            .map_err(|reason| reason.to_string())?;
+        count += 1;
+        if composed.get() != text {
+            exceptions.push(key);
+        }
+    }
+    match exceptions.first() {
+        Some(key) if exceptions.len() * RULES_PER_EXCEPTION > count => Err(format!(
+            "its rule for {key:?} is not one of Unicode's, and rules for several characters are \
+             not supported otherwise; train it with nmt_nfkc, nfkc or identity"
+        )),
+        _ => Ok(!several.is_empty()),
+    }
+}
+
+/// Refuses a tokenizer.json whose normalisation rules are damaged: readers would panic.
+pub(super) fn check_charsmaps(normalizer: &Value) -> Result<(), String> {
+    for charsmap in charsmaps(normalizer) {
+        charsmap::visit(&charsmap?, &mut |_, _| ())?;
+    }
+    Ok(())
+}
+
+/// Whether all steps of a tokenizer.json leave what stands on two sides of a space alone: whether
+/// they are exactly those made here.
+pub(super) fn splits_at_spaces(normalizer_json: &Value, pre_tokenizer: &Value) -> bool {
+    let charsmap = match charsmaps(normalizer_json).pop() {
+        None => Vec::new(),
+        Some(Ok(charsmap)) => charsmap,
+        Some(Err(_)) => return false,
+    };
+    pre_tokenizer == &metaspace(true, true)
+        && normalizer(&charsmap).is_ok_and(|made_here| normalizer_json == &made_here)
+}
+
+fn charsmaps(normalizer: &Value) -> Vec<Result<Vec<u8>, String>> {
+    let one = std::slice::from_ref(normalizer);
+    let steps = normalizer["normalizers"].as_array().map_or(one, Vec::as_slice);
+    steps
+        .iter()
+        .filter(|step| step["type"] == "Precompiled")
+        .filter_map(|step| step["precompiled_charsmap"].as_str())
+        .map(|text| BASE64.decode(text).map_err(|reason| format!("precompiled_charsmap: {reason}")))
+        .collect()
+}
