@@ -129,6 +129,10 @@ impl<'a> Encoder<'a> {
     /// # Errors
     /// If the tokenizer can't encode the text.
     pub fn encode(&mut self, text: &str, into: &mut Vec<u32>) -> Result<(), TextError> {
+        if self.tokenizer.cuts == Cuts::None {
+            into.extend(self.tokenizer.encode(text)?);
+            return Ok(());
+        }
         for part in self.tokenizer.cuts.parts(text) {
             if let Some(ids) = self.remembered.get(part) {
                 into.extend_from_slice(ids);
