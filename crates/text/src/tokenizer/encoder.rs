@@ -63,7 +63,7 @@ impl Cuts {
     }
 
     /// The parts of a text, none of them empty.
-    fn parts(self, text: &str) -> Parts<'_> {
+    pub(super) fn parts(self, text: &str) -> Parts<'_> {
         Parts {
             cuts: self,
             rest: text,
@@ -71,7 +71,8 @@ impl Cuts {
     }
 }
 
-struct Parts<'a> {
+/// The parts of a text, one after the other.
+pub(super) struct Parts<'a> {
     cuts: Cuts,
     rest: &'a str,
 }
@@ -150,6 +151,6 @@ impl<'a> Encoder<'a> {
 
 /// What BERT's normaliser turns into a space. Vertical tab, form feed and next line are spaces in
 /// Unicode, but it drops them as control characters before it looks for spaces.
-pub(super) fn is_separator(c: char) -> bool {
+fn is_separator(c: char) -> bool {
     c.is_whitespace() && !matches!(c, '\u{b}' | '\u{c}' | '\u{85}')
 }

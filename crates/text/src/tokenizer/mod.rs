@@ -19,6 +19,8 @@ mod open;
 mod save;
 mod sentence_piece;
 mod special;
+mod splitter;
+mod unigram;
 mod word_counts;
 mod word_piece;
 mod words;
@@ -26,6 +28,7 @@ mod words;
 use encoder::Cuts;
 pub use encoder::Encoder;
 pub use special::SpecialTokens;
+pub use unigram::{UnigramSettings, train_unigram, train_unigram_on_texts};
 pub use word_piece::{
     TrainProgress, WordPieceSettings, train_word_piece, train_word_piece_on_texts,
 };

@@ -22,8 +22,9 @@ use super::special::{SpecialTokens, added_token};
 
 mod charsmap;
 mod proto;
+mod rules;
 
-use proto::{Model, PieceKind};
+use proto::{Model, Piece, PieceKind};
 
 /// What stands for a space, and so begins a word.
 pub(super) const WORD_START: char = '▁';
@@ -59,6 +60,44 @@ pub(super) fn parse(bytes: &[u8], special: &SpecialTokens) -> Result<Parsed, Str
 pub(super) fn piece_names(bytes: &[u8]) -> Result<Vec<String>, String> {
     let model = Model::parse(bytes)?;
     Ok(model.pieces.into_iter().map(|piece| piece.text).collect())
+}
+
+/// The normaliser of models that are trained here.
+pub(super) fn trained_normalizer() -> Result<Value, String> {
+    normalizer(rules::nmt_nfkc()?)
+}
+
+/// `spm.model` of trained pieces with their log-probabilities; DeBERTa's special tokens come before
+/// them, but for `[MASK]`, which its models lack.
+pub(super) fn trained_model(
+    pieces: impl Iterator<Item = (String, f32)>,
+) -> Result<Vec<u8>, String> {
+    let SpecialTokens {
+        pad, cls, sep, unk, ..
+    } = SpecialTokens::default();
+    let special = [
+        (pad, PieceKind::Control),
+        (cls, PieceKind::Control),
+        (sep, PieceKind::Control),
+        (unk, PieceKind::Unknown),
+    ];
+    let special = special.map(|(text, kind)| Piece {
+        text,
+        score: 0.0,
+        kind,
+    });
+    let pieces = pieces.map(|(text, score)| Piece {
+        text,
+        score,
+        kind: PieceKind::Normal,
+    });
+    let model = Model {
+        pieces: special.into_iter().chain(pieces).collect(),
+        byte_fallback: false,
+        charsmap: rules::nmt_nfkc()?.to_vec(),
+        add_dummy_prefix: true,
+    };
+    Ok(model.to_bytes())
 }
 
 fn to_json(model: &Model, special: &SpecialTokens) -> Result<Parsed, String> {

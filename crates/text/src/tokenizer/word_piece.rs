@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use super::Tokenizer;
 use super::bert::{self, CONTINUATION, Normalisation};
 use super::special::SpecialTokens;
+use super::splitter::Splitter;
 use super::word_counts::WordCounts;
 use crate::corpus::OnInvalid;
 use crate::error::TextError;
@@ -79,6 +80,13 @@ pub enum TrainProgress {
         /// How many it shall have.
         vocab_size: usize,
     },
+    /// The pieces that text misses least are being dropped.
+    Pruning {
+        /// Entries in the vocabulary still.
+        entries: usize,
+        /// How many it shall have.
+        vocab_size: usize,
+    },
 }
 
 /// Trains BERT's tokenizer on text files and folders of them, read as for a corpus.
@@ -90,7 +98,7 @@ pub fn train_word_piece(
     settings: &WordPieceSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<Tokenizer, TextError> {
-    let mut counts = WordCounts::new(normalisation(settings).normalizer());
+    let mut counts = WordCounts::new(Splitter::Bert(normalisation(settings).normalizer()));
     counts.add_files(inputs, settings.on_invalid, settings.threads, progress)?;
     build(counts, settings, progress)
 }
@@ -103,7 +111,7 @@ pub fn train_word_piece_on_texts<T: AsRef<str>>(
     texts: impl IntoIterator<Item = T>,
     settings: &WordPieceSettings,
 ) -> Result<Tokenizer, TextError> {
-    let mut counts = WordCounts::new(normalisation(settings).normalizer());
+    let mut counts = WordCounts::new(Splitter::Bert(normalisation(settings).normalizer()));
     for text in texts {
         counts.add_text(text.as_ref())?;
     }
