@@ -111,6 +111,8 @@ fn compile(rules: &BTreeMap<String, String>) -> Result<Vec<u8>, String> {
     }
     let mut trie = DoubleArray::default();
     trie.reserve(0);
+    // SentencePiece takes the root for a leaf if it is its own base.
+    trie.bases.insert(0);
     trie.place(0, &keys, 0);
     if trie.units.len() > MAX_UNITS {
         return Err("too many normalisation rules".to_string());
