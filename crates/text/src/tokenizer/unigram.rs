@@ -165,3 +165,6 @@ fn failed(reason: String) -> TextError {
         reason,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,20 +2,21 @@
 //!
 //! What SentencePiece's default does: Unicode's NFKC, control characters dropped, all kinds of
 //! spaces one. Characters have a rule each; letters that were typed in parts have one for each order
-//! of the parts.
+//! of the parts. (Its own rules have further ones for wide letters and the like with marks.)
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use tokenizers::normalizers::{NFC, NFD, NFKC, Nmt};
-use tokenizers::{NormalizedString, Normalizer};
+
+use super::unicode::apply_all;
 
 /// Planes with characters: letters and signs, Chinese characters, tags.
 const PLANES: [std::ops::Range<u32>; 2] = [1..0x3_2000, 0xe_0000..0xe_0200];
 
-/// Cells of the trie that are tried for a node before it goes to the end; more make it smaller and
-/// building slower.
-const MAX_TRIES: usize = 512;
+/// Cells at the end of the trie that are tried for a node before it is made longer; more make it
+/// smaller and building slower.
+const MAX_TRIES: usize = 4096;
 
 /// Offsets have 21 bits.
 const MAX_UNITS: usize = 1 << 21;
@@ -32,42 +33,63 @@ pub(super) fn nmt_nfkc() -> Result<&'static [u8], String> {
 
 /// What each key becomes.
 fn nmt_nfkc_rules() -> Result<BTreeMap<String, String>, String> {
-    let mut rules = BTreeMap::new();
-    for c in PLANES.into_iter().flatten().filter_map(char::from_u32) {
-        let key = c.to_string();
-        let text = apply(&NFKC, &apply(&Nmt, &key)?)?;
-        let parts = apply(&NFD, &key)?;
-        if parts != key {
-            for typed in typed_in_parts(&parts)? {
-                // Some letters stay in parts: Unicode excludes them from composition.
-                if apply(&NFC, &typed)? == key {
-                    rules.insert(typed, text.clone());
-                }
-            }
+    let keys: Vec<String> = PLANES
+        .into_iter()
+        .flatten()
+        .filter_map(char::from_u32)
+        // Not characters; the first of them are used to keep texts apart.
+        .filter(|c| !('\u{fdd0}'..='\u{fdef}').contains(c))
+        .map(String::from)
+        .collect();
+    let texts = apply_all(&NFKC, apply_all(&Nmt, &keys)?)?;
+    let parts = apply_all(&NFD, &keys)?;
+
+    // Ways to type letters in parts, each with the index of its letter.
+    let mut heads: Vec<(String, String, usize)> = Vec::new();
+    for (index, parts) in parts.iter().enumerate() {
+        if parts != &keys[index] {
+            heads.extend(typed_in_parts(parts).map(|(head, rest)| (head, rest, index)));
         }
-        if text != key {
+    }
+    let joined = apply_all(&NFC, heads.iter().map(|(head, _, _)| head))?;
+    let typed: Vec<(String, usize)> = joined
+        .into_iter()
+        .zip(heads)
+        // A head that is not one character is a way without it already.
+        .filter(|(head, _)| head.chars().nth(1).is_none())
+        .map(|(head, (_, rest, index))| (head + &rest, index))
+        .collect();
+    let composed = apply_all(&NFC, typed.iter().map(|(typed, _)| typed))?;
+
+    let mut rules = BTreeMap::new();
+    for ((typed, index), composed) in typed.into_iter().zip(composed) {
+        // Some letters stay in parts: Unicode excludes them from composition.
+        if composed == keys[index] {
+            rules.insert(typed, texts[index].clone());
+        }
+    }
+    for (key, text) in keys.into_iter().zip(texts) {
+        if key != text {
             rules.insert(key, text);
         }
     }
     Ok(rules)
 }
 
-/// The ways to type a letter in parts: its marks in any order, some joined to it already.
-fn typed_in_parts(parts: &str) -> Result<Vec<String>, String> {
+/// The ways to type a letter in parts: its marks in any order, some of them joined to it already;
+/// what is joined, and the rest.
+fn typed_in_parts(parts: &str) -> impl Iterator<Item = (String, String)> {
     let mut characters = parts.chars();
     let base: String = characters.by_ref().take(1).collect();
-    let mut ways = Vec::new();
-    for marks in orders(&characters.collect::<Vec<char>>()) {
-        for joined in 0..marks.len() {
-            let (first, rest) = marks.split_at(joined);
-            let head = apply(&NFC, &(base.clone() + &String::from_iter(first)))?;
-            // One character, or it is a way already.
-            if head.chars().nth(1).is_none() {
-                ways.push(head + &String::from_iter(rest));
-            }
-        }
-    }
-    Ok(ways)
+    orders(&characters.collect::<Vec<char>>())
+        .into_iter()
+        .flat_map(move |marks| {
+            let base = base.clone();
+            (0..marks.len()).map(move |joined| {
+                let (first, rest) = marks.split_at(joined);
+                (base.clone() + &String::from_iter(first), String::from_iter(rest))
+            })
+        })
 }
 
 /// All orders of some marks; letters have three at most.
@@ -85,14 +107,6 @@ fn orders(marks: &[char]) -> Vec<Vec<char>> {
         }
     }
     all
-}
-
-fn apply(normalizer: &impl Normalizer, text: &str) -> Result<String, String> {
-    let mut normalized = NormalizedString::from(text);
-    normalizer
-        .normalize(&mut normalized)
-        .map_err(|reason| reason.to_string())?;
-    Ok(normalized.get().to_string())
 }
 
 /// The rules as readers of [`super::charsmap`] find them.
@@ -185,9 +199,9 @@ impl DoubleArray {
                 })
         };
         let first = labels.first().copied().map_or(0, usize::from);
-        (self.first_free..self.is_used.len())
+        let length = self.is_used.len();
+        (self.first_free.max(length.saturating_sub(MAX_TRIES))..length)
             .filter(|&at| !self.is_used[at])
-            .take(MAX_TRIES)
             .map(|at| at ^ first)
             .find(|&base| fits(base))
             .unwrap_or(self.units.len())
