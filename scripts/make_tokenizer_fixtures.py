@@ -1,6 +1,7 @@
 """Writes the tokenizers that crates/text is held against, and the ids that their own libraries give.
 
-Needs sentencepiece (0.2.3 made the committed files). Run from the repository's root:
+Needs sentencepiece, regex and torch (0.2.3, 2026.11.19 and 2.9.1 made the committed files). Run from
+the repository's root:
 
     python scripts/make_tokenizer_fixtures.py
 
@@ -11,6 +12,12 @@ In crates/text/tests/fixtures/sentence_piece:
     bytes.model         one without normalisation, special tokens as SentencePiece's trainer has them,
                         unknown characters as bytes
     ids.json            hard texts, and their ids under both
+
+In crates/text/tests/fixtures/byte_bpe, with special tokens as in DeBERTa v1:
+
+    vocab.json, merges.txt   as transformers has them
+    bpe_encoder.bin          the same as the original has it, with other ids inside, as GPT-2's
+    ids.json                 hard texts, and their ids by GPT-2's published algorithm, written down here
 """
 
 import gzip
@@ -18,13 +25,22 @@ import io
 import json
 import random
 import unicodedata
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
+import regex
 import sentencepiece
+import torch
 
 FOLDER = Path("crates/text/tests/fixtures/sentence_piece")
+BYTE_BPE = Path("crates/text/tests/fixtures/byte_bpe")
 SEED = 5
 VOCAB_SIZE = 600
+MERGES = 250
+
+# GPT-2's splitter (Radford et al. 2019, published with the model).
+WORDS = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
 
 CORPUS = """
 The kiln was hot, and the potter opened it again. He waited until the red pots were cool; then he
@@ -104,7 +120,83 @@ def train(**settings):
     return model.getvalue()
 
 
+def byte_alphabet():
+    """The character of each byte: printable ones stand for themselves, others follow U+0100."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    characters = {byte: chr(byte) for byte in printable}
+    characters |= {byte: chr(0x100 + index) for index, byte in enumerate(others)}
+    return characters
+
+
+def split(text, alphabet):
+    return [[alphabet[byte] for byte in word.encode()] for word in WORDS.findall(text)]
+
+
+def join(pieces, pair):
+    joined, index = [], 0
+    while index < len(pieces):
+        if tuple(pieces[index : index + 2]) == pair:
+            joined.append(pieces[index] + pieces[index + 1])
+            index += 2
+        else:
+            joined.append(pieces[index])
+            index += 1
+    return joined
+
+
+def train_merges(words):
+    merges = []
+    while len(merges) < MERGES:
+        counts = Counter(pair for pieces in words for pair in pairwise(pieces))
+        pair = max(counts, key=lambda pair: (counts[pair], pair))
+        merges.append(pair)
+        words = [join(pieces, pair) for pieces in words]
+    return merges
+
+
+def encode_bytes(text, alphabet, merges, vocab):
+    ids = []
+    for pieces in split(text, alphabet):
+        while pairs := [pair for pair in pairwise(pieces) if pair in merges]:
+            pieces = join(pieces, min(pairs, key=merges.get))
+        ids += [vocab[piece] for piece in pieces]
+    return ids
+
+
+def make_byte_bpe():
+    alphabet = byte_alphabet()
+    merges = train_merges([word for line in CORPUS.split("\n") for word in split(line, alphabet)])
+    # GPT-2's own ids: bytes, then pieces in order. DeBERTa's are in another order, by counts.
+    pieces = sorted(alphabet.values()) + ["".join(pair) for pair in merges]
+    pieces = list(dict.fromkeys(pieces))
+    encoder = {piece: index for index, piece in enumerate(pieces)}
+    order = random.Random(SEED).sample(pieces, len(pieces))
+    dict_map = [(str(encoder[piece]), 10_000 - index) for index, piece in enumerate(order)]
+    dict_map.append(("madeupword0000", 0))
+    tokens = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", *order, "madeupword0000", "[MASK]"]
+    vocab = {token: index for index, token in enumerate(tokens)}
+
+    BYTE_BPE.mkdir(parents=True, exist_ok=True)
+    (BYTE_BPE / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False))
+    lines = "".join(f"{first} {second}\n" for first, second in merges)
+    (BYTE_BPE / "merges.txt").write_text("#version: 0.2\n" + lines)
+    original = {"encoder": encoder, "vocab": merges, "dict_map": dict_map}
+    torch.save(original, BYTE_BPE / "bpe_encoder.bin", _use_new_zipfile_serialization=False)
+    ranks = {pair: index for index, pair in enumerate(merges)}
+    write_ids(
+        BYTE_BPE,
+        [{"text": t, "ids": encode_bytes(t, alphabet, ranks, vocab)} for t in texts()],
+    )
+
+
+def write_ids(folder, cases):
+    lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
+    (folder / "ids.json").write_text(f"[\n{lines}\n]\n")
+
+
 def main():
+    make_byte_bpe()
     models = {
         "nmt_nfkc": train(
             pad_id=0, bos_id=1, eos_id=2, unk_id=3,
@@ -125,8 +217,7 @@ def main():
         {"text": text, **{name: p.encode(text) for name, p in processors.items()}}
         for text in texts()
     ]
-    lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
-    (FOLDER / "ids.json").write_text(f"[\n{lines}\n]\n")
+    write_ids(FOLDER, cases)
 
 
 if __name__ == "__main__":

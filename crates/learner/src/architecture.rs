@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, TensorData};
 use burn::train::Interrupter;
+use kiln_text::tokenizer::TokenizerKind;
 use serde_json::Value;
 
 use crate::error::LearnError;
@@ -145,6 +146,11 @@ pub trait Architecture: Sync {
     /// # Errors
     /// If there is no such preset; the message lists those there are.
     fn preset(&self, name: &str, vocab_size: usize, seq_len: usize) -> Result<Value, LearnError>;
+
+    /// The kind of tokenizer that is trained for it where none is given.
+    fn tokenizer(&self) -> TokenizerKind {
+        TokenizerKind::WordPiece
+    }
 
     /// Objective settings as published, with `preset` if one is meant, for sequences of `seq_len`.
     fn objective(&self, preset: Option<&str>, seq_len: usize) -> ObjectiveSettings;

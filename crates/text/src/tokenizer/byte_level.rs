@@ -32,9 +32,10 @@ pub(super) fn text(token: &str) -> Option<String> {
 }
 
 /// GPT-2's splitter: words with the space before them, numbers, signs, spaces.
-pub(super) fn pre_tokenizer() -> Value {
+pub(super) fn splitter_json(add_prefix_space: bool) -> Value {
     json!({
-        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true,
+        "type": "ByteLevel", "add_prefix_space": add_prefix_space, "trim_offsets": true,
+        "use_regex": true,
     })
 }
 

@@ -26,7 +26,7 @@ pub(super) enum Cuts {
     Separators,
     /// At spaces; these go: SentencePiece.
     Spaces,
-    /// Before a space that something else follows: byte-level BPE.
+    /// Before a space that stands alone: byte-level BPE.
     BeforeSpaces,
 }
 
@@ -35,27 +35,30 @@ impl Cuts {
     pub(super) fn of(full: &Value) -> Self {
         // Added tokens are looked for first, and across all cuts.
         let added = full["added_tokens"].as_array();
-        let words_only = added.is_some_and(|tokens| {
-            tokens.iter().all(|token| {
-                let flag = |name: &str| token[name] == true;
-                token["content"]
-                    .as_str()
-                    .is_some_and(|content| !content.contains(char::is_whitespace))
-                    && !flag("single_word")
-                    && !flag("lstrip")
-                    && !flag("rstrip")
+        let none_has = |flags: &[&str]| {
+            added.is_some_and(|tokens| {
+                tokens.iter().all(|token| {
+                    let content = token["content"].as_str().unwrap_or(" ");
+                    let has = |flag: &&str| token[*flag] == true;
+                    !content.contains(char::is_whitespace) && !flags.iter().any(has)
+                })
             })
-        });
+        };
+        // A token that takes the spaces before it along is in one part with them below.
+        let bytes_only = none_has(&["single_word", "rstrip"]);
+        let words_only = bytes_only && none_has(&["lstrip"]);
         let (normalizer, pre_tokenizer) = (&full["normalizer"], &full["pre_tokenizer"]);
-        if !words_only {
-            Self::None
-        } else if bert::Normalisation::of(normalizer).is_some()
+        if words_only
+            && bert::Normalisation::of(normalizer).is_some()
             && pre_tokenizer["type"] == "BertPreTokenizer"
         {
             Self::Separators
-        } else if sentence_piece::splits_at_spaces(normalizer, pre_tokenizer) {
+        } else if words_only && sentence_piece::splits_at_spaces(normalizer, pre_tokenizer) {
             Self::Spaces
-        } else if normalizer.is_null() && byte_level::splits_before_spaces(pre_tokenizer) {
+        } else if bytes_only
+            && normalizer.is_null()
+            && byte_level::splits_before_spaces(pre_tokenizer)
+        {
             Self::BeforeSpaces
         } else {
             Self::None
@@ -98,14 +101,16 @@ impl<'a> Iterator for Parts<'a> {
     }
 }
 
-/// The first place, but not the start, where a space and then something else stands.
+/// The first place where a space stands between two other characters.
 fn before_space(text: &str) -> Option<usize> {
-    let mut characters = text.char_indices().skip(1).peekable();
+    let mut after_space = true;
+    let mut characters = text.char_indices().peekable();
     while let Some((at, c)) = characters.next() {
-        let followed = characters.peek().is_some_and(|(_, c)| !c.is_whitespace());
-        if c == ' ' && followed {
+        let is_followed = characters.peek().is_some_and(|(_, c)| !c.is_whitespace());
+        if c == ' ' && !after_space && is_followed {
             return Some(at);
         }
+        after_space = c.is_whitespace();
     }
     None
 }

@@ -13,21 +13,28 @@ use crate::error::TextError;
 use crate::vocabulary::Vocabulary;
 
 mod bert;
+mod bpe_encoder;
+mod byte_bpe;
 mod byte_level;
 mod encoder;
 mod open;
+mod pair_merges;
+mod pickle;
 mod save;
 mod sentence_piece;
 mod special;
 mod splitter;
+mod train;
 mod unigram;
 mod word_counts;
 mod word_piece;
 mod words;
 
+pub use byte_bpe::{ByteBpeSettings, train_byte_bpe, train_byte_bpe_on_texts};
 use encoder::Cuts;
 pub use encoder::Encoder;
 pub use special::SpecialTokens;
+pub use train::{TokenizerKind, TrainSettings, train};
 pub use unigram::{UnigramSettings, train_unigram, train_unigram_on_texts};
 pub use word_piece::{
     TrainProgress, WordPieceSettings, train_word_piece, train_word_piece_on_texts,
@@ -246,7 +253,7 @@ impl Tokenizer {
 
     /// The tokenizer in a folder, or in one of these files itself, each with the
     /// tokenizer_config.json beside it: tokenizer.json; or else `spm.model`; vocab.json and
-    /// merges.txt; vocab.txt.
+    /// merges.txt; vocab.txt; DeBERTa v1's `bpe_encoder.bin`.
     ///
     /// # Errors
     /// If a file is missing or malformed, or two files contradict each other.

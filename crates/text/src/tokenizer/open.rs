@@ -11,14 +11,17 @@ use serde_json::{Map, Value};
 
 use super::Tokenizer;
 use super::bert::{self, Normalisation};
-use super::sentence_piece;
 use super::special::SpecialTokens;
+use super::{bpe_encoder, byte_bpe, sentence_piece};
 use crate::error::{TextError, read_failed};
 
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const CONFIG: &str = "tokenizer_config.json";
 pub(super) const VOCABULARY: &str = "vocab.txt";
 pub(super) const SENTENCE_PIECE: &str = "spm.model";
+pub(super) const BYTE_VOCABULARY: &str = "vocab.json";
+pub(super) const MERGES: &str = "merges.txt";
+const ENCODER: &str = "bpe_encoder.bin";
 
 /// Classes for which transformers rebuilds BERT's rules from tokenizer_config.json.
 const BERT_CLASSES: [&str; 4] = [
@@ -36,7 +39,13 @@ pub(super) fn open(path: &Path) -> Result<Tokenizer, TextError> {
         return open_file(path);
     }
     // tokenizer.json says most, so it comes first.
-    let names = [TOKENIZER, SENTENCE_PIECE, VOCABULARY];
+    let names = [
+        TOKENIZER,
+        SENTENCE_PIECE,
+        BYTE_VOCABULARY,
+        VOCABULARY,
+        ENCODER,
+    ];
     let files = names.map(|name| path.join(name));
     match files.iter().find(|file| file.exists()) {
         Some(file) => open_file(file),
@@ -50,11 +59,13 @@ pub(super) fn open(path: &Path) -> Result<Tokenizer, TextError> {
     }
 }
 
-/// By the end of its name; anything else is a vocab.txt.
+/// By its name; anything else is a vocab.txt.
 fn open_file(path: &Path) -> Result<Tokenizer, TextError> {
     let config = Config::read(&path.with_file_name(CONFIG))?;
     match path.extension().and_then(|extension| extension.to_str()) {
+        Some("json") if path.ends_with(BYTE_VOCABULARY) => open_byte_bpe(path, config),
         Some("json") => open_json(path, config),
+        Some("bin") => open_encoder(path, config),
         Some("model") => open_sentence_piece(path, config),
         _ => open_vocabulary(path, config),
     }
@@ -78,7 +89,9 @@ fn open_json(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
     if json["model"]["type"] == "Unigram" && sentence_piece.exists() {
         let bytes = std::fs::read(&sentence_piece).map_err(read_failed(&sentence_piece))?;
         let names = sentence_piece::piece_names(&bytes).map_err(refused(&sentence_piece))?;
-        let pieces = json["model"]["vocab"].as_array().map_or(&[][..], Vec::as_slice);
+        let pieces = json["model"]["vocab"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice);
         if names.iter().eq(pieces.iter().map(|piece| &piece[0])) {
             tokenizer.sentence_piece = Some(bytes.into());
         }
@@ -101,6 +114,31 @@ fn open_sentence_piece(path: &Path, mut config: Config) -> Result<Tokenizer, Tex
     let mut tokenizer = config.tokenizer(&parsed.json, path)?;
     tokenizer.sentence_piece = Some(bytes.into());
     Ok(tokenizer)
+}
+
+/// vocab.json, and merges.txt beside it.
+fn open_byte_bpe(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
+    let Value::Object(vocab) = read_json(path)? else {
+        let reason = "not a JSON object of tokens and ids; get the file again";
+        return Err(refused(path)(reason.to_string()));
+    };
+    let merges_path = path.with_file_name(MERGES);
+    let merges = std::fs::read(&merges_path).map_err(read_failed(&merges_path))?;
+    let merges = String::from_utf8(merges)
+        .map_err(|reason| reason.to_string())
+        .and_then(|text| byte_bpe::parse_merges(&text))
+        .map_err(refused(&merges_path))?;
+    let space = config.add_prefix_space()?;
+    let json = byte_bpe::tokenizer_json(vocab, &merges, &config.special, space);
+    config.tokenizer(&json, path)
+}
+
+fn open_encoder(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
+    let bytes = std::fs::read(path).map_err(read_failed(path))?;
+    let (vocab, merges) = bpe_encoder::parse(&bytes, &config.special).map_err(refused(path))?;
+    let space = config.add_prefix_space()?;
+    let json = byte_bpe::tokenizer_json(vocab, &merges, &config.special, space);
+    config.tokenizer(&json, path)
 }
 
 fn open_vocabulary(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
@@ -161,6 +199,12 @@ impl Config {
             path: path.to_path_buf(),
             fields,
         })
+    }
+
+    /// Whether byte-level BPE puts a space before the text; Hugging Face's default: no.
+    fn add_prefix_space(&self) -> Result<bool, TextError> {
+        let space = bert::parse_bool(&self.fields, "add_prefix_space");
+        Ok(space.map_err(refused(&self.path))?.unwrap_or(false))
     }
 
     /// The tokenizer that `json`, made of the file at `path`, describes.

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::Tokenizer;
 use super::bert::{self, Normalisation};
-use super::open::{CONFIG, SENTENCE_PIECE, TOKENIZER, VOCABULARY};
+use super::byte_bpe;
+use super::open::{BYTE_VOCABULARY, CONFIG, MERGES, SENTENCE_PIECE, TOKENIZER, VOCABULARY};
 use crate::error::{TextError, write_failed};
 
 pub(super) fn save(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
@@ -27,9 +28,16 @@ fn save_files(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
     let full = serde_json::to_value(&tokenizer.inner)
         .map_err(|reason| write_failed(&dir.join(TOKENIZER))(reason.into()))?;
     write(&dir.join(TOKENIZER), pretty(&full).as_bytes())?;
-    write(&dir.join(CONFIG), pretty(&config(tokenizer, &full)).as_bytes())?;
+    write(
+        &dir.join(CONFIG),
+        pretty(&config(tokenizer, &full)).as_bytes(),
+    )?;
     if let Some(vocabulary) = vocabulary(tokenizer, &full) {
         write(&dir.join(VOCABULARY), vocabulary.as_bytes())?;
+    }
+    if let Some((vocabulary, merges)) = byte_bpe::files(&full) {
+        write(&dir.join(BYTE_VOCABULARY), vocabulary.as_bytes())?;
+        write(&dir.join(MERGES), merges.as_bytes())?;
     }
     if let Some(model) = &tokenizer.sentence_piece {
         write(&dir.join(SENTENCE_PIECE), model)?;

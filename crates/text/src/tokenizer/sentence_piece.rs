@@ -34,7 +34,8 @@ pub(super) const WORD_START: char = '▁';
 const BREAK: char = '\u{fdd0}';
 
 /// Marks of Hebrew and Arabic, as a regular expression's class.
-const POINTS: &str = "\u{591}-\u{5c7}\u{610}-\u{61a}\u{64b}-\u{65f}\u{670}\u{6d6}-\u{6ed}\u{8d3}-\u{8ff}";
+const POINTS: &str =
+    "\u{591}-\u{5c7}\u{610}-\u{61a}\u{64b}-\u{65f}\u{670}\u{6d6}-\u{6ed}\u{8d3}-\u{8ff}";
 
 /// The rules are taken for Unicode's composition if at most one in this many keys says otherwise:
 /// newer characters that the library here doesn't know yet.
@@ -227,7 +228,8 @@ fn normalizer(charsmap: &[u8]) -> Result<Value, String> {
 fn steps(charsmap: &[u8], composes: bool) -> Value {
     let mut steps = Vec::new();
     if !charsmap.is_empty() {
-        let precompiled = json!({ "type": "Precompiled", "precompiled_charsmap": BASE64.encode(charsmap) });
+        let precompiled =
+            json!({ "type": "Precompiled", "precompiled_charsmap": BASE64.encode(charsmap) });
         if composes {
             let between_points = format!("(?<![{POINTS}]){BREAK}|{BREAK}(?![{POINTS}])");
             steps.extend([
@@ -242,10 +244,7 @@ fn steps(charsmap: &[u8], composes: bool) -> Value {
             steps.push(precompiled);
         }
     }
-    steps.extend([
-        replace_regex(" {2,}", " "),
-        replace_regex(r"\A +| +\z", ""),
-    ]);
+    steps.extend([replace_regex(" {2,}", " "), replace_regex(r"\A +| +\z", "")]);
     json!({ "type": "Sequence", "normalizers": steps })
 }
 
@@ -315,12 +314,18 @@ pub(super) fn splits_at_spaces(normalizer: &Value, pre_tokenizer: &Value) -> boo
 
 fn charsmaps(normalizer: &Value) -> Vec<Result<Vec<u8>, String>> {
     let one = std::slice::from_ref(normalizer);
-    let steps = normalizer["normalizers"].as_array().map_or(one, Vec::as_slice);
+    let steps = normalizer["normalizers"]
+        .as_array()
+        .map_or(one, Vec::as_slice);
     steps
         .iter()
         .filter(|step| step["type"] == "Precompiled")
         .filter_map(|step| step["precompiled_charsmap"].as_str())
-        .map(|text| BASE64.decode(text).map_err(|reason| format!("precompiled_charsmap: {reason}")))
+        .map(|text| {
+            BASE64
+                .decode(text)
+                .map_err(|reason| format!("precompiled_charsmap: {reason}"))
+        })
         .collect()
 }
 

@@ -142,10 +142,7 @@ fn build(
 }
 
 /// As `spm.model` would be opened.
-fn tokenizer(
-    pieces: &[Scored],
-    model_max_length: Option<u32>,
-) -> Result<Tokenizer, TextError> {
+fn tokenizer(pieces: &[Scored], model_max_length: Option<u32>) -> Result<Tokenizer, TextError> {
     let pieces = pieces
         .iter()
         .map(|(piece, score)| (String::from_iter(piece), *score as f32));

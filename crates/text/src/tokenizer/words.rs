@@ -34,7 +34,9 @@ impl WordMarks {
             Some("WordPiece") => continuation(),
             Some("Unigram" | "BPE") => {
                 if let Some(step) = find(pre_tokenizer, "Metaspace") {
-                    let start = step["replacement"].as_str().and_then(|mark| mark.chars().next());
+                    let start = step["replacement"]
+                        .as_str()
+                        .and_then(|mark| mark.chars().next());
                     start.map_or(Self::None, Self::Start)
                 } else if find(pre_tokenizer, "ByteLevel").is_some() {
                     Self::ByteLevel

@@ -157,7 +157,12 @@ impl Model {
             .enumerate()
             .find(|(_, piece)| piece.kind == PieceKind::Unknown);
         // Beginning, end, padding: DeBERTa's [CLS], [SEP], [PAD].
-        let named = |name: &str| controls.iter().copied().find(|(_, piece)| piece.text == name);
+        let named = |name: &str| {
+            controls
+                .iter()
+                .copied()
+                .find(|(_, piece)| piece.text == name)
+        };
         for (id_field, name_field, found) in [
             (40, 45, unknown),
             (41, 46, named("[CLS]")),
@@ -175,7 +180,10 @@ impl Model {
 }
 
 fn unsupported(field: &str, value: bool) -> String {
-    format!("{field} is {value}, which is not supported; train it with {field} = {}", !value)
+    format!(
+        "{field} is {value}, which is not supported; train it with {field} = {}",
+        !value
+    )
 }
 
 fn parse_piece(bytes: &[u8]) -> Option<Piece> {

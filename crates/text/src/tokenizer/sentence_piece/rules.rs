@@ -87,7 +87,10 @@ fn typed_in_parts(parts: &str) -> impl Iterator<Item = (String, String)> {
             let base = base.clone();
             (0..marks.len()).map(move |joined| {
                 let (first, rest) = marks.split_at(joined);
-                (base.clone() + &String::from_iter(first), String::from_iter(rest))
+                (
+                    base.clone() + &String::from_iter(first),
+                    String::from_iter(rest),
+                )
             })
         })
 }

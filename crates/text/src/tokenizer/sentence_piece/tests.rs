@@ -73,7 +73,13 @@ fn special_tokens_have_debertas_ids_and_those_that_lack_come_last() {
     let vocabulary = tokenizer.vocabulary().unwrap();
     let size = vocabulary.size;
     assert_eq!(
-        [vocabulary.pad, vocabulary.cls, vocabulary.sep, vocabulary.unk, vocabulary.mask],
+        [
+            vocabulary.pad,
+            vocabulary.cls,
+            vocabulary.sep,
+            vocabulary.unk,
+            vocabulary.mask
+        ],
         [0, 1, 2, 3, size - 1]
     );
     assert_eq!(
@@ -86,7 +92,13 @@ fn special_tokens_have_debertas_ids_and_those_that_lack_come_last() {
     let vocabulary = tokenizer.vocabulary().unwrap();
     let size = vocabulary.size;
     assert_eq!(
-        [vocabulary.unk, vocabulary.pad, vocabulary.cls, vocabulary.sep, vocabulary.mask],
+        [
+            vocabulary.unk,
+            vocabulary.pad,
+            vocabulary.cls,
+            vocabulary.sep,
+            vocabulary.mask
+        ],
         [0, size - 4, size - 3, size - 2, size - 1]
     );
     assert_eq!(tokenizer.special_tokens().unk, "<unk>");

@@ -55,7 +55,8 @@ impl Pieces {
         while let Some((node, below, depth)) = pending.pop() {
             let (ends, longer) = below.split_at(below.partition_point(|(p, _)| p.len() == depth));
             let first = trie.children.len() as u32;
-            for group in longer.chunk_by(|(one, _), (other, _)| one.get(depth) == other.get(depth)) {
+            for group in longer.chunk_by(|(one, _), (other, _)| one.get(depth) == other.get(depth))
+            {
                 let c = group.first().and_then(|(piece, _)| piece.get(depth));
                 let child = trie.nodes.len();
                 trie.nodes.push(TrieNode::default());
@@ -144,13 +145,7 @@ pub(super) struct Expectation {
 
 impl Expectation {
     /// Adds to `expected`, by piece, how often each is expected in `count` times this word.
-    pub(super) fn add(
-        &mut self,
-        pieces: &Pieces,
-        word: &[char],
-        count: u64,
-        expected: &mut [f64],
-    ) {
+    pub(super) fn add(&mut self, pieces: &Pieces, word: &[char], count: u64, expected: &mut [f64]) {
         pieces.edges(word, &mut self.edges);
         for sums in [&mut self.forward, &mut self.backward] {
             sums.clear();
@@ -169,8 +164,9 @@ impl Expectation {
         let all = self.forward[word.len()];
         for edge in &self.edges {
             if let Some(piece) = edge.piece {
-                let share =
-                    libm::exp(self.forward[edge.start] + edge.score + self.backward[edge.end] - all);
+                let share = libm::exp(
+                    self.forward[edge.start] + edge.score + self.backward[edge.end] - all,
+                );
                 expected[piece as usize] += share * count as f64;
             }
         }
@@ -204,7 +200,13 @@ mod tests {
 
     #[test]
     fn the_most_probable_way_wins() {
-        let pieces = pieces(&[("a", 0.2), ("b", 0.2), ("ab", 0.05), ("bb", 0.1), ("abb", 0.001)]);
+        let pieces = pieces(&[
+            ("a", 0.2),
+            ("b", 0.2),
+            ("ab", 0.05),
+            ("bb", 0.1),
+            ("abb", 0.001),
+        ]);
         // a + bb 0.02, ab + b 0.01, a + b + b 0.008, abb 0.001.
         assert_eq!(pieces.best(&word("abb"), None), [0, 3]);
         assert_eq!(pieces.best(&word("abb"), Some(3)), [2, 1]);

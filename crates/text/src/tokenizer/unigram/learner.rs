@@ -95,10 +95,7 @@ impl<'a> Learner<'a> {
     }
 
     /// One sum a piece, over all words, made in parts.
-    fn sums<M: Default>(
-        &self,
-        add: impl Fn(&[char], u64, &mut [f64], &mut M) + Sync,
-    ) -> Vec<f64> {
+    fn sums<M: Default>(&self, add: impl Fn(&[char], u64, &mut [f64], &mut M) + Sync) -> Vec<f64> {
         let part = self.words.len().div_ceil(PARTS).max(1);
         let parts: Vec<Vec<f64>> = self
             .words
@@ -191,12 +188,20 @@ impl<'a> Learner<'a> {
 
     /// The whole alphabet, and the most probable of the other pieces.
     fn finish(self) -> Vec<Scored> {
-        let least = self.pieces.iter().map(|(_, score)| *score).fold(0.0, f64::min);
+        let least = self
+            .pieces
+            .iter()
+            .map(|(_, score)| *score)
+            .fold(0.0, f64::min);
         let (single, mut several): (Vec<Scored>, Vec<Scored>) = self
             .pieces
             .into_iter()
             .partition(|(piece, _)| piece.len() == 1);
-        let kept: BTreeSet<char> = single.iter().flat_map(|(piece, _)| piece).copied().collect();
+        let kept: BTreeSet<char> = single
+            .iter()
+            .flat_map(|(piece, _)| piece)
+            .copied()
+            .collect();
         let lost = self.alphabet.difference(&kept).zip(0..);
         let mut pieces: Vec<Scored> = lost
             .map(|(&c, rank)| (vec![c], least - f64::from(rank) * CHARACTER_PENALTY))
@@ -223,7 +228,8 @@ fn digamma(mut x: f64) -> f64 {
     }
     // Bernoulli's numbers: ln x − 1/2x − 1/12x² + 1/120x⁴ − 1/252x⁶ + 1/240x⁸.
     let inverse = 1.0 / (x * x);
-    let series = inverse * (1.0 / 12.0 - inverse * (1.0 / 120.0 - inverse * (1.0 / 252.0 - inverse / 240.0)));
+    let series = inverse
+        * (1.0 / 12.0 - inverse * (1.0 / 120.0 - inverse * (1.0 / 252.0 - inverse / 240.0)));
     result + libm::log(x) - 0.5 / x - series
 }
 
@@ -234,7 +240,10 @@ mod tests {
     #[test]
     fn digamma_has_its_known_values() {
         // −γ, and −γ − 2 ln 2; the series is cut after terms of 1e-11.
-        for (x, value) in [(1.0, -0.577_215_664_901_532_9), (0.5, -1.963_510_026_021_423_5)] {
+        for (x, value) in [
+            (1.0, -0.577_215_664_901_532_9),
+            (0.5, -1.963_510_026_021_423_5),
+        ] {
             assert!((digamma(x) - value).abs() < 1e-10, "{x}: {}", digamma(x));
         }
         assert!((digamma(1e6) - 1e6_f64.ln() + 5e-7).abs() < 1e-12);

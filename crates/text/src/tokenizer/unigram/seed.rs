@@ -91,7 +91,11 @@ fn frequent(words: &[Counted], max_chars: usize, limit: usize) -> Vec<Counted> {
     }
     let from = |start: u32| {
         let rest = text.get(start as usize..).unwrap_or_default();
-        let end = rest.iter().take(max_chars).take_while(|c| **c != END).count();
+        let end = rest
+            .iter()
+            .take(max_chars)
+            .take_while(|c| **c != END)
+            .count();
         &rest[..end]
     };
     places.par_sort_unstable_by(|one, other| {
@@ -158,20 +162,37 @@ mod tests {
 
     #[test]
     fn strings_are_counted_and_only_the_longest_of_those_that_go_on_alike_are_taken() {
-        let words = counted(&[("abcd", 2), ("abce", 3), ("xbc", 1), ("solo", 4), ("once", 1)]);
+        let words = counted(&[
+            ("abcd", 2),
+            ("abce", 3),
+            ("xbc", 1),
+            ("solo", 4),
+            ("once", 1),
+        ]);
         let found: Vec<(String, u64)> = frequent(&words, 16, 100)
             .into_iter()
             .map(|(string, count)| (String::from_iter(string), count))
             .collect();
         // abc 5 times 3 and solo 4 times 4; ab always goes on as abc.
-        let expected = [("solo", 4), ("abc", 5), ("abce", 3), ("bc", 6), ("abcd", 2), ("ce", 4)];
+        let expected = [
+            ("solo", 4),
+            ("abc", 5),
+            ("abce", 3),
+            ("bc", 6),
+            ("abcd", 2),
+            ("ce", 4),
+        ];
         let expected = expected.map(|(string, count)| (string.to_string(), count));
         assert_eq!(found, expected);
     }
 
     #[test]
     fn the_alphabet_covers_the_share_asked_for() {
-        let words = [("aab".to_string(), 30), ("c".to_string(), 9), ("d".to_string(), 1)];
+        let words = [
+            ("aab".to_string(), 30),
+            ("c".to_string(), 9),
+            ("d".to_string(), 1),
+        ];
         let covering = |share| String::from_iter(alphabet(&words, share));
         assert_eq!(covering(1.0), "abcd");
         assert_eq!(covering(0.98), "abc");

@@ -71,7 +71,9 @@ fn a_text_with_too_few_strings_gives_fewer_and_no_room_for_the_alphabet_is_refus
         ..settings(30)
     };
     assert_eq!(
-        train_unigram_on_texts([TEXT], &common).unwrap().vocab_size(),
+        train_unigram_on_texts([TEXT], &common)
+            .unwrap()
+            .vocab_size(),
         30
     );
     let error = train_unigram_on_texts([" \n"], &settings(30)).unwrap_err();
