@@ -12,4 +12,5 @@ mod faults;
 mod help;
 #[cfg(unix)]
 mod interrupted;
+mod tokenizers;
 mod whole_run;

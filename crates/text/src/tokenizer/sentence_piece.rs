@@ -37,6 +37,9 @@ const BREAK: char = '\u{fdd0}';
 const POINTS: &str =
     "\u{591}-\u{5c7}\u{610}-\u{61a}\u{64b}-\u{65f}\u{670}\u{6d6}-\u{6ed}\u{8d3}-\u{8ff}";
 
+/// What stands for the score of a user-defined piece, so that it wins over all others.
+const USER_DEFINED_SCORE: f32 = -0.1;
+
 /// The rules are taken for Unicode's composition if at most one in this many keys says otherwise:
 /// newer characters that the library here doesn't know yet.
 const RULES_PER_EXCEPTION: usize = 100;
@@ -140,11 +143,9 @@ fn to_json(model: &Model, special: &SpecialTokens) -> Result<Parsed, String> {
             let is_named = special.names().contains(&piece.text.as_str());
             let is_special = match piece.kind {
                 PieceKind::Control | PieceKind::Unknown => true,
-                PieceKind::UserDefined => is_named,
-                _ if is_named => true,
-                _ => return None,
+                _ => is_named,
             };
-            Some(added_token(id as u64, &piece.text, is_special))
+            is_special.then(|| added_token(id as u64, &piece.text, true))
         })
         .collect();
     // DeBERTa's order.
@@ -169,7 +170,13 @@ fn to_json(model: &Model, special: &SpecialTokens) -> Result<Parsed, String> {
     let vocab: Vec<(&str, f64)> = model
         .pieces
         .iter()
-        .map(|piece| (piece.text.as_str(), f64::from(piece.score)))
+        .map(|piece| {
+            let score = match piece.kind {
+                PieceKind::UserDefined => USER_DEFINED_SCORE,
+                _ => piece.score,
+            };
+            (piece.text.as_str(), f64::from(score))
+        })
         .collect();
     // Viterbi's best path is the same word by word, as long as no piece goes on after a space.
     let splits = ids.contains_key(WORD_START.to_string().as_str())

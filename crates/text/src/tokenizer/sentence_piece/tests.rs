@@ -211,6 +211,23 @@ fn a_model_without_a_space_before_the_text_has_none() {
     assert_eq!(ids.last(), plain.last());
 }
 
+#[test]
+fn a_user_defined_piece_is_found_within_words() {
+    let tokenizer = changed(|model| {
+        model.pieces.push(Piece {
+            text: "zqz".to_string(),
+            score: 0.0,
+            kind: PieceKind::UserDefined,
+        });
+    })
+    .unwrap();
+    let piece = tokenizer.id("zqz").unwrap();
+    let parts = ["kiln", "the"].map(|text| tokenizer.encode(text).unwrap());
+    let ids = tokenizer.encode("kilnzqz the").unwrap();
+    assert_eq!(ids, [&parts[0][..], &[piece], &parts[1]].concat());
+    assert!(!tokenizer.vocabulary().unwrap().is_special[piece as usize]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 

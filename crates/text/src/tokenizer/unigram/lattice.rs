@@ -24,6 +24,9 @@ struct TrieNode {
     piece: Option<u32>,
 }
 
+/// A piece and its index.
+type Indexed<'a> = (&'a [char], u32);
+
 /// A piece in a word.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Edge {
@@ -37,7 +40,7 @@ struct Edge {
 impl Pieces {
     /// From pieces, none of them empty and each once, and the log-probability of each.
     pub(super) fn new(pieces: &[(Vec<char>, f64)]) -> Self {
-        let mut sorted: Vec<(&[char], u32)> = pieces
+        let mut sorted: Vec<Indexed> = pieces
             .iter()
             .zip(0..)
             .map(|((piece, _), index)| (piece.as_slice(), index))
@@ -51,7 +54,7 @@ impl Pieces {
             unknown_score: least - UNKNOWN_PENALTY,
         };
         // Nodes whose children are still to be made: node, pieces below it, length so far.
-        let mut pending: Vec<(usize, &[(&[char], u32)], usize)> = vec![(0, &sorted, 0)];
+        let mut pending: Vec<(usize, &[Indexed], usize)> = vec![(0, &sorted, 0)];
         while let Some((node, below, depth)) = pending.pop() {
             let (ends, longer) = below.split_at(below.partition_point(|(p, _)| p.len() == depth));
             let first = trie.children.len() as u32;
