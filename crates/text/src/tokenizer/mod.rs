@@ -1,7 +1,13 @@
 //! Tokenizers: trained, loaded and saved in Hugging Face's formats.
 //!
 //! The rules of splitting and matching are those of the `tokenizers` crate, which transformers uses
-//! as well, so that ids are equal. One file for each kind of trainer.
+//! as well, so that ids are equal: every kind becomes a tokenizer.json.
+//!
+//! | kind | its rules | its trainer | its own files |
+//! | --- | --- | --- | --- |
+//! | WordPiece | `bert.rs` | `word_piece.rs` | vocab.txt |
+//! | SentencePiece, unigram | `sentence_piece.rs` | `unigram.rs` | spm.model |
+//! | byte-level BPE | `byte_bpe.rs`, `byte_level.rs` | `byte_bpe.rs` | vocab.json, merges.txt; bpe_encoder.bin |
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,11 +40,9 @@ pub use byte_bpe::{ByteBpeSettings, train_byte_bpe, train_byte_bpe_on_texts};
 use encoder::Cuts;
 pub use encoder::Encoder;
 pub use special::SpecialTokens;
-pub use train::{TokenizerKind, TrainSettings, train};
+pub use train::{TokenizerKind, TrainProgress, TrainSettings, train};
 pub use unigram::{UnigramSettings, train_unigram, train_unigram_on_texts};
-pub use word_piece::{
-    TrainProgress, WordPieceSettings, train_word_piece, train_word_piece_on_texts,
-};
+pub use word_piece::{WordPieceSettings, train_word_piece, train_word_piece_on_texts};
 use words::WordMarks;
 
 /// Text to ids and back.

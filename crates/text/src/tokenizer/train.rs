@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::Tokenizer;
 use super::byte_bpe::{ByteBpeSettings, train_byte_bpe};
 use super::unigram::{UnigramSettings, train_unigram};
 use super::word_piece::{WordPieceSettings, train_word_piece};
-use super::{Tokenizer, TrainProgress};
 use crate::error::TextError;
 
 /// The kinds of tokenizers that can be trained.
@@ -51,6 +51,34 @@ impl TrainSettings {
             Self::ByteBpe(settings) => settings.vocab_size,
         }
     }
+}
+
+/// How far training is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrainProgress {
+    /// Words are being counted.
+    Counting {
+        /// Bytes of the input files, as stored.
+        total_bytes: u64,
+        /// How many of them were read.
+        bytes_read: u64,
+        /// Different words so far.
+        words: usize,
+    },
+    /// Pieces are being joined.
+    Merging {
+        /// Entries in the vocabulary so far.
+        entries: usize,
+        /// How many it shall have.
+        vocab_size: usize,
+    },
+    /// The pieces that text misses least are being dropped.
+    Pruning {
+        /// Entries in the vocabulary still.
+        entries: usize,
+        /// How many it shall have.
+        vocab_size: usize,
+    },
 }
 
 /// Trains a tokenizer on text files and folders of them, read as for a corpus.

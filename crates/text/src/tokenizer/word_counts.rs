@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 
+use super::TrainProgress;
 use super::encoder::Cuts;
 use super::splitter::Splitter;
-use super::word_piece::TrainProgress;
 use crate::corpus::OnInvalid;
 use crate::corpus::reader::Reader;
 use crate::corpus::tasks::{names, tasks, thread_pool};

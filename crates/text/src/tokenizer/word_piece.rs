@@ -11,12 +11,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::Tokenizer;
 use super::bert::{self, CONTINUATION, Normalisation};
 use super::pair_merges::PairMerges;
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
 use super::word_counts::WordCounts;
+use super::{Tokenizer, TrainProgress};
 use crate::corpus::OnInvalid;
 use crate::error::TextError;
 
@@ -57,34 +57,6 @@ impl Default for WordPieceSettings {
             threads: 0,
         }
     }
-}
-
-/// How far training is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TrainProgress {
-    /// Words are being counted.
-    Counting {
-        /// Bytes of the input files, as stored.
-        total_bytes: u64,
-        /// How many of them were read.
-        bytes_read: u64,
-        /// Different words so far.
-        words: usize,
-    },
-    /// Pieces are being joined.
-    Merging {
-        /// Entries in the vocabulary so far.
-        entries: usize,
-        /// How many it shall have.
-        vocab_size: usize,
-    },
-    /// The pieces that text misses least are being dropped.
-    Pruning {
-        /// Entries in the vocabulary still.
-        entries: usize,
-        /// How many it shall have.
-        vocab_size: usize,
-    },
 }
 
 /// Trains BERT's tokenizer on text files and folders of them, read as for a corpus.
