@@ -2,7 +2,7 @@
 //!
 //! What SentencePiece's default does: Unicode's NFKC, control characters dropped, all kinds of
 //! spaces one. Characters have a rule each; letters that were typed in parts have one for each order
-//! of the parts. (Its own rules have further ones for wide letters and the like with marks.)
+//! of the parts, wide and narrow ones among them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
@@ -13,6 +13,12 @@ use super::unicode::apply_all;
 
 /// Planes with characters: letters and signs, Chinese characters, tags.
 const PLANES: [std::ops::Range<u32>; 2] = [1..0x3_2000, 0xe_0000..0xe_0200];
+
+/// Wide Latin letters, narrow Japanese ones.
+const WIDE_FORMS: std::ops::RangeInclusive<char> = '\u{ff00}'..='\u{ffef}';
+
+/// Korean syllables; they are not typed in narrow parts.
+const HANGUL: std::ops::RangeInclusive<char> = '\u{ac00}'..='\u{d7a3}';
 
 /// Cells at the end of the trie that are tried for a node before it is made longer; more make it
 /// smaller and building slower.
@@ -61,12 +67,19 @@ fn nmt_nfkc_rules() -> Result<BTreeMap<String, String>, String> {
         .collect();
     let composed = apply_all(&NFC, typed.iter().map(|(typed, _)| typed))?;
 
+    let wide = wide_forms(&keys, &texts);
     let mut rules = BTreeMap::new();
     for ((typed, index), composed) in typed.into_iter().zip(composed) {
         // Some letters stay in parts: Unicode excludes them from composition.
-        if composed == keys[index] {
-            rules.insert(typed, texts[index].clone());
+        if composed != keys[index] {
+            continue;
         }
+        if !keys[index].chars().any(|c| HANGUL.contains(&c)) {
+            for typed in in_wide_forms(&typed, &wide) {
+                rules.insert(typed, texts[index].clone());
+            }
+        }
+        rules.insert(typed, texts[index].clone());
     }
     for (key, text) in keys.into_iter().zip(texts) {
         if key != text {
@@ -74,6 +87,35 @@ fn nmt_nfkc_rules() -> Result<BTreeMap<String, String>, String> {
         }
     }
     Ok(rules)
+}
+
+/// The wide and narrow forms of letters and marks.
+fn wide_forms(keys: &[String], texts: &[String]) -> HashMap<char, char> {
+    let forms = keys.iter().zip(texts).filter_map(|(key, text)| {
+        let form = key.chars().next().filter(|c| WIDE_FORMS.contains(c))?;
+        let mut text = text.chars();
+        let letter = text.next()?;
+        text.next().is_none().then_some((letter, form))
+    });
+    forms.collect()
+}
+
+/// The same letters with some or all of them in their wide form.
+fn in_wide_forms(typed: &str, wide: &HashMap<char, char>) -> Vec<String> {
+    let mut forms = vec![String::new()];
+    for c in typed.chars() {
+        let other = wide.get(&c).copied();
+        forms = [Some(c), other]
+            .into_iter()
+            .flatten()
+            .flat_map(|c| {
+                forms
+                    .iter()
+                    .map(move |form| form.clone() + &String::from(c))
+            })
+            .collect();
+    }
+    forms
 }
 
 /// The ways to type a letter in parts: its marks in any order, some of them joined to it already;
@@ -247,6 +289,8 @@ mod tests {
             ("ê\u{301}", "ế"),
             ("a\u{302}\u{323}", "ậ"),
             ("\u{1112}\u{1161}\u{11ab}", "한"),
+            ("ｅ\u{301}", "é"),
+            ("ﾊﾟ", "パ"),
             ("\u{438}\u{306}", "й"),
         ] {
             assert_eq!(rules.get(key).map(String::as_str), Some(text), "{key:?}");
