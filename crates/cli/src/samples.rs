@@ -92,7 +92,11 @@ fn hide_word(
                 && !flag(&vocabulary.is_continuation, position + 1)
                 && !flag(&vocabulary.is_special, position)
         })
-        .filter_map(|position| Some((position, tokenizer.token(*ids.get(position)?)?)))
+        .filter_map(|position| {
+            // As text: in most vocabularies the token itself has a mark for the space before it.
+            let word = tokenizer.decode(&[*ids.get(position)?]).ok()?;
+            Some((position, word.trim().to_owned()))
+        })
         .filter(|(_, word)| {
             word.chars().count() >= LETTERS && word.chars().all(char::is_alphabetic)
         })
@@ -110,28 +114,47 @@ fn hide_word(
     } else {
         " "
     };
-    let text = format!("{before} {mask}{gap}{after}").trim().to_owned();
+    let text = format!("{} {mask}{gap}{}", before.trim_end(), after.trim_start());
+    let text = text.trim().to_owned();
     Ok(Some(Sample { text, word }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kiln_text::tokenizer::{WordPieceSettings, train_word_piece_on_texts};
+    use kiln_text::tokenizer::{
+        ByteBpeSettings, UnigramSettings, WordPieceSettings, train_byte_bpe_on_texts,
+        train_unigram_on_texts, train_word_piece_on_texts,
+    };
 
     #[test]
     fn the_hidden_word_put_back_gives_the_sentence() {
         let text = "the potter opened the kiln, and the pots were red";
-        let settings = WordPieceSettings {
+        let word_piece = WordPieceSettings {
             min_frequency: 1,
             ..WordPieceSettings::default()
         };
-        let tokenizer = train_word_piece_on_texts([text], &settings).unwrap();
-        let ids = tokenizer.encode(text).unwrap();
-        let sample = hide_word(&ids, &tokenizer, &tokenizer.vocabulary().unwrap())
-            .unwrap()
-            .unwrap();
-        assert!(sample.text.contains("[MASK]"), "{sample:?}");
-        assert_eq!(sample.text.replace("[MASK]", &sample.word), text);
+        let byte_bpe = ByteBpeSettings {
+            min_frequency: 1,
+            ..ByteBpeSettings::default()
+        };
+        let unigram = UnigramSettings {
+            character_coverage: 1.0,
+            ..UnigramSettings::default()
+        };
+        // A unigram vocabulary has words that come twice.
+        let twice = [text, text];
+        for tokenizer in [
+            train_word_piece_on_texts([text], &word_piece).unwrap(),
+            train_unigram_on_texts(twice, &unigram).unwrap(),
+            train_byte_bpe_on_texts([text], &byte_bpe).unwrap(),
+        ] {
+            let ids = tokenizer.encode(text).unwrap();
+            let sample = hide_word(&ids, &tokenizer, &tokenizer.vocabulary().unwrap())
+                .unwrap()
+                .unwrap();
+            assert!(sample.text.contains("[MASK]"), "{sample:?}");
+            assert_eq!(sample.text.replace("[MASK]", &sample.word), text);
+        }
     }
 }

@@ -48,6 +48,10 @@ impl TaskProgress {
             TrainProgress::Merging {
                 entries,
                 vocab_size,
+            }
+            | TrainProgress::Pruning {
+                entries,
+                vocab_size,
             } => {
                 format!(
                     "{} of {} entries",

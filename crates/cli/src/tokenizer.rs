@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use kiln_text::corpus::{OnInvalid, hex};
-use kiln_text::tokenizer::{WordPieceSettings, train_word_piece};
+use kiln_text::tokenizer::{
+    self as tokenizers, ByteBpeSettings, TokenizerKind, TrainSettings, UnigramSettings,
+    WordPieceSettings,
+};
 use serde_json::json;
 
 use crate::architectures::{self, Named};
@@ -31,22 +35,26 @@ pub(crate) struct TrainArgs {
     /// The architecture that will use it; it decides the kind of tokenizer
     #[arg(long, value_name = "A", value_parser = architectures::parser())]
     arch: Named,
+    /// Another kind of tokenizer than the architecture's usual one, e.g. byte-bpe for DeBERTa v1
+    #[arg(long, value_name = "K", value_parser = kinds())]
+    kind: Option<TokenizerKind>,
     /// Text files, or folders of them: one paragraph a line and a blank line between documents, or
     /// JSON Lines with a "text" field; .gz and .zst too
     #[arg(long, value_name = "F", required = true, num_args = 1..)]
     corpus: Vec<PathBuf>,
     /// Entries in the vocabulary, special tokens included; more keep words whole and make the model
-    /// larger. Published: 30522
+    /// larger. Published: 30522 for BERT, 128000 for DeBERTa
     #[arg(long, value_name = "N")]
     vocab_size: u32,
-    /// Folder for tokenizer.json, vocab.txt and tokenizer_config.json; must be new or empty
+    /// Folder for tokenizer.json, tokenizer_config.json and the vocabulary; must be new or empty
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
     #[command(flatten)]
     letters: LetterArgs,
-    /// Times a pair of pieces must occur to be joined; higher leaves rare words in pieces
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    min_frequency: u64,
+    /// Times a pair of pieces must occur to be joined; higher leaves rare words in pieces. Not for
+    /// unigram. Default: 2
+    #[arg(long, value_name = "N")]
+    min_frequency: Option<u64>,
     /// Leave out lines that are not UTF-8. Default: stop at the first, naming file and byte
     #[arg(long)]
     skip_invalid: bool,
@@ -58,7 +66,7 @@ pub(crate) struct TrainArgs {
     json: bool,
 }
 
-// What a tokenizer keeps of letters.
+// What a tokenizer keeps of letters; the other kinds than WordPiece keep all.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct LetterArgs {
     /// Keep capital letters: better for names, needs a larger vocabulary. Default: all lower case
@@ -69,12 +77,91 @@ pub(crate) struct LetterArgs {
     pub(crate) keep_accents: bool,
 }
 
-impl LetterArgs {
-    /// As the trainer takes them.
-    pub(crate) fn apply(self, settings: &mut WordPieceSettings) {
-        settings.lowercase = !self.cased;
-        settings.strip_accents = self.keep_accents.then_some(false);
+/// A tokenizer to train, as flags say it.
+pub(crate) struct Wanted {
+    pub(crate) kind: TokenizerKind,
+    pub(crate) vocab_size: u32,
+    pub(crate) letters: LetterArgs,
+    pub(crate) min_frequency: Option<u64>,
+    pub(crate) model_max_length: Option<u32>,
+    pub(crate) on_invalid: OnInvalid,
+    pub(crate) threads: usize,
+}
+
+impl Wanted {
+    /// As the trainer takes it.
+    ///
+    /// # Errors
+    /// If a flag is not for this kind.
+    pub(crate) fn settings(self) -> Result<TrainSettings, Failure> {
+        let Self {
+            kind,
+            vocab_size,
+            letters,
+            min_frequency,
+            model_max_length,
+            on_invalid,
+            threads,
+        } = self;
+        let refused = |flags: &str, reason: &str| {
+            Err(Failure::usage(format_args!(
+                "{flags}: {reason}, and this tokenizer is {}; leave it out",
+                kind.name()
+            )))
+        };
+        if kind != TokenizerKind::WordPiece && (letters.cased || letters.keep_accents) {
+            return refused(
+                "--cased, --keep-accents",
+                "only word-piece changes letters otherwise",
+            );
+        }
+        if kind == TokenizerKind::Unigram && min_frequency.is_some() {
+            return refused("--min-frequency", "only pairs that are joined have one");
+        }
+        Ok(match kind {
+            TokenizerKind::WordPiece => {
+                let default = WordPieceSettings::default();
+                TrainSettings::WordPiece(WordPieceSettings {
+                    vocab_size,
+                    lowercase: !letters.cased,
+                    strip_accents: letters.keep_accents.then_some(false),
+                    min_frequency: min_frequency.unwrap_or(default.min_frequency),
+                    model_max_length,
+                    on_invalid,
+                    threads,
+                    ..default
+                })
+            }
+            TokenizerKind::Unigram => TrainSettings::Unigram(UnigramSettings {
+                vocab_size,
+                model_max_length,
+                on_invalid,
+                threads,
+                ..UnigramSettings::default()
+            }),
+            TokenizerKind::ByteBpe => {
+                let default = ByteBpeSettings::default();
+                TrainSettings::ByteBpe(ByteBpeSettings {
+                    vocab_size,
+                    min_frequency: min_frequency.unwrap_or(default.min_frequency),
+                    model_max_length,
+                    on_invalid,
+                    threads,
+                })
+            }
+        })
     }
+}
+
+/// Takes exactly the names of the kinds.
+fn kinds() -> impl TypedValueParser<Value = TokenizerKind> {
+    let kinds = TokenizerKind::ALL;
+    PossibleValuesParser::new(kinds.map(TokenizerKind::name)).try_map(move |name| {
+        kinds
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .ok_or_else(|| format!("no kind of tokenizer is called {name}"))
+    })
 }
 
 /// Runs a command under `kiln tokenizer`.
@@ -89,23 +176,29 @@ pub(crate) fn run(command: &TokenizerCommand, console: Console) -> Result<(), Fa
 
 fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
     crate::pretrain::refuse_used_folder(&args.output, "")?;
-    let mut settings = WordPieceSettings {
+    let kind = args.kind.unwrap_or_else(|| args.arch.0.tokenizer(None));
+    let settings = Wanted {
+        kind,
         vocab_size: args.vocab_size,
+        letters: args.letters,
         min_frequency: args.min_frequency,
+        model_max_length: WordPieceSettings::default().model_max_length,
         on_invalid: on_invalid(args.skip_invalid),
         threads: args.threads,
-        ..WordPieceSettings::default()
-    };
-    args.letters.apply(&mut settings);
+    }
+    .settings()?;
     let mut progress = TaskProgress::new(console, "training the tokenizer");
-    let tokenizer = train_word_piece(&args.corpus, &settings, &mut |p| progress.training(p))?;
+    let tokenizer = tokenizers::train(&args.corpus, &settings, &mut |p| progress.training(p))?;
     drop(progress);
     tokenizer.save(&args.output)?;
 
     if tokenizer.vocab_size() < args.vocab_size {
+        let (found, remedy) = match kind {
+            TokenizerKind::Unigram => ("strings", "add text, or lower --vocab-size"),
+            _ => ("pairs", "add text, or lower --min-frequency"),
+        };
         console.note(format_args!(
-            "warning: the text has pairs for {} entries only, not for {}; add text, or lower \
-             --min-frequency",
+            "warning: the text has {found} for {} entries only, not for {}; {remedy}",
             count(tokenizer.vocab_size().into()),
             count(args.vocab_size.into())
         ));
@@ -113,6 +206,7 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
     if args.json {
         return console.json(&json!({
             "architecture": args.arch.0.name(),
+            "kind": kind.name(),
             "output": args.output.display().to_string(),
             "vocab_size": tokenizer.vocab_size(),
             "identity": hex(&tokenizer.identity()),

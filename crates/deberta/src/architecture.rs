@@ -16,6 +16,7 @@ use kiln_learner::{LearnError, Objective, TrainOutcome, TrainRequest, train};
 use kiln_nn::Init;
 use kiln_text::examples::SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
+use kiln_text::tokenizer::TokenizerKind;
 use serde_json::Value;
 
 use crate::config::DebertaVersion;
@@ -75,18 +76,22 @@ impl Architecture for Deberta {
             .map_err(|error| LearnError::Settings(format!("the model's config: {error}")))
     }
 
+    fn tokenizer(&self, preset: Option<&str>) -> TokenizerKind {
+        match version(preset) {
+            DebertaVersion::V1 => TokenizerKind::ByteBpe,
+            DebertaVersion::V2 => TokenizerKind::Unigram,
+        }
+    }
+
     fn objective(
         &self,
         name: Option<&str>,
         preset: Option<&str>,
         seq_len: usize,
     ) -> ObjectiveSettings {
-        let version = preset
-            .and_then(Preset::by_name)
-            .map_or(DebertaVersion::V2, |preset| preset.version);
         let is_rtd = match name {
             Some(name) => name == RTD,
-            None => version == DebertaVersion::V2,
+            None => version(preset) == DebertaVersion::V2,
         };
         let masking = if is_rtd {
             Masking::deberta_rtd(seq_len)
@@ -224,6 +229,12 @@ impl Architecture for Deberta {
     fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
         forward::forward(request)
     }
+}
+
+/// A preset's version; the newest where none is meant.
+fn version(preset: Option<&str>) -> DebertaVersion {
+    let preset = preset.and_then(Preset::by_name);
+    preset.map_or(DebertaVersion::V2, |preset| preset.version)
 }
 
 fn run<O: Objective>(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, TensorData};
 use burn::train::Interrupter;
 use kiln_text::masking::default_max_predictions;
+use kiln_text::tokenizer::TokenizerKind;
 use serde_json::Value;
 
 use crate::error::LearnError;
@@ -157,6 +158,13 @@ pub trait Architecture: Sync {
     /// # Errors
     /// If there is no such preset; the message lists those there are.
     fn preset(&self, name: &str, vocab_size: usize, seq_len: usize) -> Result<Value, LearnError>;
+
+    /// The kind of tokenizer that is trained for it where none is given, with `preset` if one is
+    /// meant.
+    fn tokenizer(&self, preset: Option<&str>) -> TokenizerKind {
+        let _ = preset;
+        TokenizerKind::WordPiece
+    }
 
     /// Objective settings as published: of the objective called `name`, or the one that belongs to
     /// the preset or the model; with `preset` if one is meant, for sequences of `seq_len`.

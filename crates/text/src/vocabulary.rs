@@ -18,6 +18,7 @@ pub struct Vocabulary {
     /// By id: never masked, never scored (`[CLS]`, `[SEP]`, `[PAD]`, `[MASK]` and other added
     /// special tokens, but not `[UNK]`: the original masks it like a word).
     pub is_special: Vec<bool>,
-    /// By id: continues the word before it (`##…` in WordPiece).
+    /// By id: continues the word before it (`##…` in WordPiece; what has no space before it in the
+    /// other kinds, but for single punctuation characters).
     pub is_continuation: Vec<bool>,
 }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use kiln_learner::Architecture;
 use kiln_learner::run::DataSettings;
 use kiln_text::corpus::{PrepareSettings, cached, hex};
-use kiln_text::tokenizer::{WordPieceSettings, train_word_piece};
+use kiln_text::tokenizer::{self as tokenizers, TrainSettings};
 use kiln_text::{Corpus, Tokenizer};
 
 use super::args::PretrainArgs;
@@ -13,7 +14,7 @@ use super::{absolute, folder};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::task_progress::TaskProgress;
-use crate::tokenizer::on_invalid;
+use crate::tokenizer::{Wanted, on_invalid};
 use crate::wording::count;
 
 /// Bounds of the vocabulary that is trained where nobody says how large: BERT's published size, and
@@ -31,7 +32,7 @@ pub(super) struct DataPlan {
 
 enum TokenizerPlan {
     Given(Box<Tokenizer>),
-    Train(WordPieceSettings),
+    Train(TrainSettings),
 }
 
 /// A tokenizer, and corpora that it tokenised.
@@ -45,7 +46,11 @@ impl DataPlan {
     ///
     /// # Errors
     /// If a file is missing or flags contradict each other.
-    pub(super) fn find(args: &PretrainArgs, model: &ModelSource) -> Result<Self, Failure> {
+    pub(super) fn find(
+        args: &PretrainArgs,
+        model: &ModelSource,
+        architecture: &dyn Architecture,
+    ) -> Result<Self, Failure> {
         let data = &args.data;
         if !(0.0..1.0).contains(&data.held_out) {
             return Err(Failure::usage(format_args!(
@@ -74,19 +79,20 @@ impl DataPlan {
                 ));
             }
             None => {
-                let mut settings = WordPieceSettings {
+                let wanted = Wanted {
+                    kind: architecture.tokenizer(model.preset()),
                     vocab_size: data
                         .vocab_size
                         .or(model.vocab_size())
                         .unwrap_or_else(|| vocab_size(text_bytes)),
-                    on_invalid: on_invalid(data.skip_invalid),
-                    threads: data.threads.unwrap_or(0),
+                    letters: data.letters,
+                    min_frequency: None,
                     // The length that is trained, known once the settings are.
                     model_max_length: None,
-                    ..WordPieceSettings::default()
+                    on_invalid: on_invalid(data.skip_invalid),
+                    threads: data.threads.unwrap_or(0),
                 };
-                data.letters.apply(&mut settings);
-                TokenizerPlan::Train(settings)
+                TokenizerPlan::Train(wanted.settings()?)
             }
         };
         let plan = Self { tokenizer };
@@ -103,7 +109,7 @@ impl DataPlan {
     pub(super) fn expected_vocab_size(&self) -> usize {
         match &self.tokenizer {
             TokenizerPlan::Given(tokenizer) => tokenizer.vocab_size() as usize,
-            TokenizerPlan::Train(settings) => settings.vocab_size as usize,
+            TokenizerPlan::Train(settings) => settings.vocab_size() as usize,
         }
     }
 
@@ -143,7 +149,7 @@ impl DataPlan {
             TokenizerPlan::Train(wanted) => {
                 let mut progress = TaskProgress::new(console, "training the tokenizer");
                 let tokenizer =
-                    train_word_piece(&data.corpus, &wanted, &mut |p| progress.training(p))?;
+                    tokenizers::train(&data.corpus, &wanted, &mut |p| progress.training(p))?;
                 drop(progress);
                 console.note(format_args!(
                     "tokenizer: {} entries, trained on the corpus",

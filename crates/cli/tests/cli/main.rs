@@ -13,4 +13,5 @@ mod faults;
 mod help;
 #[cfg(unix)]
 mod interrupted;
+mod tokenizers;
 mod whole_run;

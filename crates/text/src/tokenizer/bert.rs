@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 use tokenizers::normalizers::BertNormalizer;
 
-use super::special::SpecialTokens;
+use super::special::{SpecialTokens, added_token};
 
 /// What marks a piece that continues a word.
 pub(super) const CONTINUATION: &str = "##";
@@ -77,7 +77,7 @@ impl Normalisation {
 }
 
 /// A Boolean field; nothing if it is missing or null.
-fn parse_bool(config: &Map<String, Value>, field: &str) -> Result<Option<bool>, String> {
+pub(super) fn parse_bool(config: &Map<String, Value>, field: &str) -> Result<Option<bool>, String> {
     match config.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Bool(value)) => Ok(Some(*value)),
@@ -96,27 +96,8 @@ pub(super) fn tokenizer_json(
         .zip(0u32..)
         .map(|(token, id)| (token.clone(), Value::from(id)))
         .collect();
-    let id = |token: &str| vocab.get(token).and_then(Value::as_u64);
-    let mut added: Vec<(u64, &str)> = special
-        .names()
-        .into_iter()
-        .filter_map(|token| Some((id(token)?, token)))
-        .collect();
-    added.sort_unstable();
-    added.dedup();
-    let added: Vec<Value> = added
-        .into_iter()
-        .map(|(id, token)| {
-            json!({
-                "id": id, "content": token, "single_word": false, "lstrip": false,
-                "rstrip": false, "normalized": false, "special": true,
-            })
-        })
-        .collect();
-    let template = match (id(&special.cls), id(&special.sep)) {
-        (Some(cls), Some(sep)) => template_json(special, cls, sep),
-        _ => Value::Null,
-    };
+    let (added, template) =
+        special_parts(special, |token| vocab.get(token).and_then(Value::as_u64));
     json!({
         "version": "1.0",
         "truncation": null,
@@ -142,8 +123,32 @@ pub(super) fn tokenizer_json(
     })
 }
 
+/// The special tokens that are in a vocabulary, as tokenizer.json's `added_tokens`, and the template
+/// that puts them around texts; null if it lacks them.
+pub(super) fn special_parts(
+    special: &SpecialTokens,
+    id: impl Fn(&str) -> Option<u64>,
+) -> (Vec<Value>, Value) {
+    let mut added: Vec<(u64, &str)> = special
+        .names()
+        .into_iter()
+        .filter_map(|token| Some((id(token)?, token)))
+        .collect();
+    added.sort_unstable();
+    added.dedup();
+    let added: Vec<Value> = added
+        .into_iter()
+        .map(|(id, token)| added_token(id, token, true))
+        .collect();
+    let template = match (id(&special.cls), id(&special.sep)) {
+        (Some(cls), Some(sep)) => template_json(special, cls, sep),
+        _ => Value::Null,
+    };
+    (added, template)
+}
+
 /// `[CLS] A [SEP]`, and `[CLS] A [SEP] B [SEP]` with type 1 for the last two.
-fn template_json(special: &SpecialTokens, cls: u64, sep: u64) -> Value {
+pub(super) fn template_json(special: &SpecialTokens, cls: u64, sep: u64) -> Value {
     let token = |name: &str, kind: u32| json!({ "SpecialToken": { "id": name, "type_id": kind } });
     let text = |name: &str, kind: u32| json!({ "Sequence": { "id": name, "type_id": kind } });
     let entry = |name: &str, id: u64| json!({ "id": name, "ids": [id], "tokens": [name] });

@@ -1,11 +1,14 @@
 //! Many texts to ids, faster than one by one: words that come again are looked up.
 //!
-//! BERT's normaliser and splitter never join what stands on two sides of a space, so a text's ids
-//! are those of its space-separated parts in a row. Each part is tokenised once and remembered.
+//! Most tokenizers never join what stands on two sides of a space, so a text's ids are those of its
+//! parts in a row. Each part is tokenised once and remembered.
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use super::Tokenizer;
+use super::{bert, byte_level, sentence_piece};
 use crate::error::TextError;
 
 /// Parts remembered; the next ones are tokenised every time. A few megabytes.
@@ -13,6 +16,104 @@ const MAX_REMEMBERED: usize = 1 << 16;
 
 /// A longer part is not remembered: it hardly comes again.
 const MAX_REMEMBERED_BYTES: usize = 64;
+
+/// Where a text may be cut so that its ids are those of its parts in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cuts {
+    /// Nowhere that is known.
+    None,
+    /// At what BERT's normaliser turns into a space; these go.
+    Separators,
+    /// At spaces; these go: SentencePiece.
+    Spaces,
+    /// Before a space that stands alone: byte-level BPE.
+    BeforeSpaces,
+}
+
+impl Cuts {
+    /// From the whole tokenizer.json.
+    pub(super) fn of(full: &Value) -> Self {
+        // Added tokens are looked for first, and across all cuts.
+        let added = full["added_tokens"].as_array();
+        let none_has = |flags: &[&str]| {
+            added.is_some_and(|tokens| {
+                tokens.iter().all(|token| {
+                    let content = token["content"].as_str().unwrap_or(" ");
+                    let has = |flag: &&str| token[*flag] == true;
+                    !content.contains(char::is_whitespace) && !flags.iter().any(has)
+                })
+            })
+        };
+        // A token that takes the spaces before it along is in one part with them below.
+        let bytes_only = none_has(&["single_word", "rstrip"]);
+        let words_only = bytes_only && none_has(&["lstrip"]);
+        let (normalizer, pre_tokenizer) = (&full["normalizer"], &full["pre_tokenizer"]);
+        if words_only
+            && bert::Normalisation::of(normalizer).is_some()
+            && pre_tokenizer["type"] == "BertPreTokenizer"
+        {
+            Self::Separators
+        } else if words_only && sentence_piece::splits_at_spaces(normalizer, pre_tokenizer) {
+            Self::Spaces
+        } else if bytes_only
+            && normalizer.is_null()
+            && byte_level::splits_before_spaces(pre_tokenizer)
+        {
+            Self::BeforeSpaces
+        } else {
+            Self::None
+        }
+    }
+
+    /// The parts of a text, none of them empty.
+    pub(super) fn parts(self, text: &str) -> Parts<'_> {
+        Parts {
+            cuts: self,
+            rest: text,
+        }
+    }
+}
+
+/// The parts of a text, one after the other.
+pub(super) struct Parts<'a> {
+    cuts: Cuts,
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let skipped = match self.cuts {
+            Cuts::Separators => self.rest.trim_start_matches(is_separator),
+            Cuts::Spaces => self.rest.trim_start_matches(' '),
+            Cuts::None | Cuts::BeforeSpaces => self.rest,
+        };
+        let end = match self.cuts {
+            Cuts::None => None,
+            Cuts::Separators => skipped.find(is_separator),
+            Cuts::Spaces => skipped.find(' '),
+            Cuts::BeforeSpaces => before_space(skipped),
+        };
+        let (part, rest) = skipped.split_at(end.unwrap_or(skipped.len()));
+        self.rest = rest;
+        (!part.is_empty()).then_some(part)
+    }
+}
+
+/// The first place where a space stands between two other characters.
+fn before_space(text: &str) -> Option<usize> {
+    let mut after_space = true;
+    let mut characters = text.char_indices().peekable();
+    while let Some((at, c)) = characters.next() {
+        let is_followed = characters.peek().is_some_and(|(_, c)| !c.is_whitespace());
+        if c == ' ' && !after_space && is_followed {
+            return Some(at);
+        }
+        after_space = c.is_whitespace();
+    }
+    None
+}
 
 /// Encodes texts, one after the other, with a memory of words. One for each thread.
 #[derive(Debug)]
@@ -34,11 +135,11 @@ impl<'a> Encoder<'a> {
     /// # Errors
     /// If the tokenizer can't encode the text.
     pub fn encode(&mut self, text: &str, into: &mut Vec<u32>) -> Result<(), TextError> {
-        if !self.tokenizer.splits_at_spaces {
+        if self.tokenizer.cuts == Cuts::None {
             into.extend(self.tokenizer.encode(text)?);
             return Ok(());
         }
-        for part in text.split(is_separator).filter(|part| !part.is_empty()) {
+        for part in self.tokenizer.cuts.parts(text) {
             if let Some(ids) = self.remembered.get(part) {
                 into.extend_from_slice(ids);
                 continue;
@@ -55,6 +156,6 @@ impl<'a> Encoder<'a> {
 
 /// What BERT's normaliser turns into a space. Vertical tab, form feed and next line are spaces in
 /// Unicode, but it drops them as control characters before it looks for spaces.
-pub(super) fn is_separator(c: char) -> bool {
+fn is_separator(c: char) -> bool {
     c.is_whitespace() && !matches!(c, '\u{b}' | '\u{c}' | '\u{85}')
 }

@@ -1,9 +1,16 @@
 //! Tokenizers: trained, loaded and saved in Hugging Face's formats.
 //!
 //! The rules of splitting and matching are those of the `tokenizers` crate, which transformers uses
-//! as well, so that ids are equal. One file for each kind of trainer.
+//! as well, so that ids are equal: every kind becomes a tokenizer.json.
+//!
+//! | kind | its rules | its trainer | its own files |
+//! | --- | --- | --- | --- |
+//! | WordPiece | `bert.rs` | `word_piece.rs` | vocab.txt |
+//! | SentencePiece, unigram | `sentence_piece.rs` | `unigram.rs` | spm.model |
+//! | byte-level BPE | `byte_bpe.rs`, `byte_level.rs` | `byte_bpe.rs` | vocab.json, merges.txt; bpe_encoder.bin |
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -12,18 +19,31 @@ use crate::error::TextError;
 use crate::vocabulary::Vocabulary;
 
 mod bert;
+mod bpe_encoder;
+mod byte_bpe;
+mod byte_level;
 mod encoder;
 mod open;
+mod pair_merges;
+mod pickle;
 mod save;
+mod sentence_piece;
 mod special;
+mod splitter;
+mod train;
+mod unigram;
 mod word_counts;
 mod word_piece;
+mod words;
 
+pub use byte_bpe::{ByteBpeSettings, train_byte_bpe, train_byte_bpe_on_texts};
+use encoder::Cuts;
 pub use encoder::Encoder;
 pub use special::SpecialTokens;
-pub use word_piece::{
-    TrainProgress, WordPieceSettings, train_word_piece, train_word_piece_on_texts,
-};
+pub use train::{TokenizerKind, TrainProgress, TrainSettings, train};
+pub use unigram::{UnigramSettings, train_unigram, train_unigram_on_texts};
+pub use word_piece::{WordPieceSettings, train_word_piece, train_word_piece_on_texts};
+use words::WordMarks;
 
 /// Text to ids and back.
 #[derive(Debug, Clone)]
@@ -35,11 +55,12 @@ pub struct Tokenizer {
     /// Where it came from, for messages.
     origin: String,
     vocab_size: u32,
-    /// `##` or the like, for WordPiece.
-    continuation_prefix: Option<String>,
+    word_marks: WordMarks,
     identity: [u8; 32],
-    /// The ids of a text are those of its space-separated parts in a row.
-    splits_at_spaces: bool,
+    /// Where a text may be cut so that its ids are those of its parts in a row.
+    cuts: Cuts,
+    /// `spm.model`, for SentencePiece.
+    sentence_piece: Option<Arc<[u8]>>,
 }
 
 impl Tokenizer {
@@ -50,6 +71,7 @@ impl Tokenizer {
         model_max_length: Option<u32>,
         origin: String,
     ) -> Result<Self, String> {
+        sentence_piece::check_charsmaps(&json["normalizer"])?;
         let bytes = serde_json::to_vec(json).map_err(|reason| reason.to_string())?;
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|reason| {
             format!("not a usable tokenizer.json ({reason}); get the file again")
@@ -72,7 +94,6 @@ impl Tokenizer {
         }
         let full = serde_json::to_value(&inner).map_err(|reason| reason.to_string())?;
         let model = &full["model"];
-        let mut continuation_prefix = None;
         if model["type"] == "WordPiece" {
             let unk = model["unk_token"].as_str().unwrap_or_default();
             if !vocab.contains_key(unk) {
@@ -80,19 +101,17 @@ impl Tokenizer {
                     "the vocabulary has no {unk}, which stands for unknown words; add it"
                 ));
             }
-            continuation_prefix = model["continuing_subword_prefix"]
-                .as_str()
-                .map(str::to_string);
         }
         Ok(Self {
-            splits_at_spaces: splits_at_spaces(&full),
+            cuts: Cuts::of(&full),
+            word_marks: WordMarks::of(&full),
             identity: identity(&full, &special),
             inner,
             special,
             model_max_length,
             origin,
             vocab_size,
-            continuation_prefix,
+            sentence_piece: None,
         })
     }
 
@@ -207,7 +226,11 @@ impl Tokenizer {
             }
         }
         let is_continuation = (0..self.vocab_size)
-            .map(|id| self.is_continuation(id))
+            .zip(&is_special)
+            .map(|(id, &is_special)| {
+                let token = self.token(id).filter(|_| !is_special && id != unk);
+                token.is_some_and(|token| self.word_marks.continues(&token))
+            })
             .collect();
         Ok(Vocabulary {
             size: self.vocab_size,
@@ -221,16 +244,6 @@ impl Tokenizer {
         })
     }
 
-    /// Whether a token is the continuation prefix and something after it.
-    fn is_continuation(&self, id: u32) -> bool {
-        match (&self.continuation_prefix, self.token(id)) {
-            (Some(prefix), Some(token)) => token
-                .strip_prefix(prefix.as_str())
-                .is_some_and(|rest| !rest.is_empty()),
-            _ => false,
-        }
-    }
-
     /// A hash of all that decides about ids and their parts. Equal tokenizers have the same one,
     /// whichever files they came from.
     pub fn identity(&self) -> [u8; 32] {
@@ -242,8 +255,9 @@ impl Tokenizer {
         &self.origin
     }
 
-    /// The tokenizer in a folder (tokenizer.json, or else vocab.txt, each with
-    /// tokenizer_config.json), or in a tokenizer.json or vocab.txt itself.
+    /// The tokenizer in a folder, or in one of these files itself, each with the
+    /// tokenizer_config.json beside it: tokenizer.json; or else `spm.model`; vocab.json and
+    /// merges.txt; vocab.txt; DeBERTa v1's `bpe_encoder.bin`.
     ///
     /// # Errors
     /// If a file is missing or malformed, or two files contradict each other.
@@ -251,32 +265,15 @@ impl Tokenizer {
         open::open(path)
     }
 
-    /// Writes tokenizer.json, tokenizer_config.json and, for WordPiece, vocab.txt into `dir`, so
-    /// that transformers opens the folder with the same ids.
+    /// Writes tokenizer.json and tokenizer_config.json into `dir`, so that transformers opens the
+    /// folder with the same ids, and the vocabulary in the older form of its kind: vocab.txt for
+    /// WordPiece, `spm.model` for SentencePiece, vocab.json and merges.txt for byte-level BPE.
     ///
     /// # Errors
     /// If a file can't be written.
     pub fn save(&self, dir: &Path) -> Result<(), TextError> {
         save::save(self, dir)
     }
-}
-
-/// Whether all parts of a tokenizer.json leave what stands on two sides of a space alone.
-fn splits_at_spaces(full: &Value) -> bool {
-    let added = full["added_tokens"].as_array();
-    bert::Normalisation::of(&full["normalizer"]).is_some()
-        && full["pre_tokenizer"]["type"] == "BertPreTokenizer"
-        && added.is_some_and(|tokens| {
-            tokens.iter().all(|token| {
-                let flag = |name: &str| token[name] == true;
-                token["content"]
-                    .as_str()
-                    .is_some_and(|content| !content.contains(char::is_whitespace))
-                    && !flag("single_word")
-                    && !flag("lstrip")
-                    && !flag("rstrip")
-            })
-        })
 }
 
 /// Hash of the canonical form: what decides about ids, with defaults written out.

@@ -12,11 +12,16 @@ use serde_json::{Map, Value};
 use super::Tokenizer;
 use super::bert::{self, Normalisation};
 use super::special::SpecialTokens;
+use super::{bpe_encoder, byte_bpe, sentence_piece};
 use crate::error::{TextError, read_failed};
 
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const CONFIG: &str = "tokenizer_config.json";
 pub(super) const VOCABULARY: &str = "vocab.txt";
+pub(super) const SENTENCE_PIECE: &str = "spm.model";
+pub(super) const BYTE_VOCABULARY: &str = "vocab.json";
+pub(super) const MERGES: &str = "merges.txt";
+const ENCODER: &str = "bpe_encoder.bin";
 
 /// Classes for which transformers rebuilds BERT's rules from tokenizer_config.json.
 const BERT_CLASSES: [&str; 4] = [
@@ -31,70 +36,120 @@ const UNKNOWN_LENGTH: f64 = 1e9;
 
 pub(super) fn open(path: &Path) -> Result<Tokenizer, TextError> {
     if !path.is_dir() {
-        let is_json = path
-            .extension()
-            .is_some_and(|extension| extension == "json");
-        let config = path.with_file_name(CONFIG);
-        return if is_json {
-            open_json(path, &config)
-        } else {
-            open_vocabulary(path, &config)
-        };
+        return open_file(path);
     }
-    let config = path.join(CONFIG);
-    let (json, vocabulary) = (path.join(TOKENIZER), path.join(VOCABULARY));
-    if json.exists() {
-        open_json(&json, &config)
-    } else if vocabulary.exists() {
-        open_vocabulary(&vocabulary, &config)
-    } else {
-        Err(TextError::Tokenizer {
+    // tokenizer.json says most, so it comes first.
+    let names = [
+        TOKENIZER,
+        SENTENCE_PIECE,
+        BYTE_VOCABULARY,
+        VOCABULARY,
+        ENCODER,
+    ];
+    let files = names.map(|name| path.join(name));
+    match files.iter().find(|file| file.exists()) {
+        Some(file) => open_file(file),
+        None => Err(TextError::Tokenizer {
             path: path.to_path_buf(),
             reason: format!(
-                "neither {TOKENIZER} nor {VOCABULARY} in it; pass a folder that holds one of them"
+                "no {} in it; pass a folder that holds one of them",
+                names.join(", ")
             ),
-        })
+        }),
     }
 }
 
-fn open_json(path: &Path, config_path: &Path) -> Result<Tokenizer, TextError> {
-    let json: Value = read_json(path)?;
-    let config = Config::read(config_path)?;
-    config.check(&json, path)?;
-    Tokenizer::from_json(
-        &json,
-        config.special,
-        config.model_max_length,
-        path.display().to_string(),
-    )
-    .map_err(|reason| TextError::Tokenizer {
-        path: path.to_path_buf(),
-        reason,
-    })
+/// By its name; anything else is a vocab.txt.
+fn open_file(path: &Path) -> Result<Tokenizer, TextError> {
+    let config = Config::read(&path.with_file_name(CONFIG))?;
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("json") if path.ends_with(BYTE_VOCABULARY) => open_byte_bpe(path, config),
+        Some("json") => open_json(path, config),
+        Some("bin") => open_encoder(path, config),
+        Some("model") => open_sentence_piece(path, config),
+        _ => open_vocabulary(path, config),
+    }
 }
 
-fn open_vocabulary(path: &Path, config_path: &Path) -> Result<Tokenizer, TextError> {
-    let config = Config::read(config_path)?;
+/// For `map_err`: what is wrong with the file at `path`.
+fn refused(path: &Path) -> impl Fn(String) -> TextError {
+    let path = path.to_path_buf();
+    move |reason| TextError::Tokenizer {
+        path: path.clone(),
+        reason,
+    }
+}
+
+fn open_json(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
+    let json: Value = read_json(path)?;
+    config.check(&json, path)?;
+    let mut tokenizer = config.tokenizer(&json, path)?;
+    // Kept to be saved again, if it is the same vocabulary.
+    let sentence_piece = path.with_file_name(SENTENCE_PIECE);
+    if json["model"]["type"] == "Unigram" && sentence_piece.exists() {
+        let bytes = std::fs::read(&sentence_piece).map_err(read_failed(&sentence_piece))?;
+        let names = sentence_piece::piece_names(&bytes).map_err(refused(&sentence_piece))?;
+        let pieces = json["model"]["vocab"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice);
+        if names.iter().eq(pieces.iter().map(|piece| &piece[0])) {
+            tokenizer.sentence_piece = Some(bytes.into());
+        }
+    }
+    Ok(tokenizer)
+}
+
+fn open_sentence_piece(path: &Path, mut config: Config) -> Result<Tokenizer, TextError> {
+    for field in ["do_lower_case", "split_by_punct"] {
+        if config.fields.get(field).is_some_and(|value| value == true) {
+            return Err(refused(&config.path)(format!(
+                "{field} is true, which is not supported with {SENTENCE_PIECE}; pass a folder with \
+                 {TOKENIZER}"
+            )));
+        }
+    }
+    let bytes = std::fs::read(path).map_err(read_failed(path))?;
+    let parsed = sentence_piece::parse(&bytes, &config.special).map_err(refused(path))?;
+    config.special = parsed.special;
+    let mut tokenizer = config.tokenizer(&parsed.json, path)?;
+    tokenizer.sentence_piece = Some(bytes.into());
+    Ok(tokenizer)
+}
+
+/// vocab.json, and merges.txt beside it.
+fn open_byte_bpe(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
+    let Value::Object(vocab) = read_json(path)? else {
+        let reason = "not a JSON object of tokens and ids; get the file again";
+        return Err(refused(path)(reason.to_string()));
+    };
+    let merges_path = path.with_file_name(MERGES);
+    let merges = std::fs::read(&merges_path).map_err(read_failed(&merges_path))?;
+    let merges = String::from_utf8(merges)
+        .map_err(|reason| reason.to_string())
+        .and_then(|text| byte_bpe::parse_merges(&text))
+        .map_err(refused(&merges_path))?;
+    let space = config.add_prefix_space()?;
+    let json = byte_bpe::tokenizer_json(vocab, &merges, &config.special, space);
+    config.tokenizer(&json, path)
+}
+
+fn open_encoder(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
+    let bytes = std::fs::read(path).map_err(read_failed(path))?;
+    let (vocab, merges) = bpe_encoder::parse(&bytes, &config.special).map_err(refused(path))?;
+    let space = config.add_prefix_space()?;
+    let json = byte_bpe::tokenizer_json(vocab, &merges, &config.special, space);
+    config.tokenizer(&json, path)
+}
+
+fn open_vocabulary(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
     let tokens = read_vocabulary(path)?;
     let json = bert::tokenizer_json(&tokens, config.normalisation, &config.special);
-    Tokenizer::from_json(
-        &json,
-        config.special,
-        config.model_max_length,
-        path.display().to_string(),
-    )
-    .map_err(|reason| TextError::Tokenizer {
-        path: path.to_path_buf(),
-        reason,
-    })
+    config.tokenizer(&json, path)
 }
 
 /// One token a line; the line number from 0 is the id.
 fn read_vocabulary(path: &Path) -> Result<Vec<String>, TextError> {
-    let refused = |reason: String| TextError::Tokenizer {
-        path: path.to_path_buf(),
-        reason,
-    };
+    let refused = refused(path);
     let bytes = std::fs::read(path).map_err(read_failed(path))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         refused(format!(
@@ -129,26 +184,34 @@ impl Config {
             match read_json(path)? {
                 Value::Object(fields) => fields,
                 _ => {
-                    return Err(TextError::Tokenizer {
-                        path: path.to_path_buf(),
-                        reason: "not a JSON object; write one, or remove the file".to_string(),
-                    });
+                    let reason = "not a JSON object; write one, or remove the file";
+                    return Err(refused(path)(reason.to_string()));
                 }
             }
         } else {
             Map::new()
         };
-        let refused = |reason: String| TextError::Tokenizer {
-            path: path.to_path_buf(),
-            reason,
-        };
+        let refused = refused(path);
         Ok(Self {
-            normalisation: Normalisation::parse(&fields).map_err(refused)?,
-            special: SpecialTokens::parse(&fields).map_err(refused)?,
-            model_max_length: parse_length(&fields).map_err(refused)?,
+            normalisation: Normalisation::parse(&fields).map_err(&refused)?,
+            special: SpecialTokens::parse(&fields).map_err(&refused)?,
+            model_max_length: parse_length(&fields).map_err(&refused)?,
             path: path.to_path_buf(),
             fields,
         })
+    }
+
+    /// Whether byte-level BPE puts a space before the text; Hugging Face's default: no.
+    fn add_prefix_space(&self) -> Result<bool, TextError> {
+        let space = bert::parse_bool(&self.fields, "add_prefix_space");
+        Ok(space.map_err(refused(&self.path))?.unwrap_or(false))
+    }
+
+    /// The tokenizer that `json`, made of the file at `path`, describes.
+    fn tokenizer(self, json: &Value, path: &Path) -> Result<Tokenizer, TextError> {
+        let origin = path.display().to_string();
+        Tokenizer::from_json(json, self.special, self.model_max_length, origin)
+            .map_err(refused(path))
     }
 
     /// Refuses a tokenizer.json that says something else about BERT's normalisation.

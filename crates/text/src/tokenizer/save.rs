@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::Tokenizer;
 use super::bert::{self, Normalisation};
-use super::open::{CONFIG, TOKENIZER, VOCABULARY};
+use super::byte_bpe;
+use super::open::{BYTE_VOCABULARY, CONFIG, MERGES, SENTENCE_PIECE, TOKENIZER, VOCABULARY};
 use crate::error::{TextError, write_failed};
 
 pub(super) fn save(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
@@ -26,10 +27,20 @@ pub(super) fn save(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
 fn save_files(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
     let full = serde_json::to_value(&tokenizer.inner)
         .map_err(|reason| write_failed(&dir.join(TOKENIZER))(reason.into()))?;
-    write(&dir.join(TOKENIZER), &pretty(&full))?;
-    write(&dir.join(CONFIG), &pretty(&config(tokenizer, &full)))?;
+    write(&dir.join(TOKENIZER), pretty(&full).as_bytes())?;
+    write(
+        &dir.join(CONFIG),
+        pretty(&config(tokenizer, &full)).as_bytes(),
+    )?;
     if let Some(vocabulary) = vocabulary(tokenizer, &full) {
-        write(&dir.join(VOCABULARY), &vocabulary)?;
+        write(&dir.join(VOCABULARY), vocabulary.as_bytes())?;
+    }
+    if let Some((vocabulary, merges)) = byte_bpe::files(&full) {
+        write(&dir.join(BYTE_VOCABULARY), vocabulary.as_bytes())?;
+        write(&dir.join(MERGES), merges.as_bytes())?;
+    }
+    if let Some(model) = &tokenizer.sentence_piece {
+        write(&dir.join(SENTENCE_PIECE), model)?;
     }
     Ok(())
 }
@@ -40,7 +51,9 @@ fn pretty(value: &Value) -> String {
 }
 
 /// tokenizer_config.json. For exactly BERT's rules the class is BertTokenizer, which transformers
-/// rebuilds from the fields here; for others a class that takes tokenizer.json as it is.
+/// rebuilds from the fields here; for others a class that takes tokenizer.json as it is. Not
+/// DebertaV2Tokenizer: transformers 5 rebuilds that with NFC instead of the model's own rules, and
+/// with DebertaTokenizer a pair gets two `[SEP]` in its middle and no types.
 fn config(tokenizer: &Tokenizer, full: &Value) -> Value {
     let mut config = Map::new();
     if let Some(length) = tokenizer.model_max_length {
@@ -95,13 +108,13 @@ fn vocabulary(tokenizer: &Tokenizer, full: &Value) -> Option<String> {
 }
 
 /// Beside, to the disk, then under its name: a reader never sees half a file.
-fn write(path: &Path, text: &str) -> Result<(), TextError> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), TextError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = Path::new(&partial);
     let written = File::create(partial)
         .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
+            file.write_all(bytes)?;
             file.sync_all()
         })
         .and_then(|()| fs::rename(partial, path));

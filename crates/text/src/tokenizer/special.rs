@@ -1,6 +1,6 @@
 //! Which tokens play the special parts, by name.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Names of the special tokens, as tokenizer_config.json has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,4 +74,12 @@ impl SpecialTokens {
             config.insert(field.to_string(), Value::from(name.as_str()));
         }
     }
+}
+
+/// A token of a tokenizer.json that is found in text before anything else.
+pub(super) fn added_token(id: u64, content: &str, is_special: bool) -> Value {
+    json!({
+        "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+        "normalized": false, "special": is_special,
+    })
 }

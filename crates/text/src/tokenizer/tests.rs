@@ -272,7 +272,7 @@ fn what_is_missing_or_malformed_is_named() {
     let error = |path: &Path| Tokenizer::open(path).unwrap_err().to_string();
 
     assert!(error(dir.path()).ends_with(
-        "neither tokenizer.json nor vocab.txt in it; pass a folder that holds one of them"
+        "no tokenizer.json, spm.model, vocab.json, vocab.txt, bpe_encoder.bin in it; pass a folder that holds one of them"
     ));
     assert!(error(&path("no")).contains("no: cannot be read"));
 
@@ -450,29 +450,55 @@ proptest! {
     #[test]
     fn any_bytes_open_or_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["vocab.txt", "tokenizer_config.json", "tokenizer.json"] {
+        let names = [
+            "vocab.txt",
+            "tokenizer_config.json",
+            "tokenizer.json",
+            "spm.model",
+            "vocab.json",
+            "merges.txt",
+            "bpe_encoder.bin",
+        ];
+        for name in names {
             fs::write(dir.path().join(name), &bytes).unwrap();
             let _ = Tokenizer::open(dir.path());
         }
+        fs::remove_file(dir.path().join("tokenizer_config.json")).unwrap();
+        for name in names {
+            let _ = Tokenizer::open(&dir.path().join(name));
+        }
     }
 
-    /// A tokenizer.json with one byte changed: a tokenizer or an error.
+    /// A tokenizer.json of any kind with one byte changed: a tokenizer or an error.
     #[test]
     fn a_damaged_tokenizer_json_opens_or_is_refused(at in any::<prop::sample::Index>(), byte: u8) {
-        static JSON: LazyLock<Vec<u8>> = LazyLock::new(|| {
-            let dir = tempfile::tempdir().unwrap();
-            uncased().save(dir.path()).unwrap();
-            fs::read(dir.path().join("tokenizer.json")).unwrap()
+        static JSON: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
+            let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+            let open = |file: &str| Tokenizer::open(&fixtures.join(file)).unwrap();
+            [
+                uncased(),
+                open("sentence_piece/bytes.model"),
+                open("byte_bpe/vocab.json"),
+            ]
+            .map(|tokenizer| {
+                let dir = tempfile::tempdir().unwrap();
+                tokenizer.save(dir.path()).unwrap();
+                fs::read(dir.path().join("tokenizer.json")).unwrap()
+            })
         });
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tokenizer.json");
-        let mut bytes = JSON.clone();
-        let at = at.index(bytes.len());
-        bytes[at] = byte;
-        fs::write(&path, &bytes).unwrap();
-        if let Ok(tokenizer) = Tokenizer::open(dir.path()) {
-            let _ = tokenizer.encode(ENGLISH);
-            let _ = tokenizer.vocabulary();
+        for json in &*JSON {
+            let mut bytes = json.clone();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            fs::write(&path, &bytes).unwrap();
+            if let Ok(tokenizer) = Tokenizer::open(dir.path()) {
+                let _ = tokenizer.encode(ENGLISH);
+                let _ = tokenizer.encode(RUSSIAN);
+                let _ = tokenizer.vocabulary();
+                let _ = tokenizer.decode(&[0, tokenizer.vocab_size() - 1]);
+            }
         }
     }
 }

@@ -6,15 +6,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
-use tokenizers::normalizers::BertNormalizer;
-use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
-use tokenizers::{
-    NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
-};
 
-use super::bert::MAX_WORD_CHARS;
-use super::encoder::is_separator;
-use super::word_piece::TrainProgress;
+use super::TrainProgress;
+use super::encoder::Cuts;
+use super::splitter::Splitter;
 use crate::corpus::OnInvalid;
 use crate::corpus::reader::Reader;
 use crate::corpus::tasks::{names, tasks, thread_pool};
@@ -30,21 +25,21 @@ const MAX_PARTS: usize = 1 << 20;
 /// Parts that one task splits into words.
 const TASK_PARTS: usize = 4096;
 
-/// Counts of words under a normalisation.
+/// Counts of words as a tokenizer splits them.
 ///
 /// Text is counted in two stages: parts between spaces first, words within the different parts
 /// later, so that the slow normalisation sees every part once and not every time it comes.
 #[derive(Debug)]
 pub(super) struct WordCounts {
-    normalizer: BertNormalizer,
+    splitter: Splitter,
     parts: HashMap<Box<str>, u64>,
     words: HashMap<String, u64>,
 }
 
 impl WordCounts {
-    pub(super) fn new(normalizer: BertNormalizer) -> Self {
+    pub(super) fn new(splitter: Splitter) -> Self {
         Self {
-            normalizer,
+            splitter,
             parts: HashMap::new(),
             words: HashMap::new(),
         }
@@ -61,13 +56,14 @@ impl WordCounts {
         let pool = thread_pool(threads)?;
         let mut reader = Reader::new(inputs, on_invalid)?;
         let mut is_empty = true;
+        let cuts = self.splitter.cuts();
         while let Some(block) = reader.next_block(BLOCK_BYTES)? {
             is_empty = false;
             pool.install(|| {
                 let tasks = tasks(block.paragraphs(), BLOCK_BYTES / 8);
                 let counted: Vec<_> = tasks
                     .par_iter()
-                    .map(|task| count_parts(task.iter().map(|paragraph| paragraph.text)))
+                    .map(|task| count_parts(cuts, task.iter().map(|paragraph| paragraph.text)))
                     .collect();
                 counted
                     .into_iter()
@@ -89,7 +85,7 @@ impl WordCounts {
 
     /// Counts the words of a text.
     pub(super) fn add_text(&mut self, text: &str) -> Result<(), TextError> {
-        self.add_parts(count_parts(std::iter::once(text)))
+        self.add_parts(count_parts(self.splitter.cuts(), std::iter::once(text)))
     }
 
     fn add_parts(&mut self, parts: Vec<(&str, u64)>) -> Result<(), TextError> {
@@ -111,7 +107,7 @@ impl WordCounts {
         let parts: Vec<(Box<str>, u64)> = self.parts.drain().collect();
         let counted: Result<Vec<_>, TextError> = parts
             .par_chunks(TASK_PARTS)
-            .map(|parts| count_words(self.normalizer, parts))
+            .map(|parts| count_words(&self.splitter, parts))
             .collect();
         for (word, count) in counted?.into_iter().flatten() {
             *self.words.entry(word).or_default() += count;
@@ -128,47 +124,24 @@ impl WordCounts {
     }
 }
 
-/// The different parts between spaces.
-fn count_parts<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<(&'a str, u64)> {
+/// The different parts of texts.
+fn count_parts<'a>(cuts: Cuts, texts: impl Iterator<Item = &'a str>) -> Vec<(&'a str, u64)> {
     let mut parts: HashMap<&str, u64> = HashMap::new();
-    for text in texts {
-        for part in text.split(is_separator).filter(|part| !part.is_empty()) {
-            *parts.entry(part).or_default() += 1;
-        }
+    for part in texts.flat_map(|text| cuts.parts(text)) {
+        *parts.entry(part).or_default() += 1;
     }
     parts.into_iter().collect()
 }
 
 fn count_words(
-    normalizer: BertNormalizer,
+    splitter: &Splitter,
     parts: &[(Box<str>, u64)],
 ) -> Result<Vec<(String, u64)>, TextError> {
     let mut words: HashMap<String, u64> = HashMap::new();
     for (part, count) in parts {
-        for word in split(normalizer, part)? {
-            // Too long to be looked up: it will be unknown whatever the vocabulary.
-            if word.chars().count() <= MAX_WORD_CHARS {
-                *words.entry(word).or_default() += count;
-            }
+        for word in splitter.words(part)? {
+            *words.entry(word).or_default() += count;
         }
     }
     Ok(words.into_iter().collect())
-}
-
-/// The words of a part, as the tokenizer will see them.
-fn split(normalizer: BertNormalizer, part: &str) -> Result<Vec<String>, TextError> {
-    let failed = |reason: tokenizers::Error| TextError::Encode {
-        origin: "tokenizer training".to_string(),
-        reason: reason.to_string(),
-    };
-    let mut normalized = NormalizedString::from(part);
-    normalizer.normalize(&mut normalized).map_err(failed)?;
-    let mut pieces = PreTokenizedString::from(normalized);
-    BertPreTokenizer.pre_tokenize(&mut pieces).map_err(failed)?;
-    Ok(pieces
-        .get_splits(OffsetReferential::Original, OffsetType::Byte)
-        .into_iter()
-        .map(|(word, _, _)| word.to_string())
-        .filter(|word| !word.is_empty())
-        .collect())
 }

@@ -8,18 +8,17 @@
 //! counts have 64 bits.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::Tokenizer;
 use super::bert::{self, CONTINUATION, Normalisation};
+use super::pair_merges::PairMerges;
 use super::special::SpecialTokens;
+use super::splitter::Splitter;
 use super::word_counts::WordCounts;
+use super::{Tokenizer, TrainProgress};
 use crate::corpus::OnInvalid;
 use crate::error::TextError;
-
-/// Merges between two reports of progress.
-const MERGES_PER_REPORT: usize = 500;
 
 /// What to learn, and from what kind of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,27 +59,6 @@ impl Default for WordPieceSettings {
     }
 }
 
-/// How far training is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TrainProgress {
-    /// Words are being counted.
-    Counting {
-        /// Bytes of the input files, as stored.
-        total_bytes: u64,
-        /// How many of them were read.
-        bytes_read: u64,
-        /// Different words so far.
-        words: usize,
-    },
-    /// Pieces are being joined.
-    Merging {
-        /// Entries in the vocabulary so far.
-        entries: usize,
-        /// How many it shall have.
-        vocab_size: usize,
-    },
-}
-
 /// Trains BERT's tokenizer on text files and folders of them, read as for a corpus.
 ///
 /// # Errors
@@ -90,7 +68,7 @@ pub fn train_word_piece(
     settings: &WordPieceSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<Tokenizer, TextError> {
-    let mut counts = WordCounts::new(normalisation(settings).normalizer());
+    let mut counts = WordCounts::new(Splitter::Bert(normalisation(settings).normalizer()));
     counts.add_files(inputs, settings.on_invalid, settings.threads, progress)?;
     build(counts, settings, progress)
 }
@@ -103,7 +81,7 @@ pub fn train_word_piece_on_texts<T: AsRef<str>>(
     texts: impl IntoIterator<Item = T>,
     settings: &WordPieceSettings,
 ) -> Result<Tokenizer, TextError> {
-    let mut counts = WordCounts::new(normalisation(settings).normalizer());
+    let mut counts = WordCounts::new(Splitter::Bert(normalisation(settings).normalizer()));
     for text in texts {
         counts.add_text(text.as_ref())?;
     }
@@ -130,199 +108,64 @@ fn build(
         });
     }
     let special = SpecialTokens::default();
-    let mut learner = Learner::new(&words, settings, &special)?;
-    learner.learn(settings, progress);
-    let json = bert::tokenizer_json(&learner.tokens, normalisation(settings), &special);
+    let mut merges = pairs(&words, settings, &special)?;
+    merges.learn(
+        settings.vocab_size as usize,
+        settings.min_frequency,
+        progress,
+    );
+    let json = bert::tokenizer_json(merges.tokens(), normalisation(settings), &special);
     let origin = "trained tokenizer".to_string();
     Tokenizer::from_json(&json, special, settings.model_max_length, origin.clone())
         .map_err(|reason| TextError::Encode { origin, reason })
 }
 
-type Pair = (u32, u32);
-
-/// A word as pieces, and how often it comes.
-struct Word {
-    pieces: Vec<u32>,
-    count: u64,
-}
-
-/// The vocabulary as it grows, and the words as they get shorter.
-struct Learner {
-    /// By id.
-    tokens: Vec<String>,
-    ids: HashMap<String, u32>,
-    words: Vec<Word>,
-    pairs: HashMap<Pair, PairUse>,
-}
-
-/// How often a pair comes, and in which words it may be: all it is in, and some it was in.
-#[derive(Default)]
-struct PairUse {
-    count: u64,
-    words: Vec<u32>,
-}
-
-impl Learner {
-    /// Special tokens, then the alphabet, then the characters that continue words, each in order.
-    fn new(
-        counted: &[(String, u64)],
-        settings: &WordPieceSettings,
-        special: &SpecialTokens,
-    ) -> Result<Self, TextError> {
-        let alphabet = alphabet(counted, settings.limit_alphabet);
-        let usable: Vec<&(String, u64)> = counted
-            .iter()
-            .filter(|(word, _)| word.chars().all(|c| alphabet.contains(&c)))
-            .collect();
-        let continuing: BTreeSet<char> = usable
-            .iter()
-            .flat_map(|(word, _)| word.chars().skip(1))
-            .collect();
-        let tokens: Vec<String> = special
-            .names()
-            .into_iter()
-            .map(str::to_string)
-            .chain(alphabet.iter().map(char::to_string))
-            .chain(continuing.iter().map(|c| format!("{CONTINUATION}{c}")))
-            .collect();
-        if tokens.len() > settings.vocab_size as usize {
-            return Err(TextError::Setting {
-                field: "vocab_size",
-                value: settings.vocab_size.to_string(),
-                remedy: format!(
-                    "the alphabet of this text takes {}; choose at least that, or a lower \
-                     limit_alphabet than {}",
-                    tokens.len(),
-                    alphabet.len()
-                ),
-            });
-        }
-        let ids: HashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
-        let mut learner = Self {
-            tokens,
-            words: Vec::with_capacity(usable.len()),
-            pairs: HashMap::new(),
-            ids,
-        };
-        for (word, count) in usable {
-            let mut pieces = Vec::new();
-            for c in word.chars() {
-                let piece = if pieces.is_empty() {
-                    c.to_string()
-                } else {
-                    format!("{CONTINUATION}{c}")
-                };
-                pieces.extend(learner.ids.get(&piece));
-            }
-            let index = learner.words.len() as u32;
-            for pair in pieces.windows(2) {
-                let used = learner.pairs.entry((pair[0], pair[1])).or_default();
-                used.count += count;
-                if used.words.last() != Some(&index) {
-                    used.words.push(index);
-                }
-            }
-            learner.words.push(Word {
-                pieces,
-                count: *count,
-            });
-        }
-        Ok(learner)
+/// Special tokens, then the alphabet, then the characters that continue words, each in order.
+fn pairs(
+    counted: &[(String, u64)],
+    settings: &WordPieceSettings,
+    special: &SpecialTokens,
+) -> Result<PairMerges, TextError> {
+    let alphabet = alphabet(counted, settings.limit_alphabet);
+    let usable: Vec<&(String, u64)> = counted
+        .iter()
+        .filter(|(word, _)| word.chars().all(|c| alphabet.contains(&c)))
+        .collect();
+    let continuing: BTreeSet<char> = usable
+        .iter()
+        .flat_map(|(word, _)| word.chars().skip(1))
+        .collect();
+    let tokens: Vec<String> = special
+        .names()
+        .into_iter()
+        .map(str::to_string)
+        .chain(alphabet.iter().map(char::to_string))
+        .chain(continuing.iter().map(|c| format!("{CONTINUATION}{c}")))
+        .collect();
+    if tokens.len() > settings.vocab_size as usize {
+        return Err(TextError::Setting {
+            field: "vocab_size",
+            value: settings.vocab_size.to_string(),
+            remedy: format!(
+                "the alphabet of this text takes {}; choose at least that, or a lower \
+                 limit_alphabet than {}",
+                tokens.len(),
+                alphabet.len()
+            ),
+        });
     }
-
-    /// Joins the most frequent pair until the vocabulary is full.
-    fn learn(&mut self, settings: &WordPieceSettings, progress: &mut dyn FnMut(TrainProgress)) {
-        let vocab_size = settings.vocab_size as usize;
-        let mut queue: BinaryHeap<(u64, Reverse<Pair>)> = self
-            .pairs
-            .iter()
-            .map(|(&pair, used)| (used.count, Reverse(pair)))
+    let mut merges = PairMerges::new(tokens, CONTINUATION);
+    for (word, count) in usable {
+        let pieces: Vec<String> = word
+            .char_indices()
+            .map(|(at, c)| match at {
+                0 => c.to_string(),
+                _ => format!("{CONTINUATION}{c}"),
+            })
             .collect();
-        let mut merges = 0;
-        while self.tokens.len() < vocab_size {
-            let Some((count, Reverse(pair))) = queue.pop() else {
-                break;
-            };
-            // Counts in the queue are corrected when they come up: they only fall between two
-            // entries for the same pair.
-            let current = self.pairs.get(&pair).map_or(0, |used| used.count);
-            if current != count {
-                if current > 0 {
-                    queue.push((current, Reverse(pair)));
-                }
-                continue;
-            }
-            if count < settings.min_frequency.max(1) {
-                break;
-            }
-            for changed in self.join(pair) {
-                if let Some(used) = self.pairs.get(&changed) {
-                    queue.push((used.count, Reverse(changed)));
-                }
-            }
-            merges += 1;
-            if merges % MERGES_PER_REPORT == 0 {
-                progress(TrainProgress::Merging {
-                    entries: self.tokens.len(),
-                    vocab_size,
-                });
-            }
-        }
+        merges.add_word(pieces.iter().map(String::as_str), *count);
     }
-
-    /// Joins a pair in all words; gives the pairs that came about.
-    fn join(&mut self, pair: Pair) -> BTreeSet<Pair> {
-        let joined = self.joined_id(pair);
-        let Some(used) = self.pairs.remove(&pair) else {
-            return BTreeSet::new();
-        };
-        let mut places = used.words;
-        places.sort_unstable();
-        places.dedup();
-        let mut made = BTreeSet::new();
-        for place in places {
-            let Some(word) = self.words.get_mut(place as usize) else {
-                continue;
-            };
-            let count = word.count;
-            let after = join_pieces(&word.pieces, pair, joined);
-            if after.len() == word.pieces.len() {
-                continue;
-            }
-            let before = std::mem::replace(&mut word.pieces, after);
-            for neighbours in before.windows(2) {
-                if let Some(used) = self.pairs.get_mut(&(neighbours[0], neighbours[1])) {
-                    used.count -= count;
-                }
-            }
-            for neighbours in word.pieces.windows(2) {
-                let neighbours = (neighbours[0], neighbours[1]);
-                let used = self.pairs.entry(neighbours).or_default();
-                used.count += count;
-                if neighbours.0 == joined || neighbours.1 == joined {
-                    used.words.push(place);
-                    made.insert(neighbours);
-                }
-            }
-        }
-        made
-    }
-
-    /// The id of a pair joined, new unless another pair gave the same piece before.
-    fn joined_id(&mut self, (first, second): Pair) -> u32 {
-        let piece = |id: u32| self.tokens.get(id as usize).map_or("", String::as_str);
-        let second = piece(second);
-        let text = format!(
-            "{}{}",
-            piece(first),
-            second.strip_prefix(CONTINUATION).unwrap_or(second)
-        );
-        let next = self.tokens.len() as u32;
-        *self.ids.entry(text).or_insert_with_key(|text| {
-            self.tokens.push(text.clone());
-            next
-        })
-    }
+    Ok(merges)
 }
 
 /// The most frequent characters, ties in favour of the lower code point.
@@ -339,20 +182,4 @@ fn alphabet(counted: &[(String, u64)], limit: usize) -> BTreeSet<char> {
         .collect();
     characters.sort_unstable();
     characters.into_iter().take(limit).map(|(_, c)| c).collect()
-}
-
-/// `pieces` with every `pair` in it, from the left, as `joined`.
-fn join_pieces(pieces: &[u32], pair: Pair, joined: u32) -> Vec<u32> {
-    let mut after = Vec::with_capacity(pieces.len());
-    let mut rest = pieces;
-    while let Some((&first, tail)) = rest.split_first() {
-        if first == pair.0 && tail.first() == Some(&pair.1) {
-            after.push(joined);
-            rest = &tail[1..];
-        } else {
-            after.push(first);
-            rest = tail;
-        }
-    }
-    after
 }

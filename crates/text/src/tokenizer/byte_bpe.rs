@@ -1,0 +1,225 @@
+//! GPT-2's byte-level byte pair encoding, DeBERTa's kind in v1: learned, read, written.
+//!
+//! Text is taken as it is and split by GPT-2's rule, words with the space before them; their bytes,
+//! each as a character ([`byte_level`]), are joined by the merges in order. Nothing is unknown. What
+//! is trained here has DeBERTa's special tokens: `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]`, then the bytes
+//! and the pieces in the order in which they were joined, and `[MASK]` last.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+
+use super::pair_merges::PairMerges;
+use super::special::SpecialTokens;
+use super::splitter::Splitter;
+use super::word_counts::WordCounts;
+use super::{Tokenizer, TrainProgress, bert, byte_level};
+use crate::corpus::OnInvalid;
+use crate::error::TextError;
+
+/// `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]`, the bytes, `[MASK]`.
+const LEAST_VOCAB_SIZE: u32 = 4 + 256 + 1;
+
+/// What to learn, and from what kind of text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByteBpeSettings {
+    /// Entries in the vocabulary, special tokens and bytes included: 261 at least. Fewer than asked
+    /// for if the text has no more pairs.
+    pub vocab_size: u32,
+    /// A pair must come this often to be joined.
+    pub min_frequency: u64,
+    /// Longest sequence of the model it is for.
+    pub model_max_length: Option<u32>,
+    /// What to do with a line that is not UTF-8.
+    pub on_invalid: OnInvalid,
+    /// Threads to count with; 0 = one for each core. Changes nothing in the result.
+    pub threads: usize,
+}
+
+impl Default for ByteBpeSettings {
+    /// 50,265 entries (DeBERTa v1), pairs from 2 on, 512 positions.
+    fn default() -> Self {
+        Self {
+            vocab_size: 50_265,
+            min_frequency: 2,
+            model_max_length: Some(512),
+            on_invalid: OnInvalid::Refuse,
+            threads: 0,
+        }
+    }
+}
+
+/// Trains a byte-level BPE tokenizer on text files and folders of them, read as for a corpus.
+///
+/// # Errors
+/// If an input can't be read or is empty, or `vocab_size` has no room for the bytes.
+pub fn train_byte_bpe(
+    inputs: &[PathBuf],
+    settings: &ByteBpeSettings,
+    progress: &mut dyn FnMut(TrainProgress),
+) -> Result<Tokenizer, TextError> {
+    check(settings)?;
+    let mut counts = WordCounts::new(splitter());
+    counts.add_files(inputs, settings.on_invalid, settings.threads, progress)?;
+    build(counts, settings, progress)
+}
+
+/// Trains a byte-level BPE tokenizer on texts in memory.
+///
+/// # Errors
+/// If the texts are empty, or `vocab_size` has no room for the bytes.
+pub fn train_byte_bpe_on_texts<T: AsRef<str>>(
+    texts: impl IntoIterator<Item = T>,
+    settings: &ByteBpeSettings,
+) -> Result<Tokenizer, TextError> {
+    check(settings)?;
+    let mut counts = WordCounts::new(splitter());
+    for text in texts {
+        counts.add_text(text.as_ref())?;
+    }
+    build(counts, settings, &mut |_| {})
+}
+
+fn check(settings: &ByteBpeSettings) -> Result<(), TextError> {
+    if settings.vocab_size >= LEAST_VOCAB_SIZE {
+        return Ok(());
+    }
+    Err(TextError::Setting {
+        field: "vocab_size",
+        value: settings.vocab_size.to_string(),
+        remedy: format!("bytes and special tokens take {LEAST_VOCAB_SIZE}; choose at least that"),
+    })
+}
+
+fn splitter() -> Splitter {
+    Splitter::ByteLevel(ByteLevel::new(false, true, true))
+}
+
+fn build(
+    counts: WordCounts,
+    settings: &ByteBpeSettings,
+    progress: &mut dyn FnMut(TrainProgress),
+) -> Result<Tokenizer, TextError> {
+    let words = counts.into_sorted()?;
+    if words.is_empty() {
+        return Err(TextError::EmptyCorpus {
+            inputs: "tokenizer training".to_string(),
+        });
+    }
+    let special = SpecialTokens::default();
+    // In the order of the characters, which is GPT-2's.
+    let mut bytes = byte_level::alphabet();
+    bytes.sort_unstable();
+    let first = [&special.pad, &special.cls, &special.sep, &special.unk];
+    let tokens: Vec<String> = first
+        .into_iter()
+        .cloned()
+        .chain(bytes.iter().map(char::to_string))
+        .collect();
+    let mut merges = PairMerges::new(tokens, "");
+    for (word, count) in &words {
+        merges.add_word(word.split_inclusive(|_| true), *count);
+    }
+    let without_mask = settings.vocab_size as usize - 1;
+    merges.learn(without_mask, settings.min_frequency, progress);
+
+    let tokens = merges.tokens().iter().chain([&special.mask]);
+    let vocab = tokens.cloned().zip((0u32..).map(Value::from)).collect();
+    let merges: Vec<Merge> = merges
+        .merges()
+        .map(|(first, second)| (first.to_string(), second.to_string()))
+        .collect();
+    let json = tokenizer_json(vocab, &merges, &special, false);
+    let origin = "trained tokenizer".to_string();
+    Tokenizer::from_json(&json, special, settings.model_max_length, origin.clone())
+        .map_err(|reason| TextError::Encode { origin, reason })
+}
+
+/// Two pieces that are joined.
+pub(super) type Merge = (String, String);
+
+/// The whole tokenizer.json: tokens with their ids, and merges in order.
+///
+/// A pair is `[CLS] A [SEP] B [SEP]` with types 0 and 1, as in the original; transformers 5.23's
+/// DebertaTokenizer puts two `[SEP]` into its middle. `[MASK]` takes the space before it along: it
+/// stands for a token that has its space in it.
+pub(super) fn tokenizer_json(
+    vocab: Map<String, Value>,
+    merges: &[Merge],
+    special: &SpecialTokens,
+    add_prefix_space: bool,
+) -> Value {
+    let (mut added, template) =
+        bert::special_parts(special, |token| vocab.get(token).and_then(Value::as_u64));
+    for token in &mut added {
+        if token["content"] == special.mask.as_str() {
+            token["lstrip"] = Value::from(true);
+        }
+    }
+    json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": added,
+        "normalizer": null,
+        "pre_tokenizer": byte_level::splitter_json(add_prefix_space),
+        "post_processor": template,
+        "decoder": byte_level::splitter_json(add_prefix_space),
+        "model": {
+            "type": "BPE",
+            "dropout": null,
+            "unk_token": null,
+            "continuing_subword_prefix": "",
+            "end_of_word_suffix": "",
+            "fuse_unk": false,
+            "byte_fallback": false,
+            "ignore_merges": false,
+            "vocab": vocab,
+            "merges": merges,
+        },
+    })
+}
+
+/// The merges in a merges.txt: one a line, two pieces with a space between them.
+///
+/// # Errors
+/// If a line is something else; names it.
+pub(super) fn parse_merges(text: &str) -> Result<Vec<Merge>, String> {
+    text.lines()
+        .zip(1..)
+        .filter(|(line, number)| !(line.is_empty() || *number == 1 && line.starts_with("#version")))
+        .map(|(line, number)| {
+            parse_merge(line)
+                .ok_or_else(|| format!("line {number}: write two pieces with a space between them"))
+        })
+        .collect()
+}
+
+pub(super) fn parse_merge(text: &str) -> Option<Merge> {
+    let (first, second) = text.split_once(' ')?;
+    let is_whole = !first.is_empty() && !second.is_empty() && !second.contains(' ');
+    is_whole.then(|| (first.to_string(), second.to_string()))
+}
+
+/// vocab.json and merges.txt of a tokenizer.json, if it is of this kind.
+pub(super) fn files(full: &Value) -> Option<(String, String)> {
+    let model = &full["model"];
+    if model["type"] != "BPE" || full["pre_tokenizer"]["type"] != "ByteLevel" {
+        return None;
+    }
+    let mut merges = "#version: 0.2\n".to_string();
+    for merge in model["merges"].as_array()? {
+        let line = match merge {
+            Value::String(line) => line.clone(),
+            _ => format!("{} {}", merge[0].as_str()?, merge[1].as_str()?),
+        };
+        parse_merge(&line)?;
+        merges.push_str(&line);
+        merges.push('\n');
+    }
+    Some((format!("{:#}\n", model["vocab"]), merges))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! Learns a unigram vocabulary (Kudo 2018), DeBERTa's kind since v2.
+//!
+//! Text is normalised and cut at spaces and where the script changes, as in SentencePiece; of all
+//! strings that come again, those are kept that make the text most probable. What comes out is a
+//! SentencePiece model: `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]`, the pieces by their probability, and
+//! after them `[MASK]`. The same text gives the same model every time, on every machine.
+
+use std::path::PathBuf;
+
+use super::sentence_piece::{self, WORD_START};
+use super::special::SpecialTokens;
+use super::splitter::Splitter;
+use super::word_counts::WordCounts;
+use super::{Tokenizer, TrainProgress};
+use crate::corpus::OnInvalid;
+use crate::corpus::tasks::thread_pool;
+use crate::error::TextError;
+
+mod lattice;
+mod learner;
+mod seed;
+
+use learner::{Learner, Scored};
+
+/// Characters of the longest piece (SentencePiece's default).
+const MAX_PIECE_CHARS: usize = 16;
+
+/// Strings to choose from at most (SentencePiece's default).
+const MAX_SEEDS: usize = 1_000_000;
+
+/// `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]`, `[MASK]`.
+const SPECIAL_TOKENS: usize = 5;
+
+/// What to learn, and from what kind of text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnigramSettings {
+    /// Entries in the vocabulary, special tokens and alphabet included. Fewer only if the text has
+    /// fewer strings that come again.
+    pub vocab_size: u32,
+    /// The share of all characters that has pieces; rarer ones are unknown.
+    pub character_coverage: f64,
+    /// Longest sequence of the model it is for.
+    pub model_max_length: Option<u32>,
+    /// What to do with a line that is not UTF-8.
+    pub on_invalid: OnInvalid,
+    /// Threads to train with; 0 = one for each core. Changes nothing in the result.
+    pub threads: usize,
+}
+
+impl Default for UnigramSettings {
+    /// 128,000 entries (DeBERTa v3), 0.9995 of the characters (SentencePiece), 512 positions.
+    fn default() -> Self {
+        Self {
+            vocab_size: 128_000,
+            character_coverage: 0.9995,
+            model_max_length: Some(512),
+            on_invalid: OnInvalid::Refuse,
+            threads: 0,
+        }
+    }
+}
+
+/// Trains a unigram tokenizer on text files and folders of them, read as for a corpus.
+///
+/// # Errors
+/// If an input can't be read or is empty, or `vocab_size` has no room for the alphabet.
+pub fn train_unigram(
+    inputs: &[PathBuf],
+    settings: &UnigramSettings,
+    progress: &mut dyn FnMut(TrainProgress),
+) -> Result<Tokenizer, TextError> {
+    let mut counts = WordCounts::new(splitter()?);
+    counts.add_files(inputs, settings.on_invalid, settings.threads, progress)?;
+    build(counts, settings, progress)
+}
+
+/// Trains a unigram tokenizer on texts in memory.
+///
+/// # Errors
+/// If the texts have no words, or `vocab_size` has no room for the alphabet.
+pub fn train_unigram_on_texts<T: AsRef<str>>(
+    texts: impl IntoIterator<Item = T>,
+    settings: &UnigramSettings,
+) -> Result<Tokenizer, TextError> {
+    let mut counts = WordCounts::new(splitter()?);
+    for text in texts {
+        counts.add_text(text.as_ref())?;
+    }
+    build(counts, settings, &mut |_| {})
+}
+
+fn splitter() -> Result<Splitter, TextError> {
+    let normalizer = sentence_piece::trained_normalizer().map_err(failed)?;
+    Splitter::sentence_piece(&normalizer)
+}
+
+fn build(
+    counts: WordCounts,
+    settings: &UnigramSettings,
+    progress: &mut dyn FnMut(TrainProgress),
+) -> Result<Tokenizer, TextError> {
+    let words = counts.into_sorted()?;
+    if words.is_empty() {
+        return Err(TextError::EmptyCorpus {
+            inputs: "tokenizer training".to_string(),
+        });
+    }
+    if !(0.0..=1.0).contains(&settings.character_coverage) {
+        return Err(TextError::Setting {
+            field: "character_coverage",
+            value: settings.character_coverage.to_string(),
+            remedy: "choose a share from 0 to 1".to_string(),
+        });
+    }
+    let mut alphabet = seed::alphabet(&words, settings.character_coverage);
+    // Every word begins with it.
+    alphabet.insert(WORD_START);
+    let vocab_size = settings.vocab_size as usize;
+    if alphabet.len() + SPECIAL_TOKENS > vocab_size {
+        return Err(TextError::Setting {
+            field: "vocab_size",
+            value: settings.vocab_size.to_string(),
+            remedy: format!(
+                "the alphabet of this text takes {}; choose at least that, or a lower \
+                 character_coverage than {}",
+                alphabet.len() + SPECIAL_TOKENS,
+                settings.character_coverage
+            ),
+        });
+    }
+    let words = seed::within(&words, &alphabet);
+    let pool = thread_pool(settings.threads)?;
+    let seeds = pool.install(|| seed::seeds(&words, &alphabet, MAX_PIECE_CHARS, MAX_SEEDS));
+    let learner = Learner::new(&words, &alphabet, seeds, vocab_size - SPECIAL_TOKENS);
+    let pieces = learner.learn(&pool, &mut |pieces| {
+        progress(TrainProgress::Pruning {
+            entries: pieces + SPECIAL_TOKENS,
+            vocab_size,
+        });
+    });
+    tokenizer(&pieces, settings.model_max_length)
+}
+
+/// As `spm.model` would be opened.
+fn tokenizer(pieces: &[Scored], model_max_length: Option<u32>) -> Result<Tokenizer, TextError> {
+    let pieces = pieces
+        .iter()
+        .map(|(piece, score)| (String::from_iter(piece), *score as f32));
+    let bytes = sentence_piece::trained_model(pieces).map_err(failed)?;
+    let parsed = sentence_piece::parse(&bytes, &SpecialTokens::default()).map_err(failed)?;
+    let origin = "trained tokenizer".to_string();
+    let mut tokenizer =
+        Tokenizer::from_json(&parsed.json, parsed.special, model_max_length, origin)
+            .map_err(failed)?;
+    tokenizer.sentence_piece = Some(bytes.into());
+    Ok(tokenizer)
+}
+
+fn failed(reason: String) -> TextError {
+    TextError::Encode {
+        origin: "trained tokenizer".to_string(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests;
