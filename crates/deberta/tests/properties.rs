@@ -102,7 +102,7 @@ fn with_position_moved(
     row: usize,
     device: &Device,
 ) -> DebertaForMaskedLm {
-    let table = model.deberta.embeddings.position_embeddings.as_mut();
+    let table = model.deberta.embeddings.block.position_embeddings.as_mut();
     let weight = &mut table.unwrap().weight;
     let patch = Tensor::ones([1, 12], device);
     let (id, old, mapper) = weight.clone().consume();
@@ -137,7 +137,7 @@ fn the_mask_decoder_passes_twice_through_the_last_layer() {
     for (name, device) in devices() {
         let config = v3();
         let mut model = masked_lm(&config, MaskedLmForm::Enhanced, &device);
-        let table = model.deberta.embeddings.position_embeddings.as_mut();
+        let table = model.deberta.embeddings.block.position_embeddings.as_mut();
         let zeros = Init::zeros(&device).embedding(16, 12);
         *table.unwrap() = zeros;
         let inputs = padded_inputs(&device);
