@@ -1,5 +1,9 @@
 //! What the tests of the objectives share.
 
+#![allow(dead_code, reason = "each test program uses some of this module")]
+
+pub(crate) mod small;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +18,6 @@ use kiln_testing::{Fixture, fixtures_dir};
 use kiln_text::{BatchSource, HostBatch, TextError};
 
 /// Both models' words, as they can be shared.
-#[allow(dead_code, reason = "each test program uses some of this module")]
 pub(crate) const SHARINGS: [Sharing; 3] = [
     Sharing::GradientDisentangled,
     Sharing::Embeddings,
@@ -38,13 +41,11 @@ pub(crate) fn settings(sharing: Sharing, alternating: bool) -> ReplacedTokenSett
     }
 }
 
-#[allow(dead_code, reason = "each test program uses some of this module")]
 pub(crate) fn fixture(case: &str) -> Fixture {
     Fixture::open(&fixtures_dir("deberta", env!("CARGO_MANIFEST_DIR")).join(case))
 }
 
 /// The objective of a pair's folder, dropout off.
-#[allow(dead_code, reason = "each test program uses some of this module")]
 pub(crate) fn fixture_objective(
     folder: &Path,
     sharing: Sharing,
@@ -60,7 +61,6 @@ pub(crate) fn fixture_objective(
 }
 
 /// Its pair with the folder's weights.
-#[allow(dead_code, reason = "each test program uses some of this module")]
 pub(crate) fn open_pair(
     objective: &DebertaReplacedTokens,
     folder: &Path,
@@ -71,7 +71,6 @@ pub(crate) fn open_pair(
 }
 
 /// A run from `model` to the last step.
-#[allow(dead_code, reason = "each test program uses some of this module")]
 pub(crate) fn train_on<O: Objective>(
     objective: O,
     model: O::Model,
@@ -96,13 +95,11 @@ pub(crate) fn train_on<O: Objective>(
 }
 
 /// The reference's batches, with their samples.
-#[allow(dead_code, reason = "each test program uses some of this module")]
 pub(crate) struct Batches {
     fixture: Fixture,
     batch_size: usize,
 }
 
-#[allow(dead_code, reason = "each test program uses some of this module")]
 impl Batches {
     /// Stacked `[steps, batch, ...]`, `batch_size` rows at a time.
     pub(crate) fn stacked(fixture: &Fixture, batch_size: usize) -> Self {
