@@ -124,9 +124,13 @@ fn with_difference(
         data: (0..entries).map(|i| (i as f32 * 0.7).sin()).collect(),
         shape,
     };
-    write_safetensors(&path, &[difference]).unwrap();
+    write_safetensors(&path, std::slice::from_ref(&difference)).unwrap();
     let fresh = objective.new_model(&mut Init::zeros(device));
-    objective.read_model(fresh, folder.path()).unwrap()
+    let read = objective.read_model(fresh, folder.path()).unwrap();
+    let own = module_tensors(&read.discriminator, &NAMES).unwrap();
+    let own = own.iter().find(|own| own.name == "word_embeddings.weight");
+    assert_eq!(own.unwrap().data, difference.data);
+    read
 }
 
 #[test]
