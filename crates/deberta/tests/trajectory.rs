@@ -76,7 +76,7 @@ fn pair_follows(case: &str, start: &str, sharing: Sharing, alternating: bool, ac
             trained,
             folder.path(),
         );
-        let open = |file: &str| ModelFile::open(&checkpoint.join(file)).unwrap();
+        let open = |file: &str| ModelFile::open(checkpoint.join(file)).unwrap();
         let (generator, discriminator) = (open("generator"), open("discriminator"));
         for (parameter, expected) in &fixture.parameters {
             let actual = match parameter.split_once('.').unwrap() {
