@@ -32,7 +32,7 @@ const WORDS: &str = "deberta.embeddings.word_embeddings.weight";
 fn read(folder: &Path) -> BTreeMap<String, Vec<f32>> {
     let mut found = BTreeMap::new();
     for half in ["generator", "discriminator"] {
-        let file = ModelFile::open(&folder.join(half)).unwrap();
+        let file = ModelFile::open(folder.join(half)).unwrap();
         for name in file.names() {
             found.insert(format!("{half}.{name}"), file.read(name).unwrap());
         }
@@ -41,7 +41,7 @@ fn read(folder: &Path) -> BTreeMap<String, Vec<f32>> {
 }
 
 fn difference(folder: &Path) -> Vec<f32> {
-    let file = ModelFile::open(&folder.join("embedding_difference.safetensors")).unwrap();
+    let file = ModelFile::open(folder.join("embedding_difference.safetensors")).unwrap();
     file.read("weight").unwrap()
 }
 
