@@ -1,13 +1,13 @@
 //! The fused operations on libtorch: its own kernels where it has them, in place where it can.
 
 use burn::backend::{
-    LibTorch,
+    LibTorch, TensorMetadata,
     libtorch::TchTensor,
     ops::ActivationOps,
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
 
-use super::{AdamWUpdate, FusedOps};
+use super::{AdamWUpdate, FusedOps, Terms, relative};
 
 impl FusedOps for LibTorch {
     fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -27,7 +27,7 @@ impl FusedOps for LibTorch {
         is_hidden: BoolTensor<Self>,
         scale: f64,
     ) -> FloatTensor<Self> {
-        let lowest = super::softmax::lowest(burn::backend::TensorMetadata::dtype(&scores));
+        let lowest = super::softmax::lowest(scores.dtype());
         let mut scaled = scores.tensor * scale;
         let scaled = scaled.masked_fill_(&is_hidden.tensor, lowest);
         TchTensor::new(scaled.softmax(-1, None))
@@ -42,6 +42,27 @@ impl FusedOps for LibTorch {
         let kind = output.kind();
         let mut towards = tch::Tensor::internal_softmax_backward_data(&grad, &output, -1, kind);
         TchTensor::new(towards.g_mul_scalar_(scale))
+    }
+
+    /// In place: Burn's scatter copies the zeros first.
+    fn add_relative_backward(
+        grad: FloatTensor<Self>,
+        rows: IntTensor<Self>,
+        starts: IntTensor<Self>,
+        count: usize,
+        kind: Terms,
+    ) -> FloatTensor<Self> {
+        let index = relative::index::<Self>(rows, starts, grad.shape(), kind).tensor;
+        let grad = match kind {
+            Terms::OfQuery => grad.tensor,
+            Terms::OfKey => grad.tensor.transpose(2, 3),
+        };
+        let mut shape = grad.size();
+        if let Some(last) = shape.last_mut() {
+            *last = count as i64;
+        }
+        let mut towards = tch::Tensor::zeros(shape, (grad.kind(), grad.device()));
+        TchTensor::new(towards.scatter_add_(3, &index, &grad))
     }
 
     fn layer_normalised_saving(
