@@ -41,7 +41,7 @@ pub(crate) fn config() -> BertConfig {
 /// The weights that both cases start from.
 pub(crate) fn classifier(device: &Device) -> BertForSequenceClassification {
     let model = BertForSequenceClassification::new(&config(), &mut Init::zeros(device));
-    let file = ModelFile::open(&case("sequence_classification")).unwrap();
+    let file = ModelFile::open(case("sequence_classification")).unwrap();
     open_weights(model, &file).unwrap().0
 }
 
