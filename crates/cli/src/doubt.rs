@@ -33,21 +33,21 @@ impl Doubt {
         mask: &str,
         device: &Device,
     ) -> Result<Option<Self>, Failure> {
-        let is_wrong = |word: &str| word != sample.word && word.chars().all(char::is_alphabetic);
-        let Some(wrong) = candidates
-            .iter()
-            .find(|candidate| is_wrong(&candidate.token))
-        else {
+        let is_wrong = |word: &&str| {
+            *word != sample.word && !word.is_empty() && word.chars().all(char::is_alphabetic)
+        };
+        let mut words = candidates.iter().map(|candidate| letters(&candidate.token));
+        let Some(wrong) = words.find(is_wrong) else {
             return Ok(None);
         };
-        let text = sample.text.replacen(mask, &wrong.token, 1);
+        let text = sample.text.replacen(mask, wrong, 1);
         let scored = architecture.replaced_tokens(&ReplacedTokensRequest {
             model: model.to_owned(),
             texts: vec![text.clone()],
             device: device.clone(),
         })?;
         let scores = scored.into_iter().next().unwrap_or_default();
-        Ok(Self::of(text, &wrong.token, &scores))
+        Ok(Self::of(text, wrong, &scores))
     }
 
     fn of(text: String, word: &str, scores: &[TokenScore]) -> Option<Self> {
@@ -58,11 +58,11 @@ impl Doubt {
                 .map(|score| (score.position, score.token.clone(), score.replaced))
         };
         let (place, word, replaced) =
-            highest(&mut scores.iter().filter(|score| score.token == word))?;
+            highest(&mut scores.iter().filter(|score| letters(&score.token) == word))?;
         let other = highest(&mut scores.iter().filter(|score| score.position != place));
         Some(Self {
             text,
-            word,
+            word: letters(&word).to_owned(),
             replaced,
             other: other.map(|(_, token, replaced)| (token, replaced)),
         })
@@ -85,6 +85,11 @@ impl Doubt {
             "highest_other": self.other.as_ref().map(|(_, replaced)| replaced),
         })
     }
+}
+
+/// A token without SentencePiece's or GPT-2's sign for the space before it.
+fn letters(token: &str) -> &str {
+    token.trim_start_matches(['▁', 'Ġ'])
 }
 
 #[cfg(test)]
@@ -111,5 +116,11 @@ mod tests {
             "cat 0.800 replaced, of the others at most 0.300 (cat)"
         );
         assert!(Doubt::of(String::new(), "dog", &scores).is_none());
+        let scores = [score(0, "▁the", 0.1), score(1, "▁cat", 0.3)];
+        let doubt = Doubt::of("the cat".to_owned(), "cat", &scores).unwrap();
+        assert_eq!(
+            doubt.line(),
+            "cat 0.300 replaced, of the others at most 0.100 (▁the)"
+        );
     }
 }
