@@ -99,7 +99,10 @@ heading "lints"
 cargo clippy --workspace --all-targets "${features[@]}" -- -D warnings
 
 heading "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps "${features[@]}"
+# One after the other, the library last: program and library have one name, and so one folder.
+for target in --bins --lib; do
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps "$target" "${features[@]}"
+done
 
 heading "tests on $backends"
 cargo test --workspace "${features[@]}"
