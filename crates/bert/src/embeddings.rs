@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::Embedding;
 use burn::tensor::{Int, Tensor};
-use kiln_nn::{Dropout, Init, LayerNorm};
+use kiln_nn::{Dropout, Init, LayerNorm, embed_words};
 
 use crate::BertConfig;
 
@@ -67,7 +67,11 @@ impl BertEmbeddings {
         );
         let positions = table.narrow(0, 0, seq_len).unsqueeze::<3>();
 
-        let words = self.words(input_ids);
+        let words = embed_words(
+            self.word_embeddings.weight.val(),
+            input_ids,
+            self.pad_token_id,
+        );
         let types = self.token_type_embeddings.forward(token_type_ids);
         words + types + positions
     }
@@ -82,20 +86,5 @@ impl BertEmbeddings {
     /// If the last axis is not `hidden_size`: the caller's mistake.
     pub fn finish(&self, sum: Tensor<3>) -> Tensor<3> {
         self.dropout.forward(self.layer_norm.forward(sum))
-    }
-
-    /// The word table's rows. As in Hugging Face, the row of padding gets no gradient from here.
-    fn words(&self, input_ids: Tensor<2, Int>) -> Tensor<3> {
-        let words = self.word_embeddings.forward(input_ids.clone());
-        match self.pad_token_id {
-            Some(pad_token_id) if words.is_autodiff() => {
-                let shape = words.shape();
-                let is_padding = input_ids.equal_elem(pad_token_id as i64);
-                let is_padding = is_padding.unsqueeze_dim::<3>(2).expand(shape);
-                let constant = words.clone().detach();
-                words.mask_where(is_padding, constant)
-            }
-            _ => words,
-        }
     }
 }

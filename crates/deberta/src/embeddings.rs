@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Embedding, Linear};
 use burn::tensor::{Int, Tensor};
-use kiln_nn::{Dropout, EncoderInputs, Init, LayerNorm};
+use kiln_nn::{Dropout, EncoderInputs, Init, LayerNorm, embed_words};
 
 use crate::DebertaConfig;
 
@@ -119,7 +119,7 @@ impl EmbeddingBlock {
     /// As [`DebertaEmbeddings::forward`].
     pub fn sum(&self, word_embeddings: Tensor<2>, inputs: EncoderInputs) -> Tensor<3> {
         let [_, seq_len] = inputs.input_ids.dims();
-        let mut sum = self.words(word_embeddings, inputs.input_ids);
+        let mut sum = embed_words(word_embeddings, inputs.input_ids, self.pad_token_id);
         if self.position_biased_input
             && let Some(positions) = self.positions(seq_len)
         {
@@ -173,21 +173,6 @@ impl EmbeddingBlock {
             "{seq_len} tokens, {positions} positions"
         );
         Some(table.narrow(0, 0, seq_len))
-    }
-
-    /// The word table's rows. As in Hugging Face, the row of padding gets no gradient from here.
-    fn words(&self, table: Tensor<2>, input_ids: Tensor<2, Int>) -> Tensor<3> {
-        let words = burn::tensor::module::embedding(table, input_ids.clone());
-        match self.pad_token_id {
-            Some(pad_token_id) if words.is_autodiff() => {
-                let shape = words.shape();
-                let is_padding = input_ids.equal_elem(pad_token_id as i64);
-                let is_padding = is_padding.unsqueeze_dim::<3>(2).expand(shape);
-                let constant = words.clone().detach();
-                words.mask_where(is_padding, constant)
-            }
-            _ => words,
-        }
     }
 }
 

@@ -3,14 +3,15 @@
 
 use std::path::Path;
 
+use burn::tensor::Device;
 use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_checkpoint::ModelFile;
 use kiln_electra::{Role, half};
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
 use kiln_learner::fill_mask::TextFiller;
-use kiln_nn::{EncoderInputs, Init};
+use kiln_learner::one_text::{read_output, text_inputs, text_positions};
+use kiln_nn::Init;
 
 use crate::open::{check_masked_lm_sizes, masked_lm_form, open_all_weights, open_config};
 use crate::{DebertaForMaskedLm, MaskedLmForm};
@@ -61,23 +62,10 @@ impl MaskFiller {
 
     /// Probabilities of all tokens at `positions`, flat `[positions, vocab_size]`.
     fn probabilities(&self, ids: &[u32], positions: &[usize]) -> Result<Vec<f32>, LearnError> {
-        let row = |values: Vec<i32>| {
-            let count = values.len();
-            Tensor::<2, Int>::from_data(TensorData::new(values, [1, count]), &self.device)
-        };
-        let inputs = EncoderInputs {
-            input_ids: row(ids.iter().map(|&id| id as i32).collect()),
-            attention_mask: None,
-            token_type_ids: row(vec![0; ids.len()]),
-        };
-        let positions = row(positions.iter().map(|&position| position as i32).collect());
+        let inputs = text_inputs(ids, &self.device);
+        let positions = text_positions(positions, &self.device);
         let logits = self.model.predictions(inputs, positions);
-        softmax(logits, 1)
-            .try_into_vec_as::<f32>()
-            .map_err(|error| LearnError::Device {
-                step: 0,
-                reason: error.to_string(),
-            })
+        read_output(softmax(logits, 1))
     }
 }
 

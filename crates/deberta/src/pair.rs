@@ -1,7 +1,6 @@
 //! v3's generator and discriminator as they are trained together, and the two folders of a
 //! checkpoint.
 
-use std::fs;
 use std::path::Path;
 
 use burn::module::{Module, Param, ParamId};
@@ -11,7 +10,7 @@ use kiln_checkpoint::{
     LoadOptions, ModelFile, NamedTensor, Names, OpenError, WriteError, load_module, module_tensors,
     write_safetensors,
 };
-use kiln_electra::Role;
+use kiln_electra::{Role, make_half};
 use kiln_learner::masked_lm::untracked;
 use kiln_learner::run::Sharing;
 use kiln_nn::{EncoderInputs, Init};
@@ -207,17 +206,9 @@ impl DebertaPair {
         tokenizer: Option<&Tokenizer>,
         folder: &Path,
     ) -> Result<(), WriteError> {
-        let subfolder = |role: Role| -> Result<_, WriteError> {
-            let path = folder.join(role.folder());
-            fs::create_dir(&path).map_err(|error| other(&path, error))?;
-            if let Some(tokenizer) = tokenizer {
-                tokenizer.save(&path).map_err(|error| other(&path, error))?;
-            }
-            Ok(path)
-        };
-        let path = subfolder(Role::Generator)?;
+        let path = make_half(folder, Role::Generator, tokenizer)?;
         write_masked_lm(&self.generator, &config.generator, &path)?;
-        let path = subfolder(Role::Discriminator)?;
+        let path = make_half(folder, Role::Discriminator, tokenizer)?;
         let whole = self.whole_discriminator();
         write_folder(
             &whole,
@@ -287,12 +278,5 @@ fn like(value: Tensor<2>, old: &Tensor<2>) -> Tensor<2> {
         value.require_grad()
     } else {
         value
-    }
-}
-
-fn other(path: &Path, error: impl std::fmt::Display) -> WriteError {
-    WriteError::Other {
-        path: path.into(),
-        problem: error.to_string(),
     }
 }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use burn::tensor::Device;
 use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use kiln_bert::BertInputs;
 use kiln_checkpoint::ModelFile;
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
 use kiln_learner::fill_mask::TextFiller;
+use kiln_learner::one_text::{read_output, text_inputs, text_positions};
 use kiln_nn::{Init, gather_positions};
 
 use crate::ElectraForMaskedLm;
@@ -53,25 +53,12 @@ impl MaskFiller {
 
     /// Probabilities of all tokens at `positions`, flat `[positions, vocab_size]`.
     fn probabilities(&self, ids: &[u32], positions: &[usize]) -> Result<Vec<f32>, LearnError> {
-        let row = |values: Vec<i32>| {
-            let count = values.len();
-            Tensor::<2, Int>::from_data(TensorData::new(values, [1, count]), &self.device)
-        };
-        let hidden_states = self.model.electra.forward(BertInputs {
-            input_ids: row(ids.iter().map(|&id| id as i32).collect()),
-            attention_mask: None,
-            token_type_ids: row(vec![0; ids.len()]),
-        });
-        let positions = row(positions.iter().map(|&position| position as i32).collect());
-        let logits = self
-            .model
-            .prediction_logits(gather_positions(hidden_states, positions));
-        softmax(logits, 1)
-            .try_into_vec_as::<f32>()
-            .map_err(|error| LearnError::Device {
-                step: 0,
-                reason: error.to_string(),
-            })
+        let inputs = text_inputs(ids, &self.device);
+        let positions = text_positions(positions, &self.device);
+        let hidden_states = self.model.electra.forward(inputs);
+        let gathered = gather_positions(hidden_states, positions);
+        let logits = self.model.prediction_logits(gathered);
+        read_output(softmax(logits, 1))
     }
 }
 

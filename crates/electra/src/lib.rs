@@ -56,7 +56,9 @@ pub use heads::{
 };
 pub use kiln_bert::ConfigError;
 pub use model::{ElectraBody, ElectraModel};
-pub use open::{Role, check_sizes, half, is_pair, open_config, open_weights, write_folder};
+pub use open::{
+    Role, check_sizes, half, is_pair, make_half, open_config, open_weights, write_folder,
+};
 pub use pair::{ElectraPair, PairConfig, PairedGenerator};
 pub use presets::Preset;
 pub use pretraining::ElectraPretraining;

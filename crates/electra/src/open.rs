@@ -1,5 +1,6 @@
 //! Hugging Face model folders to modules and back.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
@@ -8,6 +9,7 @@ use kiln_checkpoint::{
     load_module, module_tensors, read_config, write_model,
 };
 use kiln_learner::architecture::{DISCRIMINATOR_FOLDER, GENERATOR_FOLDER};
+use kiln_text::tokenizer::Tokenizer;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::{ElectraClass, ElectraConfig};
@@ -45,6 +47,28 @@ pub fn is_pair(folder: &Path) -> bool {
     [Role::Generator, Role::Discriminator]
         .iter()
         .any(|role| folder.join(role.folder()).join(CONFIG_FILE).exists())
+}
+
+/// Makes the folder of one half within a pair's, with the tokenizer in it.
+///
+/// # Errors
+/// If a file can't be written.
+pub fn make_half(
+    folder: &Path,
+    role: Role,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<PathBuf, WriteError> {
+    let path = folder.join(role.folder());
+    let failed = |problem: String| WriteError::Other {
+        path: path.clone(),
+        problem,
+    };
+    fs::create_dir(&path).map_err(|error| failed(error.to_string()))?;
+    if let Some(tokenizer) = tokenizer {
+        let saved = tokenizer.save(&path);
+        saved.map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(path)
 }
 
 /// Reads and checks a folder's config.json.

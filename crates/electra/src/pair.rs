@@ -1,6 +1,5 @@
 //! Generator and discriminator as they are trained together, and the two folders of a checkpoint.
 
-use std::fs;
 use std::path::Path;
 
 use burn::module::Module;
@@ -12,7 +11,7 @@ use kiln_nn::{Init, gather_positions};
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::model::ElectraBody;
-use crate::open::{Role, open_weights, write_folder};
+use crate::open::{Role, make_half, open_weights, write_folder};
 use crate::{
     ElectraClass, ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraModel,
     GeneratorHead,
@@ -139,19 +138,11 @@ impl ElectraPair {
         tokenizer: Option<&Tokenizer>,
         folder: &Path,
     ) -> Result<(), WriteError> {
-        let subfolder = |role: Role| -> Result<_, WriteError> {
-            let path = folder.join(role.folder());
-            fs::create_dir(&path).map_err(|error| other(&path, error))?;
-            if let Some(tokenizer) = tokenizer {
-                tokenizer.save(&path).map_err(|error| other(&path, error))?;
-            }
-            Ok(path)
-        };
-        let path = subfolder(Role::Discriminator)?;
+        let path = make_half(folder, Role::Discriminator, tokenizer)?;
         let class = ElectraClass::PreTraining;
         write_folder(&self.discriminator, &config.discriminator, class, &path)?;
         if let (Some(generator), Some(config)) = (self.whole_generator(), &config.generator) {
-            let path = subfolder(Role::Generator)?;
+            let path = make_half(folder, Role::Generator, tokenizer)?;
             write_folder(&generator, config, ElectraClass::MaskedLm, &path)?;
         }
         Ok(())
@@ -182,12 +173,5 @@ impl ElectraPair {
         let (generator, report) = open_weights(generator, &file)?;
         report.require_complete(&path)?;
         Ok(pair.with_generator(generator))
-    }
-}
-
-fn other(path: &Path, error: impl std::fmt::Display) -> WriteError {
-    WriteError::Other {
-        path: path.into(),
-        problem: error.to_string(),
     }
 }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use burn::tensor::Device;
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use kiln_bert::BertInputs;
 use kiln_checkpoint::ModelFile;
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{ReplacedTokensRequest, TokenScore};
+use kiln_learner::one_text::{read_output, text_inputs};
 use kiln_learner::replaced_tokens::TextScorer;
 use kiln_nn::Init;
 
@@ -52,21 +52,8 @@ impl ReplacedTokenDetector {
 
     /// The probability for each of `ids` that another one stood there.
     fn probabilities(&self, ids: &[u32]) -> Result<Vec<f32>, LearnError> {
-        let row = |values: Vec<i32>| {
-            let count = values.len();
-            Tensor::<2, Int>::from_data(TensorData::new(values, [1, count]), &self.device)
-        };
-        let logits = self.model.forward(BertInputs {
-            input_ids: row(ids.iter().map(|&id| id as i32).collect()),
-            attention_mask: None,
-            token_type_ids: row(vec![0; ids.len()]),
-        });
-        sigmoid(logits)
-            .try_into_vec_as::<f32>()
-            .map_err(|error| LearnError::Device {
-                step: 0,
-                reason: error.to_string(),
-            })
+        let logits = self.model.forward(text_inputs(ids, &self.device));
+        read_output(sigmoid(logits))
     }
 }
 

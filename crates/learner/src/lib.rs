@@ -12,6 +12,7 @@
 //! | `forward/` | [`forward::Call`]: a checkpoint run on given tensors; arguments, losses, gradients |
 //! | `fill_mask.rs` | [`fill_mask::TextFiller`]: masks of a text, and tokens for them |
 //! | `replaced_tokens.rs` | [`replaced_tokens::TextScorer`]: tokens of a text, and what a discriminator says of them |
+//! | `one_text.rs` | a text as a batch of its own, for predictions |
 //! | `masked_lm.rs` | [`masked_lm::MaskedLmBatch`]: masked words on a device, and their loss |
 //! | `settings.rs`, `schedule.rs`, `run.rs` | what a run is made of, and its folder |
 //! | `masked_lm_data.rs` | corpora on disk to masked batches |
@@ -33,6 +34,7 @@ pub mod forward;
 pub mod masked_lm;
 pub mod masked_lm_data;
 pub mod objective;
+pub mod one_text;
 pub mod record;
 pub mod replaced_tokens;
 pub mod run;

@@ -5,6 +5,7 @@
 //! attention   the one place where scores become context                   fused (softmax)
 //! relative    terms of the scores by relative position
 //! inputs      what an encoder reads
+//! words       the word table's rows
 //! gather      hidden states at the predicted positions
 //! loss        sums of weighted cross-entropies                            fused (cross-entropy)
 //! sampling    tokens drawn from a softmax on the device
@@ -29,6 +30,7 @@ pub mod layer_norm;
 pub mod loss;
 pub mod relative;
 pub mod sampling;
+pub mod words;
 
 pub use activation::{Activation, UnknownActivation};
 pub use attention::{AttentionOptions, attend, is_padding, merge_heads, split_heads};
@@ -38,3 +40,4 @@ pub use init::Init;
 pub use inputs::EncoderInputs;
 pub use layer_norm::LayerNorm;
 pub use relative::{RelativeIndex, RelativeScores};
+pub use words::embed_words;
