@@ -24,12 +24,11 @@ if [ $# -lt 4 ]; then
 fi
 output=$1 train=$2 dev=$3
 shift 3
-steps=${STEPS:-2500} seeds=${SEEDS:-1 2 3} jobs=${JOBS:-2}
-names=${MODELS:-untrained bert bert-mlm electra}
-export KILN_BACKEND=${KILN_BACKEND:-flex} RAYON_NUM_THREADS=1
-kiln=${KILN:-${CARGO_TARGET_DIR:-target}/release/kiln}
-[ -x "$kiln" ] || { echo "error: $kiln: no such program; run cargo build --release" >&2; exit 1; }
+corpus=("$@")
+. scripts/experiment.sh
+steps=${STEPS:-2500} names=${MODELS:-untrained bert bert-mlm electra}
 mkdir -p "$output"
+train_tokenizer --arch bert
 
 # The preset tiny of both, without dropout: at this size and length nothing is learned by heart.
 cat > "$output/size.json" << 'JSON'
@@ -42,68 +41,35 @@ JSON
 sed 's/"hidden_size"/"embedding_size": 128, "hidden_size"/' "$output/size.json" \
     > "$output/electra-size.json"
 
-if [ ! -d "$output/tokenizer" ]; then
-    "$kiln" tokenizer train --arch bert --corpus "$@" --vocab-size "${VOCAB:-8000}" \
-        --output "$output/tokenizer"
-fi
-
-pretrain() { # NAME SEED STEPS FLAGS...
-    local run=$output/$1-$2 seed=$2 length=$3
-    shift 3
-    if [ -d "$run" ]; then
-        if [ ! -d "$run/checkpoints/step-$(printf %08d "$length")" ]; then
-            "$kiln" resume "$run" > "$run.out" 2> "$run.err"
-        fi
-        return
-    fi
-    "$kiln" pretrain "$@" --tokenizer "$output/tokenizer" --output "$run" \
-        --steps "$length" --seed "$seed" --seq-len "${SEQ_LEN:-64}" --batch-size "${BATCH:-32}" \
-        --schedule linear --bias-correction --threads 1 --eval-every 0 --log-every 500 \
-        > "$run.out" 2> "$run.err"
-}
-
-corpus=("$@")
+common=(--schedule linear --bias-correction --eval-every 0)
 job() { # NAME SEED
+    local rate=${LR:-1e-3}
     case $1 in
         untrained)
-            pretrain untrained "$2" 1 bert --corpus "${corpus[@]}" --config "$output/size.json" \
-                --lr 0 --warmup 0 ;;
+            pretrain "$1" "$2" 1 bert --config "$output/size.json" --lr 0 --warmup 0 \
+                "${common[@]}" ;;
         bert)
-            pretrain bert "$2" "$steps" bert --corpus "${corpus[@]}" \
-                --config "$output/size.json" --lr "${LR:-1e-3}" ;;
+            pretrain "$1" "$2" "$steps" bert --config "$output/size.json" --lr "$rate" \
+                "${common[@]}" ;;
         bert-mlm)
-            pretrain bert-mlm "$2" "$steps" bert --corpus "${corpus[@]}" \
-                --config "$output/size.json" --lr "${LR:-1e-3}" \
-                --no-next-sentence --examples segments ;;
+            pretrain "$1" "$2" "$steps" bert --config "$output/size.json" --lr "$rate" \
+                --no-next-sentence --examples segments "${common[@]}" ;;
         electra)
-            pretrain electra "$2" "$steps" electra --corpus "${corpus[@]}" \
-                --config "$output/electra-size.json" --generator-size 0.5 --lr "${LR:-1e-3}" ;;
+            pretrain "$1" "$2" "$steps" electra --config "$output/electra-size.json" \
+                --generator-size 0.5 --lr "$rate" "${common[@]}" ;;
+        *) echo "error: $1: no such model" >&2 && return 1 ;;
     esac
 }
 
-failed=0
-for seed in $seeds; do
-    for name in $names; do
-        while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
-            wait -n || failed=1
-        done
-        job "$name" "$seed" &
-    done
-done
-for pid in $(jobs -p); do
-    wait "$pid" || failed=1
-done
-if [ "$failed" -ne 0 ]; then
-    echo "error: a run failed; its .err file in $output says why" >&2
-    exit 1
-fi
+read -ra list <<< "$names"
+train_all "${list[@]}"
 
 models=()
 for name in $names; do
     for seed in $seeds; do
         length=$steps
         [ "$name" = untrained ] && length=1
-        folder=$output/$name-$seed/checkpoints/step-$(printf %08d "$length")
+        folder=$(checkpoint "$name" "$seed" "$length")
         [ "$name" = electra ] && folder=$folder/discriminator
         models+=(--model "$name=$folder")
     done
