@@ -86,7 +86,7 @@ def set_weights(
     with torch.no_grad():
         for name, parameter in sorted(model.named_parameters()):
             noise = torch.randn(parameter.shape, generator=stream)
-            if name.endswith("LayerNorm.weight"):
+            if name.endswith(("LayerNorm.weight", "layer_norm.weight")):
                 parameter.copy_(1 + 0.2 * noise)
             elif name.endswith("bias"):
                 parameter.copy_(0.2 * noise)
@@ -165,6 +165,9 @@ def loss_of_model(outputs: Tensors, inputs: Tensors) -> Tensor:
 def run(model: torch.nn.Module, inputs: Tensors) -> Tensors:
     """All outputs by Hugging Face name, with the base model's own ones beside the head's."""
     arguments = {name: tensor for name, tensor in inputs.items() if "." not in name}
+    memory = [tensor for name, tensor in sorted(inputs.items()) if name.startswith("mems.")]
+    if memory:
+        arguments["mems"] = memory
     if not isinstance(model, transformers.PreTrainedModel):
         return model(**arguments)
     base_outputs: Tensors = {}
@@ -173,7 +176,18 @@ def run(model: torch.nn.Module, inputs: Tensors) -> Tensors:
     )
     outputs = dict(model(**arguments))
     hook.remove()
-    return base_outputs | outputs
+    return flat(base_outputs | outputs)
+
+
+def flat(outputs: dict) -> Tensors:
+    """Tuples of tensors taken apart: mems.0, mems.1, ..."""
+    tensors: Tensors = {}
+    for name, value in outputs.items():
+        if isinstance(value, tuple):
+            tensors |= {f"{name}.{index}": tensor for index, tensor in enumerate(value)}
+        else:
+            tensors[name] = value
+    return tensors
 
 
 def evaluate(case: Case, dtype: torch.dtype) -> tuple[Tensors, Tensors]:
@@ -186,7 +200,10 @@ def evaluate(case: Case, dtype: torch.dtype) -> tuple[Tensors, Tensors]:
     outputs = run(model, inputs)
     outputs["loss"] = case.objective(outputs, inputs)
     outputs["loss"].backward()
-    gradients = {f"grad.{name}": p.grad for name, p in model.named_parameters()}
+    # What a case does not use has none, such as XLNet's segments where no types are given.
+    gradients = {
+        f"grad.{name}": p.grad for name, p in model.named_parameters() if p.grad is not None
+    }
     return {name: tensor.detach() for name, tensor in outputs.items()}, gradients
 
 

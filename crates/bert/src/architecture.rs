@@ -150,10 +150,7 @@ fn init_from(
 
 fn open_config(model: &Value) -> Result<BertConfig, LearnError> {
     let config: BertConfig = parse_config(model)?;
-    config.validate().map_err(|error| LearnError::Config {
-        field: error.field.to_owned(),
-        reason: format!("{}, {}", error.value, error.remedy),
-    })?;
+    config.validate()?;
     Ok(config)
 }
 

@@ -104,6 +104,7 @@ impl BertClass {
     pub fn spec(self) -> ClassSpec {
         ClassSpec {
             name: self.name(),
+            arguments: &[],
             labels: self.labels(),
             labels_in_words: self.labels_in_words(),
             outputs: self.outputs(),

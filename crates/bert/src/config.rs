@@ -1,5 +1,6 @@
 //! BERT's config.json, field by field, with Hugging Face's names and defaults.
 
+use kiln_learner::ConfigError;
 use kiln_learner::forward::Sizes;
 use kiln_nn::Activation;
 use serde::{Deserialize, Serialize};
@@ -86,18 +87,6 @@ impl Default for BertConfig {
             other: Map::new(),
         }
     }
-}
-
-/// A field of a configuration with a value that BERT, or Kiln, cannot have.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field} = {value}: {remedy}")]
-pub struct ConfigError {
-    /// Its name in config.json.
-    pub field: &'static str,
-    /// Its value, as JSON.
-    pub value: String,
-    /// What to do.
-    pub remedy: String,
 }
 
 impl BertConfig {

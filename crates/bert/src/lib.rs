@@ -37,7 +37,7 @@ mod pretraining;
 pub use architecture::Bert;
 pub use attention::{BertAttention, BertSelfAttention, ResidualOutput};
 pub use class::BertClass;
-pub use config::{BertConfig, ConfigError};
+pub use config::BertConfig;
 pub use embeddings::BertEmbeddings;
 pub use fill_mask::MaskFiller;
 pub use for_pretraining::{BertForPreTraining, BertPreTrainingHeads, PreTrainingLogits};
@@ -46,6 +46,7 @@ pub use heads::{
     BertForNextSentencePrediction, BertForQuestionAnswering, BertForSequenceClassification,
     BertForTokenClassification, NextSentenceHead,
 };
+pub use kiln_learner::ConfigError;
 pub use kiln_learner::forward::InputError;
 pub use kiln_nn::EncoderInputs as BertInputs;
 pub use layer::{BertIntermediate, BertLayer};

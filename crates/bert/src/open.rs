@@ -17,11 +17,8 @@ use crate::{BertClass, BertConfig};
 /// If the file is unreadable, or a field has a value that BERT or Kiln cannot have.
 pub fn open_config(folder: &Path) -> Result<BertConfig, OpenError> {
     let (config, file) = read_config::<BertConfig>(folder)?;
-    config.validate().map_err(|error| OpenError::Field {
-        path: file.path().to_path_buf(),
-        field: error.field.to_owned(),
-        reason: format!("{}, {}", error.value, error.remedy),
-    })?;
+    let checked = config.validate();
+    checked.map_err(|error| error.in_file(file.path()))?;
     Ok(config)
 }
 

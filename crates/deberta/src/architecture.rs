@@ -24,7 +24,7 @@ use crate::pair::PairConfig;
 use crate::presets::{PRESETS, Preset};
 use crate::start::{Origins, start_masked_lm, start_pair};
 use crate::{
-    ConfigError, DebertaConfig, DebertaPretraining, DebertaReplacedTokens, MaskedLmForm, fill_mask,
+    DebertaConfig, DebertaPretraining, DebertaReplacedTokens, MaskedLmForm, fill_mask,
     forward, replaced_tokens,
 };
 
@@ -267,7 +267,7 @@ fn form(config: &DebertaConfig, objective: &ObjectiveSettings) -> Result<MaskedL
         WordHead::Plain => Ok(MaskedLmForm::Plain),
         WordHead::Enhanced if config.position_biased_input => Ok(MaskedLmForm::Plain),
         WordHead::Enhanced => {
-            config.validate_mask_decoder().map_err(refused)?;
+            config.validate_mask_decoder()?;
             Ok(MaskedLmForm::Enhanced)
         }
     }
@@ -313,9 +313,9 @@ fn pair_config(
         Some(config) => open_config(config)?,
         None => discriminator.generator(settings.generator_size, settings.generator_layers),
     };
-    generator.validate().map_err(refused)?;
+    generator.validate()?;
     if !generator.position_biased_input {
-        generator.validate_mask_decoder().map_err(refused)?;
+        generator.validate_mask_decoder()?;
     }
     let mut sizes = vec![
         ("vocab_size", discriminator.vocab_size, generator.vocab_size),
@@ -349,13 +349,6 @@ fn pair_config(
 
 fn open_config(model: &Value) -> Result<DebertaConfig, LearnError> {
     let config: DebertaConfig = parse_config(model)?;
-    config.validate().map_err(refused)?;
+    config.validate()?;
     Ok(config)
-}
-
-fn refused(error: ConfigError) -> LearnError {
-    LearnError::Config {
-        field: error.field.to_owned(),
-        reason: format!("{}, {}", error.value, error.remedy),
-    }
 }

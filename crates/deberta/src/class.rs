@@ -65,6 +65,7 @@ impl DebertaClass {
         };
         ClassSpec {
             name: self.name(version),
+            arguments: &[],
             labels,
             labels_in_words,
             outputs: match self {

@@ -7,7 +7,6 @@ use kiln_checkpoint::{
     ConfigFile, LoadReport, ModelFile, OpenError, WriteError, check_shapes, load_module,
     module_tensors, read_config, write_model,
 };
-use kiln_electra::ConfigError;
 
 use crate::names::{BACKBONE_PREFIXES, FileNames, NAMES, names_of};
 use crate::{DebertaClass, DebertaConfig, DebertaForMaskedLm, MaskedLmForm};
@@ -19,7 +18,7 @@ use crate::{DebertaClass, DebertaConfig, DebertaForMaskedLm, MaskedLmForm};
 pub fn open_config(folder: &Path) -> Result<DebertaConfig, OpenError> {
     let (config, file) = read_config::<DebertaConfig>(folder)?;
     let checked = config.validate();
-    checked.map_err(|error| field_error(file.path(), error))?;
+    checked.map_err(|error| error.in_file(file.path()))?;
     Ok(config)
 }
 
@@ -50,7 +49,7 @@ pub fn masked_lm_form(config: &DebertaConfig, file: &ModelFile) -> Result<Masked
         return Ok(MaskedLmForm::Plain);
     }
     let checked = config.validate_mask_decoder();
-    checked.map_err(|error| field_error(file.path(), error))?;
+    checked.map_err(|error| error.in_file(file.path()))?;
     Ok(MaskedLmForm::Enhanced)
 }
 
@@ -171,12 +170,4 @@ pub fn write_masked_lm(
         ..config.clone()
     };
     write_folder(model, &config, DebertaClass::MaskedLm, folder)
-}
-
-fn field_error(path: &Path, error: ConfigError) -> OpenError {
-    OpenError::Field {
-        path: path.to_path_buf(),
-        field: error.field.to_owned(),
-        reason: format!("{}, {}", error.value, error.remedy),
-    }
 }

@@ -107,8 +107,8 @@ impl Objective for DebertaPretraining {
         }
     }
 
-    fn carry_tensors(&self, (): &()) -> Vec<NamedTensor> {
-        Vec::new()
+    fn carry_tensors(&self, (): &()) -> Result<Vec<NamedTensor>, WriteError> {
+        Ok(Vec::new())
     }
 
     fn restore_carry(&self, _: Vec<NamedTensor>, _: &Device) -> Result<(), OpenError> {

@@ -283,9 +283,6 @@ fn check_fit(
 
 fn open_config(model: &Value) -> Result<ElectraConfig, LearnError> {
     let config: ElectraConfig = parse_config(model)?;
-    config.validate().map_err(|error| LearnError::Config {
-        field: error.field.to_owned(),
-        reason: format!("{}, {}", error.value, error.remedy),
-    })?;
+    config.validate()?;
     Ok(config)
 }

@@ -66,6 +66,7 @@ impl ElectraClass {
         };
         ClassSpec {
             name: self.name(),
+            arguments: &[],
             labels,
             labels_in_words,
             outputs: match self {

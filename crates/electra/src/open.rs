@@ -77,11 +77,8 @@ pub fn make_half(
 /// If the file is unreadable, or a field has a value that ELECTRA or Kiln cannot have.
 pub fn open_config(folder: &Path) -> Result<ElectraConfig, OpenError> {
     let (config, file) = read_config::<ElectraConfig>(folder)?;
-    config.validate().map_err(|error| OpenError::Field {
-        path: file.path().to_path_buf(),
-        field: error.field.to_owned(),
-        reason: format!("{}, {}", error.value, error.remedy),
-    })?;
+    let checked = config.validate();
+    checked.map_err(|error| error.in_file(file.path()))?;
     Ok(config)
 }
 

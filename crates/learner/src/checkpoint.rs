@@ -109,7 +109,7 @@ fn write_files<O: Objective>(
         write_safetensors(&file, &optimizer.tensors()?)?;
     }
     for (lane, carry) in stepper.carries.iter().enumerate() {
-        let tensors = objective.carry_tensors(carry);
+        let tensors = objective.carry_tensors(carry)?;
         if !tensors.is_empty() {
             write_safetensors(&carry_file(&training, lane), &tensors)?;
         }

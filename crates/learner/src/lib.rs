@@ -17,6 +17,7 @@
 //! | `settings.rs`, `schedule.rs`, `run.rs` | what a run is made of, and its folder |
 //! | `masked_lm_data.rs` | corpora on disk to masked batches |
 //! | `sift.rs` | [`sift::CleanPass`]: a classifier's predictions under disturbed embeddings |
+//! | `config_error.rs` | [`ConfigError`]: what is wrong with a config.json |
 //! | `start.rs` | tokenizer, config and first weights of a run |
 //! | `train.rs` | [`train()`]: starts or resumes a run |
 //! | `strategy.rs` | the loop, as a burn-train strategy |
@@ -46,6 +47,7 @@ pub mod trainee;
 pub mod upload;
 
 mod checkpoint;
+mod config_error;
 mod error;
 mod gradients;
 mod loader;
@@ -58,6 +60,7 @@ mod strategy;
 mod train;
 
 pub use architecture::Architecture;
+pub use config_error::ConfigError;
 pub use error::LearnError;
 pub use loader::Batches;
 pub use metric::StepMetric;

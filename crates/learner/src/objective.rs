@@ -126,7 +126,10 @@ pub trait Objective: Debug + Send + Sync + 'static {
     ) -> PartOutput<Self>;
 
     /// The carried state as named tensors, for a checkpoint.
-    fn carry_tensors(&self, carry: &Self::Carry) -> Vec<NamedTensor>;
+    ///
+    /// # Errors
+    /// If it can't be read back from its device.
+    fn carry_tensors(&self, carry: &Self::Carry) -> Result<Vec<NamedTensor>, WriteError>;
 
     /// The carried state from a checkpoint's tensors.
     ///

@@ -78,6 +78,12 @@ impl RelativeIndex {
         }
     }
 
+    /// How many queries it is for.
+    pub fn num_queries(&self) -> usize {
+        let [_, num_queries] = self.starts.dims();
+        num_queries
+    }
+
     /// The same table for queries that stand anywhere, such as at predicted positions alone.
     ///
     /// # Shapes

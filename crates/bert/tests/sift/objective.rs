@@ -187,8 +187,8 @@ impl Objective for Classification {
         }
     }
 
-    fn carry_tensors(&self, (): &()) -> Vec<NamedTensor> {
-        Vec::new()
+    fn carry_tensors(&self, (): &()) -> Result<Vec<NamedTensor>, WriteError> {
+        Ok(Vec::new())
     }
 
     fn restore_carry(&self, _: Vec<NamedTensor>, _: &Device) -> Result<(), OpenError> {

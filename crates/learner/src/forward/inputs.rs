@@ -52,13 +52,13 @@ impl<'a> Inputs<'a> {
                 .strip_prefix("cotangent.")
                 .is_some_and(|output| class.outputs.contains(&output));
             let tensors = ["input_ids", "attention_mask", "token_type_ids"];
-            if !is_cotangent
-                && !tensors
-                    .iter()
-                    .chain(class.labels)
-                    .any(|known| known == name)
-            {
+            let mut known = tensors.iter().chain(class.arguments).chain(class.labels);
+            let is_known = known.any(|known| {
+                known == name || (known.ends_with('.') && name.starts_with(known))
+            });
+            if !is_cotangent && !is_known {
                 let mut known = tensors.to_vec();
+                known.extend(class.arguments);
                 known.extend(class.labels);
                 return Err(InputError::Unknown {
                     name: name.clone(),
@@ -242,6 +242,56 @@ impl<'a> Inputs<'a> {
         }
         let weights = mask.into_iter().map(|value| value as f32).collect();
         Ok((self.flat(weights), count))
+    }
+
+    /// Where tensors of the arguments are made.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The shape of an argument, if it is given.
+    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let data = self.given.get(name)?;
+        Some(data.shape().as_slice().to_vec())
+    }
+
+    /// Whole numbers from 0 to below `limit`, flat.
+    ///
+    /// # Errors
+    /// If the shape or an entry is another, or they are real numbers.
+    pub fn whole_numbers(
+        &self,
+        name: &str,
+        shape: &[usize],
+        limit: usize,
+    ) -> Result<Option<Vec<i32>>, InputError> {
+        self.ints(name, shape, 0..limit as i64, false)
+    }
+
+    /// Zeros and ones, given as whole or real numbers, flat.
+    ///
+    /// # Errors
+    /// If the shape or an entry is another.
+    pub fn zeros_and_ones(
+        &self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Option<Vec<i32>>, InputError> {
+        if !self.is_float(name) {
+            return self.ints(name, shape, 0..2, false);
+        }
+        let Some(values) = self.reals(name, shape)? else {
+            return Ok(None);
+        };
+        if let Some(index) = values.iter().position(|&v| v != 0.0 && v != 1.0) {
+            return Err(InputError::Range {
+                name: name.to_owned(),
+                index,
+                value: values.get(index).copied().map_or(0.0, f64::from),
+                allowed: "0 and 1".to_owned(),
+            });
+        }
+        Ok(Some(values.into_iter().map(|v| v as i32).collect()))
     }
 
     fn missing(&self, name: &str) -> InputError {

@@ -31,6 +31,9 @@ use crate::error::LearnError;
 pub struct ClassSpec {
     /// The name in config.json's `architectures`.
     pub name: &'static str,
+    /// The arguments it takes beside `input_ids`, `attention_mask` and `token_type_ids`; one that
+    /// ends in a point is how the names of several begin, such as `mems.`.
+    pub arguments: &'static [&'static str],
     /// The arguments that give it a loss.
     pub labels: &'static [&'static str],
     /// The same as a phrase.

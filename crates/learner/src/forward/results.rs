@@ -1,5 +1,7 @@
 //! The outputs of a forward pass, and the losses of heads as Hugging Face computes them.
 
+use std::borrow::Cow;
+
 use burn::tensor::{Tensor, TensorData, assert_shape};
 use kiln_nn::loss::{binary_cross_entropy_sum, cross_entropy_sum};
 
@@ -19,17 +21,17 @@ pub struct Results {
 /// An output, flat, with its shape.
 #[derive(Debug)]
 struct Named {
-    name: &'static str,
+    name: Cow<'static, str>,
     shape: Vec<usize>,
     values: Tensor<1>,
 }
 
 impl Results {
     /// An output by Hugging Face's name, any rank.
-    pub fn add<const D: usize>(&mut self, name: &'static str, tensor: Tensor<D>) {
+    pub fn add<const D: usize>(&mut self, name: impl Into<Cow<'static, str>>, tensor: Tensor<D>) {
         let shape = tensor.dims();
         self.tensors.push(Named {
-            name,
+            name: name.into(),
             shape: shape.to_vec(),
             values: tensor.reshape([shape.iter().product::<usize>()]),
         });
@@ -38,7 +40,7 @@ impl Results {
     /// A part of the loss, `[1]`: written with rank 0, as in Hugging Face.
     pub fn add_scalar(&mut self, name: &'static str, values: Tensor<1>) {
         self.tensors.push(Named {
-            name,
+            name: name.into(),
             shape: Vec::new(),
             values,
         });
@@ -55,11 +57,12 @@ impl Results {
         self.loss.as_ref()
     }
 
-    /// Vocabulary logits at every position as the output `name`; returns the mean cross-entropy
-    /// `[1]` over the positions that `labels` scores, if they are given. The loss is not set.
+    /// Vocabulary logits at every position, or at as many predicted ones as there are rows, as the
+    /// output `name`; returns the mean cross-entropy `[1]` over the positions that `labels` scores,
+    /// if they are given. The loss is not set.
     ///
     /// # Shapes
-    /// - `logits`: `[batch * seq_len, vocab_size]`
+    /// - `logits`: `[batch * n, vocab_size]`
     ///
     /// # Errors
     /// If `labels` do not fit.
@@ -73,9 +76,11 @@ impl Results {
         inputs: &Inputs<'_>,
         vocab_size: usize,
     ) -> Result<Option<Tensor<1>>, LearnError> {
-        let (batch, seq_len) = (inputs.batch, inputs.seq_len);
-        self.add(name, logits.clone().reshape([batch, seq_len, vocab_size]));
-        let labels = inputs.labels("labels", &[batch, seq_len], vocab_size);
+        let batch = inputs.batch;
+        let [rows, _] = logits.dims();
+        let count = rows / batch.max(1);
+        self.add(name, logits.clone().reshape([batch, count, vocab_size]));
+        let labels = inputs.labels("labels", &[batch, count], vocab_size);
         let labels = labels.map_err(refused)?;
         Ok(labels.map(|labels| mean_cross_entropy(logits, labels)))
     }
@@ -254,7 +259,7 @@ impl Results {
                     reason: error.to_string(),
                 })?;
             Ok(Output {
-                name: output.name.to_owned(),
+                name: output.name.clone().into_owned(),
                 data: TensorData::new(values, output.shape.clone()),
             })
         });

@@ -152,13 +152,13 @@ impl Objective for ToyObjective {
         }
     }
 
-    fn carry_tensors(&self, carry: &Tensor<1>) -> Vec<NamedTensor> {
+    fn carry_tensors(&self, carry: &Tensor<1>) -> Result<Vec<NamedTensor>, WriteError> {
         let data = carry.clone().into_data().try_into_vec_as::<f32>().unwrap();
-        vec![NamedTensor {
+        Ok(vec![NamedTensor {
             name: "mean".into(),
             shape: vec![1],
             data,
-        }]
+        }])
     }
 
     fn restore_carry(

@@ -1,0 +1,183 @@
+//! The arguments of a forward pass by Hugging Face's names, as what XLNet reads.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Int, Tensor, TensorData};
+use kiln_learner::LearnError;
+use kiln_learner::forward::{InputError, Inputs, refused};
+
+use crate::config::XlnetConfig;
+use crate::model::{Memory, Targets, XlnetInputs};
+use crate::visibility::Visibility;
+
+/// Checks the arguments and moves them to their device.
+///
+/// # Errors
+/// If an argument has another shape or an entry that it cannot have, or two contradict each other.
+pub(crate) fn read(inputs: &Inputs<'_>, config: &XlnetConfig) -> Result<XlnetInputs, LearnError> {
+    let (batch, seq_len) = (inputs.batch, inputs.seq_len);
+    if config.bi_data && batch % 2 != 0 {
+        return Err(LearnError::Batch(format!(
+            "input_ids: {batch} sequences, but bi_data is true: half of them read backwards; give \
+             an even number"
+        )));
+    }
+    let shape = [batch, seq_len];
+    let ids = inputs
+        .whole_numbers("input_ids", &shape, config.vocab_size)
+        .map_err(refused)?;
+    let input_ids = ids.unwrap_or_default();
+    let (token_type_ids, segment_columns) = segments(inputs)?;
+    Ok(XlnetInputs {
+        input_ids: matrix(input_ids, shape, inputs),
+        token_type_ids,
+        segment_columns,
+        visibility: visibility(inputs)?,
+        targets: targets(inputs)?,
+        memory: memory(inputs, config)?,
+    })
+}
+
+/// Segment ids without gaps, 0 as it was: only whether two are equal matters, and memory has 0.
+fn segments(inputs: &Inputs<'_>) -> Result<(Option<Tensor<2, Int>>, usize), LearnError> {
+    let shape = [inputs.batch, inputs.seq_len];
+    let ids = inputs
+        .whole_numbers("token_type_ids", &shape, i32::MAX as usize)
+        .map_err(refused)?;
+    let Some(ids) = ids else {
+        return Ok((None, 0));
+    };
+    let mut columns = BTreeMap::from([(0, 0)]);
+    for &id in &ids {
+        let next = columns.len() as i32;
+        columns.entry(id).or_insert(next);
+    }
+    let dense = ids.iter().map(|id| columns.get(id).copied().unwrap_or(0));
+    let dense = matrix(dense.collect(), shape, inputs);
+    Ok((Some(dense), columns.len()))
+}
+
+fn visibility(inputs: &Inputs<'_>) -> Result<Visibility, LearnError> {
+    let (batch, seq_len) = (inputs.batch, inputs.seq_len);
+    let shape = [batch, seq_len];
+    let numbers = |name: &str, shape: &[usize]| {
+        let values = inputs.zeros_and_ones(name, shape);
+        values.map_err(refused)
+    };
+    let padding = match (
+        numbers("attention_mask", &shape)?,
+        numbers("input_mask", &shape)?,
+    ) {
+        (Some(_), Some(_)) => {
+            return Err(LearnError::Batch(
+                "input_mask: it says 1 for padding, attention_mask 0; pass one of them".into(),
+            ));
+        }
+        (Some(mask), None) => Some(mask.into_iter().map(|value| 1 - value).collect()),
+        (None, padding) => padding,
+    };
+    let permutation = numbers("perm_mask", &[batch, seq_len, seq_len])?;
+    Ok(match (permutation, padding) {
+        (None, None) => Visibility::All,
+        (None, Some(padding)) => {
+            let tokens: Vec<i32> = padding.into_iter().map(|value: i32| 1 - value).collect();
+            Visibility::padding(matrix(tokens, shape, inputs))
+        }
+        (Some(mut hidden), padding) => {
+            if let Some(padding) = padding {
+                let of_rows = hidden.chunks_mut(seq_len * seq_len);
+                for (rows, padding) in of_rows.zip(padding.chunks(seq_len)) {
+                    for row in rows.chunks_mut(seq_len) {
+                        for (hidden, padding) in row.iter_mut().zip(padding) {
+                            *hidden = (*hidden).max(*padding);
+                        }
+                    }
+                }
+            }
+            let shape = [batch, seq_len, seq_len];
+            let hidden = TensorData::new(hidden, shape);
+            Visibility::Mask(Tensor::from_data(hidden, inputs.device()))
+        }
+    })
+}
+
+/// `target_mapping` as positions: each row has one 1, or none in an empty slot.
+fn targets(inputs: &Inputs<'_>) -> Result<Option<Targets>, LearnError> {
+    const NAME: &str = "target_mapping";
+    let (batch, seq_len) = (inputs.batch, inputs.seq_len);
+    let Some(shape) = inputs.shape(NAME) else {
+        return Ok(None);
+    };
+    let count = match *shape.as_slice() {
+        [rows, count, columns] if rows == batch && columns == seq_len && count > 0 => count,
+        _ => {
+            return Err(refused(InputError::Shape {
+                name: NAME.to_owned(),
+                found: shape,
+                expected: format!("[{batch}, num_predict, {seq_len}]"),
+            }));
+        }
+    };
+    let values = inputs
+        .zeros_and_ones(NAME, &[batch, count, seq_len])
+        .map_err(refused)?;
+    let values = values.unwrap_or_default();
+    let mut positions = Vec::with_capacity(batch * count);
+    let mut is_present = Vec::with_capacity(batch * count);
+    for (row, sequence) in values.chunks(count * seq_len).enumerate() {
+        let mut taken = vec![false; seq_len];
+        for (slot, mapping) in sequence.chunks(seq_len).enumerate() {
+            let mut ones = (0..seq_len).filter(|&at| mapping.get(at) == Some(&1));
+            let first = ones.next();
+            if ones.next().is_some() {
+                return Err(LearnError::Batch(format!(
+                    "{NAME}: slot {slot} of sequence {row} names several positions; name one"
+                )));
+            }
+            if let Some(taken) = first.and_then(|at| taken.get_mut(at))
+                && std::mem::replace(taken, true)
+            {
+                return Err(LearnError::Batch(format!(
+                    "{NAME}: slot {slot} of sequence {row} names a position that another slot \
+                     names; each is predicted once"
+                )));
+            }
+            positions.push(first.unwrap_or(0) as i32);
+            is_present.push(f32::from(u8::from(first.is_some())));
+        }
+    }
+    let is_present = TensorData::new(is_present, [batch, count]);
+    Ok(Some(Targets {
+        positions: matrix(positions, [batch, count], inputs),
+        is_present: Some(Tensor::from_data(is_present, inputs.device())),
+    }))
+}
+
+/// `mems.0`, `mems.1`, …, one a layer, each `[mem_len, batch, d_model]`.
+fn memory(inputs: &Inputs<'_>, config: &XlnetConfig) -> Result<Option<Memory>, LearnError> {
+    let Some(first) = inputs.shape("mems.0") else {
+        return Ok(None);
+    };
+    let mem_len = first.first().copied().unwrap_or(0);
+    let shape = [mem_len, inputs.batch, config.d_model];
+    let mut states = Vec::with_capacity(config.n_layer);
+    for layer in 0..config.n_layer {
+        let name = format!("mems.{layer}");
+        let state = inputs.floats(&name, &shape).map_err(refused)?;
+        let state = state.ok_or_else(|| {
+            LearnError::Batch(format!(
+                "{name}: missing; the model has {} layers, and each needs its memory",
+                config.n_layer
+            ))
+        })?;
+        states.push(state.reshape(shape).swap_dims(0, 1));
+    }
+    if mem_len == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Memory { states }))
+}
+
+fn matrix(values: Vec<i32>, shape: [usize; 2], inputs: &Inputs<'_>) -> Tensor<2, Int> {
+    Tensor::from_data(TensorData::new(values, shape), inputs.device())
+}

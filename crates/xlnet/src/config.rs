@@ -1,0 +1,361 @@
+//! XLNet's config.json, field by field, with Hugging Face's names and defaults.
+
+use kiln_learner::ConfigError;
+use kiln_nn::Activation;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// More than any XLNet has; a config.json beyond it is damaged.
+const MOST_PARAMETERS: u128 = 100_000_000_000;
+
+/// What a query may see of the tokens before and behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AttentionType {
+    /// All of them, less what a permutation hides: XLNet.
+    Bi,
+    /// Those before it: Transformer-XL.
+    Uni,
+}
+
+/// Which vector stands for a whole sequence in a classifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SummaryType {
+    /// The last token's: `<cls>`, where padding is on the left.
+    Last,
+    /// The first token's.
+    First,
+    /// The mean of all tokens', padding included.
+    Mean,
+    /// The last token's too: no argument here says which token is `<cls>`.
+    ClsIndex,
+}
+
+/// What an XLNet is made of. Fields that Kiln has no use for are kept and written back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct XlnetConfig {
+    /// Hugging Face's class names; the first decides what the checkpoint is opened as. Not written
+    /// from here: whoever writes a model knows its class.
+    #[serde(skip_serializing)]
+    pub architectures: Option<Vec<String>>,
+    /// `"xlnet"`.
+    pub model_type: String,
+    /// Rows of the word table.
+    #[serde(alias = "n_token")]
+    pub vocab_size: usize,
+    /// Width of the hidden states.
+    #[serde(alias = "hidden_size")]
+    pub d_model: usize,
+    /// Layers.
+    #[serde(alias = "num_hidden_layers")]
+    pub n_layer: usize,
+    /// Heads of attention; a divisor of `d_model`.
+    #[serde(alias = "num_attention_heads")]
+    pub n_head: usize,
+    /// Width of a head; only `d_model / n_head` is supported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub d_head: Option<usize>,
+    /// Width between the two linear layers of the feed-forward block.
+    pub d_inner: usize,
+    /// Activation of the feed-forward block. `gelu` is the error function's form; the original code
+    /// computes the tanh form, Hugging Face's `gelu_new`, under that name.
+    pub ff_activation: Activation,
+    /// What a query may see.
+    pub attn_type: AttentionType,
+    /// Standard deviation of the initial weights.
+    pub initializer_range: f64,
+    /// Added to the variance in every LayerNorm.
+    pub layer_norm_eps: f64,
+    /// Dropout on embeddings, attention probabilities, both residual branches and the output.
+    pub dropout: f64,
+    /// Hidden states that each layer keeps of the segments before; absent or 0: all of them.
+    pub mem_len: Option<usize>,
+    /// How many of a segment's first positions are kept; absent or 0: all of them.
+    pub reuse_len: Option<usize>,
+    /// Whether an evaluation returns memories.
+    pub use_mems_eval: bool,
+    /// Whether training returns memories.
+    pub use_mems_train: bool,
+    /// Whether the second half of a batch reads backwards.
+    pub bi_data: bool,
+    /// The largest distance told apart; none if below 1.
+    pub clamp_len: i64,
+    /// With `attn_type` uni: whether every query sees equally many keys.
+    pub same_length: bool,
+    /// Which vector stands for a sequence.
+    pub summary_type: SummaryType,
+    /// Whether the summary is projected.
+    pub summary_use_proj: bool,
+    /// The activation after the projection; absent or empty: none.
+    pub summary_activation: Option<String>,
+    /// Dropout after the summary.
+    pub summary_last_dropout: f64,
+    /// Starts that beam search of answers keeps.
+    pub start_n_top: usize,
+    /// Ends that it keeps for each start.
+    pub end_n_top: usize,
+    /// The id of padding.
+    pub pad_token_id: Option<usize>,
+    /// The id of `<s>`.
+    pub bos_token_id: Option<usize>,
+    /// The id of `</s>`.
+    pub eos_token_id: Option<usize>,
+    /// Names of the labels by their number, as strings; absent means two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id2label: Option<Map<String, Value>>,
+    /// The inverse of `id2label`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label2id: Option<Map<String, Value>>,
+    /// Which loss a sequence classifier is trained with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem_type: Option<String>,
+    /// Everything else in the file.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl Default for XlnetConfig {
+    /// Hugging Face's defaults: the published large model.
+    fn default() -> Self {
+        Self {
+            architectures: None,
+            model_type: "xlnet".to_owned(),
+            vocab_size: 32_000,
+            d_model: 1_024,
+            n_layer: 24,
+            n_head: 16,
+            d_head: None,
+            d_inner: 4_096,
+            ff_activation: Activation::Gelu,
+            attn_type: AttentionType::Bi,
+            initializer_range: 0.02,
+            layer_norm_eps: 1e-12,
+            dropout: 0.1,
+            mem_len: Some(512),
+            reuse_len: None,
+            use_mems_eval: true,
+            use_mems_train: false,
+            bi_data: false,
+            clamp_len: -1,
+            same_length: false,
+            summary_type: SummaryType::Last,
+            summary_use_proj: true,
+            summary_activation: Some("tanh".to_owned()),
+            summary_last_dropout: 0.1,
+            start_n_top: 5,
+            end_n_top: 5,
+            pad_token_id: Some(5),
+            bos_token_id: Some(1),
+            eos_token_id: Some(2),
+            id2label: None,
+            label2id: None,
+            problem_type: None,
+            other: Map::new(),
+        }
+    }
+}
+
+impl XlnetConfig {
+    /// The width of one attention head.
+    pub fn head_size(&self) -> usize {
+        self.d_model / self.n_head.max(1)
+    }
+
+    /// The largest distance told apart, if there is one.
+    pub fn clamp_len(&self) -> Option<i64> {
+        (self.clamp_len > 0).then_some(self.clamp_len)
+    }
+
+    /// Hidden states that each layer keeps at most.
+    pub fn mem_len(&self) -> Option<usize> {
+        self.mem_len.filter(|&len| len > 0)
+    }
+
+    /// How many of a segment's first positions are kept.
+    pub fn reuse_len(&self) -> Option<usize> {
+        self.reuse_len.filter(|&len| len > 0)
+    }
+
+    /// The activation of the summary, if there is one.
+    ///
+    /// # Errors
+    /// If it is not known.
+    pub fn summary_activation(&self) -> Result<Option<Activation>, ConfigError> {
+        match self.summary_activation.as_deref() {
+            None | Some("") => Ok(None),
+            Some(name) => Activation::from_name(name).map(Some).map_err(|error| ConfigError {
+                field: "summary_activation",
+                value: Value::from(name).to_string(),
+                remedy: error.to_string(),
+            }),
+        }
+    }
+
+    /// The number of labels of a fine-tuning head: `id2label`'s, two when absent.
+    pub fn num_labels(&self) -> usize {
+        self.id2label.as_ref().map_or(2, Map::len)
+    }
+
+    /// The same model with dropout off, e.g. to compare gradients.
+    pub fn without_dropout(&self) -> Self {
+        Self {
+            dropout: 0.0,
+            summary_last_dropout: 0.0,
+            ..self.clone()
+        }
+    }
+
+    /// Parameters of [`crate::XlnetModel`].
+    pub fn encoder_parameters(&self) -> u128 {
+        let [vocab, hidden, inner, layers] =
+            [self.vocab_size, self.d_model, self.d_inner, self.n_layer].map(|size| size as u128);
+        // Five projections; three biases and two segments; two norms; the feed-forward block.
+        let layer = 5 * hidden * hidden
+            + 5 * hidden
+            + 4 * hidden
+            + 2 * hidden * inner
+            + inner
+            + hidden;
+        vocab * hidden + hidden + layers * layer
+    }
+
+    /// Checks every field whose value decides the result.
+    ///
+    /// # Errors
+    /// With the first field that has an impossible or unsupported value.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.validate_supported()?;
+        self.validate_sizes()?;
+        self.validate_rates()
+    }
+
+    fn validate_supported(&self) -> Result<(), ConfigError> {
+        if self.model_type != "xlnet" {
+            return refuse(
+                "model_type",
+                self.model_type.clone(),
+                "this is no XLNet; choose its own architecture",
+            );
+        }
+        for (field, supported) in [
+            ("tie_word_embeddings", true),
+            ("summary_proj_to_labels", false),
+        ] {
+            match self.other.get(field) {
+                None | Some(Value::Null) => {}
+                Some(Value::Bool(value)) if *value == supported => {}
+                Some(value) => {
+                    let remedy = format!("only {supported} is supported");
+                    return refuse(field, value.clone(), remedy);
+                }
+            }
+        }
+        self.summary_activation()?;
+        if let Some(problem) = &self.problem_type
+            && ![
+                "single_label_classification",
+                "multi_label_classification",
+                "regression",
+            ]
+            .contains(&problem.as_str())
+        {
+            return refuse(
+                "problem_type",
+                problem.clone(),
+                "choose single_label_classification, multi_label_classification or regression",
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_sizes(&self) -> Result<(), ConfigError> {
+        for (field, size) in [
+            ("vocab_size", self.vocab_size),
+            ("d_model", self.d_model),
+            ("n_layer", self.n_layer),
+            ("n_head", self.n_head),
+            ("d_inner", self.d_inner),
+        ] {
+            if size == 0 {
+                return refuse(field, size, "choose 1 or more");
+            }
+        }
+        if self.d_model % self.n_head != 0 {
+            return refuse(
+                "n_head",
+                self.n_head,
+                format!("choose a divisor of d_model ({})", self.d_model),
+            );
+        }
+        if let Some(head_size) = self.d_head
+            && head_size != self.head_size()
+        {
+            return refuse(
+                "d_head",
+                head_size,
+                format!("only d_model / n_head ({}) is supported", self.head_size()),
+            );
+        }
+        if self.d_model % 2 != 0 {
+            return refuse(
+                "d_model",
+                self.d_model,
+                "half of a position's vector are sines, half cosines; choose an even number",
+            );
+        }
+        if self.encoder_parameters() > MOST_PARAMETERS {
+            return refuse(
+                "d_model",
+                self.d_model,
+                "these sizes make a model beyond 100 billion parameters; check them",
+            );
+        }
+        if let Some(id) = self.pad_token_id
+            && id >= self.vocab_size
+        {
+            return refuse(
+                "pad_token_id",
+                id,
+                format!("choose one below vocab_size ({})", self.vocab_size),
+            );
+        }
+        if self.num_labels() == 0 {
+            return refuse("id2label", Map::new(), "name at least one label");
+        }
+        Ok(())
+    }
+
+    fn validate_rates(&self) -> Result<(), ConfigError> {
+        for (field, rate) in [
+            ("dropout", self.dropout),
+            ("summary_last_dropout", self.summary_last_dropout),
+        ] {
+            if !(0.0..1.0).contains(&rate) {
+                return refuse(field, rate, "choose a number from 0 to below 1");
+            }
+        }
+        let range = self.initializer_range;
+        if !(range.is_finite() && range >= 0.0) {
+            return refuse("initializer_range", range, "choose 0 or more");
+        }
+        let epsilon = self.layer_norm_eps;
+        if !(epsilon.is_finite() && epsilon > 0.0) {
+            return refuse("layer_norm_eps", epsilon, "choose a number above 0");
+        }
+        Ok(())
+    }
+}
+
+fn refuse(
+    field: &'static str,
+    value: impl Into<Value>,
+    remedy: impl Into<String>,
+) -> Result<(), ConfigError> {
+    Err(ConfigError {
+        field,
+        value: value.into().to_string(),
+        remedy: remedy.into(),
+    })
+}

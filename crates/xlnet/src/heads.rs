@@ -1,0 +1,139 @@
+//! The stack with one head of fine-tuning: sequences, tokens, spans.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use kiln_nn::{Activation, Dropout, Init};
+
+use crate::config::{SummaryType, XlnetConfig};
+use crate::model::XlnetModel;
+
+/// One vector for a sequence; Hugging Face `XLNetSequenceSummary`.
+#[derive(Module, Debug)]
+pub struct SequenceSummary {
+    summary: Option<Linear>,
+    dropout: Dropout,
+    #[module(skip)]
+    kind: SummaryType,
+    #[module(skip)]
+    activation: Option<Activation>,
+}
+
+impl SequenceSummary {
+    fn new(config: &XlnetConfig, init: &mut Init) -> Self {
+        Self {
+            summary: config
+                .summary_use_proj
+                .then(|| init.linear(config.d_model, config.d_model)),
+            dropout: Dropout::new(config.summary_last_dropout),
+            kind: config.summary_type,
+            // Unknown ones are refused with the configuration.
+            activation: config.summary_activation().unwrap_or_default(),
+        }
+    }
+
+    fn forward(&self, hidden_states: Tensor<3>) -> Tensor<2> {
+        let [_, seq_len, _] = hidden_states.dims();
+        let at = |position: usize| hidden_states.clone().narrow(1, position, 1);
+        let summary = match self.kind {
+            SummaryType::Last | SummaryType::ClsIndex => at(seq_len.saturating_sub(1)),
+            SummaryType::First => at(0),
+            SummaryType::Mean => hidden_states.clone().mean_dim(1),
+        };
+        let summary = summary.squeeze_dim::<2>(1);
+        let projected = match &self.summary {
+            Some(projection) => projection.forward(summary),
+            None => summary,
+        };
+        self.dropout.forward(match self.activation {
+            Some(activation) => activation.forward(projected),
+            None => projected,
+        })
+    }
+}
+
+/// A label, or a number, for each sequence.
+#[derive(Module, Debug)]
+#[doc(alias = "XLNetForSequenceClassification")]
+pub struct XlnetForSequenceClassification {
+    /// The stack.
+    pub transformer: XlnetModel,
+    sequence_summary: SequenceSummary,
+    logits_proj: Linear,
+}
+
+impl XlnetForSequenceClassification {
+    /// Draws stack and head.
+    pub fn new(config: &XlnetConfig, init: &mut Init) -> Self {
+        Self {
+            transformer: XlnetModel::new(config, init),
+            sequence_summary: SequenceSummary::new(config, init),
+            logits_proj: init.linear(config.d_model, config.num_labels()),
+        }
+    }
+
+    /// # Shapes
+    /// - `hidden_states`: `[batch, seq_len, d_model]`
+    /// - returns `[batch, num_labels]`
+    pub fn logits(&self, hidden_states: Tensor<3>) -> Tensor<2> {
+        self.logits_proj
+            .forward(self.sequence_summary.forward(hidden_states))
+    }
+}
+
+/// A label for each token.
+#[derive(Module, Debug)]
+#[doc(alias = "XLNetForTokenClassification")]
+pub struct XlnetForTokenClassification {
+    /// The stack.
+    pub transformer: XlnetModel,
+    classifier: Linear,
+}
+
+impl XlnetForTokenClassification {
+    /// Draws stack and head.
+    pub fn new(config: &XlnetConfig, init: &mut Init) -> Self {
+        Self {
+            transformer: XlnetModel::new(config, init),
+            classifier: init.linear(config.d_model, config.num_labels()),
+        }
+    }
+
+    /// # Shapes
+    /// - `hidden_states`: `[batch, seq_len, d_model]`
+    /// - returns `[batch, seq_len, num_labels]`
+    pub fn logits(&self, hidden_states: Tensor<3>) -> Tensor<3> {
+        self.classifier.forward(hidden_states)
+    }
+}
+
+/// The start and the end of an answer within the sequence, each by itself.
+#[derive(Module, Debug)]
+#[doc(alias = "span")]
+#[doc(alias = "XLNetForQuestionAnsweringSimple")]
+pub struct XlnetForQuestionAnsweringSimple {
+    /// The stack.
+    pub transformer: XlnetModel,
+    qa_outputs: Linear,
+}
+
+impl XlnetForQuestionAnsweringSimple {
+    /// Draws stack and head.
+    pub fn new(config: &XlnetConfig, init: &mut Init) -> Self {
+        Self {
+            transformer: XlnetModel::new(config, init),
+            qa_outputs: init.linear(config.d_model, 2),
+        }
+    }
+
+    /// How well each token starts, and how well it ends, the answer.
+    ///
+    /// # Shapes
+    /// - `hidden_states`: `[batch, seq_len, d_model]`
+    /// - returns two of `[batch, seq_len]`
+    pub fn logits(&self, hidden_states: Tensor<3>) -> (Tensor<2>, Tensor<2>) {
+        let logits = self.qa_outputs.forward(hidden_states);
+        let column = |index| logits.clone().narrow(2, index, 1).squeeze_dim::<2>(2);
+        (column(0), column(1))
+    }
+}

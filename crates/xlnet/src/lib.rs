@@ -1,0 +1,58 @@
+//! XLNet (Yang et al. 2019): two-stream attention over permutations, memory across segments, heads,
+//! Hugging Face's files.
+//!
+//! ```text
+//! ids ---> content stream -> layer -> layer -> ...     every position knows its token
+//!             |  keys and values of both    \--> memory for the segment after
+//! mask_emb -> query stream -> layer -> layer -> words  predicted positions, which do not
+//! ```
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `config.rs` | [`XlnetConfig`]: config.json, and what of it is refused |
+//! | `presets.rs` | the published sizes |
+//! | `positions.rs` | [`RelativePositions`]: vectors of distances, and which row stands for which |
+//! | `segments.rs` | [`Segments`]: the score's term for whether two tokens share a segment |
+//! | `visibility.rs` | [`Visibility`]: who may see whom |
+//! | `attention.rs`, `layer.rs`, `model.rs` | [`XlnetModel`], and the [`Memory`] between segments |
+//! | `lm_head.rs` | [`XlnetLmHeadModel`] |
+//! | `heads.rs` | the heads of fine-tuning |
+//! | `names.rs`, `class.rs`, `open.rs` | Hugging Face's names, classes and folders |
+//! | `pretraining.rs` | [`XlnetPretraining`]: permutation language modelling |
+//! | `arguments.rs`, `forward.rs` | a model run on given tensors |
+
+mod arguments;
+mod attention;
+mod class;
+mod config;
+mod forward;
+mod heads;
+mod layer;
+mod lm_head;
+mod model;
+pub mod names;
+mod open;
+mod positions;
+pub mod presets;
+mod pretraining;
+mod segments;
+mod visibility;
+
+pub use attention::RelativeAttention;
+pub use class::XlnetClass;
+pub use config::{AttentionType, SummaryType, XlnetConfig};
+pub use forward::forward;
+pub use heads::{
+    SequenceSummary, XlnetForQuestionAnsweringSimple, XlnetForSequenceClassification,
+    XlnetForTokenClassification,
+};
+pub use kiln_learner::ConfigError;
+pub use layer::{FeedForward, XlnetLayer};
+pub use lm_head::{LmHead, XlnetLmHeadModel};
+pub use model::{Memory, Targets, XlnetInputs, XlnetModel, XlnetOutputs};
+pub use open::{check_sizes, open_config, open_weights, write_folder};
+pub use positions::{PositionTable, QueryChunk, RelativePositions};
+pub use presets::Preset;
+pub use pretraining::{PermutedBatch, XlnetPretraining};
+pub use segments::Segments;
+pub use visibility::Visibility;

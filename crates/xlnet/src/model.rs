@@ -1,0 +1,258 @@
+//! XLNet's stack: words, layers, memory (Yang et al. 2019, section 2).
+
+use burn::module::{Module, Param};
+use burn::nn::Embedding;
+use burn::tensor::{Int, Tensor, assert_shape};
+use kiln_nn::{Dropout, Init, embed_words};
+
+use crate::attention::QueryContext;
+use crate::config::{AttentionType, XlnetConfig};
+use crate::layer::{LayerContext, Streams, XlnetLayer};
+use crate::positions::{PositionTable, RelativePositions};
+use crate::segments::Segments;
+use crate::visibility::{Causal, Sizes, Visibility};
+
+/// Hidden states of the segments before, one tensor `[batch, mem_len, d_model]` for what goes into
+/// each layer; none of them has a gradient.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// As many as there are layers, all of one shape.
+    pub states: Vec<Tensor<3>>,
+}
+
+impl Memory {
+    /// What a run begins with: zeros, which are attended to like any other.
+    pub fn zeros(config: &XlnetConfig, batch: usize, mem_len: usize, device: &burn::tensor::Device) -> Self {
+        let layer = || Tensor::zeros([batch, mem_len, config.d_model], device);
+        Self {
+            states: (0..config.n_layer).map(|_| layer()).collect(),
+        }
+    }
+
+    /// How many positions it holds.
+    pub fn len(&self) -> usize {
+        self.states.first().map_or(0, |state| state.dims()[1])
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Positions to predict.
+#[derive(Debug, Clone)]
+pub struct Targets {
+    /// `[batch, num_predictions]`, each in `0..seq_len`.
+    pub positions: Tensor<2, Int>,
+    /// `[batch, num_predictions]`, 0 in an empty slot, which then attends to nothing; `None`: what
+    /// stands in an empty slot is never read.
+    pub is_present: Option<Tensor<2>>,
+}
+
+/// What XLNet reads.
+#[derive(Debug, Clone)]
+pub struct XlnetInputs {
+    /// `[batch, seq_len]`
+    pub input_ids: Tensor<2, Int>,
+    /// `[batch, seq_len]`, each below [`Self::segment_columns`]; `None`: no term of segments.
+    pub token_type_ids: Option<Tensor<2, Int>>,
+    /// One above the highest segment id.
+    pub segment_columns: usize,
+    /// Who may see whom.
+    pub visibility: Visibility,
+    /// The query stream; `None`: the content stream alone, as in fine-tuning.
+    pub targets: Option<Targets>,
+    /// The segments before.
+    pub memory: Option<Memory>,
+}
+
+/// What a pass gives.
+#[derive(Debug, Clone)]
+pub struct XlnetOutputs {
+    /// `[batch, num_predictions, d_model]` of the query stream, or without one
+    /// `[batch, seq_len, d_model]` of the content stream.
+    pub hidden_states: Tensor<3>,
+    /// What to hand to the next segment: the last `mem_len` of the memory before and of this pass's
+    /// first `reuse_len` positions.
+    pub memory: Memory,
+}
+
+/// Hugging Face `XLNetModel`.
+#[derive(Module, Debug)]
+#[doc(alias = "XLNetModel")]
+pub struct XlnetModel {
+    /// The word table, which the language model head shares.
+    pub word_embedding: Embedding,
+    /// `[1, 1, d_model]`: what the query stream begins with, whatever stands there.
+    pub mask_emb: Param<Tensor<3>>,
+    layer: Vec<XlnetLayer>,
+    dropout: Dropout,
+    #[module(skip)]
+    positions: RelativePositions,
+    #[module(skip)]
+    rules: PassRules,
+}
+
+/// What of a configuration decides about a pass.
+#[derive(Debug, Clone)]
+struct PassRules {
+    attn_type: AttentionType,
+    same_length: bool,
+    mem_len: Option<usize>,
+    reuse_len: Option<usize>,
+}
+
+impl XlnetModel {
+    /// Draws all weights, in the order of the forward pass.
+    pub fn new(config: &XlnetConfig, init: &mut Init) -> Self {
+        Self {
+            word_embedding: init.embedding(config.vocab_size, config.d_model),
+            mask_emb: init.parameter([1, 1, config.d_model]),
+            layer: (0..config.n_layer)
+                .map(|_| XlnetLayer::new(config, init))
+                .collect(),
+            dropout: Dropout::new(config.dropout),
+            positions: RelativePositions::new(config),
+            rules: PassRules {
+                attn_type: config.attn_type,
+                same_length: config.same_length,
+                mem_len: config.mem_len(),
+                reuse_len: config.reuse_len(),
+            },
+        }
+    }
+
+    /// The word table `[vocab_size, d_model]`, to be handed to the language model head.
+    pub fn word_embeddings(&self) -> Tensor<2> {
+        self.word_embedding.weight.val()
+    }
+
+    /// The words' vectors `[batch, seq_len, d_model]`, before dropout.
+    pub fn embed(&self, input_ids: Tensor<2, Int>) -> Tensor<3> {
+        embed_words(self.word_embeddings(), input_ids, None)
+    }
+
+    /// Hidden states, and the memory for the segment after.
+    ///
+    /// # Panics
+    /// If the inputs' shapes do not fit each other, or `bi_data` meets an odd batch: the caller's
+    /// mistake.
+    pub fn forward(&self, inputs: XlnetInputs) -> XlnetOutputs {
+        let embedded = self.embed(inputs.input_ids.clone());
+        self.forward_embedded(embedded, inputs)
+    }
+
+    /// The same from given words' vectors, such as disturbed ones; `input_ids` are not read.
+    ///
+    /// # Shapes
+    /// - `embedded`: `[batch, seq_len, d_model]`
+    ///
+    /// # Panics
+    /// As [`Self::forward`].
+    pub fn forward_embedded(&self, embedded: Tensor<3>, inputs: XlnetInputs) -> XlnetOutputs {
+        let [batch, seq_len, d_model] = embedded.dims();
+        assert!(
+            !self.positions.has_two_directions() || batch % 2 == 0,
+            "a batch of {batch} has no two halves"
+        );
+        let before = inputs.memory.clone();
+        if let Some(memory) = &before {
+            assert_eq!(memory.states.len(), self.layer.len(), "layers of memory");
+        }
+        let sizes = Sizes {
+            seq_len,
+            mem_len: before.as_ref().map_or(0, Memory::len),
+        };
+        let context = self.context(&inputs, sizes);
+        let mut streams = Streams {
+            content: self.dropout.forward(embedded),
+            queries: inputs.targets.as_ref().map(|targets| {
+                let [_, count] = targets.positions.dims();
+                let masked = self.mask_emb.val().expand([batch, count, d_model]);
+                self.dropout.forward(masked)
+            }),
+        };
+        let mut kept = Vec::with_capacity(self.layer.len());
+        for (number, layer) in self.layer.iter().enumerate() {
+            let memory = before.as_ref().and_then(|memory| memory.states.get(number));
+            kept.push(self.keep(memory, &streams.content));
+            let memory = memory.cloned().filter(|_| sizes.mem_len > 0);
+            let is_last = number + 1 == self.layer.len();
+            streams = layer.forward(streams, memory, &context, is_last);
+        }
+        let Streams { content, queries } = streams;
+        XlnetOutputs {
+            hidden_states: self.dropout.forward(queries.unwrap_or(content)),
+            memory: Memory { states: kept },
+        }
+    }
+
+    /// What all layers share.
+    fn context(&self, inputs: &XlnetInputs, sizes: Sizes) -> LayerContext {
+        let device = inputs.input_ids.device();
+        let PositionTable {
+            vectors,
+            chunks,
+            index,
+        } = self.positions.table(sizes.seq_len, sizes.mem_len, &device);
+        let [_, rows, _] = vectors.dims();
+        let causal = match self.rules.attn_type {
+            AttentionType::Bi => None,
+            AttentionType::Uni => Some(Causal::new(sizes, self.rules.same_length, &device)),
+        };
+        let segments = inputs
+            .token_type_ids
+            .clone()
+            .map(|ids| Segments::new(ids, sizes.mem_len, inputs.segment_columns));
+        let visibility = &inputs.visibility;
+        let content = chunks.into_iter().map(|chunk| QueryContext {
+            rows: chunk.rows,
+            index: chunk.index,
+            segments: segments
+                .as_ref()
+                .map(|segments| segments.queries(chunk.queries.clone())),
+            is_hidden: visibility.of_content(chunk.queries, sizes, causal.as_ref()),
+        });
+        let content = content.collect();
+        let queries = inputs.targets.as_ref().map(|targets| {
+            let positions = targets.positions.clone();
+            QueryContext {
+                rows: 0..rows,
+                // Keys of the memory stand before the sequence's own.
+                index: index.at(positions.clone().add_scalar(sizes.mem_len as i64)),
+                segments: segments.map(|segments| segments.at(positions.clone())),
+                is_hidden: visibility.of_queries(&positions, sizes, causal.as_ref()),
+            }
+        });
+        let is_present = inputs.targets.as_ref().and_then(|targets| {
+            let is_present = targets.is_present.clone()?;
+            Some(is_present.unsqueeze_dim::<3>(2))
+        });
+        LayerContext {
+            // Drawn once for the whole batch; the original draws for each of its sequences.
+            positions: self.dropout.forward(vectors),
+            content,
+            queries,
+            is_present,
+        }
+    }
+
+    /// The last `mem_len` of the memory before and the first `reuse_len` of the hidden states,
+    /// without a gradient.
+    fn keep(&self, before: Option<&Tensor<3>>, content: &Tensor<3>) -> Tensor<3> {
+        let [batch, seq_len, d_model] = content.dims();
+        let reused = self.rules.reuse_len.unwrap_or(seq_len).min(seq_len);
+        let content = content.clone().detach().narrow(1, 0, reused);
+        let all = match before {
+            Some(before) => {
+                assert_shape!(before, [batch, _, d_model]);
+                Tensor::cat(vec![before.clone(), content], 1)
+            }
+            None => content,
+        };
+        let [_, len, _] = all.dims();
+        let kept = self.rules.mem_len.unwrap_or(len).min(len);
+        all.narrow(1, len - kept, kept)
+    }
+}

@@ -1,0 +1,77 @@
+//! Hugging Face model folders to modules and back.
+
+use std::path::Path;
+
+use burn::module::Module;
+use kiln_checkpoint::{
+    ConfigFile, LoadReport, ModelFile, OpenError, WriteError, check_shapes, load_module,
+    module_tensors, read_config, write_model,
+};
+
+use crate::names::{LOAD_OPTIONS, NAMES};
+use crate::{XlnetClass, XlnetConfig};
+
+/// Reads and checks a folder's config.json.
+///
+/// # Errors
+/// If the file is unreadable, or a field has a value that XLNet or Kiln cannot have.
+pub fn open_config(folder: &Path) -> Result<XlnetConfig, OpenError> {
+    let (config, file) = read_config::<XlnetConfig>(folder)?;
+    let checked = config.validate();
+    checked.map_err(|error| error.in_file(file.path()))?;
+    Ok(config)
+}
+
+/// Gives a module the weights of a folder. What the file lacks keeps the values it had and stands in
+/// the report: the caller decides what may start fresh.
+///
+/// # Errors
+/// If the weights are unreadable or do not fit the module.
+pub fn open_weights<M: Module>(module: M, file: &ModelFile) -> Result<(M, LoadReport), OpenError> {
+    load_module(module, &NAMES, file, &LOAD_OPTIONS)
+}
+
+/// Holds the tensors that decide a model's size against its configuration, before anything of that
+/// size is made: a damaged config.json then costs an error and not all memory.
+///
+/// # Errors
+/// If a tensor's shape is another than the configuration says, or the last layer is not there.
+pub fn check_sizes(config: &XlnetConfig, file: &ModelFile) -> Result<(), OpenError> {
+    let last = config.n_layer.saturating_sub(1);
+    let expected = [
+        (
+            "word_embedding.weight".to_owned(),
+            [config.vocab_size, config.d_model],
+        ),
+        (
+            format!("layer.{last}.ff.layer_1.weight"),
+            [config.d_inner, config.d_model],
+        ),
+        (
+            format!("layer.{last}.rel_attn.r_w_bias"),
+            [config.n_head, config.head_size()],
+        ),
+    ];
+    check_shapes(file, &LOAD_OPTIONS, &expected)
+}
+
+/// Writes config.json and model.safetensors into an existing folder, as transformers would.
+///
+/// # Errors
+/// If a file cannot be written or a parameter not be read back from its device.
+pub fn write_folder<M: Module>(
+    module: &M,
+    config: &XlnetConfig,
+    class: XlnetClass,
+    folder: &Path,
+) -> Result<(), WriteError> {
+    let mut file = ConfigFile::new(config, "xlnet", &[class.name()])?;
+    for field in ["dtype", "torch_dtype"] {
+        // A model that started from a half-precision one would be opened as that again.
+        if file.fields().contains_key(field) {
+            file.set(field, "float32".into());
+        }
+    }
+    file.write(folder)?;
+    write_model(folder, &module_tensors(module, &NAMES)?, None)
+}

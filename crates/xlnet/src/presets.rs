@@ -1,0 +1,117 @@
+//! The published sizes, and two small ones for machines of two cores.
+
+use kiln_learner::architecture::Recipe;
+use kiln_learner::{OptimizerSettings, ScheduleKind};
+
+use crate::config::XlnetConfig;
+
+/// A size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preset {
+    /// Its name.
+    pub name: &'static str,
+    /// Layers.
+    pub n_layer: usize,
+    /// Width.
+    pub d_model: usize,
+}
+
+/// All presets, smallest first.
+pub const PRESETS: [Preset; 4] = [
+    Preset {
+        name: "tiny",
+        n_layer: 2,
+        d_model: 128,
+    },
+    Preset {
+        name: "small",
+        n_layer: 6,
+        d_model: 512,
+    },
+    Preset {
+        name: "base",
+        n_layer: 12,
+        d_model: 768,
+    },
+    Preset {
+        name: "large",
+        n_layer: 24,
+        d_model: 1_024,
+    },
+];
+
+impl Preset {
+    /// The preset called `name`.
+    pub fn by_name(name: &str) -> Option<Self> {
+        PRESETS.into_iter().find(|preset| preset.name == name)
+    }
+
+    /// Its configuration for a vocabulary of `vocab_size` pieces and sequences of `seq_len`, of whose
+    /// first half three quarters of a sequence's length are kept: 256 and 384 of 512, as published.
+    pub fn config(self, vocab_size: usize, seq_len: usize) -> XlnetConfig {
+        XlnetConfig {
+            vocab_size,
+            d_model: self.d_model,
+            n_layer: self.n_layer,
+            n_head: self.d_model / 64,
+            d_inner: 4 * self.d_model,
+            mem_len: Some(seq_len * 3 / 4),
+            reuse_len: Some(seq_len / 2),
+            use_mems_train: true,
+            bi_data: true,
+            ..XlnetConfig::default()
+        }
+    }
+
+    /// Adam without bias correction, as the original with weight decay; the peak rate of large is the
+    /// paper's, smaller models bear more.
+    pub fn recipe(self) -> Recipe {
+        Recipe {
+            optimizer: OptimizerSettings {
+                learning_rate: match self.name {
+                    "tiny" => 1e-3,
+                    _ => 4e-4,
+                },
+                bias_correction: false,
+                ..OptimizerSettings::default()
+            },
+            schedule: ScheduleKind::Linear,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Module;
+    use kiln_nn::Init;
+
+    use super::*;
+    use crate::{XlnetLmHeadModel, XlnetModel};
+
+    #[test]
+    fn presets_have_the_published_numbers_of_parameters() {
+        // Counted on the models that Hugging Face's classes make from the same numbers.
+        for (name, parameters) in [("base", 116_718_336), ("large", 360_268_800)] {
+            let config = Preset::by_name(name).unwrap().config(32_000, 512);
+            assert_eq!(config.validate(), Ok(()));
+            assert_eq!(config.encoder_parameters(), parameters, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_model_has_as_many_parameters_as_its_configuration_says() {
+        let device = kiln_testing::devices().remove(0).1;
+        let config = Preset::by_name("tiny").unwrap().config(50, 64);
+        let model = XlnetModel::new(&config, &mut Init::zeros(&device));
+        let found = Module::num_params(&model) as u128;
+        assert_eq!(found, config.encoder_parameters());
+        let model = XlnetLmHeadModel::new(&config, &mut Init::zeros(&device));
+        assert_eq!(Module::num_params(&model) as u128, found + 50);
+    }
+
+    #[test]
+    fn published_memory_is_that_of_512_tokens() {
+        let config = Preset::by_name("base").unwrap().config(32_000, 512);
+        assert_eq!((config.mem_len, config.reuse_len), (Some(384), Some(256)));
+    }
+}
