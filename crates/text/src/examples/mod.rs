@@ -8,6 +8,7 @@
 //! Every example is found by (epoch, place) alone. What an epoch needs to find its examples is one
 //! number per document, made when the epoch is first asked for.
 
+mod document_stream;
 mod documents;
 mod epochs;
 mod masked_lm;
@@ -80,4 +81,19 @@ fn require_probability(short_seq_prob: f64) -> Result<(), TextError> {
         });
     }
     Ok(())
+}
+
+/// What is left of two segments that lose tokens until they have `room` together: each time one from
+/// the longer, from the second when they are equal.
+fn shared_room(mut a: u64, mut b: u64, room: u64) -> (u64, u64) {
+    let excess = (a + b).saturating_sub(room);
+    let level = excess.min(a.abs_diff(b));
+    if a > b {
+        a -= level;
+    } else {
+        b -= level;
+    }
+    // From here on both are equal, and the second goes first.
+    let alternating = excess - level;
+    (a - alternating / 2, b - alternating.div_ceil(2))
 }
