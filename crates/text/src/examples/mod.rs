@@ -3,6 +3,7 @@
 //! ```text
 //! Corpus -> Documents (a view: training or held-out) -> Examples (pairs, segments or packed)
 //!        -> Masking -> HostBatch
+//! Corpus -> Documents -> permuted (lanes, spans, ranks) -> HostBatch
 //! ```
 //!
 //! Every example is found by (epoch, place) alone. What an epoch needs to find its examples is one
@@ -16,12 +17,14 @@ mod masked_lm;
 mod numbered;
 mod packed;
 mod pairs;
+mod permuted;
 mod segments;
 
 pub use documents::{Documents, PART_SENTENCES};
 pub use masked_lm::{MaskedLmEvaluation, MaskedLmSource};
 pub use packed::PackedSequences;
 pub use pairs::{SHORT_SEQ_PROB, SentencePairs};
+pub use permuted::{PermutedEvaluation, PermutedSettings, PermutedSource};
 pub use segments::{ContinuousSegments, SEGMENT_SHORT_SEQ_PROB};
 
 use crate::TextError;
