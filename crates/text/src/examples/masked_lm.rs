@@ -149,54 +149,14 @@ struct Rows {
 impl Rows {
     fn validate(&self, batch_size: usize) -> Result<(), TextError> {
         self.masking.validate()?;
-        let refuse = |field, value: String, remedy: String| {
-            Err(TextError::Setting {
-                field,
-                value,
-                remedy,
-            })
-        };
         if batch_size == 0 {
-            return refuse("batch_size", "0".to_owned(), "choose at least 1".to_owned());
+            return Err(TextError::Setting {
+                field: "batch_size",
+                value: "0".to_owned(),
+                remedy: "choose at least 1".to_owned(),
+            });
         }
-        let vocabulary = &self.vocabulary;
-        let size = vocabulary.size as usize;
-        let needed = self.examples.vocab_size();
-        if vocabulary.size < needed || vocabulary.size > i32::MAX as u32 {
-            return refuse(
-                "vocabulary size",
-                vocabulary.size.to_string(),
-                format!("the corpus was tokenised with {needed} ids; use its own tokenizer"),
-            );
-        }
-        let special = [
-            vocabulary.pad,
-            vocabulary.cls,
-            vocabulary.sep,
-            vocabulary.mask,
-        ];
-        if let Some(id) = special.iter().find(|&&id| id >= vocabulary.size) {
-            return refuse(
-                "special token id",
-                id.to_string(),
-                format!("the vocabulary has {size} ids; use the model's own tokenizer"),
-            );
-        }
-        if vocabulary.is_special.len() != size || vocabulary.is_continuation.len() != size {
-            return refuse(
-                "vocabulary size",
-                size.to_string(),
-                "is_special and is_continuation need one entry for each id".to_owned(),
-            );
-        }
-        if vocabulary.is_special.iter().all(|&special| special) {
-            return refuse(
-                "vocabulary size",
-                size.to_string(),
-                "all of its ids are special tokens: nothing can be predicted".to_owned(),
-            );
-        }
-        Ok(())
+        self.vocabulary.check(self.examples.vocab_size())
     }
 
     /// One batch; `address` gives each row's (epoch, place), or none for a row that is filling.

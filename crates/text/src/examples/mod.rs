@@ -3,11 +3,13 @@
 //! ```text
 //! Corpus -> Documents (a view: training or held-out) -> Examples (pairs, segments or packed)
 //!        -> Masking -> HostBatch
+//! Corpus -> Documents -> permuted (lanes, spans, ranks) -> HostBatch
 //! ```
 //!
 //! Every example is found by (epoch, place) alone. What an epoch needs to find its examples is one
 //! number per document, made when the epoch is first asked for.
 
+mod document_stream;
 mod documents;
 mod epochs;
 mod masked_lm;
@@ -15,12 +17,14 @@ mod masked_lm;
 mod numbered;
 mod packed;
 mod pairs;
+mod permuted;
 mod segments;
 
 pub use documents::{Documents, PART_SENTENCES};
 pub use masked_lm::{MaskedLmEvaluation, MaskedLmSource};
 pub use packed::PackedSequences;
 pub use pairs::{SHORT_SEQ_PROB, SentencePairs};
+pub use permuted::{PermutedEvaluation, PermutedSettings, PermutedSource};
 pub use segments::{ContinuousSegments, SEGMENT_SHORT_SEQ_PROB};
 
 use crate::TextError;
@@ -80,4 +84,19 @@ fn require_probability(short_seq_prob: f64) -> Result<(), TextError> {
         });
     }
     Ok(())
+}
+
+/// What is left of two segments that lose tokens until they have `room` together: each time one from
+/// the longer, from the second when they are equal.
+fn shared_room(mut a: u64, mut b: u64, room: u64) -> (u64, u64) {
+    let excess = (a + b).saturating_sub(room);
+    let level = excess.min(a.abs_diff(b));
+    if a > b {
+        a -= level;
+    } else {
+        b -= level;
+    }
+    // From here on both are equal, and the second goes first.
+    let alternating = excess - level;
+    (a - alternating / 2, b - alternating.div_ceil(2))
 }

@@ -9,7 +9,7 @@ use std::iter;
 use std::ops::Range;
 
 use super::epochs::WalkedEpochs;
-use super::{Documents, Example, Examples, require_probability};
+use super::{Documents, Example, Examples, require_probability, shared_room};
 use crate::rng::{Purpose, Rng};
 use crate::{TextError, Vocabulary};
 
@@ -221,18 +221,7 @@ impl Examples for SentencePairs {
 /// How many tokens each loses follows from the lengths, so only the coins are drawn, 64 at a time:
 /// a sentence of a million tokens costs nothing.
 fn truncate(a: Range<u64>, b: Range<u64>, room: u64, rng: &mut Rng) -> (Range<u64>, Range<u64>) {
-    let (mut left_a, mut left_b) = (a.end - a.start, b.end - b.start);
-    let excess = (left_a + left_b).saturating_sub(room);
-    let level = excess.min(left_a.abs_diff(left_b));
-    if left_a > left_b {
-        left_a -= level;
-    } else {
-        left_b -= level;
-    }
-    // From here on both are equal, and B goes first.
-    let alternating = excess - level;
-    left_b -= alternating.div_ceil(2);
-    left_a -= alternating / 2;
+    let (left_a, left_b) = shared_room(a.end - a.start, b.end - b.start, room);
     (shorten(a, left_a, rng), shorten(b, left_b, rng))
 }
 

@@ -13,6 +13,8 @@ mod tests;
 
 use std::ops::Range;
 
+pub(crate) use n_grams::{collect_words, draw_length, harmonic};
+
 use crate::rng::Rng;
 use crate::{TextError, Vocabulary};
 

@@ -25,7 +25,7 @@ use crate::rng::Rng;
 /// first piece, when truncation left a continuation there, joins the first segment's last word,
 /// because `[SEP]` is skipped when words are collected: two pieces of different words, apart in the
 /// text. Here it starts a word of its own.
-pub(super) fn collect_words(
+pub(crate) fn collect_words(
     input_ids: &[u32],
     vocabulary: &Vocabulary,
     whole_word: bool,
@@ -82,12 +82,12 @@ pub(super) fn collect_runs(
 }
 
 /// 1 + 1/2 + ... + 1/n.
-fn harmonic(n: usize) -> f64 {
+pub(crate) fn harmonic(n: usize) -> f64 {
     (1..=n).map(|g| 1.0 / g as f64).sum()
 }
 
 /// A length g of 1 to `longest` with probability (1/g) / `total`, their sum.
-fn draw_length(longest: usize, total: f64, rng: &mut Rng) -> usize {
+pub(crate) fn draw_length(longest: usize, total: f64, rng: &mut Rng) -> usize {
     let mut left = rng.unit() * total;
     for length in 1..longest {
         left -= 1.0 / length as f64;

@@ -11,4 +11,6 @@ mod masking;
 #[cfg(test)]
 mod n_grams;
 #[cfg(test)]
+mod permuted;
+#[cfg(test)]
 mod properties;

@@ -11,12 +11,12 @@ use proptest::prelude::*;
 use crate::common::{CLS, FIRST, SEP, vocabulary};
 
 /// Lengths of sentences, by document.
-fn lengths() -> impl Strategy<Value = Vec<Vec<usize>>> {
+pub(crate) fn lengths() -> impl Strategy<Value = Vec<Vec<usize>>> {
     proptest::collection::vec(proptest::collection::vec(1usize..14, 1..8), 1..9)
 }
 
 /// Documents of these lengths whose ids count up: an id names its place in the corpus.
-fn numbered(lengths: &[Vec<usize>]) -> Documents {
+pub(crate) fn numbered(lengths: &[Vec<usize>]) -> Documents {
     let mut id = FIRST - 1;
     let documents = lengths
         .iter()
@@ -36,7 +36,7 @@ fn numbered(lengths: &[Vec<usize>]) -> Documents {
 }
 
 /// The document that holds an id.
-fn document(lengths: &[Vec<usize>], id: u32) -> usize {
+pub(crate) fn document(lengths: &[Vec<usize>], id: u32) -> usize {
     let mut end = FIRST as usize;
     lengths
         .iter()
