@@ -12,6 +12,7 @@
 //! | [`bert`] | BERT |
 //! | [`deberta`] | DeBERTa v1, v2 and v3 |
 //! | [`electra`] | ELECTRA |
+//! | [`xlnet`] | XLNet |
 //!
 //! The `kiln` command does all of it without a line of Rust; `examples/` shows the same from a
 //! program of one's own.
@@ -24,3 +25,4 @@ pub use kiln_electra as electra;
 pub use kiln_learner as learner;
 pub use kiln_nn as nn;
 pub use kiln_text as text;
+pub use kiln_xlnet as xlnet;

@@ -56,6 +56,7 @@ impl Architecture for Bert {
             whole_word: masking.whole_word,
             max_ngram: masking.max_ngram,
             max_predictions: masking.max_predictions,
+            perm_size: None,
             short_seq_prob: SHORT_SEQ_PROB,
             examples: ExampleKind::Pairs,
             word_head: None,

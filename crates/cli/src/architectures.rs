@@ -8,6 +8,7 @@ pub(crate) const ARCHITECTURES: &[&dyn Architecture] = &[
     &kiln_bert::Bert,
     &kiln_electra::Electra,
     &kiln_deberta::Deberta,
+    &kiln_xlnet::Xlnet,
 ];
 
 /// An architecture that the command line named.

@@ -108,6 +108,7 @@ impl Architecture for Deberta {
             whole_word: masking.whole_word,
             max_ngram: masking.max_ngram,
             max_predictions: masking.max_predictions,
+            perm_size: None,
             short_seq_prob: SHORT_SEQ_PROB,
             word_head: (!is_rtd).then_some(WordHead::Enhanced),
             replaced_tokens: is_rtd.then_some(ReplacedTokenSettings {

@@ -74,6 +74,7 @@ impl Architecture for Electra {
             whole_word: masking.whole_word,
             max_ngram: masking.max_ngram,
             max_predictions: masking.max_predictions,
+            perm_size: None,
             short_seq_prob: SEGMENT_SHORT_SEQ_PROB,
             word_head: None,
             replaced_tokens: Some(ReplacedTokenSettings {

@@ -15,7 +15,8 @@
 //! | `one_text.rs` | a text as a batch of its own, for predictions |
 //! | `masked_lm.rs` | [`masked_lm::MaskedLmBatch`]: masked words on a device, and their loss |
 //! | `settings.rs`, `schedule.rs`, `run.rs` | what a run is made of, and its folder |
-//! | `masked_lm_data.rs` | corpora on disk to masked batches |
+//! | `documents.rs` | corpora on disk, and what of them is held out |
+//! | `masked_lm_data.rs` | their masked batches |
 //! | `sift.rs` | [`sift::CleanPass`]: a classifier's predictions under disturbed embeddings |
 //! | `config_error.rs` | [`ConfigError`]: what is wrong with a config.json |
 //! | `start.rs` | tokenizer, config and first weights of a run |
@@ -30,6 +31,7 @@
 //! device's generator is seeded afresh before every forward pass. Resuming needs no replay.
 
 pub mod architecture;
+pub mod documents;
 pub mod fill_mask;
 pub mod forward;
 pub mod masked_lm;

@@ -3,10 +3,8 @@
 //! BERT trains on them as they are; so does ELECTRA's generator, and its discriminator on what the
 //! generator makes of them.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use kiln_text::corpus::{Corpus, hex};
 use kiln_text::examples::{
     ContinuousSegments, Documents, Examples, MaskedLmEvaluation, MaskedLmSource, PackedSequences,
     SentencePairs,
@@ -15,8 +13,9 @@ use kiln_text::masking::Masking;
 use kiln_text::tokenizer::Tokenizer;
 use kiln_text::{BatchSource, TextError, Vocabulary};
 
+use crate::documents::open_documents;
 use crate::error::LearnError;
-use crate::run::{DataSettings, ExampleKind, ObjectiveSettings, RunSettings};
+use crate::run::{ExampleKind, ObjectiveSettings, RunSettings};
 use crate::train::EvalData;
 
 /// The batches of a run.
@@ -41,27 +40,10 @@ impl MaskedLmData {
         vocabulary: &Arc<Vocabulary>,
         is_fresh: bool,
     ) -> Result<Self, LearnError> {
-        let DataSettings {
-            shards,
-            corpus,
-            eval_shards,
-            eval_corpus,
-            held_out,
-            eval_batches,
-            ..
-        } = &settings.data;
+        let (train, held) = open_documents(settings, tokenizer, is_fresh)?;
         let seed = settings.training.seed;
         let batch_size = settings.training.batch_size;
-        let opened = open_corpus(shards, corpus, tokenizer, is_fresh)?;
-        let (train, held) = match eval_shards {
-            Some(shards) => {
-                let identity = eval_corpus.as_deref().unwrap_or_default();
-                let held = open_corpus(shards, identity, tokenizer, is_fresh)?;
-                let held = Documents::all(Arc::new(held));
-                (Documents::all(Arc::new(opened)), held)
-            }
-            None => Documents::split(Arc::new(opened), seed, *held_out)?,
-        };
+        let eval_batches = settings.data.eval_batches;
         let masking = masking(&settings.objective);
         let source = MaskedLmSource::new(
             examples(train, settings, vocabulary)?,
@@ -70,7 +52,7 @@ impl MaskedLmData {
             batch_size,
             seed,
         )?;
-        let eval = if held.is_empty() || *eval_batches == 0 {
+        let eval = if held.is_empty() || eval_batches == 0 {
             None
         } else {
             let source = MaskedLmEvaluation::new(
@@ -93,29 +75,6 @@ impl MaskedLmData {
     }
 }
 
-/// Opens a prepared corpus; a new run reads it through once, since a flipped bit would train in
-/// silence, while a resumed run starts at once.
-fn open_corpus(
-    shards: &Path,
-    identity: &str,
-    tokenizer: &Tokenizer,
-    is_fresh: bool,
-) -> Result<Corpus, LearnError> {
-    let corpus = Corpus::open(shards, tokenizer)?;
-    if is_fresh {
-        corpus.verify()?;
-    }
-    if !identity.is_empty() && hex(&corpus.identity()) != identity {
-        return Err(LearnError::Run {
-            path: shards.into(),
-            problem: "another corpus than the run was started with; prepare that one again, or \
-                      start a new run"
-                .into(),
-        });
-    }
-    Ok(corpus)
-}
-
 fn examples(
     documents: Documents,
     settings: &RunSettings,
@@ -133,8 +92,18 @@ fn examples(
         ExampleKind::Packed => {
             Arc::new(PackedSequences::new(documents, vocabulary, seq_len, seed)?)
         }
+        ExampleKind::Permuted => {
+            return Err(TextError::Setting {
+                field: "examples",
+                value: "permuted".to_owned(),
+                remedy: NOT_MASKED.to_owned(),
+            });
+        }
     })
 }
+
+/// Why permuted examples are refused here.
+const NOT_MASKED: &str = "only xlnet is trained on them; choose pairs, segments or packed";
 
 /// Refuses what building examples would refuse, but only once the corpus is tokenised.
 ///
@@ -142,6 +111,12 @@ fn examples(
 /// A sentence that names the field and the remedy.
 pub fn check_masking(objective: &ObjectiveSettings, seq_len: usize) -> Result<(), LearnError> {
     masking(objective).validate()?;
+    if objective.examples == ExampleKind::Permuted || objective.perm_size.is_some() {
+        return Err(LearnError::Settings(format!(
+            "examples, perm_size: orders of prediction are xlnet's; {NOT_MASKED}, and leave \
+             perm_size out"
+        )));
+    }
     if objective.next_sentence != (objective.examples == ExampleKind::Pairs) {
         return Err(LearnError::Settings(
             "examples: next sentence prediction needs pairs, and pairs need it: half of them do \

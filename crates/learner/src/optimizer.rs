@@ -30,9 +30,13 @@ use crate::settings::OptimizerSettings;
 /// gain and bias of LayerNorm.
 const NO_DECAY: [&str; 4] = ["bias", "layer_norm", "gamma", "beta"];
 
+/// XLNet's vectors that are added to queries: biases by name, weights to the original code.
+const DECAY_ALL_THE_SAME: [&str; 3] = ["r_w_bias", "r_r_bias", "r_s_bias"];
+
 /// Whether weight decay pulls at the parameter at `path`.
 pub fn decays(path: &str) -> bool {
-    !NO_DECAY.iter().any(|fragment| path.contains(fragment))
+    let has = |fragments: &[&str]| fragments.iter().any(|fragment| path.contains(fragment));
+    has(&DECAY_ALL_THE_SAME) || !has(&NO_DECAY)
 }
 
 /// The two moments of one parameter, flat: `[elements]`.

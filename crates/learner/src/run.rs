@@ -43,6 +43,8 @@ pub enum ExampleKind {
     Segments,
     /// Full sequences of one segment, across documents.
     Packed,
+    /// XLNet's: text that goes on from batch to batch, and a pair of segments behind it.
+    Permuted,
 }
 
 /// Which parameters generator and discriminator have in common.
@@ -156,6 +158,10 @@ pub struct ObjectiveSettings {
     pub max_predictions: usize,
     /// Share of shortened examples where segments are built.
     pub short_seq_prob: f64,
+    /// Tokens that change places among themselves in an order of prediction; none: as many as are
+    /// kept for the memory, or there is no such order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub perm_size: Option<usize>,
     /// What predicts masked words, where an architecture has several; none: its usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub word_head: Option<WordHead>,

@@ -9,6 +9,7 @@ use kiln_learner::forward::{ClassSpec, Inputs, Results, Sizes};
 
 const CLASS: ClassSpec = ClassSpec {
     name: "ElectraForPreTraining",
+    arguments: &[],
     labels: &["labels"],
     labels_in_words: "labels",
     outputs: &["logits"],

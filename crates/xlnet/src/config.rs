@@ -1,6 +1,7 @@
 //! XLNet's config.json, field by field, with Hugging Face's names and defaults.
 
 use kiln_learner::ConfigError;
+use kiln_learner::forward::Sizes;
 use kiln_nn::Activation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -196,6 +197,16 @@ impl XlnetConfig {
     /// The number of labels of a fine-tuning head: `id2label`'s, two when absent.
     pub fn num_labels(&self) -> usize {
         self.id2label.as_ref().map_or(2, Map::len)
+    }
+
+    /// The rows of the word table, for checks of ids; segments and lengths have no table.
+    pub fn sizes(&self) -> Sizes {
+        let any = i32::MAX as usize;
+        Sizes {
+            vocab_size: self.vocab_size,
+            type_vocab_size: any,
+            max_position_embeddings: any,
+        }
     }
 
     /// The same model with dropout off, e.g. to compare gradients.

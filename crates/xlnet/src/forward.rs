@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{ForwardRequest, Output};
-use kiln_learner::forward::{Call, Inputs, Results, Sizes};
+use kiln_learner::forward::{Call, Inputs, Results};
 use kiln_nn::Init;
 
 use crate::arguments;
@@ -31,16 +31,10 @@ pub fn forward(request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
     let class = class_of(folder, &config, request.task.as_deref())?;
     let file = ModelFile::open(folder)?;
     check_sizes(&config, &file)?;
-    let any = i32::MAX as usize;
     let call = Call {
         request,
         class: class.spec(),
-        sizes: Sizes {
-            vocab_size: config.vocab_size,
-            // Only whether two segments are the same matters, and there is no position table.
-            type_vocab_size: any,
-            max_position_embeddings: any,
-        },
+        sizes: config.sizes(),
         file: &file,
         names: &NAMES,
         options: &LOAD_OPTIONS,

@@ -19,12 +19,17 @@
 //! | `heads.rs` | the heads of fine-tuning |
 //! | `names.rs`, `class.rs`, `open.rs` | Hugging Face's names, classes and folders |
 //! | `pretraining.rs` | [`XlnetPretraining`]: permutation language modelling |
-//! | `arguments.rs`, `forward.rs` | a model run on given tensors |
+//! | `data.rs` | the batches of a run |
+//! | `arguments.rs`, `forward.rs`, `fill_mask.rs` | a model run on given tensors, and on texts |
+//! | `architecture.rs` | [`Xlnet`]: what the command line lists |
 
+mod architecture;
 mod arguments;
 mod attention;
 mod class;
 mod config;
+mod data;
+mod fill_mask;
 mod forward;
 mod heads;
 mod layer;
@@ -38,9 +43,11 @@ mod pretraining;
 mod segments;
 mod visibility;
 
+pub use architecture::Xlnet;
 pub use attention::RelativeAttention;
 pub use class::XlnetClass;
 pub use config::{AttentionType, SummaryType, XlnetConfig};
+pub use fill_mask::MaskFiller;
 pub use forward::forward;
 pub use heads::{
     SequenceSummary, XlnetForQuestionAnsweringSimple, XlnetForSequenceClassification,

@@ -155,6 +155,18 @@ pub(crate) struct ModelArgs {
     /// Dropout of attention probabilities, from 0 to below 1. Default: the config's
     #[arg(long, value_name = "X")]
     pub(crate) attention_dropout: Option<f64>,
+    /// Hidden states that xlnet keeps of the text before; 0: none. More see further back and take
+    /// longer. Default: the config's; a preset's three quarters of --seq-len
+    #[arg(long, value_name = "N")]
+    pub(crate) mem_len: Option<usize>,
+    /// How many of a sequence's first tokens xlnet keeps, and by how many it goes on; the rest of
+    /// the sequence is a pair of segments. Default: the config's, else half of --seq-len
+    #[arg(long, value_name = "N")]
+    pub(crate) reuse_len: Option<usize>,
+    /// Whether half of xlnet's batch reads the text backwards. Default: the config's; a preset's
+    /// true
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) bi_data: Option<bool>,
 }
 
 // The learner.
@@ -274,6 +286,10 @@ pub(crate) struct ObjectiveArgs {
     /// by themselves. 1: no runs, single tokens unless --whole-word. Default: 1; deberta's mlm 3
     #[arg(long, value_name = "N")]
     pub(crate) max_ngram: Option<usize>,
+    /// Tokens that change places among themselves in xlnet's order of prediction; a divisor of both
+    /// parts of a sequence. Default: as many as --reuse-len
+    #[arg(long, value_name = "N")]
+    pub(crate) perm_size: Option<usize>,
     /// Predictions in a sequence at most; all of them are computed, filled or not. Default: mask
     /// rate times tokens, rounded up; electra rounds down after adding a two-hundredth
     #[arg(long, value_name = "N")]

@@ -107,6 +107,7 @@ pub(super) fn objective(
         whole_word: args.whole_word || args.max_ngram.map_or(published.whole_word, |n| n > 1),
         max_ngram: args.max_ngram.unwrap_or(published.max_ngram),
         max_predictions,
+        perm_size: args.perm_size.or(published.perm_size),
         short_seq_prob: args.short_seq_prob.unwrap_or(published.short_seq_prob),
         word_head: args.mlm_head.map(Into::into).or(published.word_head),
         replaced_tokens,

@@ -6,6 +6,7 @@ use kiln_checkpoint::{CONFIG_FILE, ConfigFile, ModelFile, OpenError};
 use kiln_learner::{Architecture, LearnError};
 use serde_json::Value;
 
+use super::SEQ_LEN;
 use super::args::ModelArgs;
 use crate::failure::Failure;
 use crate::model_folder::{generator_of_pair, half_of_pair, newest_checkpoint};
@@ -120,7 +121,8 @@ impl ModelSource {
             Kind::Preset(name) => architecture.preset(name, vocab_size, seq_len)?,
             Kind::File(file) => Value::Object(file.fields().clone()),
         };
-        complete(config, vocab_size, args)
+        let config = complete(config, vocab_size, args, architecture)?;
+        with_memory(config, args, architecture)
     }
 }
 
@@ -132,6 +134,7 @@ pub(super) fn complete(
     mut config: Value,
     vocab_size: usize,
     args: &ModelArgs,
+    architecture: &dyn Architecture,
 ) -> Result<Value, Failure> {
     let Value::Object(fields) = &mut config else {
         return Ok(config);
@@ -139,17 +142,20 @@ pub(super) fn complete(
     fields
         .entry("vocab_size")
         .or_insert_with(|| vocab_size.into());
+    let [hidden, attention] = architecture.dropout_fields();
+    if let (Some(one), Some(other)) = (args.hidden_dropout, args.attention_dropout)
+        && hidden == attention
+        && one != other
+    {
+        return Err(Failure::usage(format_args!(
+            "--hidden-dropout {one}, --attention-dropout {other}: {} has one rate for both; pass \
+             one",
+            architecture.name()
+        )));
+    }
     for (flag, field, rate) in [
-        (
-            "--hidden-dropout",
-            "hidden_dropout_prob",
-            args.hidden_dropout,
-        ),
-        (
-            "--attention-dropout",
-            "attention_probs_dropout_prob",
-            args.attention_dropout,
-        ),
+        ("--hidden-dropout", hidden, args.hidden_dropout),
+        ("--attention-dropout", attention, args.attention_dropout),
     ] {
         let Some(rate) = rate else { continue };
         if !(0.0..1.0).contains(&rate) {
@@ -158,6 +164,39 @@ pub(super) fn complete(
             )));
         }
         fields.insert(field.to_owned(), rate.into());
+    }
+    Ok(config)
+}
+
+/// A config with the flags' memory and directions.
+///
+/// # Errors
+/// If the architecture has none.
+fn with_memory(
+    mut config: Value,
+    args: &ModelArgs,
+    architecture: &dyn Architecture,
+) -> Result<Value, Failure> {
+    let given = [
+        ("--mem-len", "mem_len", args.mem_len.map(Value::from)),
+        ("--reuse-len", "reuse_len", args.reuse_len.map(Value::from)),
+        ("--bi-data", "bi_data", args.bi_data.map(Value::from)),
+    ];
+    let given = given
+        .into_iter()
+        .filter_map(|(flag, field, value)| Some((flag, field, value?)));
+    for (flag, field, value) in given {
+        let smallest = architecture.presets().first().copied().unwrap_or_default();
+        let known = architecture.preset(smallest, 1, SEQ_LEN)?;
+        if known.get(field).is_none() {
+            return Err(Failure::usage(format_args!(
+                "{flag}: {} keeps no memory of the text before; leave it out, or train xlnet",
+                architecture.name()
+            )));
+        }
+        if let Value::Object(fields) = &mut config {
+            fields.insert(field.to_owned(), value);
+        }
     }
     Ok(config)
 }

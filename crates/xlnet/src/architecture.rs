@@ -1,0 +1,192 @@
+//! XLNet as the command line lists it.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use kiln_learner::architecture::{
+    Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe, RunContext,
+};
+use kiln_learner::masked_lm_data::refuse_word_head;
+use kiln_learner::run::{ExampleKind, ObjectiveSettings, RunSettings};
+use kiln_learner::start::{match_padding, open_tokenizer, parse_config, start_from};
+use kiln_learner::{LearnError, TrainOutcome, TrainRequest, train};
+use kiln_nn::Init;
+use kiln_nn::init::WeightDistribution;
+use kiln_text::examples::PermutedSettings;
+use kiln_text::tokenizer::TokenizerKind;
+use serde_json::Value;
+
+use crate::data::{PermutedData, permuted};
+use crate::names::{LOAD_OPTIONS, NAMES};
+use crate::presets::{PRESETS, Preset};
+use crate::{XlnetConfig, XlnetPretraining, fill_mask, forward};
+
+/// Share of tokens that are predicted (the paper's 1/K with K = 6).
+const PREDICTED: f64 = 1.0 / 6.0;
+
+/// XLNet: permutation language modelling.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Xlnet;
+
+impl Architecture for Xlnet {
+    fn name(&self) -> &'static str {
+        "xlnet"
+    }
+
+    fn presets(&self) -> Vec<&'static str> {
+        PRESETS.iter().map(|preset| preset.name).collect()
+    }
+
+    fn preset(&self, name: &str, vocab_size: usize, seq_len: usize) -> Result<Value, LearnError> {
+        let preset = Preset::by_name(name).ok_or_else(|| {
+            LearnError::Settings(format!(
+                "preset {name}: xlnet has {}",
+                self.presets().join(", ")
+            ))
+        })?;
+        let mut config = preset.config(vocab_size, seq_len);
+        // The tokenizer's own, once it is known.
+        config.pad_token_id = config.pad_token_id.filter(|&id| id < vocab_size);
+        serde_json::to_value(&config)
+            .map_err(|error| LearnError::Settings(format!("the model's config: {error}")))
+    }
+
+    fn tokenizer(&self, _: Option<&str>) -> TokenizerKind {
+        TokenizerKind::Unigram
+    }
+
+    fn objective(&self, _: Option<&str>, _: Option<&str>, seq_len: usize) -> ObjectiveSettings {
+        let published = PermutedSettings::published(seq_len);
+        ObjectiveSettings {
+            next_sentence: false,
+            examples: ExampleKind::Permuted,
+            mask_rate: PREDICTED,
+            // Nothing is replaced: only who sees whom hides a token.
+            mask_share: 0.0,
+            random_share: 0.0,
+            whole_word: true,
+            max_ngram: published.max_gram,
+            max_predictions: published.num_predict,
+            perm_size: None,
+            short_seq_prob: 0.0,
+            word_head: None,
+            replaced_tokens: None,
+        }
+    }
+
+    fn max_predictions(&self, seq_len: usize, rate: f64) -> usize {
+        (seq_len as f64 * rate) as usize
+    }
+
+    fn dropout_fields(&self) -> [&'static str; 2] {
+        ["dropout", "dropout"]
+    }
+
+    fn recipe(&self, preset: Option<&str>) -> Recipe {
+        let preset = preset.and_then(Preset::by_name);
+        preset.map_or_else(Recipe::default, Preset::recipe)
+    }
+
+    fn check(&self, settings: &RunSettings) -> Result<(), LearnError> {
+        let config = open_config(&settings.model)?;
+        let objective = &settings.objective;
+        let refuse = |problem: String| Err(LearnError::Settings(problem));
+        if objective.replaced_tokens.is_some() {
+            return refuse(
+                "replaced_tokens: xlnet has no generator; leave it out, or train electra".into(),
+            );
+        }
+        refuse_word_head(objective, self.name())?;
+        if objective.examples != ExampleKind::Permuted {
+            return refuse(
+                "examples: xlnet reads a text that goes on from batch to batch, permuted; leave it \
+                 out"
+                .into(),
+            );
+        }
+        for (field, share) in [
+            ("mask_share", objective.mask_share),
+            ("random_share", objective.random_share),
+        ] {
+            if share != 0.0 {
+                return refuse(format!(
+                    "{field} = {share}: xlnet replaces no token, its order of prediction hides \
+                     them; leave it out"
+                ));
+            }
+        }
+        if objective.short_seq_prob != 0.0 {
+            return refuse(format!(
+                "short_seq_prob = {}: xlnet's sequences are all full; leave it out",
+                objective.short_seq_prob
+            ));
+        }
+        if !(objective.mask_rate > 0.0 && objective.mask_rate < 1.0) {
+            return refuse(format!(
+                "mask_rate = {}: choose a share above 0 and below 1",
+                objective.mask_rate
+            ));
+        }
+        permuted(settings, &config).validate()?;
+        settings.training.validate().map_err(LearnError::Settings)
+    }
+
+    fn pretrain(
+        &self,
+        settings: &RunSettings,
+        context: RunContext,
+    ) -> Result<TrainOutcome, LearnError> {
+        self.check(settings)?;
+        let mut config = open_config(&settings.model)?;
+        let (tokenizer, vocabulary) = open_tokenizer(settings, config.vocab_size)?;
+        let observer = &*context.observer;
+        match_padding(&mut config.pad_token_id, &vocabulary, observer);
+        config.reuse_len = Some(permuted(settings, &config).reuse_len);
+        let is_fresh = context.run.list_checkpoints()?.is_empty();
+        let data = PermutedData::open(settings, &config, &tokenizer, &vocabulary, is_fresh)?;
+        let Some(device) = context.devices.first() else {
+            return Err(LearnError::Settings(
+                "devices: none given; name at least one".into(),
+            ));
+        };
+        let device = device.clone().autodiff();
+        let (seed, range) = (settings.training.seed, config.initializer_range);
+        let mut init =
+            Init::with_distribution(seed, range, WeightDistribution::Normal, &device);
+        let objective = XlnetPretraining::new(config, settings.training.batch_size)
+            .with_tokenizer(tokenizer);
+        let mut model = objective.new_model(&mut init);
+        if let (Some(folder), true) = (&settings.init_from, is_fresh) {
+            let is_needed = |name: &str| name.starts_with("transformer.");
+            let names = (&NAMES, &LOAD_OPTIONS);
+            model = start_from(model, folder, names, is_needed, observer)?;
+        }
+        observer.model(Module::num_params(&model));
+        train(TrainRequest {
+            objective: Arc::new(objective),
+            model,
+            devices: context.devices,
+            run: context.run,
+            settings: settings.training.clone(),
+            train: data.train,
+            eval: data.eval,
+            interrupter: context.interrupter,
+            observer: context.observer,
+            dashboard: context.dashboard,
+        })
+    }
+
+    fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
+        fill_mask::fill_mask(request)
+    }
+
+    fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
+        forward::forward(request)
+    }
+}
+
+fn open_config(model: &Value) -> Result<XlnetConfig, LearnError> {
+    let config: XlnetConfig = parse_config(model)?;
+    config.validate()?;
+    Ok(config)
+}

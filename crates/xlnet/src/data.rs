@@ -1,0 +1,90 @@
+//! The batches of an XLNet's run: corpora on disk to lanes of text with their orders of prediction.
+
+use std::sync::Arc;
+
+use kiln_learner::documents::open_documents;
+use kiln_learner::run::{ObjectiveSettings, RunSettings};
+use kiln_learner::{EvalData, LearnError};
+use kiln_text::examples::{PermutedEvaluation, PermutedSettings, PermutedSource};
+use kiln_text::tokenizer::Tokenizer;
+use kiln_text::{BatchSource, Vocabulary};
+
+use crate::config::XlnetConfig;
+
+/// What the original puts behind every document, if the vocabulary has it.
+const END_OF_DOCUMENT: &str = "<eod>";
+
+/// Of a share of tokens to be predicted the spans' stretch is made, as a fraction over this.
+const STRETCH_PARTS: usize = 1_000;
+
+/// The batches of a run.
+pub(crate) struct PermutedData {
+    /// Training batches.
+    pub(crate) train: Arc<dyn BatchSource>,
+    /// Held-out batches, if there are any.
+    pub(crate) eval: Option<EvalData>,
+}
+
+impl PermutedData {
+    /// Opens the corpora that `settings` name.
+    ///
+    /// # Errors
+    /// If a corpus can't be read, is another than the settings say, or is too short for its lanes.
+    pub(crate) fn open(
+        settings: &RunSettings,
+        config: &XlnetConfig,
+        tokenizer: &Tokenizer,
+        vocabulary: &Arc<Vocabulary>,
+        is_fresh: bool,
+    ) -> Result<Self, LearnError> {
+        let (documents, held_out) = open_documents(settings, tokenizer, is_fresh)?;
+        let permuted = PermutedSettings {
+            end_of_document: tokenizer.id(END_OF_DOCUMENT),
+            ..permuted(settings, config)
+        };
+        let train = PermutedSource::new(documents, vocabulary.clone(), permuted.clone())?;
+        let eval_batches = settings.data.eval_batches;
+        let eval = if held_out.is_empty() || eval_batches == 0 {
+            None
+        } else {
+            let batches = Some(eval_batches);
+            let source =
+                PermutedEvaluation::new(held_out, vocabulary.clone(), permuted, batches)?;
+            Some(EvalData {
+                batches: source.num_batches(),
+                source: Arc::new(source),
+            })
+        };
+        Ok(Self {
+            train: Arc::new(train),
+            eval,
+        })
+    }
+}
+
+/// How batches are made, without the tokenizer's part.
+pub(crate) fn permuted(settings: &RunSettings, config: &XlnetConfig) -> PermutedSettings {
+    let (seq_len, training) = (settings.data.seq_len, &settings.training);
+    let ObjectiveSettings {
+        mask_rate,
+        max_ngram,
+        max_predictions,
+        perm_size,
+        ..
+    } = settings.objective;
+    let published = PermutedSettings::published(seq_len);
+    let reuse_len = config.reuse_len().unwrap_or(published.reuse_len);
+    PermutedSettings {
+        reuse_len,
+        perm_size: perm_size.unwrap_or(reuse_len),
+        num_predict: max_predictions,
+        max_gram: max_ngram,
+        alpha: (STRETCH_PARTS as f64 / mask_rate).round() as usize,
+        beta: STRETCH_PARTS,
+        bi_data: config.bi_data,
+        batch_size: training.batch_size,
+        devices: settings.devices.len().max(1),
+        seed: training.seed,
+        ..published
+    }
+}
