@@ -37,8 +37,10 @@ class Settings:
 
 
 def is_decayed(name: str) -> bool:
-    """Weight decay spares biases and LayerNorm; embeddings are decayed."""
-    return "bias" not in name and "LayerNorm" not in name
+    """Weight decay spares biases and LayerNorm; embeddings are decayed, and so are XLNet's vectors
+    that are added to queries, r_w_bias and its like."""
+    is_bias = "bias" in name and not name.endswith(("r_w_bias", "r_r_bias", "r_s_bias"))
+    return not is_bias and "LayerNorm" not in name and "layer_norm" not in name
 
 
 class HuggingFaceUpdate:

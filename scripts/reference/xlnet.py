@@ -17,12 +17,15 @@
     regression               one number; mean of all tokens, without projection
     token_classification     four labels, some positions not scored
     question_answering       start and end of a span, each by itself
+    trajectory               thirty steps from the weights of two_directions, each with the memory
+                             that the one before left, the first with zeros
 """
 
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers import (
     XLNetConfig,
     XLNetForQuestionAnsweringSimple,
@@ -47,6 +50,7 @@ from .cases import (
     set_weights,
     write_case,
 )
+from .trajectory import Settings, write_trajectory
 
 SIZES = {
     "vocab_size": 43,
@@ -94,6 +98,7 @@ def make_xlnet(folder: Path) -> None:
     ]
     for case in cases:
         write_case(folder, case)
+    trajectory(folder / "trajectory")
 
 
 def small_config(**changes) -> XLNetConfig:
@@ -135,25 +140,34 @@ def add_order(
 ) -> None:
     """Adds perm_mask and target_mapping by the original's rules for an order of prediction.
 
-    counts[row] tokens are targets, the last `functional` ones of each row stand for [SEP] and
-    [CLS]. Tokens that are neither see each other and nothing else; a functional one sees also what
-    is not behind it in the order, a target what is before it.
+    counts[row] tokens are targets, the last `functional` ones of each row stand for [SEP] and [CLS].
     """
     batch, seq_len = inputs["input_ids"].shape
     hidden = torch.zeros(batch, seq_len, seq_len)
     mapping = torch.zeros(batch, slots, seq_len)
     for row, count in enumerate(counts):
-        ranks = torch.randperm(seq_len, generator=stream)
-        targets = torch.randperm(seq_len - functional, generator=stream)[:count].sort().values
-        is_target = torch.zeros(seq_len, dtype=torch.bool)
-        is_target[targets] = True
-        is_functional = torch.arange(seq_len) >= seq_len - functional
-        is_ordinary = ~(is_target | is_functional)
-        key_ranks = torch.where(is_ordinary, -1, ranks)
-        query_ranks = torch.where(is_target, key_ranks, key_ranks + 1)
-        hidden[row] = ((query_ranks[:, None] <= key_ranks[None, :]) & ~is_ordinary[None, :]).float()
+        targets, query_ranks, key_ranks = order(stream, seq_len, count, functional)
+        hidden[row] = (query_ranks[:, None] <= key_ranks[None, :]).float()
         mapping[row, torch.arange(count), targets] = 1
     inputs["perm_mask"], inputs["target_mapping"] = hidden, mapping
+
+
+def order(
+    stream: torch.Generator, seq_len: int, count: int, functional: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The targets, and who sees whom: not query i key j where query_ranks[i] <= key_ranks[j].
+
+    Tokens that are neither targets nor functional see each other and nothing else; a functional one
+    sees also what is not behind it in the order, a target what is before it.
+    """
+    ranks = torch.randperm(seq_len, generator=stream)
+    targets = torch.randperm(seq_len - functional, generator=stream)[:count].sort().values
+    is_target = torch.zeros(seq_len, dtype=torch.bool)
+    is_target[targets] = True
+    is_functional = torch.arange(seq_len) >= seq_len - functional
+    key_ranks = torch.where(is_target | is_functional, ranks, -1)
+    query_ranks = torch.where(is_target, key_ranks, key_ranks + 1)
+    return targets, query_ranks, key_ranks
 
 
 def add_labels(inputs: Tensors) -> None:
@@ -361,3 +375,72 @@ def question_answering() -> Case:
         }
 
     return head_case("question_answering", XLNetForQuestionAnsweringSimple, labels)
+
+
+# --- training --------------------------------------------------------------------------------
+
+
+def trajectory(folder: Path) -> None:
+    """Thirty steps of permutation language modelling in two directions, with memory."""
+    steps, batch, seq_len, slots = 30, 4, 9, 3
+    model, _ = small_model("two_directions", XLNetLMHeadModel, bi_data=True)
+    stream = generator("xlnet/trajectory")
+    ids = torch.randint(FIRST_WORD, 43, (steps, batch, seq_len), generator=stream)
+    types = torch.zeros_like(ids)
+    types[:, :, 6:-1], types[:, :, -1] = 1, 2
+    stacked: Tensors = {
+        "input_ids": ids,
+        "token_type_ids": types,
+        "query_ranks": torch.zeros_like(ids),
+        "key_ranks": torch.zeros_like(ids),
+        "positions": torch.zeros(steps, batch, slots, dtype=torch.int64),
+        "labels": torch.zeros(steps, batch, slots, dtype=torch.int64),
+        "weights": torch.zeros(steps, batch, slots),
+    }
+    for step in range(steps):
+        for row in range(batch):
+            # Rows with fewer targets than slots: a mean of rows' means would show.
+            count = 1 + (step + row) % slots
+            targets, query_ranks, key_ranks = order(stream, seq_len, count, functional=2)
+            stacked["query_ranks"][step, row] = query_ranks
+            stacked["key_ranks"][step, row] = key_ranks
+            stacked["positions"][step, row, :count] = targets
+            stacked["labels"][step, row, :count] = ids[step, row, targets]
+            stacked["weights"][step, row, :count] = 1
+    settings = Settings(
+        bias_correction=False,
+        schedule="original",
+        # The slowest waves hardly differ between a few distances, and what is the same for all of
+        # them has no gradient: a smaller epsilon would scale up its rounding.
+        epsilon=1e-5,
+        learning_rate=1e-3,
+        warmup_steps=5,
+        total_steps=steps,
+        max_grad_norm=1.0,
+    )
+    write_trajectory(folder, model, stacked, settings, loss_with_memory)
+
+
+def loss_with_memory(model: XLNetLMHeadModel, batch: Tensors) -> Tensor:
+    """The mean over the batch's targets; leaves its memory on the model, for the next batch."""
+    rows, seq_len = batch["input_ids"].shape
+    config = model.config
+    memory = getattr(model, "memory", None)
+    if memory is None:
+        shape = (config.mem_len, rows, config.d_model)
+        memory = [torch.zeros(shape, dtype=model.dtype) for _ in range(config.n_layer)]
+    hidden = batch["query_ranks"][:, :, None] <= batch["key_ranks"][:, None, :]
+    weights = batch["weights"].to(model.dtype)
+    mapping = functional.one_hot(batch["positions"], seq_len).to(model.dtype)
+    outputs = model(
+        input_ids=batch["input_ids"],
+        token_type_ids=batch["token_type_ids"],
+        perm_mask=hidden.to(model.dtype),
+        target_mapping=mapping * weights[:, :, None],
+        mems=memory,
+    )
+    model.memory = [state.detach() for state in outputs.mems]
+    losses = functional.cross_entropy(
+        outputs.logits.flatten(0, 1), batch["labels"].flatten(), reduction="none"
+    )
+    return (losses * weights.flatten()).sum() / weights.sum()

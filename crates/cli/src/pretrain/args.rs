@@ -14,6 +14,7 @@ const EXAMPLES: &str = "Examples:
   kiln pretrain bert --corpus text/ --output runs/first --steps 2000 --batch-size 16
   kiln pretrain electra --corpus text/ --preset tiny --output runs/electra --steps 4000
   kiln pretrain deberta --corpus text/ --preset tiny --output runs/deberta --steps 4000
+  kiln pretrain xlnet --corpus text/ --preset tiny --output runs/xlnet --steps 4000
   kiln pretrain bert --data shards --tokenizer tokenizer --preset small --seq-len 512 \\
       --accumulate 4 --backend cuda:0 --backend cuda:1 --output runs/small";
 
@@ -265,14 +266,15 @@ pub(crate) struct ObjectiveArgs {
     #[arg(long)]
     pub(crate) no_next_sentence: bool,
     /// Which tokens stand together. Default: bert pairs, or packed without next sentences; electra
-    /// segments; deberta packed
+    /// segments; deberta packed. Not for xlnet, whose text goes on from batch to batch
     #[arg(long, value_name = "KIND")]
     pub(crate) examples: Option<Examples>,
-    /// Share of tokens to be predicted. Default: 0.15, and 0.25 in electra's preset large
+    /// Share of tokens to be predicted. Default: 0.15, and 0.25 in electra's preset large; xlnet a
+    /// sixth
     #[arg(long, value_name = "X")]
     pub(crate) mask_rate: Option<f64>,
     /// Share of those that become the mask token. Default: bert 0.8, electra 0.85,
-    /// deberta 0.8 or, of replaced token detection, 1
+    /// deberta 0.8 or, of replaced token detection, 1. Not for xlnet, which replaces none
     #[arg(long, value_name = "X")]
     pub(crate) mask_share: Option<f64>,
     /// Share of those that become a random token; the rest stay as they are. Default: bert 0.1,
@@ -283,7 +285,8 @@ pub(crate) struct ObjectiveArgs {
     #[arg(long)]
     pub(crate) whole_word: bool,
     /// Mask runs of up to N whole words, short ones more often than long ones: harder than words
-    /// by themselves. 1: no runs, single tokens unless --whole-word. Default: 1; deberta's mlm 3
+    /// by themselves. 1: no runs, single tokens unless --whole-word. Default: 1; deberta's mlm 3;
+    /// xlnet 5
     #[arg(long, value_name = "N")]
     pub(crate) max_ngram: Option<usize>,
     /// Tokens that change places among themselves in xlnet's order of prediction; a divisor of both
@@ -291,7 +294,8 @@ pub(crate) struct ObjectiveArgs {
     #[arg(long, value_name = "N")]
     pub(crate) perm_size: Option<usize>,
     /// Predictions in a sequence at most; all of them are computed, filled or not. Default: mask
-    /// rate times tokens, rounded up; electra rounds down after adding a two-hundredth
+    /// rate times tokens, rounded up; electra rounds down after adding a two-hundredth, xlnet rounds
+    /// down
     #[arg(long, value_name = "N")]
     pub(crate) max_predictions: Option<usize>,
     /// Share of pairs or segments that are made short. Default: bert 0.1, electra 0.05

@@ -15,3 +15,4 @@ mod help;
 mod interrupted;
 mod tokenizers;
 mod whole_run;
+mod xlnet;

@@ -1,0 +1,171 @@
+//! Thirty optimizer steps through the learner against PyTorch, each with the memory that the one
+//! before left: every loss, gradient norm and learning rate on the way, and the parameters at the
+//! end. And stopped after any of them, the run goes on as if it had not been.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use kiln_checkpoint::ModelFile;
+use burn::train::Interrupter;
+use kiln_learner::{
+    Objective, Observer, Record, RunFolder, TrainOutcome, TrainRequest, TrainingSettings, train,
+};
+use kiln_nn::Init;
+use kiln_testing::{
+    Bound, Fixture, Report, check_curves, devices, fixtures_dir, lock_generator, training_settings,
+};
+use kiln_text::{BatchSource, HostBatch, TextError};
+use kiln_xlnet::{XlnetPretraining, open_config};
+
+fn fixture(case: &str) -> Fixture {
+    Fixture::open(&fixtures_dir("xlnet", env!("CARGO_MANIFEST_DIR")).join(case))
+}
+
+/// The reference's batches.
+struct Batches(Fixture);
+
+impl BatchSource for Batches {
+    fn batch(&self, index: u64) -> Result<HostBatch, TextError> {
+        let mut batch = HostBatch::default();
+        for name in [
+            "input_ids",
+            "token_type_ids",
+            "query_ranks",
+            "key_ranks",
+            "positions",
+            "labels",
+        ] {
+            let tensor = self.0.input(name);
+            let (rows, width) = (tensor.shape[1], tensor.shape[2]);
+            let start = index as usize * rows * width;
+            let values = tensor.ints()[start..start + rows * width].to_vec();
+            batch.insert_ints(name, values, &[rows, width]);
+        }
+        let weights = self.0.input("weights");
+        let (rows, width) = (weights.shape[1], weights.shape[2]);
+        let start = index as usize * rows * width;
+        let values = weights.floats()[start..start + rows * width].to_vec();
+        batch.insert_floats("weights", values, &[rows, width]);
+        batch.real_tokens = batch.ints["input_ids"].data.len();
+        batch.places = batch.real_tokens;
+        Ok(batch)
+    }
+}
+
+/// A run from the weights of `two_directions`, or on from its last checkpoint.
+fn run(
+    device: &Device,
+    folder: &RunFolder,
+    fixture: &Fixture,
+    settings: TrainingSettings,
+    stop_after: u64,
+) -> TrainOutcome {
+    let interrupter = Interrupter::new();
+    let start = self::fixture("two_directions").folder;
+    let config = open_config(&start).unwrap().without_dropout();
+    let objective = XlnetPretraining::new(config, settings.batch_size);
+    let model = objective.new_model(&mut Init::zeros(&device.clone().autodiff()));
+    let model = objective.read_model(model, &start).unwrap();
+    train(TrainRequest {
+        objective: Arc::new(objective),
+        model,
+        devices: vec![device.clone()],
+        run: folder.clone(),
+        settings,
+        train: Arc::new(Batches(fixture.clone())),
+        eval: None,
+        interrupter: interrupter.clone(),
+        observer: Arc::new(StopAfter(stop_after, interrupter)),
+        dashboard: false,
+    })
+    .unwrap()
+}
+
+/// No step has this number.
+const NEVER: u64 = 0;
+
+/// Stops a run after a step.
+struct StopAfter(u64, Interrupter);
+
+impl Observer for StopAfter {
+    fn step(&self, record: &Record, _: &TrainingSettings) {
+        if record.step == self.0 {
+            self.1.stop(None);
+        }
+    }
+}
+
+fn rows(fixture: &Fixture) -> usize {
+    fixture.input("input_ids").shape[1]
+}
+
+#[test]
+fn thirty_steps_with_memory_are_pytorchs() {
+    let _guard = lock_generator();
+    let fixture = fixture("trajectory");
+    let mut report = Report::new("xlnet trajectory");
+    for (device_name, device) in devices() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(&folder.path().join("run")).unwrap();
+        let settings = training_settings(&fixture, rows(&fixture), 1);
+        let outcome = run(&device, &folder, &fixture, settings, NEVER);
+        let curves = [
+            ("loss", "losses", Bound::Loss),
+            ("plm_loss", "losses", Bound::Loss),
+            ("learning_rate", "learning_rates", Bound::Loss),
+            ("grad_norm", "grad_norms", Bound::Gradient),
+        ];
+        check_curves(&mut report, &device_name, &fixture, &folder, &curves);
+        let file = ModelFile::open(&outcome.checkpoint).unwrap();
+        for (parameter, expected) in &fixture.parameters {
+            let actual = file.read(parameter).unwrap();
+            report.check(parameter, &device_name, &actual, expected.floats(), Bound::Output);
+        }
+    }
+    report.finish();
+}
+
+fn metrics_without_times(folder: &RunFolder) -> Vec<(u64, Option<f64>, Option<f64>)> {
+    let records = kiln_learner::record::read_records(&folder.metrics()).unwrap();
+    records
+        .iter()
+        .map(|record| (record.step, record.get("loss"), record.get("grad_norm")))
+        .collect()
+}
+
+fn bytes(checkpoint: &Path, file: &str) -> Vec<u8> {
+    std::fs::read(checkpoint.join(file)).unwrap()
+}
+
+#[test]
+fn a_stopped_run_goes_on_with_its_memory_to_the_last_bit() {
+    let _guard = lock_generator();
+    let fixture = fixture("trajectory");
+    for (device_name, device) in devices() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = |name: &str| RunFolder::create(&scratch.path().join(name)).unwrap();
+        let settings = training_settings(&fixture, rows(&fixture), 1);
+        let whole = folder("whole");
+        let at_once = run(&device, &whole, &fixture, settings.clone(), NEVER);
+        let parts = folder("parts");
+        for stop in [7, 8] {
+            run(&device, &parts, &fixture, settings.clone(), stop);
+        }
+        let resumed = run(&device, &parts, &fixture, settings, NEVER);
+        assert_eq!(
+            metrics_without_times(&whole),
+            metrics_without_times(&parts),
+            "{device_name}"
+        );
+        for file in ["model.safetensors", "training/carry-0.safetensors"] {
+            assert_eq!(
+                bytes(&at_once.checkpoint, file),
+                bytes(&resumed.checkpoint, file),
+                "{device_name}: {file}"
+            );
+        }
+    }
+}
