@@ -27,6 +27,7 @@
     enhanced_v1               the same on v1's attention
     enhanced_conv             the same behind a convolution, position keys of their own
     discriminator             v3's head for replaced tokens
+    sift                      SiFT on `sequence_classification`, see `sift.py`
     log_buckets               which bucket a distance falls into
 
 transformers has neither the enhanced mask decoder nor the discriminator's head: both are written
@@ -74,6 +75,7 @@ from .cases import (
     write_tensors,
 )
 from .cases import generator as random_stream
+from .sift import write_sift_pass
 
 LARGEST_FORMULA_GAP = 1e-6
 """How far this file's attention may be from that of transformers, in single precision."""
@@ -112,6 +114,7 @@ def make_deberta(folder: Path) -> None:
     ]
     for case in cases:
         write_case(folder, case)
+    write_sift_pass(folder, sift_classifier(), random_stream("deberta/sift"))
     log_buckets(folder / "log_buckets")
 
 
@@ -276,6 +279,13 @@ def sequence_classification() -> Case:
     # The third row is not scored.
     labels = torch.tensor([2, 0, IGNORED, 1])
     return classification_case("sequence_classification", config, labels)
+
+
+def sift_classifier() -> Case:
+    """The model and batch of `sequence_classification`, every row scored."""
+    case = sequence_classification()
+    case.inputs["labels"] = torch.tensor([2, 0, 1, 1])
+    return case
 
 
 def soft_labels() -> Case:

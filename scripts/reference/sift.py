@@ -1,4 +1,5 @@
-"""SiFT's cases: scale-invariant fine-tuning (He et al. 2021), on BERT's classifier.
+"""SiFT's cases: scale-invariant fine-tuning (He et al. 2021), on the classifiers of BERT and, the
+first case alone, DeBERTa.
 
     sift             losses, the perturbation after the ascent step, gradients; the model and the
                      batch of `sequence_classification`
@@ -23,7 +24,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, layer_norm, mse_loss
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from .cases import (
     LARGEST_LOSS_GAP,
@@ -78,10 +79,10 @@ def draw(stream: torch.Generator, shape: tuple[int, ...]) -> Tensor:
 
 
 def logits_of(
-    model: BertForSequenceClassification, batch: Tensors, replace: Callable[[Tensor], Tensor]
+    model: PreTrainedModel, batch: Tensors, replace: Callable[[Tensor], Tensor]
 ) -> Tensor:
     """The logits when `replace` stands before the embeddings' LayerNorm."""
-    hook = model.bert.embeddings.LayerNorm.register_forward_pre_hook(
+    hook = model.base_model.embeddings.LayerNorm.register_forward_pre_hook(
         lambda _, arguments: (replace(arguments[0]),)
     )
     arguments = {key: batch[key] for key in ("input_ids", "attention_mask", "token_type_ids")}
@@ -91,7 +92,7 @@ def logits_of(
 
 
 def ascend(
-    model: BertForSequenceClassification,
+    model: PreTrainedModel,
     batch: Tensors,
     normalised: Tensor,
     clean: Tensor,
@@ -107,7 +108,7 @@ def ascend(
 
 
 def losses_of(
-    model: BertForSequenceClassification, batch: Tensors, results: Tensors | None = None
+    model: PreTrainedModel, batch: Tensors, results: Tensors | None = None
 ) -> Tensors:
     """The loss and its two terms; adds what stands between to `results`."""
     normalised = {}
@@ -139,17 +140,8 @@ def evaluate(case: Case, dtype: torch.dtype) -> tuple[Tensors, Tensors]:
 
 
 def write_sift(folder: Path, classifier: Case) -> None:
-    """Writes both cases; the model's files are those of `classifier`."""
-    stream = generator("bert/sift")
-    hidden_size = classifier.model.config.hidden_size
-    shape = (*classifier.inputs["input_ids"].shape, hidden_size)
-    case = Case("sift", classifier.model, classifier.inputs | {"delta_0": draw(stream, shape)}, None)
-    outputs, gradients = evaluate(case, torch.float64)
-    gradients = {name: without_noise(gradient) for name, gradient in gradients.items()}
-    check_conditioning((outputs, gradients), evaluate(case, torch.float32))
-    for name, tensors in {"inputs": case.inputs, "outputs": outputs, "gradients": gradients}.items():
-        write_tensors(folder / case.name / f"{name}.safetensors", tensors)
-
+    """Writes both cases of BERT; the model's files are those of `classifier`."""
+    case = write_sift_pass(folder, classifier, generator("bert/sift"))
     settings = Settings(
         bias_correction=True,
         schedule="linear",
@@ -161,6 +153,19 @@ def write_sift(folder: Path, classifier: Case) -> None:
     )
     batches = training_batches(settings.total_steps, classifier.model.config)
     write_trajectory(folder / "sift_trajectory", case.model, batches, settings, losses_of)
+
+
+def write_sift_pass(folder: Path, classifier: Case, stream: torch.Generator) -> Case:
+    """Writes the case `sift`, and returns it."""
+    hidden_size = classifier.model.config.hidden_size
+    shape = (*classifier.inputs["input_ids"].shape, hidden_size)
+    case = Case("sift", classifier.model, classifier.inputs | {"delta_0": draw(stream, shape)}, None)
+    outputs, gradients = evaluate(case, torch.float64)
+    gradients = {name: without_noise(gradient) for name, gradient in gradients.items()}
+    check_conditioning((outputs, gradients), evaluate(case, torch.float32))
+    for name, tensors in {"inputs": case.inputs, "outputs": outputs, "gradients": gradients}.items():
+        write_tensors(folder / case.name / f"{name}.safetensors", tensors)
+    return case
 
 
 def check_conditioning(exact: tuple[Tensors, Tensors], rounded: tuple[Tensors, Tensors]) -> None:
