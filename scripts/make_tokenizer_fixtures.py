@@ -208,8 +208,7 @@ def make_xlnet():
         )
     )
     # From the pieces: from the file transformers takes the signs out of the text before anything
-    # else, and begins a word after each, which neither the original nor a published tokenizer.json
-    # does.
+    # else, and begins a word after each, which the original does not.
     vocab = [(piece.piece, piece.score) for piece in model.pieces]
     charsmap = model.normalizer_spec.precompiled_charsmap
     tokenizers = {

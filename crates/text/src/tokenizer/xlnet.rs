@@ -7,10 +7,14 @@
 //! | around a text | A `<sep>` `<cls>`, and A `<sep>` B `<sep>` `<cls>` with types 0, 1 and 2 |
 //! | padding | on the left |
 //!
-//! The steps are those of transformers' `XLNetTokenizer` (5.23), one by one, so that ids are equal.
-//! The original has one more, which transformers lacks and so does this: a piece that ends in a
-//! digit and a comma (`000,`) is cut before the comma. And it drops accents by combining class where
-//! transformers goes by category; they differ in marks of Indic scripts.
+//! The steps are those of transformers' `XLNetTokenizer` (5.23), one by one, so that ids are equal
+//! where it is given the pieces or a tokenizer.json. The original has one more, which transformers
+//! lacks and so does this: a piece that ends in a digit and a comma (`000,`) is cut before the comma.
+//! Two differences are transformers' own: the original drops accents by combining class, not by
+//! category, which differs in marks of Indic scripts and in variation selectors; and its
+//! SentencePiece joins Korean letters, which stay apart here. Given `spiece.model` alone,
+//! transformers takes the signs out of the text before all else and begins a word after each; the
+//! original does not, and nor does this.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -146,7 +150,7 @@ pub(super) fn template_json(special: &SpecialTokens, cls: u64, sep: u64) -> Valu
 }
 
 /// Whether all steps of a tokenizer.json leave what stands on two sides of a space alone: whether
-/// they are those made here, or with one more for spaces as in the published tokenizer.json.
+/// they are those made here, or with one more for spaces, as older versions of transformers wrote it.
 pub(super) fn splits_at_spaces(full: &Value) -> bool {
     let metaspace = sentence_piece::metaspace(true, true);
     if full["pre_tokenizer"] != pre_tokenizer(&metaspace) {

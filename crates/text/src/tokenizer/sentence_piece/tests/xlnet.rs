@@ -152,7 +152,7 @@ fn saved_and_opened_again_it_is_the_same_tokenizer_from_either_file() {
 }
 
 #[test]
-fn the_published_step_for_spaces_and_mask_change_no_id() {
+fn a_step_more_for_spaces_and_another_mask_change_no_id() {
     let dir = tempfile::tempdir().unwrap();
     kinds()[0].save(dir.path()).unwrap();
     let file = dir.path().join("tokenizer.json");
@@ -162,13 +162,13 @@ fn the_published_step_for_spaces_and_mask_change_no_id() {
     assert_eq!(json["added_tokens"][6]["content"], "<mask>");
     json["added_tokens"][6]["lstrip"] = true.into();
     fs::write(&file, json.to_string()).unwrap();
-    let published = Tokenizer::open(&file).unwrap();
-    assert_eq!(published.cuts, crate::tokenizer::Cuts::Spaces);
+    let other = Tokenizer::open(&file).unwrap();
+    assert_eq!(other.cuts, crate::tokenizer::Cuts::Spaces);
     let text = "the  kiln <mask> was  <mask>hot";
-    let ids = published.encode(text).unwrap();
+    let ids = other.encode(text).unwrap();
     assert_eq!(ids, kinds()[0].encode(text).unwrap());
     let mut again = Vec::new();
-    published.encoder().encode(text, &mut again).unwrap();
+    other.encoder().encode(text, &mut again).unwrap();
     assert_eq!(again, ids);
 }
 
