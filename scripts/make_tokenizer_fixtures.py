@@ -1,7 +1,7 @@
 """Writes the tokenizers that crates/text is held against, and the ids that their own libraries give.
 
-Needs sentencepiece, regex and torch (0.2.3, 2026.11.19 and 2.9.1 made the committed files). Run from
-the repository's root:
+Needs sentencepiece, regex, torch and transformers (0.2.3, 2026.11.19, 2.9.1 and 5.23.0 made the
+committed files). Run from the repository's root:
 
     python scripts/make_tokenizer_fixtures.py
 
@@ -12,6 +12,11 @@ In crates/text/tests/fixtures/sentence_piece:
     bytes.model         one without normalisation, special tokens as SentencePiece's trainer has them,
                         unknown characters as bytes
     ids.json            hard texts, and their ids under both
+
+In crates/text/tests/fixtures/xlnet, with XLNet's pieces:
+
+    bare.model          a unigram model without its normalisation, which is that of nmt_nfkc.model.gz
+    ids.json            hard texts, and their ids under transformers' XLNetTokenizer with both
 
 In crates/text/tests/fixtures/byte_bpe, with special tokens as in DeBERTa v1:
 
@@ -32,9 +37,12 @@ from pathlib import Path
 import regex
 import sentencepiece
 import torch
+from sentencepiece import sentencepiece_model_pb2
+from transformers import XLNetTokenizer
 
 FOLDER = Path("crates/text/tests/fixtures/sentence_piece")
 BYTE_BPE = Path("crates/text/tests/fixtures/byte_bpe")
+XLNET = Path("crates/text/tests/fixtures/xlnet")
 SEED = 5
 VOCAB_SIZE = 600
 MERGES = 250
@@ -190,6 +198,34 @@ def make_byte_bpe():
     )
 
 
+def make_xlnet():
+    # The flags of the original's README; its list of signs as a list.
+    model = sentencepiece_model_pb2.ModelProto.FromString(
+        train(
+            character_coverage=0.99995,
+            control_symbols=["<cls>", "<sep>", "<pad>", "<mask>", "<eod>"],
+            user_defined_symbols=["<eop>", ".", "(", ")", '"', "-", "–", "£", "€"],
+        )
+    )
+    # From the pieces: from the file transformers takes the signs out of the text before anything
+    # else, and begins a word after each, which the original does not.
+    vocab = [(piece.piece, piece.score) for piece in model.pieces]
+    charsmap = model.normalizer_spec.precompiled_charsmap
+    tokenizers = {
+        name: XLNetTokenizer(vocab, _spm_precompiled_charsmap=charsmap, do_lower_case=lower)
+        for name, lower in [("cased", False), ("uncased", True)]
+    }
+    XLNET.mkdir(parents=True, exist_ok=True)
+    model.normalizer_spec.precompiled_charsmap = b""
+    (XLNET / "bare.model").write_bytes(model.SerializeToString())
+    quoted = ["``The kiln'' was hot", "'a' ''b'' `c` ``d``", "don''t", "the <mask> was <eod>", "x<eop> y"]
+    cases = [
+        {"text": text, **{name: t.encode(text) for name, t in tokenizers.items()}}
+        for text in texts() + quoted
+    ]
+    write_ids(XLNET, cases)
+
+
 def write_ids(folder, cases):
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
     (folder / "ids.json").write_text(f"[\n{lines}\n]\n")
@@ -197,6 +233,7 @@ def write_ids(folder, cases):
 
 def main():
     make_byte_bpe()
+    make_xlnet()
     models = {
         "nmt_nfkc": train(
             pad_id=0, bos_id=1, eos_id=2, unk_id=3,

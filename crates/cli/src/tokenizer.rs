@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use kiln_text::corpus::{OnInvalid, hex};
 use kiln_text::tokenizer::{
     self as tokenizers, ByteBpeSettings, TokenizerKind, TrainSettings, UnigramSettings,
-    WordPieceSettings,
+    WordPieceSettings, XlnetLetters,
 };
 use serde_json::json;
 
@@ -66,7 +66,8 @@ pub(crate) struct TrainArgs {
     json: bool,
 }
 
-// What a tokenizer keeps of letters; the other kinds than WordPiece keep all.
+// What a tokenizer keeps of letters; XLNet's always keeps capital ones, the others than it and
+// WordPiece keep all.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct LetterArgs {
     /// Keep capital letters: better for names, needs a larger vocabulary. Default: all lower case
@@ -109,13 +110,21 @@ impl Wanted {
                 kind.name()
             )))
         };
-        if kind != TokenizerKind::WordPiece && (letters.cased || letters.keep_accents) {
+        let is_refused = match kind {
+            TokenizerKind::WordPiece => false,
+            TokenizerKind::XlnetUnigram => letters.cased,
+            TokenizerKind::Unigram | TokenizerKind::ByteBpe => {
+                letters.cased || letters.keep_accents
+            }
+        };
+        if is_refused {
             return refused(
                 "--cased, --keep-accents",
-                "only word-piece changes letters otherwise",
+                "only word-piece changes letters otherwise, unigram-xlnet accents alone",
             );
         }
-        if kind == TokenizerKind::Unigram && min_frequency.is_some() {
+        let is_unigram = matches!(kind, TokenizerKind::Unigram | TokenizerKind::XlnetUnigram);
+        if is_unigram && min_frequency.is_some() {
             return refused("--min-frequency", "only pairs that are joined have one");
         }
         Ok(match kind {
@@ -139,6 +148,20 @@ impl Wanted {
                 threads,
                 ..UnigramSettings::default()
             }),
+            TokenizerKind::XlnetUnigram => {
+                // Cased, as published.
+                let letters = XlnetLetters {
+                    keep_accents: letters.keep_accents,
+                    ..XlnetLetters::default()
+                };
+                TrainSettings::Unigram(UnigramSettings {
+                    vocab_size,
+                    model_max_length,
+                    on_invalid,
+                    threads,
+                    ..UnigramSettings::xlnet(letters)
+                })
+            }
             TokenizerKind::ByteBpe => {
                 let default = ByteBpeSettings::default();
                 TrainSettings::ByteBpe(ByteBpeSettings {
@@ -194,7 +217,9 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
 
     if tokenizer.vocab_size() < args.vocab_size {
         let (found, remedy) = match kind {
-            TokenizerKind::Unigram => ("strings", "add text, or lower --vocab-size"),
+            TokenizerKind::Unigram | TokenizerKind::XlnetUnigram => {
+                ("strings", "add text, or lower --vocab-size")
+            }
             _ => ("pairs", "add text, or lower --min-frequency"),
         };
         console.note(format_args!(

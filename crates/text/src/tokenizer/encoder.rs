@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::Tokenizer;
-use super::{bert, byte_level, sentence_piece};
+use super::{bert, byte_level, sentence_piece, xlnet};
 use crate::error::TextError;
 
 /// Parts remembered; the next ones are tokenised every time. A few megabytes.
@@ -54,6 +54,9 @@ impl Cuts {
         {
             Self::Separators
         } else if words_only && sentence_piece::splits_at_spaces(normalizer, pre_tokenizer) {
+            Self::Spaces
+        } else if none_has(&["single_word"]) && xlnet::splits_at_spaces(full) {
+            // Spaces beside a token go anyway.
             Self::Spaces
         } else if bytes_only
             && normalizer.is_null()

@@ -6,7 +6,7 @@
 //! | kind | its rules | its trainer | its own files |
 //! | --- | --- | --- | --- |
 //! | WordPiece | `bert.rs` | `word_piece.rs` | vocab.txt |
-//! | SentencePiece, unigram | `sentence_piece.rs` | `unigram.rs` | spm.model |
+//! | SentencePiece, unigram | `sentence_piece.rs`; XLNet's `xlnet.rs` | `unigram.rs` | spm.model; XLNet's spiece.model |
 //! | byte-level BPE | `byte_bpe.rs`, `byte_level.rs` | `byte_bpe.rs` | vocab.json, merges.txt; bpe_encoder.bin |
 
 use std::path::Path;
@@ -35,15 +35,17 @@ mod unigram;
 mod word_counts;
 mod word_piece;
 mod words;
+mod xlnet;
 
 pub use byte_bpe::{ByteBpeSettings, train_byte_bpe, train_byte_bpe_on_texts};
 use encoder::Cuts;
 pub use encoder::Encoder;
 pub use special::SpecialTokens;
 pub use train::{TokenizerKind, TrainProgress, TrainSettings, train};
-pub use unigram::{UnigramSettings, train_unigram, train_unigram_on_texts};
+pub use unigram::{UnigramLayout, UnigramSettings, train_unigram, train_unigram_on_texts};
 pub use word_piece::{WordPieceSettings, train_word_piece, train_word_piece_on_texts};
 use words::WordMarks;
+pub use xlnet::XlnetLetters;
 
 /// Text to ids and back.
 #[derive(Debug, Clone)]
@@ -59,7 +61,7 @@ pub struct Tokenizer {
     identity: [u8; 32],
     /// Where a text may be cut so that its ids are those of its parts in a row.
     cuts: Cuts,
-    /// `spm.model`, for SentencePiece.
+    /// `spm.model` or `spiece.model`, for SentencePiece.
     sentence_piece: Option<Arc<[u8]>>,
 }
 
@@ -123,7 +125,7 @@ impl Tokenizer {
         self.encode_text(text, false)
     }
 
-    /// Ids of a text as a model takes it: `[CLS] text [SEP]`.
+    /// Ids of a text as a model takes it: `[CLS] text [SEP]`, XLNet's `text <sep> <cls>`.
     ///
     /// # Errors
     /// If the tokenizer's rules fail on the text.
@@ -186,6 +188,11 @@ impl Tokenizer {
     /// [`Tokenizer::vocabulary`] checks that.
     pub fn special_tokens(&self) -> &SpecialTokens {
         &self.special
+    }
+
+    /// The id of the token that stands after a document, `<eod>`; XLNet's alone has one.
+    pub fn end_of_document(&self) -> Option<u32> {
+        self.id(xlnet::END_OF_DOCUMENT)
     }
 
     /// Longest sequence of the model it belongs to, where that is known.
@@ -256,8 +263,8 @@ impl Tokenizer {
     }
 
     /// The tokenizer in a folder, or in one of these files itself, each with the
-    /// tokenizer_config.json beside it: tokenizer.json; or else `spm.model`; vocab.json and
-    /// merges.txt; vocab.txt; DeBERTa v1's `bpe_encoder.bin`.
+    /// tokenizer_config.json beside it: tokenizer.json; or else `spm.model` or `spiece.model`;
+    /// vocab.json and merges.txt; vocab.txt; DeBERTa v1's `bpe_encoder.bin`.
     ///
     /// # Errors
     /// If a file is missing or malformed, or two files contradict each other.
@@ -267,7 +274,8 @@ impl Tokenizer {
 
     /// Writes tokenizer.json and tokenizer_config.json into `dir`, so that transformers opens the
     /// folder with the same ids, and the vocabulary in the older form of its kind: vocab.txt for
-    /// WordPiece, `spm.model` for SentencePiece, vocab.json and merges.txt for byte-level BPE.
+    /// WordPiece, `spm.model` for SentencePiece (XLNet's `spiece.model`), vocab.json and merges.txt
+    /// for byte-level BPE.
     ///
     /// # Errors
     /// If a file can't be written.

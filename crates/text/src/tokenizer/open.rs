@@ -4,7 +4,7 @@
 //! rest from tokenizer_config.json. Where the two disagree, ids would depend on the reader, so that
 //! is an error here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::Tokenizer;
 use super::bert::{self, Normalisation};
 use super::special::SpecialTokens;
+use super::xlnet::{self, XlnetLetters};
 use super::{bpe_encoder, byte_bpe, sentence_piece};
 use crate::error::{TextError, read_failed};
 
@@ -19,6 +20,8 @@ pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const CONFIG: &str = "tokenizer_config.json";
 pub(super) const VOCABULARY: &str = "vocab.txt";
 pub(super) const SENTENCE_PIECE: &str = "spm.model";
+/// XLNet's name for it.
+pub(super) const XLNET_SENTENCE_PIECE: &str = "spiece.model";
 pub(super) const BYTE_VOCABULARY: &str = "vocab.json";
 pub(super) const MERGES: &str = "merges.txt";
 const ENCODER: &str = "bpe_encoder.bin";
@@ -42,6 +45,7 @@ pub(super) fn open(path: &Path) -> Result<Tokenizer, TextError> {
     let names = [
         TOKENIZER,
         SENTENCE_PIECE,
+        XLNET_SENTENCE_PIECE,
         BYTE_VOCABULARY,
         VOCABULARY,
         ENCODER,
@@ -80,18 +84,22 @@ fn refused(path: &Path) -> impl Fn(String) -> TextError {
     }
 }
 
-fn open_json(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
+fn open_json(path: &Path, mut config: Config) -> Result<Tokenizer, TextError> {
     let json: Value = read_json(path)?;
     config.check(&json, path)?;
+    if json["model"]["type"] != "Unigram" {
+        return config.tokenizer(&json, path);
+    }
+    let pieces = json["model"]["vocab"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    config.name_special_tokens(pieces.iter().filter_map(|piece| piece[0].as_str()))?;
     let mut tokenizer = config.tokenizer(&json, path)?;
     // Kept to be saved again, if it is the same vocabulary.
-    let sentence_piece = path.with_file_name(SENTENCE_PIECE);
-    if json["model"]["type"] == "Unigram" && sentence_piece.exists() {
-        let bytes = std::fs::read(&sentence_piece).map_err(read_failed(&sentence_piece))?;
-        let names = sentence_piece::piece_names(&bytes).map_err(refused(&sentence_piece))?;
-        let pieces = json["model"]["vocab"]
-            .as_array()
-            .map_or(&[][..], Vec::as_slice);
+    let files = [SENTENCE_PIECE, XLNET_SENTENCE_PIECE].map(|name| path.with_file_name(name));
+    if let Some(sentence_piece) = files.iter().find(|file| file.exists()) {
+        let bytes = std::fs::read(sentence_piece).map_err(read_failed(sentence_piece))?;
+        let names = sentence_piece::piece_names(&bytes).map_err(refused(sentence_piece))?;
         if names.iter().eq(pieces.iter().map(|piece| &piece[0])) {
             tokenizer.sentence_piece = Some(bytes.into());
         }
@@ -100,16 +108,24 @@ fn open_json(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
 }
 
 fn open_sentence_piece(path: &Path, mut config: Config) -> Result<Tokenizer, TextError> {
+    let bytes = std::fs::read(path).map_err(read_failed(path))?;
+    let pieces = sentence_piece::piece_names(&bytes).map_err(refused(path))?;
+    let is_xlnet = config.name_special_tokens(pieces.iter().map(String::as_str))?;
+    let letters = if is_xlnet {
+        let letters = XlnetLetters::parse(&config.fields).map_err(refused(&config.path))?;
+        Some(letters)
+    } else {
+        None
+    };
     for field in ["do_lower_case", "split_by_punct"] {
-        if config.fields.get(field).is_some_and(|value| value == true) {
+        if letters.is_none() && config.fields.get(field).is_some_and(|value| value == true) {
             return Err(refused(&config.path)(format!(
                 "{field} is true, which is not supported with {SENTENCE_PIECE}; pass a folder with \
                  {TOKENIZER}"
             )));
         }
     }
-    let bytes = std::fs::read(path).map_err(read_failed(path))?;
-    let parsed = sentence_piece::parse(&bytes, &config.special).map_err(refused(path))?;
+    let parsed = sentence_piece::parse(&bytes, &config.special, letters).map_err(refused(path))?;
     config.special = parsed.special;
     let mut tokenizer = config.tokenizer(&parsed.json, path)?;
     tokenizer.sentence_piece = Some(bytes.into());
@@ -194,11 +210,26 @@ impl Config {
         let refused = refused(path);
         Ok(Self {
             normalisation: Normalisation::parse(&fields).map_err(&refused)?,
-            special: SpecialTokens::parse(&fields).map_err(&refused)?,
+            special: SpecialTokens::parse(&fields, SpecialTokens::default()).map_err(&refused)?,
             model_max_length: parse_length(&fields).map_err(&refused)?,
             path: path.to_path_buf(),
             fields,
         })
+    }
+
+    /// Takes XLNet's names for the special tokens that have none here, if `pieces` are its own;
+    /// whether they are.
+    fn name_special_tokens<'a>(
+        &mut self,
+        pieces: impl Iterator<Item = &'a str>,
+    ) -> Result<bool, TextError> {
+        let pieces: HashSet<&str> = pieces.collect();
+        let is_xlnet = xlnet::has_its_pieces(|piece| pieces.contains(piece));
+        if is_xlnet {
+            self.special = SpecialTokens::parse(&self.fields, xlnet::special_tokens())
+                .map_err(refused(&self.path))?;
+        }
+        Ok(is_xlnet)
     }
 
     /// Whether byte-level BPE puts a space before the text; Hugging Face's default: no.

@@ -9,7 +9,10 @@ use serde_json::{Map, Value, json};
 use super::Tokenizer;
 use super::bert::{self, Normalisation};
 use super::byte_bpe;
-use super::open::{BYTE_VOCABULARY, CONFIG, MERGES, SENTENCE_PIECE, TOKENIZER, VOCABULARY};
+use super::open::{
+    BYTE_VOCABULARY, CONFIG, MERGES, SENTENCE_PIECE, TOKENIZER, VOCABULARY, XLNET_SENTENCE_PIECE,
+};
+use super::xlnet;
 use crate::error::{TextError, write_failed};
 
 pub(super) fn save(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
@@ -40,7 +43,12 @@ fn save_files(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
         write(&dir.join(MERGES), merges.as_bytes())?;
     }
     if let Some(model) = &tokenizer.sentence_piece {
-        write(&dir.join(SENTENCE_PIECE), model)?;
+        let name = if xlnet::is_xlnet(&full) {
+            XLNET_SENTENCE_PIECE
+        } else {
+            SENTENCE_PIECE
+        };
+        write(&dir.join(name), model)?;
     }
     Ok(())
 }
@@ -53,7 +61,8 @@ fn pretty(value: &Value) -> String {
 /// tokenizer_config.json. For exactly BERT's rules the class is BertTokenizer, which transformers
 /// rebuilds from the fields here; for others a class that takes tokenizer.json as it is. Not
 /// DebertaV2Tokenizer: transformers 5 rebuilds that with NFC instead of the model's own rules, and
-/// with DebertaTokenizer a pair gets two `[SEP]` in its middle and no types.
+/// with DebertaTokenizer a pair gets two `[SEP]` in its middle and no types. Not XLNetTokenizer: it
+/// drops accents always, and gives no types unless asked.
 fn config(tokenizer: &Tokenizer, full: &Value) -> Value {
     let mut config = Map::new();
     if let Some(length) = tokenizer.model_max_length {
@@ -71,6 +80,9 @@ fn config(tokenizer: &Tokenizer, full: &Value) -> Value {
             "model_input_names".to_string(),
             json!(["input_ids", "token_type_ids", "attention_mask"]),
         );
+        if xlnet::is_xlnet(full) {
+            xlnet::write_config(full, &mut config);
+        }
     }
     tokenizer.special.write(&mut config);
     Value::Object(config)

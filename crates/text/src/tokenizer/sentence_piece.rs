@@ -1,4 +1,5 @@
-//! SentencePiece's unigram models (Kudo 2018; Kudo and Richardson 2018), DeBERTa's since v2.
+//! SentencePiece's unigram models (Kudo 2018; Kudo and Richardson 2018), DeBERTa's since v2 and
+//! XLNet's.
 //!
 //! A model's ids are those of the original library. Its steps are written down as a tokenizer.json,
 //! so that `tokenizers`, and with it transformers, gives the same ids:
@@ -18,6 +19,8 @@ use tokenizers::normalizers::NFC;
 
 use super::bert;
 use super::special::{SpecialTokens, added_token};
+use super::unigram::UnigramLayout;
+use super::xlnet::{self, XlnetLetters};
 
 mod charsmap;
 mod proto;
@@ -52,12 +55,17 @@ pub(super) struct Parsed {
 }
 
 /// Reads `spm.model`. Special tokens that the model lacks get the ids after its last, as in
-/// DeBERTa, where that is `[MASK]` alone; the unknown piece keeps its own name.
+/// DeBERTa, where that is `[MASK]` alone; the unknown piece keeps its own name. `letters`: it is
+/// XLNet's, with its own steps before the model's.
 ///
 /// # Errors
 /// If the file is damaged, or asks for something that is not supported.
-pub(super) fn parse(bytes: &[u8], special: &SpecialTokens) -> Result<Parsed, String> {
-    to_json(&Model::parse(bytes)?, special)
+pub(super) fn parse(
+    bytes: &[u8],
+    special: &SpecialTokens,
+    letters: Option<XlnetLetters>,
+) -> Result<Parsed, String> {
+    to_json(&Model::parse(bytes)?, special, letters)
 }
 
 /// The names of the pieces in `spm.model`, by id.
@@ -67,25 +75,21 @@ pub(super) fn piece_names(bytes: &[u8]) -> Result<Vec<String>, String> {
 }
 
 /// The normaliser of models that are trained here.
-pub(super) fn trained_normalizer() -> Result<Value, String> {
-    normalizer(rules::nmt_nfkc()?)
+pub(super) fn trained_normalizer(layout: UnigramLayout) -> Result<Value, String> {
+    let charsmap = rules::nmt_nfkc()?;
+    match layout {
+        UnigramLayout::Deberta => normalizer(charsmap),
+        UnigramLayout::Xlnet(letters) => xlnet::normalizer(charsmap, letters),
+    }
 }
 
-/// `spm.model` of trained pieces with their log-probabilities; DeBERTa's special tokens come before
-/// them, but for `[MASK]`, which its models lack.
+/// The model file of trained pieces with their log-probabilities; the layout's own pieces come
+/// before them.
 pub(super) fn trained_model(
     pieces: impl Iterator<Item = (String, f32)>,
+    layout: UnigramLayout,
 ) -> Result<Vec<u8>, String> {
-    let SpecialTokens {
-        pad, cls, sep, unk, ..
-    } = SpecialTokens::default();
-    let special = [
-        (pad, PieceKind::Control),
-        (cls, PieceKind::Control),
-        (sep, PieceKind::Control),
-        (unk, PieceKind::Unknown),
-    ];
-    let special = special.map(|(text, kind)| Piece {
+    let own = own_pieces(layout).into_iter().map(|(text, kind)| Piece {
         text,
         score: 0.0,
         kind,
@@ -96,7 +100,7 @@ pub(super) fn trained_model(
         kind: PieceKind::Normal,
     });
     let model = Model {
-        pieces: special.into_iter().chain(pieces).collect(),
+        pieces: own.chain(pieces).collect(),
         byte_fallback: false,
         charsmap: rules::nmt_nfkc()?.to_vec(),
         add_dummy_prefix: true,
@@ -104,7 +108,37 @@ pub(super) fn trained_model(
     Ok(model.to_bytes())
 }
 
-fn to_json(model: &Model, special: &SpecialTokens) -> Result<Parsed, String> {
+/// The pieces that are not learned. DeBERTa's models lack `[MASK]`, which comes last.
+fn own_pieces(layout: UnigramLayout) -> Vec<(String, PieceKind)> {
+    match layout {
+        UnigramLayout::Deberta => {
+            let SpecialTokens {
+                pad, cls, sep, unk, ..
+            } = SpecialTokens::default();
+            vec![
+                (pad, PieceKind::Control),
+                (cls, PieceKind::Control),
+                (sep, PieceKind::Control),
+                (unk, PieceKind::Unknown),
+            ]
+        }
+        UnigramLayout::Xlnet(_) => {
+            let mut own = vec![(xlnet::special_tokens().unk, PieceKind::Unknown)];
+            let controls = xlnet::CONTROLS.map(|name| (name.to_string(), PieceKind::Control));
+            own.extend(controls);
+            let eop = xlnet::END_OF_PARAGRAPH.to_string();
+            own.push((eop, PieceKind::UserDefined));
+            own.extend(xlnet::SIGNS.map(|sign| (sign.to_string(), PieceKind::UserDefined)));
+            own
+        }
+    }
+}
+
+fn to_json(
+    model: &Model,
+    special: &SpecialTokens,
+    letters: Option<XlnetLetters>,
+) -> Result<Parsed, String> {
     let mut ids: HashMap<&str, usize> = HashMap::new();
     for (id, piece) in model.pieces.iter().enumerate() {
         if piece.text.is_empty() || ids.insert(&piece.text, id).is_some() {
@@ -143,7 +177,8 @@ fn to_json(model: &Model, special: &SpecialTokens) -> Result<Parsed, String> {
             let is_named = special.names().contains(&piece.text.as_str());
             let is_special = match piece.kind {
                 PieceKind::Control | PieceKind::Unknown => true,
-                _ => is_named,
+                // User-defined there, but special in Hugging Face.
+                _ => is_named || letters.is_some() && piece.text == xlnet::END_OF_PARAGRAPH,
             };
             is_special.then(|| added_token(id as u64, &piece.text, true))
         })
@@ -185,18 +220,30 @@ fn to_json(model: &Model, special: &SpecialTokens) -> Result<Parsed, String> {
             .any(|piece| piece.chars().skip(1).any(|c| c == WORD_START));
     let metaspace = metaspace(model.add_dummy_prefix, splits);
     let decoder = if model.byte_fallback {
-        json!({ "type": "Sequence", "decoders": [{ "type": "ByteFallback" }, metaspace] })
+        json!({ "type": "Sequence", "decoders": [{ "type": "ByteFallback" }, metaspace.clone()] })
     } else {
         metaspace.clone()
+    };
+    let (normalizer, pre_tokenizer, post_processor) = match letters {
+        None => (
+            normalizer(&model.charsmap)?,
+            metaspace.clone(),
+            bert::template_json(&special, cls, sep),
+        ),
+        Some(letters) => (
+            xlnet::normalizer(&model.charsmap, letters)?,
+            xlnet::pre_tokenizer(&metaspace),
+            xlnet::template_json(&special, cls, sep),
+        ),
     };
     let json = json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
         "added_tokens": added,
-        "normalizer": normalizer(&model.charsmap)?,
-        "pre_tokenizer": metaspace,
-        "post_processor": bert::template_json(&special, cls, sep),
+        "normalizer": normalizer,
+        "pre_tokenizer": pre_tokenizer,
+        "post_processor": post_processor,
         "decoder": decoder,
         "model": {
             "type": "Unigram",
@@ -208,7 +255,7 @@ fn to_json(model: &Model, special: &SpecialTokens) -> Result<Parsed, String> {
     Ok(Parsed { json, special })
 }
 
-fn metaspace(add_dummy_prefix: bool, splits: bool) -> Value {
+pub(super) fn metaspace(add_dummy_prefix: bool, splits: bool) -> Value {
     json!({
         "type": "Metaspace",
         "replacement": WORD_START,
@@ -227,7 +274,7 @@ fn metaspace(add_dummy_prefix: bool, splits: bool) -> Value {
 /// order anew, are kept apart from each other for the time. What still differs no writer writes: other
 /// marks on one letter against Unicode's order, marks on ligatures and units (`㎏`), a Korean syllable
 /// with its last letter apart.
-fn normalizer(charsmap: &[u8]) -> Result<Value, String> {
+pub(super) fn normalizer(charsmap: &[u8]) -> Result<Value, String> {
     Ok(steps(charsmap, composes(charsmap)?))
 }
 
@@ -255,7 +302,7 @@ fn steps(charsmap: &[u8], composes: bool) -> Value {
     json!({ "type": "Sequence", "normalizers": steps })
 }
 
-fn replace_regex(pattern: &str, content: &str) -> Value {
+pub(super) fn replace_regex(pattern: &str, content: &str) -> Value {
     json!({ "type": "Replace", "pattern": { "Regex": pattern }, "content": content })
 }
 
@@ -319,7 +366,7 @@ pub(super) fn splits_at_spaces(normalizer: &Value, pre_tokenizer: &Value) -> boo
             .any(|composes| normalizer == &steps(&charsmap, composes))
 }
 
-fn charsmaps(normalizer: &Value) -> Vec<Result<Vec<u8>, String>> {
+pub(super) fn charsmaps(normalizer: &Value) -> Vec<Result<Vec<u8>, String>> {
     let one = std::slice::from_ref(normalizer);
     let steps = normalizer["normalizers"]
         .as_array()

@@ -36,10 +36,10 @@ impl SpecialTokens {
         [&self.pad, &self.unk, &self.cls, &self.sep, &self.mask]
     }
 
-    /// From tokenizer_config.json; a name that is missing or null is BERT's. Entries are strings or
-    /// objects with a `content`.
-    pub(super) fn parse(config: &Map<String, Value>) -> Result<Self, String> {
-        let mut special = Self::default();
+    /// From tokenizer_config.json; a name that is missing or null is the one in `usual`. Entries are
+    /// strings or objects with a `content`.
+    pub(super) fn parse(config: &Map<String, Value>, usual: Self) -> Result<Self, String> {
+        let mut special = usual;
         for (field, name) in [
             ("pad_token", &mut special.pad),
             ("unk_token", &mut special.unk),

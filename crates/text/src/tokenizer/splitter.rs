@@ -23,26 +23,37 @@ pub(super) enum Splitter {
     /// BERT's: at spaces and punctuation.
     Bert(BertNormalizer),
     /// SentencePiece's: before spaces, which become `▁`, and where the script changes, because no
-    /// piece goes on there.
-    SentencePiece(Box<NormalizerWrapper>),
+    /// piece goes on there. Signs that are pieces by themselves are not part of words.
+    SentencePiece {
+        /// The tokenizer's.
+        normalizer: Box<NormalizerWrapper>,
+        /// The signs.
+        signs: &'static [char],
+    },
     /// GPT-2's, in its alphabet of bytes.
     ByteLevel(ByteLevel),
 }
 
 impl Splitter {
     /// SentencePiece's, with the normaliser of its tokenizer.json.
-    pub(super) fn sentence_piece(normalizer: &Value) -> Result<Self, TextError> {
+    pub(super) fn sentence_piece(
+        normalizer: &Value,
+        signs: &'static [char],
+    ) -> Result<Self, TextError> {
         // From text: its reader wants to borrow.
         let normalizer = serde_json::from_str(&normalizer.to_string())
             .map_err(|reason| failed(reason.to_string()))?;
-        Ok(Self::SentencePiece(Box::new(normalizer)))
+        Ok(Self::SentencePiece {
+            normalizer: Box::new(normalizer),
+            signs,
+        })
     }
 
     /// Where a text may be cut so that its words are those of its parts.
     pub(super) fn cuts(&self) -> Cuts {
         match self {
             Self::Bert(_) => Cuts::Separators,
-            Self::SentencePiece(_) => Cuts::Spaces,
+            Self::SentencePiece { .. } => Cuts::Spaces,
             Self::ByteLevel(_) => Cuts::BeforeSpaces,
         }
     }
@@ -59,7 +70,7 @@ impl Splitter {
                 words.retain(|word| word.chars().count() <= MAX_WORD_CHARS);
                 Ok(words)
             }
-            Self::SentencePiece(normalizer) => {
+            Self::SentencePiece { normalizer, signs } => {
                 let normalized = normalize(&**normalizer, part)?;
                 let mut runs = Vec::new();
                 for word in normalized.get().split(' ').filter(|word| !word.is_empty()) {
@@ -67,7 +78,7 @@ impl Splitter {
                     if let Some(first) = of_word.first_mut() {
                         first.insert(0, WORD_START);
                     }
-                    runs.extend(of_word);
+                    runs.extend(without_signs(of_word, signs));
                 }
                 Ok(in_parts(runs))
             }
@@ -95,6 +106,18 @@ fn pieces(text: NormalizedString, splitter: &impl PreTokenizer) -> Result<Vec<St
         .map(|(word, _, _)| word.to_string())
         .filter(|word| !word.is_empty())
         .collect())
+}
+
+/// What stands between signs.
+fn without_signs(runs: Vec<String>, signs: &[char]) -> Vec<String> {
+    if signs.is_empty() {
+        return runs;
+    }
+    let parts = runs.iter().flat_map(|run| run.split(signs));
+    parts
+        .filter(|part| !part.is_empty())
+        .map(str::to_string)
+        .collect()
 }
 
 fn in_parts(words: Vec<String>) -> Vec<String> {

@@ -13,21 +13,29 @@ use crate::error::TextError;
 pub enum TokenizerKind {
     /// BERT's and ELECTRA's.
     WordPiece,
-    /// SentencePiece's: DeBERTa's since v2, XLNet's.
+    /// SentencePiece's, in DeBERTa's layout since v2.
     Unigram,
+    /// SentencePiece's, in XLNet's layout.
+    XlnetUnigram,
     /// GPT-2's: DeBERTa's in v1.
     ByteBpe,
 }
 
 impl TokenizerKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::WordPiece, Self::Unigram, Self::ByteBpe];
+    pub const ALL: [Self; 4] = [
+        Self::WordPiece,
+        Self::Unigram,
+        Self::XlnetUnigram,
+        Self::ByteBpe,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::WordPiece => "word-piece",
             Self::Unigram => "unigram",
+            Self::XlnetUnigram => "unigram-xlnet",
             Self::ByteBpe => "byte-bpe",
         }
     }

@@ -1,9 +1,10 @@
-//! Learns a unigram vocabulary (Kudo 2018), DeBERTa's kind since v2.
+//! Learns a unigram vocabulary (Kudo 2018), DeBERTa's kind since v2 and XLNet's.
 //!
 //! Text is normalised and cut at spaces and where the script changes, as in SentencePiece; of all
 //! strings that come again, those are kept that make the text most probable. What comes out is a
-//! SentencePiece model: `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]`, the pieces by their probability, and
-//! after them `[MASK]`. The same text gives the same model every time, on every machine.
+//! SentencePiece model: in DeBERTa's layout `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]`, the pieces by their
+//! probability, and after them `[MASK]`; in XLNet's its own seventeen, then the pieces. The same
+//! text gives the same model every time, on every machine.
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use super::sentence_piece::{self, WORD_START};
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
 use super::word_counts::WordCounts;
+use super::xlnet::{self, XlnetLetters};
 use super::{Tokenizer, TrainProgress};
 use crate::corpus::OnInvalid;
 use crate::corpus::tasks::thread_pool;
@@ -28,8 +30,35 @@ const MAX_PIECE_CHARS: usize = 16;
 /// Strings to choose from at most (SentencePiece's default).
 const MAX_SEEDS: usize = 1_000_000;
 
-/// `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]`, `[MASK]`.
-const SPECIAL_TOKENS: usize = 5;
+/// Which pieces are not learned, where they stand, and what is done to text before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnigramLayout {
+    /// `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]` first, `[MASK]` last.
+    #[default]
+    Deberta,
+    /// `<unk>`, `<s>`, `</s>`, `<cls>`, `<sep>`, `<pad>`, `<mask>`, `<eod>`, `<eop>` first, then the
+    /// signs . ( ) " - – £ €, which are pieces by themselves.
+    Xlnet(XlnetLetters),
+}
+
+impl UnigramLayout {
+    /// How many pieces are not learned.
+    fn own_pieces(self) -> usize {
+        match self {
+            Self::Deberta => SpecialTokens::default().names().len(),
+            // `<unk>` and `<eop>`.
+            Self::Xlnet(_) => 2 + xlnet::CONTROLS.len() + xlnet::SIGNS.len(),
+        }
+    }
+
+    /// What no piece holds that is learned.
+    fn signs(self) -> &'static [char] {
+        match self {
+            Self::Deberta => &[],
+            Self::Xlnet(_) => &xlnet::SIGNS,
+        }
+    }
+}
 
 /// What to learn, and from what kind of text.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +68,8 @@ pub struct UnigramSettings {
     pub vocab_size: u32,
     /// The share of all characters that has pieces; rarer ones are unknown.
     pub character_coverage: f64,
+    /// Special tokens, and what is done to text before.
+    pub layout: UnigramLayout,
     /// Longest sequence of the model it is for.
     pub model_max_length: Option<u32>,
     /// What to do with a line that is not UTF-8.
@@ -53,9 +84,24 @@ impl Default for UnigramSettings {
         Self {
             vocab_size: 128_000,
             character_coverage: 0.9995,
+            layout: UnigramLayout::default(),
             model_max_length: Some(512),
             on_invalid: OnInvalid::Refuse,
             threads: 0,
+        }
+    }
+}
+
+impl UnigramSettings {
+    /// XLNet's: 32,000 entries, 0.99995 of the characters (the flags in the original's README), any
+    /// length.
+    pub fn xlnet(letters: XlnetLetters) -> Self {
+        Self {
+            vocab_size: 32_000,
+            character_coverage: 0.99995,
+            layout: UnigramLayout::Xlnet(letters),
+            model_max_length: None,
+            ..Self::default()
         }
     }
 }
@@ -69,7 +115,7 @@ pub fn train_unigram(
     settings: &UnigramSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<Tokenizer, TextError> {
-    let mut counts = WordCounts::new(splitter()?);
+    let mut counts = WordCounts::new(splitter(settings.layout)?);
     counts.add_files(inputs, settings.on_invalid, settings.threads, progress)?;
     build(counts, settings, progress)
 }
@@ -82,16 +128,16 @@ pub fn train_unigram_on_texts<T: AsRef<str>>(
     texts: impl IntoIterator<Item = T>,
     settings: &UnigramSettings,
 ) -> Result<Tokenizer, TextError> {
-    let mut counts = WordCounts::new(splitter()?);
+    let mut counts = WordCounts::new(splitter(settings.layout)?);
     for text in texts {
         counts.add_text(text.as_ref())?;
     }
     build(counts, settings, &mut |_| {})
 }
 
-fn splitter() -> Result<Splitter, TextError> {
-    let normalizer = sentence_piece::trained_normalizer().map_err(failed)?;
-    Splitter::sentence_piece(&normalizer)
+fn splitter(layout: UnigramLayout) -> Result<Splitter, TextError> {
+    let normalizer = sentence_piece::trained_normalizer(layout).map_err(failed)?;
+    Splitter::sentence_piece(&normalizer, layout.signs())
 }
 
 fn build(
@@ -116,14 +162,15 @@ fn build(
     // Every word begins with it.
     alphabet.insert(WORD_START);
     let vocab_size = settings.vocab_size as usize;
-    if alphabet.len() + SPECIAL_TOKENS > vocab_size {
+    let own_pieces = settings.layout.own_pieces();
+    if alphabet.len() + own_pieces > vocab_size {
         return Err(TextError::Setting {
             field: "vocab_size",
             value: settings.vocab_size.to_string(),
             remedy: format!(
                 "the alphabet of this text takes {}; choose at least that, or a lower \
                  character_coverage than {}",
-                alphabet.len() + SPECIAL_TOKENS,
+                alphabet.len() + own_pieces,
                 settings.character_coverage
             ),
         });
@@ -131,27 +178,35 @@ fn build(
     let words = seed::within(&words, &alphabet);
     let pool = thread_pool(settings.threads)?;
     let seeds = pool.install(|| seed::seeds(&words, &alphabet, MAX_PIECE_CHARS, MAX_SEEDS));
-    let learner = Learner::new(&words, &alphabet, seeds, vocab_size - SPECIAL_TOKENS);
+    let learner = Learner::new(&words, &alphabet, seeds, vocab_size - own_pieces);
     let pieces = learner.learn(&pool, &mut |pieces| {
         progress(TrainProgress::Pruning {
-            entries: pieces + SPECIAL_TOKENS,
+            entries: pieces + own_pieces,
             vocab_size,
         });
     });
-    tokenizer(&pieces, settings.model_max_length)
+    tokenizer(&pieces, settings)
 }
 
-/// As `spm.model` would be opened.
-fn tokenizer(pieces: &[Scored], model_max_length: Option<u32>) -> Result<Tokenizer, TextError> {
+/// As its model file would be opened.
+fn tokenizer(pieces: &[Scored], settings: &UnigramSettings) -> Result<Tokenizer, TextError> {
+    let (special, letters) = match settings.layout {
+        UnigramLayout::Deberta => (SpecialTokens::default(), None),
+        UnigramLayout::Xlnet(letters) => (xlnet::special_tokens(), Some(letters)),
+    };
     let pieces = pieces
         .iter()
         .map(|(piece, score)| (String::from_iter(piece), *score as f32));
-    let bytes = sentence_piece::trained_model(pieces).map_err(failed)?;
-    let parsed = sentence_piece::parse(&bytes, &SpecialTokens::default()).map_err(failed)?;
+    let bytes = sentence_piece::trained_model(pieces, settings.layout).map_err(failed)?;
+    let parsed = sentence_piece::parse(&bytes, &special, letters).map_err(failed)?;
     let origin = "trained tokenizer".to_string();
-    let mut tokenizer =
-        Tokenizer::from_json(&parsed.json, parsed.special, model_max_length, origin)
-            .map_err(failed)?;
+    let mut tokenizer = Tokenizer::from_json(
+        &parsed.json,
+        parsed.special,
+        settings.model_max_length,
+        origin,
+    )
+    .map_err(failed)?;
     tokenizer.sentence_piece = Some(bytes.into());
     Ok(tokenizer)
 }

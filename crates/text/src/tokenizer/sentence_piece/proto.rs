@@ -156,18 +156,18 @@ impl Model {
             .iter()
             .enumerate()
             .find(|(_, piece)| piece.kind == PieceKind::Unknown);
-        // Beginning, end, padding: DeBERTa's [CLS], [SEP], [PAD].
-        let named = |name: &str| {
+        // Beginning, end, padding: DeBERTa's [CLS], [SEP], [PAD]; XLNet's first two.
+        let named = |names: &[&str]| {
             controls
                 .iter()
                 .copied()
-                .find(|(_, piece)| piece.text == name)
+                .find(|(_, piece)| names.contains(&piece.text.as_str()))
         };
         for (id_field, name_field, found) in [
             (40, 45, unknown),
-            (41, 46, named("[CLS]")),
-            (42, 47, named("[SEP]")),
-            (43, 48, named("[PAD]")),
+            (41, 46, named(&["[CLS]", "<s>"])),
+            (42, 47, named(&["[SEP]", "</s>"])),
+            (43, 48, named(&["[PAD]"])),
         ] {
             let id = found.map_or(u64::MAX, |(id, _)| id as u64);
             put_number(&mut spec, id_field, id);

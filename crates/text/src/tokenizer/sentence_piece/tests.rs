@@ -13,6 +13,8 @@ use super::proto::{Model, Piece};
 use super::*;
 use crate::tokenizer::Tokenizer;
 
+mod xlnet;
+
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sentence_piece");
 
 fn fixture(name: &str) -> PathBuf {

@@ -128,3 +128,68 @@ fn saved_and_opened_again_it_is_the_same_tokenizer_from_either_file() {
     let bare = Tokenizer::open(dir.path()).unwrap();
     assert_eq!(bare.identity(), tokenizer.identity());
 }
+
+/// XLNet's layout.
+fn xlnet(vocab_size: u32, letters: XlnetLetters) -> Tokenizer {
+    let settings = UnigramSettings {
+        vocab_size,
+        character_coverage: 1.0,
+        ..UnigramSettings::xlnet(letters)
+    };
+    train_unigram_on_texts([TEXT], &settings).unwrap()
+}
+
+#[test]
+fn xlnets_layout_has_its_special_tokens_and_signs_first_and_the_size_asked_for() {
+    for vocab_size in [70, 90] {
+        let tokenizer = xlnet(vocab_size, XlnetLetters::default());
+        assert_eq!(tokenizer.vocab_size(), vocab_size);
+        let pieces = pieces(&tokenizer);
+        assert_eq!(
+            pieces[..17].join(" "),
+            "<unk> <s> </s> <cls> <sep> <pad> <mask> <eod> <eop> . ( ) \" - – £ €"
+        );
+        // No learned piece holds a sign.
+        let signs = ['.', '(', ')', '"', '-', '–', '£', '€'];
+        for piece in &pieces[17..] {
+            assert!(!piece.contains(signs), "{piece}");
+        }
+        let vocabulary = tokenizer.vocabulary().unwrap();
+        assert_eq!((vocabulary.cls, vocabulary.mask), (3, 6));
+        assert_eq!(tokenizer.end_of_document(), Some(7));
+        let ids = tokenizer.encode(TEXT).unwrap();
+        assert!(!ids.contains(&vocabulary.unk));
+        let plain = TEXT.replace('Ё', "Е").replace('ё', "е").replace('й', "и");
+        assert_eq!(tokenizer.decode(&ids).unwrap(), plain);
+    }
+}
+
+#[test]
+fn xlnets_letters_are_learned_as_they_are_read() {
+    let letters = XlnetLetters {
+        lowercase: true,
+        keep_accents: true,
+    };
+    let tokenizer = xlnet(90, letters);
+    let ids = tokenizer.encode(TEXT).unwrap();
+    assert!(!ids.contains(&0));
+    assert_eq!(tokenizer.decode(&ids).unwrap(), TEXT.to_lowercase());
+    for letters in [letters, XlnetLetters::default()] {
+        let tokenizer = xlnet(90, letters);
+        let dir = tempfile::tempdir().unwrap();
+        tokenizer.save(dir.path()).unwrap();
+        for file in ["tokenizer.json", "spiece.model"] {
+            let opened = Tokenizer::open(&dir.path().join(file)).unwrap();
+            assert_eq!(opened.identity(), tokenizer.identity(), "{file}");
+        }
+    }
+}
+
+#[test]
+fn a_fixed_text_gives_xlnets_vocabulary_it_gave_in_every_process() {
+    let pieces = pieces(&xlnet(80, XlnetLetters::default()));
+    assert_eq!(
+        pieces[17..36].join(" "),
+        "▁ , е s o а l ; ▁чаи ▁the и ▁е л ▁kiln т я ▁were ▁and ▁The"
+    );
+}

@@ -1,0 +1,194 @@
+//! What XLNet's tokenizer does otherwise than DeBERTa's, both being SentencePiece unigram models.
+//!
+//! | | |
+//! | --- | --- |
+//! | pieces | `<unk>` `<s>` `</s>` `<cls>` `<sep>` `<pad>` `<mask>` `<eod>` `<eop>`, eight signs that are always pieces by themselves, then the learned ones |
+//! | before SentencePiece | two grave accents or apostrophes become a quotation mark, accents are dropped, letters made small if wanted |
+//! | around a text | A `<sep>` `<cls>`, and A `<sep>` B `<sep>` `<cls>` with types 0, 1 and 2 |
+//! | padding | on the left |
+//!
+//! The steps are those of transformers' `XLNetTokenizer` (5.23), one by one, so that ids are equal
+//! where it is given the pieces or a tokenizer.json. The original has one more, which transformers
+//! lacks and so does this: a piece that ends in a digit and a comma (`000,`) is cut before the comma.
+//! Two differences are transformers' own: the original drops accents by combining class, not by
+//! category, which differs in marks of Indic scripts and in variation selectors; and its
+//! SentencePiece joins Korean letters, which stay apart here. Given `spiece.model` alone,
+//! transformers takes the signs out of the text before all else and begins a word after each; the
+//! original does not, and nor does this.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Map, Value, json};
+
+use super::bert::parse_bool;
+use super::sentence_piece;
+use super::special::SpecialTokens;
+
+/// The token after a document.
+pub(super) const END_OF_DOCUMENT: &str = "<eod>";
+
+/// The token after a paragraph. Nothing writes it but text that has it typed in.
+pub(super) const END_OF_PARAGRAPH: &str = "<eop>";
+
+/// Pieces of a fresh model: those that text gives only by their names, in the order of their ids.
+pub(super) const CONTROLS: [&str; 7] = [
+    "<s>",
+    "</s>",
+    "<cls>",
+    "<sep>",
+    "<pad>",
+    "<mask>",
+    END_OF_DOCUMENT,
+];
+
+/// Signs that are pieces by themselves wherever they stand, in the order of their ids.
+pub(super) const SIGNS: [char; 8] = ['.', '(', ')', '"', '-', '–', '£', '€'];
+
+/// What becomes a quotation mark.
+const QUOTES: [&str; 2] = ["``", "''"];
+
+/// What is done to letters before SentencePiece's own normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct XlnetLetters {
+    /// All text in lower case (`do_lower_case`). The published models are cased.
+    pub lowercase: bool,
+    /// Whether é stays é, and й й (`keep_accents`). The published models drop accents.
+    pub keep_accents: bool,
+}
+
+impl XlnetLetters {
+    /// From tokenizer_config.json; what is missing is as in the published models.
+    pub(super) fn parse(config: &Map<String, Value>) -> Result<Self, String> {
+        Ok(Self {
+            lowercase: parse_bool(config, "do_lower_case")?.unwrap_or(false),
+            keep_accents: parse_bool(config, "keep_accents")?.unwrap_or(false),
+        })
+    }
+
+    /// From the whole tokenizer.json.
+    fn of(full: &Value) -> Self {
+        let has = |kind: &str| {
+            steps(&full["normalizer"])
+                .iter()
+                .any(|step| step["type"] == kind)
+        };
+        Self {
+            lowercase: has("Lowercase"),
+            keep_accents: !has("StripAccents"),
+        }
+    }
+}
+
+/// Names of the special tokens.
+pub(super) fn special_tokens() -> SpecialTokens {
+    SpecialTokens {
+        pad: "<pad>".to_string(),
+        unk: "<unk>".to_string(),
+        cls: "<cls>".to_string(),
+        sep: "<sep>".to_string(),
+        mask: "<mask>".to_string(),
+    }
+}
+
+/// Whether these are XLNet's pieces: whether there are its special tokens and not BERT's.
+pub(super) fn has_its_pieces(has: impl Fn(&str) -> bool) -> bool {
+    let bert = SpecialTokens::default();
+    let own = special_tokens();
+    has(&own.cls) && has(&own.sep) && !has(&bert.cls) && !has(&bert.sep)
+}
+
+/// Whether a tokenizer.json puts special tokens where XLNet has them: `<cls>` last, of type 2.
+pub(super) fn is_xlnet(full: &Value) -> bool {
+    let template = &full["post_processor"]["single"];
+    template.as_array().is_some_and(|single| {
+        single
+            .last()
+            .is_some_and(|last| last["SpecialToken"]["type_id"] == 2)
+    })
+}
+
+/// The steps that normalise text; `charsmap`: SentencePiece's rules, empty if it has none.
+pub(super) fn normalizer(charsmap: &[u8], letters: XlnetLetters) -> Result<Value, String> {
+    let quotes = QUOTES.map(|quote| replace(quote, "\""));
+    let mut all = quotes.to_vec();
+    if !letters.keep_accents {
+        all.extend([json!({ "type": "NFKD" }), json!({ "type": "StripAccents" })]);
+    }
+    if letters.lowercase {
+        all.push(json!({ "type": "Lowercase" }));
+    }
+    if letters.keep_accents {
+        // Transformers always drops accents. Here nothing is there to equal but SentencePiece.
+        let own = sentence_piece::normalizer(charsmap)?;
+        all.extend(steps(&own).to_vec());
+    } else if !charsmap.is_empty() {
+        all.push(json!({ "type": "Precompiled", "precompiled_charsmap": BASE64.encode(charsmap) }));
+    }
+    Ok(json!({ "type": "Sequence", "normalizers": all }))
+}
+
+/// Cuts at all kinds of spaces, then `▁` before each word.
+pub(super) fn pre_tokenizer(metaspace: &Value) -> Value {
+    json!({ "type": "Sequence", "pretokenizers": [{ "type": "WhitespaceSplit" }, metaspace] })
+}
+
+/// A `<sep>` `<cls>`, and A `<sep>` B `<sep>` `<cls>`.
+pub(super) fn template_json(special: &SpecialTokens, cls: u64, sep: u64) -> Value {
+    let token = |name: &str, kind: u32| json!({ "SpecialToken": { "id": name, "type_id": kind } });
+    let text = |name: &str, kind: u32| json!({ "Sequence": { "id": name, "type_id": kind } });
+    let entry = |name: &str, id: u64| json!({ "id": name, "ids": [id], "tokens": [name] });
+    let (cls_name, sep_name) = (special.cls.as_str(), special.sep.as_str());
+    json!({
+        "type": "TemplateProcessing",
+        "single": [text("A", 0), token(sep_name, 0), token(cls_name, 2)],
+        "pair": [
+            text("A", 0), token(sep_name, 0),
+            text("B", 1), token(sep_name, 1), token(cls_name, 2),
+        ],
+        "special_tokens": { cls_name: entry(cls_name, cls), sep_name: entry(sep_name, sep) },
+    })
+}
+
+/// Whether all steps of a tokenizer.json leave what stands on two sides of a space alone: whether
+/// they are those made here, or with one more for spaces, as older versions of transformers wrote it.
+pub(super) fn splits_at_spaces(full: &Value) -> bool {
+    let metaspace = sentence_piece::metaspace(true, true);
+    if full["pre_tokenizer"] != pre_tokenizer(&metaspace) {
+        return false;
+    }
+    let charsmap = match sentence_piece::charsmaps(&full["normalizer"]).pop() {
+        None => Vec::new(),
+        Some(Ok(charsmap)) => charsmap,
+        Some(Err(_)) => return false,
+    };
+    let single_spaces = sentence_piece::replace_regex(" {2,}", " ");
+    let but_spaces = |normalizer: &Value| -> Vec<Value> {
+        let all = steps(normalizer).iter();
+        all.filter(|step| **step != single_spaces)
+            .cloned()
+            .collect()
+    };
+    normalizer(&charsmap, XlnetLetters::of(full))
+        .is_ok_and(|own| but_spaces(&own) == but_spaces(&full["normalizer"]))
+}
+
+/// Adds to a tokenizer_config.json what transformers, and the opening of `spiece.model`, need.
+pub(super) fn write_config(full: &Value, config: &mut Map<String, Value>) {
+    let letters = XlnetLetters::of(full);
+    config.insert("padding_side".to_string(), Value::from("left"));
+    config.insert("do_lower_case".to_string(), Value::from(letters.lowercase));
+    config.insert(
+        "keep_accents".to_string(),
+        Value::from(letters.keep_accents),
+    );
+}
+
+fn replace(pattern: &str, content: &str) -> Value {
+    json!({ "type": "Replace", "pattern": { "String": pattern }, "content": content })
+}
+
+fn steps(normalizer: &Value) -> &[Value] {
+    normalizer["normalizers"]
+        .as_array()
+        .map_or(&[], Vec::as_slice)
+}
