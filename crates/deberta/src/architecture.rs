@@ -24,8 +24,8 @@ use crate::pair::PairConfig;
 use crate::presets::{PRESETS, Preset};
 use crate::start::{Origins, start_masked_lm, start_pair};
 use crate::{
-    DebertaConfig, DebertaPretraining, DebertaReplacedTokens, MaskedLmForm, fill_mask,
-    forward, replaced_tokens,
+    DebertaConfig, DebertaPretraining, DebertaReplacedTokens, MaskedLmForm, fill_mask, forward,
+    replaced_tokens,
 };
 
 /// The name of masked language modelling among [`Architecture::objectives`].

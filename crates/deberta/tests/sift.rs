@@ -61,14 +61,26 @@ fn losses_perturbations_and_gradients_are_the_references() {
             report.check(row, &name, &actual, expected, bound);
         };
         let floats = |tensor: Tensor<1>| tensor.inner().try_into_vec_as::<f32>().unwrap();
-        check("logits", floats(clean.logits.clone().flatten(0, 1)), Bound::Output);
+        check(
+            "logits",
+            floats(clean.logits.clone().flatten(0, 1)),
+            Bound::Output,
+        );
 
         let start = fixture.input("delta_0").tensor::<3>(&device);
         let climb = |loss| clean.climb(&settings(loss), start.clone(), &model, &logits_of);
         let delta = climb(AscentLoss::SymmetricKl);
-        check("delta_1", floats(delta.clone().flatten(0, 2)), Bound::Output);
+        check(
+            "delta_1",
+            floats(delta.clone().flatten(0, 2)),
+            Bound::Output,
+        );
         let by_squares = climb(AscentLoss::Mse);
-        check("delta_1.mse", floats(by_squares.flatten(0, 2)), Bound::Output);
+        check(
+            "delta_1.mse",
+            floats(by_squares.flatten(0, 2)),
+            Bound::Output,
+        );
 
         let weights = clean.row_weights.clone();
         let task = cross_entropy_sum(clean.logits.clone(), labels, weights) / rows as f64;

@@ -52,7 +52,7 @@ impl Architecture for Xlnet {
     }
 
     fn tokenizer(&self, _: Option<&str>) -> TokenizerKind {
-        TokenizerKind::Unigram
+        TokenizerKind::XlnetUnigram
     }
 
     fn objective(&self, _: Option<&str>, _: Option<&str>, seq_len: usize) -> ObjectiveSettings {
@@ -151,10 +151,9 @@ impl Architecture for Xlnet {
         };
         let device = device.clone().autodiff();
         let (seed, range) = (settings.training.seed, config.initializer_range);
-        let mut init =
-            Init::with_distribution(seed, range, WeightDistribution::Normal, &device);
-        let objective = XlnetPretraining::new(config, settings.training.batch_size)
-            .with_tokenizer(tokenizer);
+        let mut init = Init::with_distribution(seed, range, WeightDistribution::Normal, &device);
+        let objective =
+            XlnetPretraining::new(config, settings.training.batch_size).with_tokenizer(tokenizer);
         let mut model = objective.new_model(&mut init);
         if let (Some(folder), true) = (&settings.init_from, is_fresh) {
             let is_needed = |name: &str| name.starts_with("transformer.");

@@ -186,11 +186,13 @@ impl XlnetConfig {
     pub fn summary_activation(&self) -> Result<Option<Activation>, ConfigError> {
         match self.summary_activation.as_deref() {
             None | Some("") => Ok(None),
-            Some(name) => Activation::from_name(name).map(Some).map_err(|error| ConfigError {
-                field: "summary_activation",
-                value: Value::from(name).to_string(),
-                remedy: error.to_string(),
-            }),
+            Some(name) => Activation::from_name(name)
+                .map(Some)
+                .map_err(|error| ConfigError {
+                    field: "summary_activation",
+                    value: Value::from(name).to_string(),
+                    remedy: error.to_string(),
+                }),
         }
     }
 
@@ -223,12 +225,8 @@ impl XlnetConfig {
         let [vocab, hidden, inner, layers] =
             [self.vocab_size, self.d_model, self.d_inner, self.n_layer].map(|size| size as u128);
         // Five projections; three biases and two segments; two norms; the feed-forward block.
-        let layer = 5 * hidden * hidden
-            + 5 * hidden
-            + 4 * hidden
-            + 2 * hidden * inner
-            + inner
-            + hidden;
+        let layer =
+            5 * hidden * hidden + 5 * hidden + 4 * hidden + 2 * hidden * inner + inner + hidden;
         vocab * hidden + hidden + layers * layer
     }
 

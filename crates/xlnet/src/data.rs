@@ -11,9 +11,6 @@ use kiln_text::{BatchSource, Vocabulary};
 
 use crate::config::XlnetConfig;
 
-/// What the original puts behind every document, if the vocabulary has it.
-const END_OF_DOCUMENT: &str = "<eod>";
-
 /// Of a share of tokens to be predicted the spans' stretch is made, as a fraction over this.
 const STRETCH_PARTS: usize = 1_000;
 
@@ -39,7 +36,7 @@ impl PermutedData {
     ) -> Result<Self, LearnError> {
         let (documents, held_out) = open_documents(settings, tokenizer, is_fresh)?;
         let permuted = PermutedSettings {
-            end_of_document: tokenizer.id(END_OF_DOCUMENT),
+            end_of_document: tokenizer.end_of_document(),
             ..permuted(settings, config)
         };
         let train = PermutedSource::new(documents, vocabulary.clone(), permuted.clone())?;
@@ -48,8 +45,7 @@ impl PermutedData {
             None
         } else {
             let batches = Some(eval_batches);
-            let source =
-                PermutedEvaluation::new(held_out, vocabulary.clone(), permuted, batches)?;
+            let source = PermutedEvaluation::new(held_out, vocabulary.clone(), permuted, batches)?;
             Some(EvalData {
                 batches: source.num_batches(),
                 source: Arc::new(source),

@@ -22,7 +22,12 @@ pub struct Memory {
 
 impl Memory {
     /// What a run begins with: zeros, which are attended to like any other.
-    pub fn zeros(config: &XlnetConfig, batch: usize, mem_len: usize, device: &burn::tensor::Device) -> Self {
+    pub fn zeros(
+        config: &XlnetConfig,
+        batch: usize,
+        mem_len: usize,
+        device: &burn::tensor::Device,
+    ) -> Self {
         let layer = || Tensor::zeros([batch, mem_len, config.d_model], device);
         Self {
             states: (0..config.n_layer).map(|_| layer()).collect(),

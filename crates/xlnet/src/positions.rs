@@ -234,7 +234,15 @@ mod tests {
     #[test]
     fn chunks_cover_all_queries_once_and_are_never_wider_than_the_scores() {
         let device = kiln_testing::devices().remove(0).1;
-        for (seq_len, mem_len) in [(1, 0), (1, 5), (2, 0), (7, 3), (64, 64), (300, 0), (512, 384)] {
+        for (seq_len, mem_len) in [
+            (1, 0),
+            (1, 5),
+            (2, 0),
+            (7, 3),
+            (64, 64),
+            (300, 0),
+            (512, 384),
+        ] {
             for json in [r#"{"d_model":4}"#, r#"{"d_model":4,"attn_type":"uni"}"#] {
                 let table = positions(json).table(seq_len, mem_len, &device);
                 let key_len = seq_len + mem_len;

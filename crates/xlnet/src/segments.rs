@@ -61,10 +61,7 @@ impl Segments {
         let [batch, _, columns] = self.queries.dims();
         let range = queries;
         Self {
-            queries: self
-                .queries
-                .clone()
-                .slice([0..batch, range, 0..columns]),
+            queries: self.queries.clone().slice([0..batch, range, 0..columns]),
             keys: self.keys.clone(),
         }
     }

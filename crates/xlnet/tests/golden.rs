@@ -46,9 +46,10 @@ fn parameters() -> Vec<(String, Vec<usize>)> {
             ("ff.layer_norm.bias", &[12]),
         ];
         let parts = parts.iter();
-        all.extend(parts.map(|(name, shape)| {
-            (format!("transformer.layer.{layer}.{name}"), shape.to_vec())
-        }));
+        all.extend(
+            parts
+                .map(|(name, shape)| (format!("transformer.layer.{layer}.{name}"), shape.to_vec())),
+        );
     }
     all.push(("lm_loss.bias".to_owned(), vec![37]));
     all
@@ -60,7 +61,11 @@ fn write_folder(folder: &Path, fields: &str) {
         .into_iter()
         .enumerate()
         .map(|(number, (name, shape))| {
-            let gain = if name.ends_with("layer_norm.weight") { 1.0 } else { 0.0 };
+            let gain = if name.ends_with("layer_norm.weight") {
+                1.0
+            } else {
+                0.0
+            };
             let values = (0..shape.iter().product::<usize>())
                 .map(|i| 0.4 * (1.3 * number as f64 + 0.7 * i as f64).sin() + gain);
             NamedTensor {
@@ -85,7 +90,10 @@ fn tokens() -> Inputs {
     let types = vec![0i64, 0, 0, 0, 0, 1, 1, 2, 0, 0, 1, 1, 0, 0, 1, 1];
     BTreeMap::from([
         ("input_ids".to_owned(), TensorData::new(ids, [2, SEQ_LEN])),
-        ("token_type_ids".to_owned(), TensorData::new(types, [2, SEQ_LEN])),
+        (
+            "token_type_ids".to_owned(),
+            TensorData::new(types, [2, SEQ_LEN]),
+        ),
     ])
 }
 
@@ -96,7 +104,10 @@ fn order() -> Inputs {
         "00100000",
     ];
     let hidden = rows.concat().repeat(2);
-    let hidden: Vec<i64> = hidden.bytes().map(|digit| i64::from(digit - b'0')).collect();
+    let hidden: Vec<i64> = hidden
+        .bytes()
+        .map(|digit| i64::from(digit - b'0'))
+        .collect();
     let mut mapping = vec![0i64; 2 * 4 * SEQ_LEN];
     for row in 0..2 {
         for (slot, position) in [1, 2, 4].into_iter().enumerate() {
@@ -104,8 +115,14 @@ fn order() -> Inputs {
         }
     }
     BTreeMap::from([
-        ("perm_mask".to_owned(), TensorData::new(hidden, [2, SEQ_LEN, SEQ_LEN])),
-        ("target_mapping".to_owned(), TensorData::new(mapping, [2, 4, SEQ_LEN])),
+        (
+            "perm_mask".to_owned(),
+            TensorData::new(hidden, [2, SEQ_LEN, SEQ_LEN]),
+        ),
+        (
+            "target_mapping".to_owned(),
+            TensorData::new(mapping, [2, 4, SEQ_LEN]),
+        ),
     ])
 }
 
@@ -122,7 +139,10 @@ fn check(what: &str, values: &[f32], sum: f64, squares: f64, first: [f64; 4]) {
     let found: f64 = values.iter().map(|&value| f64::from(value)).sum();
     assert!((found - sum).abs() < BOUND, "{what}: sum {found} for {sum}");
     let found: f64 = values.iter().map(|&value| f64::from(value).powi(2)).sum();
-    assert!((found - squares).abs() < BOUND, "{what}: squares {found} for {squares}");
+    assert!(
+        (found - squares).abs() < BOUND,
+        "{what}: squares {found} for {squares}"
+    );
     for (&found, expected) in values.iter().zip(first) {
         let error = (f64::from(found) - expected).abs();
         assert!(error < ENTRY_BOUND, "{what}: {found} for {expected}");
@@ -212,7 +232,8 @@ fn the_published_numbers_come_out() {
         let first = [1.174618189, -0.400746648, -1.135746315, 0.676157907];
         let three_slots = |outputs: &Named| {
             let rows = outputs["logits"].1.chunks(4 * 37);
-            rows.flat_map(|row| row[..3 * 37].to_vec()).collect::<Vec<f32>>()
+            rows.flat_map(|row| row[..3 * 37].to_vec())
+                .collect::<Vec<f32>>()
         };
         let e = run(&plain, "fill-mask", &[tokens(), memory(&a), order()]);
         let what = format!("{name} E");
@@ -227,7 +248,11 @@ fn the_published_numbers_come_out() {
         );
         let labels = vec![12i64, 30, 4, -100, 25, 14, 10, -100];
         let labels = BTreeMap::from([("labels".to_owned(), TensorData::new(labels, [2, 4]))]);
-        let f = run(&two_ways, "fill-mask", &[tokens(), memory(&a), order(), labels]);
+        let f = run(
+            &two_ways,
+            "fill-mask",
+            &[tokens(), memory(&a), order(), labels],
+        );
         let what = format!("{name} F");
         check(&what, &three_slots(&f), 8.375670647, 159.657245644, first);
         let loss = f64::from(f["loss"].1[0]);

@@ -39,7 +39,10 @@ struct Numbers(u64);
 
 impl Numbers {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (self.0 >> 33) as usize % limit
     }
 
@@ -93,7 +96,9 @@ impl Example {
     }
 
     fn inputs(&self, ids: &[i32], memory: Option<Memory>, device: &Device) -> XlnetInputs {
-        let types: Vec<i32> = (0..ids.len()).map(|at| i32::from(at > ids.len() / 2)).collect();
+        let types: Vec<i32> = (0..ids.len())
+            .map(|at| i32::from(at > ids.len() / 2))
+            .collect();
         XlnetInputs {
             input_ids: ints(ids, 1, device),
             token_type_ids: Some(ints(&types, 1, device)),
@@ -116,7 +121,10 @@ fn some_memory(config: &XlnetConfig, mem_len: usize, phase: f32, device: &Device
         let values: Vec<f32> = (0..mem_len * config.d_model)
             .map(|i| (i as f32 * 1.7 + number as f32 + phase).sin())
             .collect();
-        Tensor::from_data(TensorData::new(values, [1, mem_len, config.d_model]), device)
+        Tensor::from_data(
+            TensorData::new(values, [1, mem_len, config.d_model]),
+            device,
+        )
     };
     Memory {
         states: (0..config.n_layer).map(layer).collect(),
@@ -164,7 +172,10 @@ fn no_prediction_depends_on_what_its_order_hides() {
                 }
             }
         }
-        assert!(hidden_pairs > 30 && visible_pairs > 100, "{hidden_pairs} {visible_pairs}");
+        assert!(
+            hidden_pairs > 30 && visible_pairs > 100,
+            "{hidden_pairs} {visible_pairs}"
+        );
     }
 }
 
@@ -245,10 +256,18 @@ fn no_gradient_goes_back_through_the_memory() {
         let first = run(&[1, 2, 3], None);
         let second = run(&[11, 12, 13], Some(first.memory));
         let gradients = second.hidden_states.powi_scalar(2).sum().backward();
-        let table = model.transformer.word_embeddings().grad(&gradients).unwrap();
+        let table = model
+            .transformer
+            .word_embeddings()
+            .grad(&gradients)
+            .unwrap();
         let rows: Vec<f32> = table.abs().sum_dim(1).try_into_vec_as().unwrap();
         for (word, &sum) in rows.iter().enumerate() {
-            assert_eq!(sum > 0.0, (11..14).contains(&word), "{name}: word {word}, {sum}");
+            assert_eq!(
+                sum > 0.0,
+                (11..14).contains(&word),
+                "{name}: word {word}, {sum}"
+            );
         }
     }
 }
@@ -280,10 +299,16 @@ fn an_order_from_left_to_right_is_a_left_to_right_model() {
             visibility: Visibility::Mask(own),
             ..example.inputs(&example.ids, None, &device)
         });
-        let (found, expected) = (values(by_order.hidden_states), values(by_reading.hidden_states));
+        let (found, expected) = (
+            values(by_order.hidden_states),
+            values(by_reading.hidden_states),
+        );
         for (found, expected) in found.iter().zip(&expected) {
             // Distances ahead take other rows of the table there, which nobody sees.
-            assert!((found - expected).abs() < 1e-5, "{name}: {found} {expected}");
+            assert!(
+                (found - expected).abs() < 1e-5,
+                "{name}: {found} {expected}"
+            );
         }
     }
 }
@@ -316,7 +341,10 @@ fn segments_with_memory_are_the_whole_text() {
         ];
         for (found, expected) in parts.concat().iter().zip(&whole) {
             // The same sums in another order.
-            assert!((found - expected).abs() < 1e-5, "{name}: {found} {expected}");
+            assert!(
+                (found - expected).abs() < 1e-5,
+                "{name}: {found} {expected}"
+            );
         }
     }
 }
@@ -337,7 +365,10 @@ fn only_whether_two_segments_are_the_same_matters() {
         };
         let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
         let mixed = run(Some(&[0, 0, 0, 1, 1, 1, 2, 2]));
-        assert!(near(&mixed, &run(Some(&[5, 5, 5, 4, 4, 4, 0, 0]))), "{name}");
+        assert!(
+            near(&mixed, &run(Some(&[5, 5, 5, 4, 4, 4, 0, 0]))),
+            "{name}"
+        );
         assert!(near(&run(Some(&[3; 8])), &run(None)), "{name}");
         assert!(!near(&mixed, &run(None)), "{name}");
     }

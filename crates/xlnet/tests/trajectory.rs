@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use kiln_checkpoint::ModelFile;
 use burn::train::Interrupter;
+use kiln_checkpoint::ModelFile;
 use kiln_learner::{
     Objective, Observer, Record, RunFolder, TrainOutcome, TrainRequest, TrainingSettings, train,
 };
@@ -122,7 +122,13 @@ fn thirty_steps_with_memory_are_pytorchs() {
         let file = ModelFile::open(&outcome.checkpoint).unwrap();
         for (parameter, expected) in &fixture.parameters {
             let actual = file.read(parameter).unwrap();
-            report.check(parameter, &device_name, &actual, expected.floats(), Bound::Output);
+            report.check(
+                parameter,
+                &device_name,
+                &actual,
+                expected.floats(),
+                Bound::Output,
+            );
         }
     }
     report.finish();

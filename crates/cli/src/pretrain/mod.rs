@@ -78,8 +78,7 @@ pub(crate) fn run(
             // It reads the ids that the discriminator reads.
             let entries = config.get("vocab_size").and_then(Value::as_u64);
             let vocab_size = entries.map_or(vocab_size, |entries| entries as usize);
-            *generator =
-                model::complete(generator.take(), vocab_size, &args.model, architecture)?;
+            *generator = model::complete(generator.take(), vocab_size, &args.model, architecture)?;
         }
         let settings = RunSettings {
             versions: versions(),

@@ -234,23 +234,39 @@ fn what_can_not_be_trained_is_refused_in_one_line() {
     let folder = folder.path();
     fs::write(folder.join("bert.json"), TINY_CONFIG).unwrap();
     for (command, expected) in [
-        ("bert --config bert.json --mem-len 8", "--mem-len: bert keeps no memory"),
+        (
+            "bert --config bert.json --mem-len 8",
+            "--mem-len: bert keeps no memory",
+        ),
         ("bert --config bert.json --perm-size 8", "perm_size"),
         ("xlnet --config xlnet.json --batch-size 3", "batch_size = 3"),
-        ("xlnet --config xlnet.json --examples pairs", "examples: xlnet reads"),
-        ("xlnet --config xlnet.json --mask-share 0.8", "xlnet replaces no token"),
-        ("xlnet --config xlnet.json --short-seq-prob 0.1", "short_seq_prob = 0.1"),
+        (
+            "xlnet --config xlnet.json --examples pairs",
+            "examples: xlnet reads",
+        ),
+        (
+            "xlnet --config xlnet.json --mask-share 0.8",
+            "xlnet replaces no token",
+        ),
+        (
+            "xlnet --config xlnet.json --short-seq-prob 0.1",
+            "short_seq_prob = 0.1",
+        ),
         ("xlnet --config xlnet.json --perm-size 7", "perm_size = 7"),
         ("xlnet --config xlnet.json --reuse-len 30", "reuse_len = 30"),
         ("xlnet --config xlnet.json --share none", "--share"),
-        ("xlnet --config xlnet.json --no-next-sentence", "--no-next-sentence"),
+        (
+            "xlnet --config xlnet.json --no-next-sentence",
+            "--no-next-sentence",
+        ),
         (
             "xlnet --config xlnet.json --hidden-dropout 0 --attention-dropout 0.1",
             "xlnet has one rate",
         ),
     ] {
-        let command =
-            format!("pretrain {command} --corpus text.txt --tokenizer tok --output out --seq-len 32");
+        let command = format!(
+            "pretrain {command} --corpus text.txt --tokenizer tok --output out --seq-len 32"
+        );
         let done = kiln(folder, &command);
         assert!([1, 2].contains(&done.code), "{done:?}");
         let code = done.code;
@@ -261,6 +277,6 @@ fn what_can_not_be_trained_is_refused_in_one_line() {
     // The text is too short for so many lanes of so long sequences: known once it is tokenised.
     let command = "pretrain xlnet --config xlnet.json --corpus text.txt --tokenizer tok --output out \
                    --seq-len 256 --reuse-len 128 --batch-size 64";
-    let line = kiln(folder, command).late_error(1);
+    let line = kiln(folder, command).late_error(2);
     assert!(line.contains("lanes of at least 256 tokens"), "{line}");
 }

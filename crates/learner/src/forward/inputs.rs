@@ -53,9 +53,8 @@ impl<'a> Inputs<'a> {
                 .is_some_and(|output| class.outputs.contains(&output));
             let tensors = ["input_ids", "attention_mask", "token_type_ids"];
             let mut known = tensors.iter().chain(class.arguments).chain(class.labels);
-            let is_known = known.any(|known| {
-                known == name || (known.ends_with('.') && name.starts_with(known))
-            });
+            let is_known = known
+                .any(|known| known == name || (known.ends_with('.') && name.starts_with(known)));
             if !is_cotangent && !is_known {
                 let mut known = tensors.to_vec();
                 known.extend(class.arguments);
