@@ -12,7 +12,7 @@
 #
 # Environment, with defaults:
 #   STEPS=2500 BATCH=32 SEQ_LEN=64 LR=1e-3 SEEDS="1 2 3" MODELS="untrained bert bert-mlm electra"
-#   VOCAB=8000 JOBS=2 (runs at a time, one thread each) FEATURES=mean (or first, both)
+#   VOCAB=8000 JOBS=2 (runs at a time, one thread each) FEATURES=mean (or first, both, words) LAYER= (of 2; default: the last)
 #   KILN=target/release/kiln KILN_BACKEND=flex PYTHON=python3 (with the packages in
 #   scripts/requirements-probe.txt)
 set -euo pipefail
@@ -75,4 +75,4 @@ for name in $names; do
     done
 done
 "${PYTHON:-python3}" scripts/probe.py --train "$train" --dev "$dev" --kiln "$kiln" \
-    --features "${FEATURES:-mean}" "${models[@]}"
+    --features "${FEATURES:-mean}" ${LAYER:+--layer "$LAYER"} "${models[@]}"

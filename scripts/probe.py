@@ -3,7 +3,9 @@
 
 Every model reads the sentences of two files once, through `kiln forward --task embed`, so that no
 other implementation stands between. Its weights stay as they are. A sentence's features come from
-the last layer: the mean over its real tokens, special ones included, or the vector at position 0. A
+the last layer, or with --layer from a lower one: the mean over its real tokens, special ones
+included, or the vector at position 0. `words` takes the mean of the words' vectors in the table, below
+all layers: what a model knows of words without reading them together. A
 logistic regression learns the labels of the training file from them (each feature with mean 0 and
 variance 1 there, the penalty chosen by 5-fold cross validation on the training file alone), and its
 accuracy on the other file is the result.
@@ -26,11 +28,12 @@ import argparse
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -109,7 +112,7 @@ def main() -> None:
         train = read_sentences(options.train, options.limit)
         dev = read_sentences(options.dev, options.limit)
         check_labels(train, dev, options)
-        results = [probe(model, train, dev, options) for model in options.model]
+        results = [probe_at_layer(model, train, dev, options) for model in options.model]
     except Failure as failure:
         sys.exit(f"error: {failure}")
     show(results, train, dev, options)
@@ -140,10 +143,16 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--features",
-        choices=["mean", "first", "both"],
+        choices=["mean", "first", "both", "words"],
         default="mean",
-        help="of the last layer: the mean over real tokens, position 0, or the two side by side in "
-        "one vector (default: mean)",
+        help="of the layer: the mean over real tokens, position 0, or the two side by side in one "
+        "vector; words: the mean of the word table's rows, below all layers (default: mean)",
+    )
+    parser.add_argument(
+        "--layer",
+        type=positive,
+        metavar="N",
+        help="probe what comes out of layer N, 1 being the lowest (default: the last)",
     )
     parser.add_argument(
         "--kiln",
@@ -289,6 +298,43 @@ def check_labels(train: Sentences, dev: Sentences, options: argparse.Namespace) 
 # --- features --------------------------------------------------------------------------------
 
 
+def probe_at_layer(
+    model: Model, train: Sentences, dev: Sentences, options: argparse.Namespace
+) -> Result:
+    if options.layer is None:
+        return probe(model, train, dev, options)
+    with tempfile.TemporaryDirectory(prefix="kiln-probe-") as scratch:
+        cut = Model(model.name, Path(scratch))
+        cut_above(model, options.layer, cut.folder)
+        return replace(probe(cut, train, dev, options), folder=str(model.folder))
+
+
+def cut_above(model: Model, layer: int, folder: Path) -> None:
+    """Writes the model without the layers above `layer` and without heads."""
+    config = read_config(model)
+    layers = config.get("num_hidden_layers")
+    if layers is None or layer > layers:
+        raise Failure(f"{model.folder}: --layer {layer}: there are {layers} layers")
+    config = {key: value for key, value in config.items() if key != "architectures"}
+    config["num_hidden_layers"] = layer
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    for path in model.folder.glob("*token*"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    tensors = {}
+    for name, tensor in weights_of(model).items():
+        found = re.search(r"encoder\.layer\.(\d+)\.", name)
+        if found is None or int(found[1]) < layer:
+            tensors[name] = tensor
+    save_file(tensors, folder / "model.safetensors")
+
+
+def weights_of(model: Model) -> dict[str, np.ndarray]:
+    try:
+        return load_file(model.folder / "model.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise Failure(f"{model.folder}/model.safetensors: can't be read ({error})")
+
+
 def probe(model: Model, train: Sentences, dev: Sentences, options: argparse.Namespace) -> Result:
     train_features = features(model, train, options)
     dev_features = features(model, dev, options)
@@ -321,6 +367,8 @@ def features(model: Model, sentences: Sentences, options: argparse.Namespace) ->
     encodings = tokenizer.encode_batch(sentences.texts)
     cut = sum(bool(encoding.overflowing) for encoding in encodings)
     say(f"{model.folder}: {len(encodings):,} sentences, {cut:,} of them cut off")
+    if options.features == "words":
+        return words(model, encodings)
     # Sentences of like length together: little padding.
     order = sorted(range(len(encodings)), key=lambda index: len(encodings[index]))
     rows = []
@@ -332,6 +380,16 @@ def features(model: Model, sentences: Sentences, options: argparse.Namespace) ->
     result = np.empty_like(sorted_rows)
     result[order] = sorted_rows
     return result
+
+
+def words(model: Model, encodings: list[Encoding]) -> np.ndarray:
+    """The mean of the word table's rows for each sentence, `[sentences, embedding_size]`."""
+    endings = ("word_embeddings.weight", "word_embedding.weight")
+    tables = [table for name, table in weights_of(model).items() if name.endswith(endings)]
+    if len(tables) != 1:
+        raise Failure(f"{model.folder}: {len(tables)} word tables; pass a folder of one model")
+    table = tables[0].astype(np.float64)
+    return np.stack([table[encoding.ids].mean(axis=0) for encoding in encodings])
 
 
 def to_inputs(encodings: list[Encoding], pad_id: int) -> dict[str, np.ndarray]:

@@ -68,7 +68,7 @@ fn losses_perturbations_and_gradients_are_the_references() {
         );
 
         let start = fixture.input("delta_0").tensor::<3>(&device);
-        let climb = |loss| clean.climb(&settings(loss), start.clone(), &model, &logits_of);
+        let climb = |loss| clean.climb(&settings(loss), start.clone(), &model, logits_of);
         let delta = climb(AscentLoss::SymmetricKl);
         check(
             "delta_1",
@@ -84,7 +84,7 @@ fn losses_perturbations_and_gradients_are_the_references() {
 
         let weights = clean.row_weights.clone();
         let task = cross_entropy_sum(clean.logits.clone(), labels, weights) / rows as f64;
-        let sift = clean.perturbed_sum(delta, &model, &logits_of) / rows as f64;
+        let sift = clean.perturbed_sum(delta, &model, logits_of) / rows as f64;
         let loss = task.clone() + sift.clone() * settings(AscentLoss::SymmetricKl).weight;
         for (row, value) in [
             ("task_loss", task),

@@ -4,7 +4,7 @@
 //! step-00000500/config.json, model.safetensors, tokenizer.json, …   the objective writes these
 //! step-00000500/training/state.json                                  where the run stood
 //! step-00000500/training/<part>.safetensors                          the optimizer's moments
-//! step-00000500/training/carry-<lane>.safetensors                    state carried between steps
+//! step-00000500/training/carry-<m>.safetensors                       state carried between steps
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ pub(crate) struct TrainingState {
     pub(crate) bad_in_row: u64,
     /// All evaluations so far.
     pub(crate) evaluations: Vec<Evaluation>,
-    /// Devices, one lane of carried state each.
+    /// Devices.
     pub(crate) lanes: usize,
     /// Seconds spent in steps.
     pub(crate) seconds: f64,
@@ -108,10 +108,10 @@ fn write_files<O: Objective>(
         let file = training.join(format!("{}.safetensors", part.name));
         write_safetensors(&file, &optimizer.tensors()?)?;
     }
-    for (lane, carry) in stepper.carries.iter().enumerate() {
+    for (m, carry) in stepper.carries.iter().enumerate() {
         let tensors = objective.carry_tensors(carry)?;
         if !tensors.is_empty() {
-            write_safetensors(&carry_file(&training, lane), &tensors)?;
+            write_safetensors(&carry_file(&training, m), &tensors)?;
         }
     }
     write_json(&training.join("state.json"), state)?;
@@ -218,14 +218,16 @@ pub(crate) fn restore<O: Objective>(
                     problem,
                 })?;
         }
-        for (lane, (carry, device)) in stepper.carries.iter_mut().zip(devices).enumerate() {
-            let file = carry_file(&training, lane);
+        for (m, carry) in stepper.carries.iter_mut().enumerate() {
+            let file = carry_file(&training, m);
             let tensors = if file.is_file() {
                 read_tensors(&file)?
             } else {
                 Vec::new()
             };
-            *carry = objective.restore_carry(tensors, device)?;
+            *carry = objective
+                .restore_carry(tensors, &devices[m % devices.len()])
+                .map_err(|error| in_carry(error, &file))?;
         }
         return Ok(Some(Restored {
             model,
@@ -246,8 +248,35 @@ pub(crate) fn restore<O: Objective>(
     }
 }
 
-fn carry_file(training: &Path, lane: usize) -> PathBuf {
-    training.join(format!("carry-{lane}.safetensors"))
+/// What is wrong with the carried state in `file`, of which an objective does not know the name.
+fn in_carry(error: OpenError, file: &Path) -> LearnError {
+    let path = file.to_path_buf();
+    match error {
+        OpenError::NoTensor { name, .. } => LearnError::Run {
+            path,
+            problem: format!(
+                "holds no {name}; resume with the batch size, accumulation and model that the run \
+                 was started with"
+            ),
+        },
+        OpenError::Shape {
+            name,
+            found,
+            expected,
+            ..
+        } => LearnError::Run {
+            path,
+            problem: format!(
+                "{name} has shape {found:?}, {expected:?} follows from the settings; resume with the \
+                 batch size and model that the run was started with"
+            ),
+        },
+        error => error.into(),
+    }
+}
+
+fn carry_file(training: &Path, m: usize) -> PathBuf {
+    training.join(format!("carry-{m}.safetensors"))
 }
 
 fn read_state(path: &Path) -> Result<TrainingState, LearnError> {

@@ -73,7 +73,7 @@ pub struct PartOutput<O: Objective + ?Sized> {
     pub measures: Vec<Measure>,
     /// What the same micro-batch's next part needs.
     pub scratch: O::Scratch,
-    /// What the same lane's next micro-batch needs.
+    /// What the micro-batch of the same number in the next step needs.
     pub carry: O::Carry,
 }
 
@@ -90,7 +90,7 @@ pub trait Objective: Debug + Send + Sync + 'static {
     /// samples. `()` where there is one part.
     type Scratch: Default + Debug + Send + 'static;
     /// Carried from step to step and saved with the run, e.g. XLNet's memory. `()` where nothing
-    /// is. One value a lane: lane d of every step runs on device d.
+    /// is. One value a micro-batch of a step: number m of every step runs on device m mod devices.
     type Carry: Clone + Debug + Send + 'static;
 
     /// The parts of a step, in order.
@@ -112,7 +112,7 @@ pub trait Objective: Debug + Send + Sync + 'static {
     /// Moves a micro-batch to a device.
     fn upload(&self, batch: &HostBatch, device: &Device) -> Self::Batch;
 
-    /// The state that a lane starts with.
+    /// The state that each of them starts with.
     fn start_carry(&self, device: &Device) -> Self::Carry;
 
     /// Runs the forward pass of `part`.

@@ -32,7 +32,7 @@ pub(crate) struct Stepper<O: Objective> {
     devices: Vec<Device>,
     seed: u64,
     pub(crate) optimizers: Vec<AdamW>,
-    /// One a device.
+    /// One a micro-batch of a step: what number m leaves is for number m of the next step.
     pub(crate) carries: Vec<O::Carry>,
 }
 
@@ -50,9 +50,8 @@ impl<O: Objective> Stepper<O> {
                 .iter()
                 .map(|&part| AdamW::new(settings.optimizer.clone(), part))
                 .collect(),
-            carries: devices
-                .iter()
-                .map(|device| objective.start_carry(device))
+            carries: (0..devices.len() * settings.accumulate)
+                .map(|m| objective.start_carry(&devices[m % devices.len()]))
                 .collect(),
             parts,
             devices,
@@ -117,10 +116,10 @@ impl<O: Objective> Stepper<O> {
                     index,
                     batch,
                     std::mem::take(&mut scratches[m]),
-                    &self.carries[lane],
+                    &self.carries[m],
                 );
                 scratches[m] = output.scratch;
-                self.carries[lane] = output.carry;
+                self.carries[m] = output.carry;
 
                 let mut micro_loss: Option<Tensor<1>> = None;
                 for (term, sum) in self.terms_of(index).zip(output.sums) {

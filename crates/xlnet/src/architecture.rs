@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use burn::module::Module;
+use kiln_checkpoint::ModelFile;
 use kiln_learner::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe, RunContext,
 };
@@ -19,7 +20,7 @@ use serde_json::Value;
 use crate::data::{PermutedData, permuted};
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::presets::{PRESETS, Preset};
-use crate::{XlnetConfig, XlnetPretraining, fill_mask, forward};
+use crate::{AttentionType, XlnetConfig, XlnetPretraining, check_sizes, fill_mask, forward};
 
 /// Share of tokens that are predicted (the paper's 1/K with K = 6).
 const PREDICTED: f64 = 1.0 / 6.0;
@@ -97,6 +98,22 @@ impl Architecture for Xlnet {
             );
         }
         refuse_word_head(objective, self.name())?;
+        if config.attn_type != AttentionType::Bi || config.same_length {
+            return refuse(
+                "attn_type, same_length: an order of prediction needs attn_type bi without \
+                 same_length; correct the model's config"
+                    .into(),
+            );
+        }
+        if config.reuse_len == Some(0) {
+            return refuse(
+                "reuse_len = 0: the text would not go on; choose at least 1, or leave it out"
+                    .into(),
+            );
+        }
+        if !objective.whole_word {
+            return refuse("whole_word = false: xlnet's spans are whole words; choose true".into());
+        }
         if objective.examples != ExampleKind::Permuted {
             return refuse(
                 "examples: xlnet reads a text that goes on from batch to batch, permuted; leave it \
@@ -141,6 +158,19 @@ impl Architecture for Xlnet {
         let (tokenizer, vocabulary) = open_tokenizer(settings, config.vocab_size)?;
         let observer = &*context.observer;
         match_padding(&mut config.pad_token_id, &vocabulary, observer);
+        if !tokenizer.is_xlnet() {
+            return Err(LearnError::Settings(format!(
+                "{}: this tokenizer does not end a text with <sep> and <cls> as xlnet reads it; \
+                 train one with kiln tokenizer train --arch xlnet",
+                tokenizer.origin()
+            )));
+        }
+        if settings.init_from.is_some() && config.mem_len().is_none() {
+            observer.warning(
+                "mem_len in the model's config is null or 0: trained without memory; --mem-len gives \
+                 it one",
+            );
+        }
         config.reuse_len = Some(permuted(settings, &config).reuse_len);
         let is_fresh = context.run.list_checkpoints()?.is_empty();
         let data = PermutedData::open(settings, &config, &tokenizer, &vocabulary, is_fresh)?;
@@ -152,10 +182,11 @@ impl Architecture for Xlnet {
         let device = device.clone().autodiff();
         let (seed, range) = (settings.training.seed, config.initializer_range);
         let mut init = Init::with_distribution(seed, range, WeightDistribution::Normal, &device);
-        let objective =
-            XlnetPretraining::new(config, settings.training.batch_size).with_tokenizer(tokenizer);
+        let objective = XlnetPretraining::new(config.clone(), settings.training.batch_size)
+            .with_tokenizer(tokenizer);
         let mut model = objective.new_model(&mut init);
         if let (Some(folder), true) = (&settings.init_from, is_fresh) {
+            check_sizes(&config, &ModelFile::open(folder)?)?;
             let is_needed = |name: &str| name.starts_with("transformer.");
             let names = (&NAMES, &LOAD_OPTIONS);
             model = start_from(model, folder, names, is_needed, observer)?;

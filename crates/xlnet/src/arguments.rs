@@ -38,7 +38,8 @@ pub(crate) fn read(inputs: &Inputs<'_>, config: &XlnetConfig) -> Result<XlnetInp
     })
 }
 
-/// Segment ids without gaps, 0 as it was: only whether two are equal matters, and memory has 0.
+/// Segment ids without gaps in each row, 0 as it was: only whether two of a row are equal matters, and
+/// memory has 0.
 fn segments(inputs: &Inputs<'_>) -> Result<(Option<Tensor<2, Int>>, usize), LearnError> {
     let shape = [inputs.batch, inputs.seq_len];
     let ids = inputs
@@ -47,14 +48,17 @@ fn segments(inputs: &Inputs<'_>) -> Result<(Option<Tensor<2, Int>>, usize), Lear
     let Some(ids) = ids else {
         return Ok((None, 0));
     };
-    let mut columns = BTreeMap::from([(0, 0)]);
-    for &id in &ids {
-        let next = columns.len() as i32;
-        columns.entry(id).or_insert(next);
+    let mut dense = Vec::with_capacity(ids.len());
+    let mut most = 1;
+    for row in ids.chunks(inputs.seq_len) {
+        let mut columns = BTreeMap::from([(0, 0)]);
+        for &id in row {
+            let next = columns.len() as i32;
+            dense.push(*columns.entry(id).or_insert(next));
+        }
+        most = most.max(columns.len());
     }
-    let dense = ids.iter().map(|id| columns.get(id).copied().unwrap_or(0));
-    let dense = matrix(dense.collect(), shape, inputs);
-    Ok((Some(dense), columns.len()))
+    Ok((Some(matrix(dense, shape, inputs)), most))
 }
 
 fn visibility(inputs: &Inputs<'_>) -> Result<Visibility, LearnError> {
@@ -153,29 +157,39 @@ fn targets(inputs: &Inputs<'_>) -> Result<Option<Targets>, LearnError> {
     }))
 }
 
-/// `mems.0`, `mems.1`, …, one a layer, each `[mem_len, batch, d_model]`.
+/// `mems.0`, `mems.1`, …, one a layer, each `[mem_len, batch, d_model]`; all or none.
 fn memory(inputs: &Inputs<'_>, config: &XlnetConfig) -> Result<Option<Memory>, LearnError> {
-    let Some(first) = inputs.shape("mems.0") else {
+    let known: Vec<String> = (0..config.n_layer)
+        .map(|layer| format!("mems.{layer}"))
+        .collect();
+    let given = inputs.beginning_with("mems.");
+    if given.is_empty() {
         return Ok(None);
-    };
+    }
+    if let Some(name) = given.iter().find(|name| !known.contains(name)) {
+        return Err(LearnError::Batch(format!(
+            "{name}: the model has {} layers, mems.0 to mems.{}; leave it out",
+            config.n_layer,
+            config.n_layer - 1
+        )));
+    }
+    if let Some(name) = known.iter().find(|name| !given.contains(name)) {
+        return Err(LearnError::Batch(format!(
+            "{name}: missing; the model has {} layers, and each needs its memory",
+            config.n_layer
+        )));
+    }
+    let first = inputs.shape("mems.0").unwrap_or_default();
     let mem_len = first.first().copied().unwrap_or(0);
     let shape = [mem_len, inputs.batch, config.d_model];
     let mut states = Vec::with_capacity(config.n_layer);
-    for layer in 0..config.n_layer {
-        let name = format!("mems.{layer}");
-        let state = inputs.floats(&name, &shape).map_err(refused)?;
-        let state = state.ok_or_else(|| {
-            LearnError::Batch(format!(
-                "{name}: missing; the model has {} layers, and each needs its memory",
-                config.n_layer
-            ))
-        })?;
-        states.push(state.reshape(shape).swap_dims(0, 1));
+    for name in &known {
+        let state = inputs.floats(name, &shape).map_err(refused)?;
+        if let Some(state) = state.filter(|_| mem_len > 0) {
+            states.push(state.reshape(shape).swap_dims(0, 1));
+        }
     }
-    if mem_len == 0 {
-        return Ok(None);
-    }
-    Ok(Some(Memory { states }))
+    Ok((mem_len > 0).then_some(Memory { states }))
 }
 
 fn matrix(values: Vec<i32>, shape: [usize; 2], inputs: &Inputs<'_>) -> Tensor<2, Int> {

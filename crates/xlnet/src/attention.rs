@@ -42,6 +42,17 @@ pub(crate) struct Keys {
     position: Tensor<4>,
 }
 
+/// What is added to queries, a vector for each term of the score.
+#[derive(Module, Debug)]
+pub struct QueryBiases {
+    /// `[heads, head_size]`, for distances.
+    r_r_bias: Param<Tensor<2>>,
+    /// `[heads, head_size]`, for segments.
+    r_s_bias: Param<Tensor<2>>,
+    /// `[heads, head_size]`, for content.
+    r_w_bias: Param<Tensor<2>>,
+}
+
 /// Hugging Face `XLNetRelativeAttention`.
 #[derive(Module, Debug)]
 pub struct RelativeAttention {
@@ -51,10 +62,8 @@ pub struct RelativeAttention {
     v: Param<Tensor<3>>,
     o: Param<Tensor<3>>,
     r: Param<Tensor<3>>,
-    /// `[heads, head_size]`, as all three.
-    r_r_bias: Param<Tensor<2>>,
-    r_s_bias: Param<Tensor<2>>,
-    r_w_bias: Param<Tensor<2>>,
+    /// None where another layer's are shared.
+    biases: Option<QueryBiases>,
     /// `[2, heads, head_size]`: the same segment, another one.
     seg_embed: Param<Tensor<3>>,
     layer_norm: LayerNorm,
@@ -62,25 +71,32 @@ pub struct RelativeAttention {
 }
 
 impl RelativeAttention {
-    pub(crate) fn new(config: &XlnetConfig, init: &mut Init) -> Self {
+    pub(crate) fn new(config: &XlnetConfig, has_biases: bool, init: &mut Init) -> Self {
         let (heads, head_size) = (config.n_head, config.head_size());
         let mut projection = || init.parameter([config.d_model, heads, head_size]);
         let [q, k, v, o, r] = std::array::from_fn(|_| projection());
         let mut bias = || init.parameter([heads, head_size]);
-        let [r_r_bias, r_s_bias, r_w_bias] = std::array::from_fn(|_| bias());
+        let biases = has_biases.then(|| QueryBiases {
+            r_r_bias: bias(),
+            r_s_bias: bias(),
+            r_w_bias: bias(),
+        });
         Self {
             q,
             k,
             v,
             o,
             r,
-            r_r_bias,
-            r_s_bias,
-            r_w_bias,
+            biases,
             seg_embed: init.parameter([2, heads, head_size]),
             layer_norm: init.layer_norm(config.d_model, config.layer_norm_eps),
             dropout: Dropout::new(config.dropout),
         }
+    }
+
+    /// The vectors added to queries, if this layer has its own.
+    pub(crate) fn biases(&self) -> Option<&QueryBiases> {
+        self.biases.as_ref()
     }
 
     /// What both streams attend to.
@@ -105,6 +121,7 @@ impl RelativeAttention {
         &self,
         stream: Tensor<3>,
         keys: &Keys,
+        biases: &QueryBiases,
         contexts: &[QueryContext],
         is_present: Option<Tensor<3>>,
     ) -> Tensor<3> {
@@ -115,7 +132,7 @@ impl RelativeAttention {
         for context in contexts {
             let count = context.index.num_queries();
             let chunk = query.clone().narrow(2, start, count);
-            attended.push(self.attend(chunk, keys, context));
+            attended.push(self.attend(chunk, keys, biases, context));
             start += count;
         }
         assert_eq!(start, query_len, "contexts for other queries");
@@ -139,12 +156,19 @@ impl RelativeAttention {
 
     /// # Shapes
     /// - `query`: `[batch, heads, queries, head_size]`; returned in the same shape
-    fn attend(&self, query: Tensor<4>, keys: &Keys, context: &QueryContext) -> Tensor<4> {
+    fn attend(
+        &self,
+        query: Tensor<4>,
+        keys: &Keys,
+        biases: &QueryBiases,
+        context: &QueryContext,
+    ) -> Tensor<4> {
         let [_, heads, _, head_size] = query.dims();
+        let to_distances = query.clone() + per_head(&biases.r_r_bias);
         let options = AttentionOptions {
             scale: 1.0 / (head_size as f64).sqrt(),
             relative: Some(RelativeScores {
-                by_query: Some(self.by_distance(&query, keys, context)),
+                by_query: Some(by_distance(to_distances, keys, context)),
                 by_key: None,
                 index: context.index.clone(),
             }),
@@ -152,41 +176,22 @@ impl RelativeAttention {
             is_hidden: context.is_hidden.clone(),
             dropout: &self.dropout,
         };
-        let content = query.clone() + per_head(&self.r_w_bias);
+        let content = query.clone() + per_head(&biases.r_w_bias);
         let Some(segments) = &context.segments else {
             return attend(content, keys.key.clone(), keys.value.clone(), options);
         };
-        let columns = segments.query_columns(self.segment_gain(query));
+        let columns = segments.query_columns(self.segment_gain(query + per_head(&biases.r_s_bias)));
         let content = Tensor::cat(vec![content, columns], 3);
         let key = Tensor::cat(vec![keys.key.clone(), segments.key_columns(heads)], 3);
         attend(content, key, keys.value.clone(), options)
     }
 
-    /// (Q + r_r)·R for the rows that these queries need, `[batch, heads, queries, rows]`.
-    fn by_distance(&self, query: &Tensor<4>, keys: &Keys, context: &QueryContext) -> Tensor<4> {
-        let [batch, heads, queries, head_size] = query.dims();
-        let query = query.clone() + per_head(&self.r_r_bias);
-        let rows = &context.rows;
-        let position = keys.position.clone().narrow(2, rows.start, rows.len());
-        let [directions, ..] = position.dims();
-        if directions == 1 {
-            return query.matmul(position.swap_dims(2, 3));
-        }
-        // Each direction's share of the batch against that direction's vectors.
-        let share = batch / directions;
-        let query = query.reshape([directions, share, heads, queries, head_size]);
-        let position = position.swap_dims(2, 3).unsqueeze_dim::<5>(1);
-        let products = query.matmul(position);
-        products.reshape([batch, heads, queries, rows.len()])
-    }
-
-    /// (Q + r_s)·(s₁ − s₀), `[batch, heads, queries, 1]`.
+    /// (Q + r_s)·(s₁ − s₀), `[batch, heads, queries, 1]`, from Q + r_s.
     fn segment_gain(&self, query: Tensor<4>) -> Tensor<4> {
         let [_, heads, _, head_size] = query.dims();
         let embeddings = self.seg_embed.val();
         let same = embeddings.clone().narrow(0, 0, 1);
         let difference = embeddings.narrow(0, 1, 1) - same;
-        let query = query + per_head(&self.r_s_bias);
         query.matmul(difference.reshape([1, heads, head_size, 1]))
     }
 
@@ -215,4 +220,25 @@ impl RelativeAttention {
 fn per_head(bias: &Param<Tensor<2>>) -> Tensor<4> {
     let [heads, head_size] = bias.dims();
     bias.val().reshape([1, heads, 1, head_size])
+}
+
+/// (Q + r_r)·R for the rows that these queries need, from Q + r_r.
+///
+/// # Shapes
+/// - `query`: `[batch, heads, queries, head_size]`
+/// - returns `[batch, heads, queries, rows]`
+fn by_distance(query: Tensor<4>, keys: &Keys, context: &QueryContext) -> Tensor<4> {
+    let [batch, heads, queries, head_size] = query.dims();
+    let rows = &context.rows;
+    let position = keys.position.clone().narrow(2, rows.start, rows.len());
+    let [directions, ..] = position.dims();
+    if directions == 1 {
+        return query.matmul(position.swap_dims(2, 3));
+    }
+    // Each direction's share of the batch against that direction's vectors.
+    let share = batch / directions;
+    let query = query.reshape([directions, share, heads, queries, head_size]);
+    let position = position.swap_dims(2, 3).unsqueeze_dim::<5>(1);
+    let products = query.matmul(position);
+    products.reshape([batch, heads, queries, rows.len()])
 }

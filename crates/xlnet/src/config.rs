@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 /// More than any XLNet has; a config.json beyond it is damaged.
 const MOST_PARAMETERS: u128 = 100_000_000_000;
 
+/// No size or length is larger; a config.json beyond it is damaged.
+const LARGEST_SIZE: usize = i32::MAX as usize;
+
 /// What a query may see of the tokens before and behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -63,17 +66,25 @@ pub struct XlnetConfig {
     /// Activation of the feed-forward block. `gelu` is the error function's form; the original code
     /// computes the tanh form, Hugging Face's `gelu_new`, under that name.
     pub ff_activation: Activation,
+    /// Whether each layer has vectors of its own that are added to its queries; absent: it has. With
+    /// false all layers share the first one's. Hugging Face does not read it, and its files hold
+    /// those of every layer either way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untie_r: Option<bool>,
     /// What a query may see.
     pub attn_type: AttentionType,
     /// Standard deviation of the initial weights.
     pub initializer_range: f64,
     /// Added to the variance in every LayerNorm.
     pub layer_norm_eps: f64,
-    /// Dropout on embeddings, attention probabilities, both residual branches and the output.
+    /// Dropout on words, distances, attention probabilities, within the feed-forward block, on both
+    /// residual branches and on the output.
     pub dropout: f64,
-    /// Hidden states that each layer keeps of the segments before; absent or 0: all of them.
+    /// Hidden states that each layer keeps of the segments before; null or 0: all of them, in
+    /// pretraining none.
     pub mem_len: Option<usize>,
-    /// How many of a segment's first positions are kept; absent or 0: all of them.
+    /// How many of a segment's first positions are kept; null or 0: all of them, in pretraining
+    /// half.
     pub reuse_len: Option<usize>,
     /// Whether an evaluation returns memories.
     pub use_mems_eval: bool,
@@ -89,7 +100,7 @@ pub struct XlnetConfig {
     pub summary_type: SummaryType,
     /// Whether the summary is projected.
     pub summary_use_proj: bool,
-    /// The activation after the projection; absent or empty: none.
+    /// The activation after the projection; null or empty: none.
     pub summary_activation: Option<String>,
     /// Dropout after the summary.
     pub summary_last_dropout: f64,
@@ -130,6 +141,7 @@ impl Default for XlnetConfig {
             d_head: None,
             d_inner: 4_096,
             ff_activation: Activation::Gelu,
+            untie_r: None,
             attn_type: AttentionType::Bi,
             initializer_range: 0.02,
             layer_norm_eps: 1e-12,
@@ -162,6 +174,11 @@ impl XlnetConfig {
     /// The width of one attention head.
     pub fn head_size(&self) -> usize {
         self.d_model / self.n_head.max(1)
+    }
+
+    /// Whether all layers share the vectors that are added to queries.
+    pub fn ties_biases(&self) -> bool {
+        self.untie_r == Some(false)
     }
 
     /// The largest distance told apart, if there is one.
@@ -224,10 +241,12 @@ impl XlnetConfig {
     pub fn encoder_parameters(&self) -> u128 {
         let [vocab, hidden, inner, layers] =
             [self.vocab_size, self.d_model, self.d_inner, self.n_layer].map(|size| size as u128);
-        // Five projections; three biases and two segments; two norms; the feed-forward block.
+        let biases = 3 * hidden;
+        // Five projections; two segments; two norms; the feed-forward block.
         let layer =
-            5 * hidden * hidden + 5 * hidden + 4 * hidden + 2 * hidden * inner + inner + hidden;
-        vocab * hidden + hidden + layers * layer
+            5 * hidden * hidden + 2 * hidden + 4 * hidden + 2 * hidden * inner + inner + hidden;
+        let owners = if self.ties_biases() { 1 } else { layers };
+        vocab * hidden + hidden + layers * layer + owners * biases
     }
 
     /// Checks every field whose value decides the result.
@@ -287,11 +306,18 @@ impl XlnetConfig {
             ("n_head", self.n_head),
             ("d_inner", self.d_inner),
         ] {
-            if size == 0 {
-                return refuse(field, size, "choose 1 or more");
+            if !(1..=LARGEST_SIZE).contains(&size) {
+                return refuse(field, size, format!("choose from 1 to {LARGEST_SIZE}"));
             }
         }
-        if self.d_model % self.n_head != 0 {
+        for (field, length) in [("mem_len", self.mem_len), ("reuse_len", self.reuse_len)] {
+            if let Some(length) = length
+                && length > LARGEST_SIZE
+            {
+                return refuse(field, length, format!("choose at most {LARGEST_SIZE}"));
+            }
+        }
+        if !self.d_model.is_multiple_of(self.n_head) {
             return refuse(
                 "n_head",
                 self.n_head,
@@ -307,7 +333,7 @@ impl XlnetConfig {
                 format!("only d_model / n_head ({}) is supported", self.head_size()),
             );
         }
-        if self.d_model % 2 != 0 {
+        if !self.d_model.is_multiple_of(2) {
             return refuse(
                 "d_model",
                 self.d_model,

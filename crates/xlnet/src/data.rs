@@ -72,15 +72,25 @@ pub(crate) fn permuted(settings: &RunSettings, config: &XlnetConfig) -> Permuted
     let reuse_len = config.reuse_len().unwrap_or(published.reuse_len);
     PermutedSettings {
         reuse_len,
-        perm_size: perm_size.unwrap_or(reuse_len),
+        perm_size: perm_size
+            .unwrap_or_else(|| common_divisor(reuse_len, seq_len - reuse_len.min(seq_len))),
         num_predict: max_predictions,
         max_gram: max_ngram,
         alpha: (STRETCH_PARTS as f64 / mask_rate).round() as usize,
         beta: STRETCH_PARTS,
         bi_data: config.bi_data,
         batch_size: training.batch_size,
-        devices: settings.devices.len().max(1),
+        // Each micro-batch of a step reads lanes of its own.
+        devices: settings.devices.len().max(1) * training.accumulate.max(1),
         seed: training.seed,
         ..published
     }
+}
+
+/// The longest stretch of which both parts of a sequence are made.
+fn common_divisor(mut larger: usize, mut smaller: usize) -> usize {
+    while smaller > 0 {
+        (larger, smaller) = (smaller, larger % smaller);
+    }
+    larger
 }

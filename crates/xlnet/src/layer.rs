@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_nn::{Activation, Dropout, Init, LayerNorm};
 
-use crate::attention::{QueryContext, RelativeAttention};
+use crate::attention::{QueryBiases, QueryContext, RelativeAttention};
 use crate::config::XlnetConfig;
 
 /// Hugging Face `XLNetFeedForward`.
@@ -71,11 +71,17 @@ pub(crate) struct Streams {
 }
 
 impl XlnetLayer {
-    pub(crate) fn new(config: &XlnetConfig, init: &mut Init) -> Self {
+    /// Draws the layer's weights, with vectors that are added to queries or without.
+    pub(crate) fn new(config: &XlnetConfig, has_biases: bool, init: &mut Init) -> Self {
         Self {
-            rel_attn: RelativeAttention::new(config, init),
+            rel_attn: RelativeAttention::new(config, has_biases, init),
             ff: FeedForward::new(config, init),
         }
+    }
+
+    /// The vectors added to queries, if this layer has its own.
+    pub(crate) fn biases(&self) -> Option<&QueryBiases> {
+        self.rel_attn.biases()
     }
 
     /// Both streams. The content stream stays as it was if `is_last` and there is a query stream:
@@ -86,6 +92,7 @@ impl XlnetLayer {
     pub(crate) fn forward(
         &self,
         streams: Streams,
+        biases: &QueryBiases,
         memory: Option<Tensor<3>>,
         context: &LayerContext,
         is_last: bool,
@@ -100,6 +107,7 @@ impl XlnetLayer {
             (Some(queries), Some(of_queries)) => Some(self.ff.forward(self.rel_attn.forward(
                 queries,
                 &keys,
+                biases,
                 std::slice::from_ref(of_queries),
                 context.is_present.clone(),
             ))),
@@ -110,7 +118,7 @@ impl XlnetLayer {
         }
         let attended = self
             .rel_attn
-            .forward(content, &keys, &context.content, None);
+            .forward(content, &keys, biases, &context.content, None);
         Streams {
             content: self.ff.forward(attended),
             queries,

@@ -44,7 +44,7 @@ mod segments;
 mod visibility;
 
 pub use architecture::Xlnet;
-pub use attention::RelativeAttention;
+pub use attention::{QueryBiases, RelativeAttention};
 pub use class::XlnetClass;
 pub use config::{AttentionType, SummaryType, XlnetConfig};
 pub use fill_mask::MaskFiller;

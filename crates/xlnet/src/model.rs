@@ -115,7 +115,7 @@ impl XlnetModel {
             word_embedding: init.embedding(config.vocab_size, config.d_model),
             mask_emb: init.parameter([1, 1, config.d_model]),
             layer: (0..config.n_layer)
-                .map(|_| XlnetLayer::new(config, init))
+                .map(|layer| XlnetLayer::new(config, layer == 0 || !config.ties_biases(), init))
                 .collect(),
             dropout: Dropout::new(config.dropout),
             positions: RelativePositions::new(config),
@@ -178,13 +178,18 @@ impl XlnetModel {
                 self.dropout.forward(masked)
             }),
         };
+        let mut biases = None;
         let mut kept = Vec::with_capacity(self.layer.len());
         for (number, layer) in self.layer.iter().enumerate() {
             let memory = before.as_ref().and_then(|memory| memory.states.get(number));
             kept.push(self.keep(memory, &streams.content));
             let memory = memory.cloned().filter(|_| sizes.mem_len > 0);
             let is_last = number + 1 == self.layer.len();
-            streams = layer.forward(streams, memory, &context, is_last);
+            // The first layer has its own; another one has, or shares those before it.
+            biases = layer.biases().or(biases);
+            if let Some(biases) = biases {
+                streams = layer.forward(streams, biases, memory, &context, is_last);
+            }
         }
         let Streams { content, queries } = streams;
         XlnetOutputs {

@@ -1,13 +1,20 @@
-//! Where the modules' paths and Hugging Face's parameter names differ: nowhere.
+//! Where the modules' paths and Hugging Face's parameter names differ.
 
 use kiln_checkpoint::{LoadOptions, Names};
 
-/// Module path to Hugging Face name: the same.
-pub const NAMES: Names = Names::SAME;
+/// Module path to Hugging Face name; all other parts agree.
+pub const NAMES: Names = Names {
+    rules: &[("rel_attn.biases", "rel_attn")],
+};
+
+/// The vectors that are added to queries, which all layers may share: files hold them for every
+/// layer all the same.
+pub(crate) const QUERY_BIASES: [&str; 3] = ["r_r_bias", "r_s_bias", "r_w_bias"];
 
 /// What an XLNet file may hold beside its parameters, and under which other names.
 pub const LOAD_OPTIONS: LoadOptions = LoadOptions {
     base_prefix: Some("transformer."),
-    ignorable: &[],
+    // Copies of the first layer's where all layers share them.
+    ignorable: &QUERY_BIASES,
     tied: &[("lm_loss.weight", "transformer.word_embedding.weight")],
 };

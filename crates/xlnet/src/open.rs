@@ -4,11 +4,11 @@ use std::path::Path;
 
 use burn::module::Module;
 use kiln_checkpoint::{
-    ConfigFile, LoadReport, ModelFile, OpenError, WriteError, check_shapes, load_module,
-    module_tensors, read_config, write_model,
+    ConfigFile, LoadReport, ModelFile, NamedTensor, OpenError, WriteError, check_shapes,
+    load_module, module_tensors, read_config, write_model,
 };
 
-use crate::names::{LOAD_OPTIONS, NAMES};
+use crate::names::{LOAD_OPTIONS, NAMES, QUERY_BIASES};
 use crate::{XlnetClass, XlnetConfig};
 
 /// Reads and checks a folder's config.json.
@@ -52,7 +52,31 @@ pub fn check_sizes(config: &XlnetConfig, file: &ModelFile) -> Result<(), OpenErr
             [config.n_head, config.head_size()],
         ),
     ];
-    check_shapes(file, &LOAD_OPTIONS, &expected)
+    check_shapes(file, &LOAD_OPTIONS, &expected)?;
+    if config.ties_biases() {
+        check_tied(config, file)?;
+    }
+    Ok(())
+}
+
+/// Holds the vectors of all layers against the first one's, which are used in their place.
+fn check_tied(config: &XlnetConfig, file: &ModelFile) -> Result<(), OpenError> {
+    let is_whole = file.names().any(|name| name.starts_with("transformer."));
+    let prefix = if is_whole { "transformer." } else { "" };
+    for bias in QUERY_BIASES {
+        let name = |layer: usize| format!("{prefix}layer.{layer}.rel_attn.{bias}");
+        let owner = file.read(&name(0))?;
+        for layer in 1..config.n_layer {
+            if file.read(&name(layer))? != owner {
+                return Err(OpenError::Untied {
+                    path: file.path().to_path_buf(),
+                    copy: name(layer),
+                    owner: name(0),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes config.json and model.safetensors into an existing folder, as transformers would.
@@ -73,5 +97,25 @@ pub fn write_folder<M: Module>(
         }
     }
     file.write(folder)?;
-    write_model(folder, &module_tensors(module, &NAMES)?, None)
+    let mut tensors = module_tensors(module, &NAMES)?;
+    if config.ties_biases() {
+        tensors.extend(copies(&tensors, config.n_layer));
+    }
+    write_model(folder, &tensors, None)
+}
+
+/// The first layer's vectors under the names of all others.
+fn copies(tensors: &[NamedTensor], n_layer: usize) -> Vec<NamedTensor> {
+    let is_shared = |tensor: &&NamedTensor| {
+        let mut names = QUERY_BIASES.iter();
+        names.any(|name| tensor.name.ends_with(&format!("layer.0.rel_attn.{name}")))
+    };
+    let of_first = tensors.iter().filter(is_shared);
+    let copies = of_first.flat_map(|tensor| {
+        (1..n_layer).map(|layer| NamedTensor {
+            name: tensor.name.replace("layer.0.", &format!("layer.{layer}.")),
+            ..tensor.clone()
+        })
+    });
+    copies.collect()
 }

@@ -35,8 +35,14 @@ struct Rules {
 #[derive(Debug, Clone)]
 pub struct RelativePositions {
     rules: Rules,
-    /// The vectors of distances `.0`, highest included, on the host.
-    last: Arc<Mutex<Option<(Range<i64>, Arc<[f32]>)>>>,
+    last: Arc<Mutex<Option<Made>>>,
+}
+
+/// The vectors of some distances, on the host.
+#[derive(Debug, Clone)]
+struct Made {
+    distances: Range<i64>,
+    vectors: Arc<[f32]>,
 }
 
 /// The vectors of all distances that occur in one forward pass.
@@ -144,10 +150,13 @@ impl RelativePositions {
         // No code that may panic runs under the lock.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some((made_for, vectors)) if made_for == distances => Arc::clone(vectors),
+            Some(made) if made.distances == *distances => Arc::clone(&made.vectors),
             _ => {
                 let vectors: Arc<[f32]> = self.compute(distances).into();
-                *last = Some((distances.clone(), Arc::clone(&vectors)));
+                *last = Some(Made {
+                    distances: distances.clone(),
+                    vectors: Arc::clone(&vectors),
+                });
                 vectors
             }
         }

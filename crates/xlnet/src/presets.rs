@@ -107,6 +107,16 @@ mod tests {
         assert_eq!(found, config.encoder_parameters());
         let model = XlnetLmHeadModel::new(&config, &mut Init::zeros(&device));
         assert_eq!(Module::num_params(&model) as u128, found + 50);
+        let tied = XlnetConfig {
+            untie_r: Some(false),
+            ..config
+        };
+        let model = XlnetModel::new(&tied, &mut Init::zeros(&device));
+        assert_eq!(
+            Module::num_params(&model) as u128,
+            tied.encoder_parameters()
+        );
+        assert_eq!(found - tied.encoder_parameters(), 3 * 128);
     }
 
     #[test]

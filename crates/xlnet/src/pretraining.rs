@@ -214,12 +214,12 @@ impl Objective for XlnetPretraining {
             let name = format!("mems.{layer}");
             let tensor = tensors.iter().find(|tensor| tensor.name == name);
             let tensor = tensor.ok_or_else(|| OpenError::NoTensor {
-                path: "training".into(),
+                path: Default::default(),
                 name: name.clone(),
             })?;
             if tensor.shape != shape {
                 return Err(OpenError::Shape {
-                    path: "training".into(),
+                    path: Default::default(),
                     name,
                     found: tensor.shape.clone(),
                     expected: shape.to_vec(),
@@ -232,7 +232,14 @@ impl Objective for XlnetPretraining {
     }
 
     fn write_model(&self, model: &XlnetLmHeadModel, folder: &Path) -> Result<(), WriteError> {
-        write_folder(model, &self.config, XlnetClass::LmHead, folder)?;
+        // A batch reads in two directions in pretraining alone; transformers would do so with any
+        // text, as config.json says.
+        let config = XlnetConfig {
+            bi_data: false,
+            use_mems_train: self.config.mem_len().is_some(),
+            ..self.config.clone()
+        };
+        write_folder(model, &config, XlnetClass::LmHead, folder)?;
         if let Some(tokenizer) = &self.tokenizer {
             tokenizer.save(folder).map_err(|error| WriteError::Other {
                 path: folder.into(),

@@ -71,6 +71,9 @@ impl Segments {
     /// # Shapes
     /// - `gain`: `[batch, heads, query_len, 1]`, (Q_i + r_s)·(s₁ − s₀)
     /// - returns `[batch, heads, query_len, columns]`
+    ///
+    /// # Panics
+    /// If `gain` has another shape: the caller's mistake.
     pub fn query_columns(&self, gain: Tensor<4>) -> Tensor<4> {
         let [batch, query_len, _] = self.queries.dims();
         assert_shape!(gain, [batch, _, query_len, 1]);

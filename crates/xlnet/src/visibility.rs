@@ -11,6 +11,10 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData, assert_shape};
 
 /// What is hidden in the tokens of one pass, memory aside.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a forward pass, and tensors are handles"
+)]
 pub enum Visibility {
     /// Nothing.
     All,

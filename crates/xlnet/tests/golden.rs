@@ -1,6 +1,8 @@
 //! Numbers that a small model with weights of sines gives, computed by Hugging Face in double
 //! precision and again by a program written from the formulas alone.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,6 +1,8 @@
 //! What XLNet is by definition: nothing leaks, streams share their weights, a memory continues a
 //! text.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_nn::Init;
 use kiln_testing::devices;

@@ -24,11 +24,41 @@ fn fixture(case: &str) -> Fixture {
     Fixture::open(&fixtures_dir("xlnet", env!("CARGO_MANIFEST_DIR")).join(case))
 }
 
-/// The reference's batches.
-struct Batches(Fixture);
+/// The reference's batches, each in `parts` micro-batches, which have their share of either direction.
+struct Batches {
+    fixture: Fixture,
+    parts: usize,
+}
+
+impl Batches {
+    /// The rows of micro-batch `part`: the first half of a batch reads forwards, the second backwards.
+    fn rows(&self, part: usize) -> Vec<usize> {
+        let half = rows(&self.fixture) / 2;
+        let share = half / self.parts;
+        let forwards = part * share..(part + 1) * share;
+        forwards
+            .clone()
+            .chain(forwards.map(|row| half + row))
+            .collect()
+    }
+
+    fn take<T: Copy>(&self, values: &[T], step: usize, part: usize, width: usize) -> Vec<T> {
+        let rows_of_batch = rows(&self.fixture);
+        let rows = self.rows(part).into_iter();
+        let starts = rows.map(|row| (step * rows_of_batch + row) * width);
+        starts
+            .flat_map(|start| values[start..start + width].to_vec())
+            .collect()
+    }
+}
 
 impl BatchSource for Batches {
     fn batch(&self, index: u64) -> Result<HostBatch, TextError> {
+        let steps = self.fixture.input("input_ids").shape[0];
+        let parts = self.parts;
+        // Batches are built ahead, beyond the last step too.
+        let (step, part) = (index as usize / parts % steps, index as usize % parts);
+        let shape = |width: usize| [self.rows(part).len(), width];
         let mut batch = HostBatch::default();
         for name in [
             "input_ids",
@@ -38,17 +68,15 @@ impl BatchSource for Batches {
             "positions",
             "labels",
         ] {
-            let tensor = self.0.input(name);
-            let (rows, width) = (tensor.shape[1], tensor.shape[2]);
-            let start = index as usize * rows * width;
-            let values = tensor.ints()[start..start + rows * width].to_vec();
-            batch.insert_ints(name, values, &[rows, width]);
+            let tensor = self.fixture.input(name);
+            let width = tensor.shape[2];
+            let values = self.take(tensor.ints(), step, part, width);
+            batch.insert_ints(name, values, &shape(width));
         }
-        let weights = self.0.input("weights");
-        let (rows, width) = (weights.shape[1], weights.shape[2]);
-        let start = index as usize * rows * width;
-        let values = weights.floats()[start..start + rows * width].to_vec();
-        batch.insert_floats("weights", values, &[rows, width]);
+        let weights = self.fixture.input("weights");
+        let width = weights.shape[2];
+        let values = self.take(weights.floats(), step, part, width);
+        batch.insert_floats("weights", values, &shape(width));
         batch.real_tokens = batch.ints["input_ids"].data.len();
         batch.places = batch.real_tokens;
         Ok(batch)
@@ -74,8 +102,11 @@ fn run(
         model,
         devices: vec![device.clone()],
         run: folder.clone(),
+        train: Arc::new(Batches {
+            fixture: fixture.clone(),
+            parts: settings.accumulate,
+        }),
         settings,
-        train: Arc::new(Batches(fixture.clone())),
         eval: None,
         interrupter: interrupter.clone(),
         observer: Arc::new(StopAfter(stop_after, interrupter)),
@@ -102,15 +133,15 @@ fn rows(fixture: &Fixture) -> usize {
     fixture.input("input_ids").shape[1]
 }
 
-#[test]
-fn thirty_steps_with_memory_are_pytorchs() {
+/// Each batch in `parts` micro-batches.
+fn follows(parts: usize) {
     let _guard = lock_generator();
     let fixture = fixture("trajectory");
-    let mut report = Report::new("xlnet trajectory");
+    let mut report = Report::new(&format!("xlnet trajectory in {parts}"));
     for (device_name, device) in devices() {
         let folder = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(&folder.path().join("run")).unwrap();
-        let settings = training_settings(&fixture, rows(&fixture), 1);
+        let settings = training_settings(&fixture, rows(&fixture) / parts, parts);
         let outcome = run(&device, &folder, &fixture, settings, NEVER);
         let curves = [
             ("loss", "losses", Bound::Loss),
@@ -122,16 +153,22 @@ fn thirty_steps_with_memory_are_pytorchs() {
         let file = ModelFile::open(&outcome.checkpoint).unwrap();
         for (parameter, expected) in &fixture.parameters {
             let actual = file.read(parameter).unwrap();
-            report.check(
-                parameter,
-                &device_name,
-                &actual,
-                expected.floats(),
-                Bound::Output,
-            );
+            let expected = expected.floats();
+            report.check(parameter, &device_name, &actual, expected, Bound::Output);
         }
     }
     report.finish();
+}
+
+#[test]
+fn thirty_steps_with_memory_are_pytorchs() {
+    follows(1);
+}
+
+/// Each micro-batch of a step goes on with the memory of the same one in the step before.
+#[test]
+fn two_micro_batches_of_a_step_follow_the_same_curve_as_one_of_both() {
+    follows(2);
 }
 
 fn metrics_without_times(folder: &RunFolder) -> Vec<(u64, Option<f64>, Option<f64>)> {

@@ -164,8 +164,8 @@ pub(crate) struct ModelArgs {
     /// the sequence is a pair of segments. Default: the config's, else half of --seq-len
     #[arg(long, value_name = "N")]
     pub(crate) reuse_len: Option<usize>,
-    /// Whether half of xlnet's batch reads the text backwards. Default: the config's; a preset's
-    /// true
+    /// Whether half of xlnet's batch reads the text backwards. Default: the config's, which is false
+    /// in checkpoints, since transformers would read any text so; a preset's true
     #[arg(long, value_name = "BOOL")]
     pub(crate) bi_data: Option<bool>,
 }
@@ -192,7 +192,7 @@ pub(crate) struct TrainingArgs {
     /// How the rate falls after that. Default: the preset's, else linear
     #[arg(long, value_name = "KIND")]
     pub(crate) schedule: Option<Schedule>,
-    /// Decoupled weight decay, not on biases and LayerNorm. Default: the preset's, else 0.01
+    /// Decoupled weight decay, not on biases and LayerNorm (xlnet's r_w_bias and its like are none). Default: the preset's, else 0.01
     #[arg(long, value_name = "X")]
     pub(crate) weight_decay: Option<f64>,
     /// Added to the root of Adam's second moment. Default: the preset's, else 1e-6
@@ -281,11 +281,12 @@ pub(crate) struct ObjectiveArgs {
     /// electra 0, deberta 0.1 or, of replaced token detection, 0
     #[arg(long, value_name = "X")]
     pub(crate) random_share: Option<f64>,
-    /// Mask whole words: harder than pieces of them. Default: single tokens; deberta's mlm whole words
+    /// Mask whole words: harder than pieces of them. Default: single tokens; deberta's mlm
+    /// and xlnet whole words
     #[arg(long)]
     pub(crate) whole_word: bool,
     /// Mask runs of up to N whole words, short ones more often than long ones: harder than words
-    /// by themselves. 1: no runs, single tokens unless --whole-word. Default: 1; deberta's mlm 3;
+    /// by themselves. 1: no runs, single tokens unless --whole-word; of xlnet single words. Default: 1; deberta's mlm 3;
     /// xlnet 5
     #[arg(long, value_name = "N")]
     pub(crate) max_ngram: Option<usize>,

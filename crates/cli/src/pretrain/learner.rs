@@ -104,7 +104,10 @@ pub(super) fn objective(
         mask_share: args.mask_share.unwrap_or(published.mask_share),
         random_share: args.random_share.unwrap_or(published.random_share),
         // A run is one of whole words, as published; asking for none takes them back.
-        whole_word: args.whole_word || args.max_ngram.map_or(published.whole_word, |n| n > 1),
+        // XLNet's are of whole words whatever their length.
+        whole_word: args.whole_word
+            || published.examples == ExampleKind::Permuted
+            || args.max_ngram.map_or(published.whole_word, |n| n > 1),
         max_ngram: args.max_ngram.unwrap_or(published.max_ngram),
         max_predictions,
         perm_size: args.perm_size.or(published.perm_size),

@@ -190,7 +190,7 @@ fn with_memory(
         let known = architecture.preset(smallest, 1, SEQ_LEN)?;
         if known.get(field).is_none() {
             return Err(Failure::usage(format_args!(
-                "{flag}: {} keeps no memory of the text before; leave it out, or train xlnet",
+                "{flag}: {} has no such part; leave it out, or train xlnet",
                 architecture.name()
             )));
         }

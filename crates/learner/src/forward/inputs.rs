@@ -144,11 +144,11 @@ impl<'a> Inputs<'a> {
         }))
     }
 
-    /// Positions of a span, `[batch]`. As in Hugging Face, one beyond the sequence is not scored.
+    /// Positions of a span, `[batch]`, among `width`. As in Hugging Face, one beyond them is not scored.
     ///
     /// # Errors
     /// If the shape is another, an entry is no whole number, or nothing is scored.
-    pub fn positions(&self, name: &str) -> Result<Option<Labels>, InputError> {
+    pub fn positions(&self, name: &str, width: usize) -> Result<Option<Labels>, InputError> {
         let Some(values) = self.ints(
             name,
             &[self.batch],
@@ -158,7 +158,7 @@ impl<'a> Inputs<'a> {
         else {
             return Ok(None);
         };
-        let is_scored = |position: i32| position < self.seq_len as i32;
+        let is_scored = |position: i32| position < width as i32;
         let weights: Vec<f32> = values
             .iter()
             .map(|&position| f32::from(u8::from(is_scored(position))))
@@ -169,7 +169,7 @@ impl<'a> Inputs<'a> {
                 name: name.to_owned(),
             });
         }
-        let last = self.seq_len as i32 - 1;
+        let last = (width as i32 - 1).max(0);
         let labels: Vec<i32> = values.into_iter().map(|v| v.clamp(0, last)).collect();
         Ok(Some(Labels {
             labels: Tensor::from_data(TensorData::new(labels, [self.batch]), &self.device),
@@ -246,6 +246,15 @@ impl<'a> Inputs<'a> {
     /// Where tensors of the arguments are made.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// The names of the arguments given that begin so.
+    pub fn beginning_with(&self, prefix: &str) -> Vec<String> {
+        let names = self.given.keys();
+        names
+            .filter(|name| name.starts_with(prefix))
+            .cloned()
+            .collect()
     }
 
     /// The shape of an argument, if it is given.

@@ -206,8 +206,10 @@ impl Results {
     ) -> Result<(), LearnError> {
         self.add("start_logits", start.clone());
         self.add("end_logits", end.clone());
-        let starts = inputs.positions("start_positions").map_err(refused)?;
-        let ends = inputs.positions("end_positions").map_err(refused)?;
+        let [_, count] = start.dims();
+        let starts = inputs.positions("start_positions", count);
+        let ends = inputs.positions("end_positions", count);
+        let (starts, ends) = (starts.map_err(refused)?, ends.map_err(refused)?);
         if let (Some(starts), Some(ends)) = (starts, ends) {
             self.set_loss(
                 (mean_cross_entropy(start, starts) + mean_cross_entropy(end, ends)).div_scalar(2.0),

@@ -251,6 +251,11 @@ impl Tokenizer {
         })
     }
 
+    /// Whether it puts special tokens where XLNet reads them: `<sep>` and `<cls>` behind the text.
+    pub fn is_xlnet(&self) -> bool {
+        serde_json::to_value(&self.inner).is_ok_and(|full| xlnet::is_xlnet(&full))
+    }
+
     /// A hash of all that decides about ids and their parts. Equal tokenizers have the same one,
     /// whichever files they came from.
     pub fn identity(&self) -> [u8; 32] {

@@ -72,6 +72,14 @@ impl PermutedSettings {
                 remedy,
             })
         };
+        let shortest = 1 + FUNCTIONAL_TOKENS + MIN_ROOM;
+        if self.seq_len < shortest {
+            return refuse(
+                "seq_len",
+                self.seq_len,
+                format!("choose at least {shortest}"),
+            );
+        }
         let needed = self.reuse_len.saturating_add(FUNCTIONAL_TOKENS + MIN_ROOM);
         if self.reuse_len == 0 || self.seq_len < needed {
             return refuse(
@@ -107,9 +115,12 @@ impl PermutedSettings {
                 "num_predict",
                 self.num_predict,
                 format!(
-                    "choose at least 1 and at most half of what leaves a word of each part \
-                     unpredicted; usual is a sixth of seq_len ({})",
-                    self.seq_len / 6
+                    "choose from 1 to {}, so that a word of each part stays visible; usual is a sixth \
+                     of seq_len ({})",
+                    (2 * self.room().min(self.reuse_len))
+                        .saturating_sub(2)
+                        .max(1),
+                    (self.seq_len / 6).max(1)
                 ),
             );
         }

@@ -16,7 +16,8 @@
 //!   isolated tokens make up for the rest. Here the span is within its stretch, and both are
 //!   measured in words: one word in 6, so one token in 6, whatever words are made of. What the walk
 //!   leaves open (of 43 tokens 1 on average) is filled with single words.
-//! - **Special tokens can be chosen**, and are no targets then. Here never.
+//! - **`<sep>` and `<cls>` can be chosen**, and are no targets then. Here never. Nor are `<eod>` and
+//!   `<eop>`, which the original predicts: they stand for no word, and no text is asked for them.
 
 use std::ops::Range;
 
