@@ -19,12 +19,14 @@ use burn::tensor::{Device, Tensor};
 use clap::{Parser, ValueEnum};
 use kiln::backend::{choose, open};
 use kiln::learner::Objective as _;
+use kiln::nn::gather_positions;
 use kiln::nn::loss::cross_entropy_sum;
 use kiln::text::corpus::{PrepareSettings, prepare};
 use kiln::text::examples::{Documents, MaskedLmSource, PackedSequences};
 use kiln::text::masking::Masking;
 use kiln::text::tokenizer::{WordPieceSettings, train_word_piece};
 use kiln::text::{BatchSource, Corpus, Tokenizer};
+use kiln::xlnet::{Visibility, XlnetInputs};
 use serde_json::{Value, json};
 
 use work::{BATCH, Failure, RandomWords, SEQ_LEN, Training};
@@ -56,7 +58,7 @@ struct Arguments {
     /// A tokenizer's folder: tokenizer writes it, prepare and batches read it
     #[arg(long)]
     tokenizer: Option<PathBuf>,
-    /// An empty folder: train, electra and deberta write their first weights into it
+    /// An empty folder: train, electra, deberta and xlnet write their first weights into it
     #[arg(long)]
     model: Option<PathBuf>,
     /// A folder for shards, for prepare and batches
@@ -79,6 +81,12 @@ enum Work {
     DebertaInference,
     /// DeBERTa forward without its head
     DebertaEncoder,
+    /// A training step of XLNet, with the memory that the step before left
+    Xlnet,
+    /// XLNet forward with its head and a memory, without dropout
+    XlnetInference,
+    /// XLNet's content stream forward, without head and memory
+    XlnetEncoder,
     /// Forward with both heads, without dropout
     Inference,
     /// Forward without heads
@@ -108,6 +116,9 @@ fn main() -> Result<(), Failure> {
         Work::Deberta => train(&arguments, Training::start_deberta)?,
         Work::DebertaInference => infer_deberta(&arguments, true)?,
         Work::DebertaEncoder => infer_deberta(&arguments, false)?,
+        Work::Xlnet => train(&arguments, Training::start_xlnet)?,
+        Work::XlnetInference => infer_xlnet(&arguments, true)?,
+        Work::XlnetEncoder => infer_xlnet(&arguments, false)?,
         Work::Inference => infer(&arguments, true)?,
         Work::Encoder => infer(&arguments, false)?,
         Work::Tokenizer => train_tokenizer(&arguments)?,
@@ -188,6 +199,47 @@ fn infer_deberta(arguments: &Arguments, head: bool) -> Result<Value, Failure> {
     let count = batch.labels.dims().iter().product::<usize>() as f64;
     let loss = f64::from(sum.into_scalar::<f32>()) / count;
     Ok(json!({ "seconds": seconds, "losses": [loss] }))
+}
+
+fn infer_xlnet(arguments: &Arguments, head: bool) -> Result<Value, Failure> {
+    let device = open(&choose(arguments.backend.as_deref())?)?;
+    let (objective, model) = work::xlnet(&device)?;
+    let batch = objective.upload(&RandomWords::XLNET.batch(0)?, &device);
+    // What the batch itself left, read once before.
+    let start = batch.inputs(objective.start_carry(&device));
+    let memory = model.transformer.forward(start).memory;
+    let inputs = || {
+        if head {
+            return batch.inputs(Some(memory.clone()));
+        }
+        XlnetInputs {
+            // There is no padding, but the other side is told so by a mask too.
+            visibility: Visibility::padding(batch.input_ids.ones_like()),
+            targets: None,
+            ..batch.inputs(None)
+        }
+    };
+    let seconds = time(arguments, |_| {
+        let output = if head {
+            model.forward(inputs()).0
+        } else {
+            let hidden_states = model.transformer.forward(inputs()).hidden_states;
+            hidden_states.flatten::<2>(0, 1)
+        };
+        // Reading one number waits for all of them.
+        output.slice([0..1, 0..1]).into_scalar::<f32>();
+        Ok(())
+    })?;
+    let mut hidden_states = model.transformer.forward(inputs()).hidden_states;
+    if !head {
+        hidden_states = gather_positions(hidden_states, batch.positions.clone());
+    }
+    let logits = model.score(hidden_states);
+    let labels = batch.labels.clone().flatten::<1>(0, 1);
+    let weights = batch.weights.clone().flatten::<1>(0, 1);
+    let count = weights.dims()[0] as f64;
+    let sum = cross_entropy_sum(logits, labels, weights).into_scalar::<f32>();
+    Ok(json!({ "seconds": seconds, "losses": [f64::from(sum) / count] }))
 }
 
 fn train_tokenizer(arguments: &Arguments) -> Result<Value, Failure> {

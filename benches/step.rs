@@ -34,6 +34,7 @@ fn main() -> Result<(), Failure> {
         ("training step", Training::start as Start),
         ("electra training step", Training::start_electra),
         ("deberta training step", Training::start_deberta),
+        ("xlnet training step", Training::start_xlnet),
     ] {
         let mut group = group(&mut criterion, name);
         for (name, device) in &devices {

@@ -13,6 +13,11 @@ of threads, the first repetitions dropped:
                     against transformers' two models as they stand and a loop tuned by hand
     deberta         a DeBERTa of BERT's size with v3's attention, without the mask decoder, which
                     transformers does not have: training step, inference, encoder alone
+    xlnet           an XLNet of BERT's size that reads in two directions; batches as above with 21
+                    predictions a row in random orders; 64 places of each batch are kept, 96
+                    remembered. Training step, memory handed on from step to step, and inference
+                    with a memory: against transformers' model as it stands and one by hand on the
+                    same weights. Encoder alone, content stream without memory: against transformers
     inference       BERT's model of the training step, forward: with its heads, and the encoder alone
     prepare         text files to token ids on disk, against `datasets` and a fast tokenizer
     batches         masked batches of 16 x 128, against DataCollatorForLanguageModeling
@@ -46,7 +51,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PYTORCH = REPOSITORY / "scripts" / "compare" / "pytorch.py"
 VOCAB = 30_522
 TOKENS_IN_BATCH = 16 * 128
-CASES = ["train", "electra", "deberta", "inference", "prepare", "batches"]
+CASES = ["train", "electra", "deberta", "xlnet", "inference", "prepare", "batches"]
 
 
 @dataclass
@@ -83,10 +88,11 @@ class Case:
 
 # The logarithms of the number of words, and of "follows" and "random".
 BERT_START = math.log(VOCAB) + math.log(2)
-DEBERTA_START = math.log(VOCAB)
+WORDS_START = math.log(VOCAB)
 TRAIN_LOSSES = Losses(BERT_START, 0.3, 5e-3)
-DEBERTA_LOSSES = Losses(DEBERTA_START, 0.3, 5e-3)
-DEBERTA_INFERENCE_LOSSES = Losses(DEBERTA_START, 0.3, 1e-5)
+# DeBERTa's and XLNet's.
+WORD_LOSSES = Losses(WORDS_START, 0.3, 5e-3)
+WORD_INFERENCE_LOSSES = Losses(WORDS_START, 0.3, 1e-5)
 INFERENCE_LOSSES = Losses(BERT_START, 0.3, 1e-5)
 # The words of the generator, and 50 times "original" and "replaced" of the discriminator. Its head
 # starts with a small bias for either, the same at all tokens.
@@ -236,7 +242,7 @@ def compare(options: argparse.Namespace, scratch: Path) -> None:
 
 
 def cases(options: argparse.Namespace, scratch: Path) -> Iterator[Case]:
-    if {"train", "electra", "deberta", "inference"} & set(options.cases):
+    if {"train", "electra", "deberta", "xlnet", "inference"} & set(options.cases):
         yield from model_cases(options, scratch)
     if {"prepare", "batches"} & set(options.cases):
         yield from text_cases(options, scratch)
@@ -275,10 +281,18 @@ def model_cases(options: argparse.Namespace, scratch: Path) -> Iterator[Case]:
     if "deberta" in options.cases:
         others = {"transformers": "deberta-stock", "tuned loop": "deberta-tuned"}
         deberta = first_weights("deberta")
-        yield case("deberta training step", "deberta", others, deberta, DEBERTA_LOSSES)
+        yield case("deberta training step", "deberta", others, deberta, WORD_LOSSES)
         for work in ("deberta-inference", "deberta-encoder"):
             name = work.replace("-", " ")
-            yield case(name, work, {"transformers": work}, deberta, DEBERTA_INFERENCE_LOSSES)
+            yield case(name, work, {"transformers": work}, deberta, WORD_INFERENCE_LOSSES)
+    if "xlnet" in options.cases:
+        others = {"transformers": "xlnet-stock", "tuned loop": "xlnet-tuned"}
+        xlnet = first_weights("xlnet")
+        yield case("xlnet training step", "xlnet", others, xlnet, WORD_LOSSES)
+        others = {"transformers": "xlnet-inference", "by hand": "xlnet-inference-tuned"}
+        yield case("xlnet inference", "xlnet-inference", others, xlnet, WORD_INFERENCE_LOSSES)
+        others = {"transformers": "xlnet-encoder"}
+        yield case("xlnet encoder", "xlnet-encoder", others, xlnet, WORD_INFERENCE_LOSSES)
     if "inference" in options.cases:
         others = {"transformers": "inference"}
         yield case("inference", "inference", others, bert, INFERENCE_LOSSES)

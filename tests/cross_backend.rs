@@ -29,11 +29,13 @@ use kiln::learner::{
 };
 use kiln::nn::Init;
 use kiln::text::examples::{
-    ContinuousSegments, Documents, Examples, MaskedLmSource, PackedSequences, SentencePairs,
+    ContinuousSegments, Documents, Examples, MaskedLmSource, PackedSequences, PermutedSettings,
+    PermutedSource, SentencePairs,
 };
 use kiln::text::masking::Masking;
 use kiln::text::rng::{Purpose, Rng};
 use kiln::text::{BatchSource, Corpus, HostBatch, TextError, Vocabulary};
+use kiln::xlnet::{self, XlnetConfig, XlnetPretraining};
 use kiln_testing::{Bound, Report, devices, lock_generator};
 
 const VOCAB_SIZE: u32 = 97;
@@ -84,7 +86,7 @@ type Found = BTreeMap<String, (Vec<f32>, Bound)>;
 
 /// An architecture in the table.
 trait Subject {
-    type Objective: Objective<Carry = ()>;
+    type Objective: Objective;
 
     const NAME: &'static str;
 
@@ -93,6 +95,12 @@ trait Subject {
 
     /// Folders of models within a checkpoint.
     const FOLDERS: &'static [&'static str];
+
+    /// Files within a checkpoint of what is carried from step to step.
+    const CARRIED: &'static [&'static str] = &[];
+
+    /// Sequences in a batch.
+    const BATCH_SIZE: usize = BATCH_SIZE;
 
     /// The objective with this rate of dropout.
     fn objective(dropout: f64) -> Self::Objective;
@@ -314,6 +322,46 @@ impl Subject for DebertaReplaced {
     }
 }
 
+/// Permutation language modelling, with memory, in two directions.
+struct Xlnet;
+
+impl Subject for Xlnet {
+    type Objective = XlnetPretraining;
+
+    const NAME: &'static str = "xlnet";
+    const NAMES: &'static Names = &xlnet::names::NAMES;
+    const FOLDERS: &'static [&'static str] = &[""];
+    const CARRIED: &'static [&'static str] = &["training/carry-0.safetensors"];
+    // Half of them read backwards.
+    const BATCH_SIZE: usize = 4;
+
+    fn objective(dropout: f64) -> XlnetPretraining {
+        let config = XlnetConfig {
+            d_model: 48,
+            n_layer: 3,
+            n_head: 3,
+            d_inner: 80,
+            dropout,
+            ..xlnet::presets::PRESETS[0].config(VOCAB_SIZE as usize, SEQ_LEN)
+        };
+        XlnetPretraining::new(config, Self::BATCH_SIZE)
+    }
+
+    fn model(objective: &XlnetPretraining, init: &mut Init) -> xlnet::XlnetLmHeadModel {
+        objective.new_model(init)
+    }
+
+    fn source() -> Arc<dyn BatchSource> {
+        let settings = PermutedSettings {
+            batch_size: Self::BATCH_SIZE,
+            seed: 3,
+            ..PermutedSettings::published(SEQ_LEN)
+        };
+        let vocabulary = Arc::new(vocabulary());
+        Arc::new(PermutedSource::new(documents(), vocabulary, settings).unwrap())
+    }
+}
+
 fn segments() -> MaskedLmSource {
     let segments = ContinuousSegments::new(documents(), &vocabulary(), SEQ_LEN, 0.05, 3).unwrap();
     masked(Arc::new(segments), Masking::electra(SEQ_LEN, 0.15))
@@ -350,10 +398,11 @@ fn single_pass<S: Subject>(device: &Device) -> Found {
     let model = S::model(&objective, &mut init(&device));
     let host = S::source().batch(0).unwrap();
     let batch = objective.upload(&host, &device);
+    let carry = objective.start_carry(&device);
     let mut scratch = Default::default();
     let mut sums = Vec::new();
     for part in 0..objective.parts().len() {
-        let output = objective.forward(&model, part, &batch, scratch, &());
+        let output = objective.forward(&model, part, &batch, scratch, &carry);
         scratch = output.scratch;
         sums.extend(output.sums);
     }
@@ -376,10 +425,10 @@ fn single_pass<S: Subject>(device: &Device) -> Found {
     found
 }
 
-fn settings(steps: u64) -> TrainingSettings {
+fn settings<S: Subject>(steps: u64) -> TrainingSettings {
     TrainingSettings {
         steps,
-        batch_size: BATCH_SIZE,
+        batch_size: S::BATCH_SIZE,
         warmup: 2,
         optimizer: OptimizerSettings {
             learning_rate: 1e-3,
@@ -399,7 +448,7 @@ fn ten_steps<S: Subject>(device: &Device) -> Found {
         model,
         devices: vec![device.clone()],
         run: run.clone(),
-        settings: settings(10),
+        settings: settings::<S>(10),
         train: S::source(),
         eval: None,
         interrupter: Default::default(),
@@ -420,13 +469,13 @@ fn ten_steps<S: Subject>(device: &Device) -> Found {
         "ten steps: grad_norm".into(),
         (curve("grad_norm"), Bound::Gradient),
     );
-    for folder in S::FOLDERS {
-        let file = ModelFile::open(outcome.checkpoint.join(folder)).unwrap();
+    for path in S::FOLDERS.iter().chain(S::CARRIED) {
+        let file = ModelFile::open(outcome.checkpoint.join(path)).unwrap();
         for name in file.names() {
             // Without a gradient in exact arithmetic: what Adam makes of rounding is arbitrary.
             if !name.ends_with("key.bias") {
                 let values = file.read(name).unwrap();
-                let row = format!("ten steps: {folder} {name}");
+                let row = format!("ten steps: {path} {name}");
                 found.insert(row, (values, Bound::Output));
             }
         }
@@ -445,8 +494,8 @@ impl Observer for StopAfter {
     }
 }
 
-/// The losses of eight steps with dropout, and the files of the last model; `stops` are the steps
-/// after which the run is stopped and resumed.
+/// The losses of eight steps with dropout, and the files of the last model and of what it carries;
+/// `stops` are the steps after which the run is stopped and resumed.
 fn eight_steps<S: Subject>(device: &Device, stops: &[u64]) -> (Vec<f32>, Vec<Vec<u8>>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
@@ -460,7 +509,7 @@ fn eight_steps<S: Subject>(device: &Device, stops: &[u64]) -> (Vec<f32>, Vec<Vec
             objective: Arc::new(objective),
             devices: vec![device.clone()],
             run: RunFolder::at(&path),
-            settings: settings(8),
+            settings: settings::<S>(8),
             train: S::drawn_source(),
             eval: None,
             interrupter: interrupter.clone(),
@@ -475,11 +524,12 @@ fn eight_steps<S: Subject>(device: &Device, stops: &[u64]) -> (Vec<f32>, Vec<Vec
         .iter()
         .map(|record| record.get("loss").unwrap() as f32)
         .collect();
-    let read = |folder: &&str| {
-        let file: &Path = &checkpoint.join(folder).join("model.safetensors");
-        std::fs::read(file).unwrap()
-    };
-    (losses, S::FOLDERS.iter().map(read).collect())
+    let models = S::FOLDERS
+        .iter()
+        .map(|folder| Path::new(folder).join("model.safetensors"));
+    let files = models.chain(S::CARRIED.iter().map(PathBuf::from));
+    let read = |file: PathBuf| std::fs::read(checkpoint.join(file)).unwrap();
+    (losses, files.map(read).collect())
 }
 
 /// To the last bit where the backend repeats itself, within the bound of a loss elsewhere.
@@ -550,6 +600,11 @@ fn debertas_replaced_tokens_are_the_same_on_every_backend() {
 }
 
 #[test]
+fn xlnet_is_the_same_on_every_backend() {
+    is_the_same_everywhere::<Xlnet>();
+}
+
+#[test]
 fn a_run_of_bert_stopped_and_resumed_goes_on_alike_on_every_backend() {
     resumes_alike::<Bert>();
 }
@@ -567,4 +622,9 @@ fn a_run_of_debertas_masked_words_stopped_and_resumed_goes_on_alike_on_every_bac
 #[test]
 fn a_run_of_debertas_replaced_tokens_stopped_and_resumed_goes_on_alike_on_every_backend() {
     resumes_alike::<DebertaReplaced>();
+}
+
+#[test]
+fn a_run_of_xlnet_stopped_and_resumed_goes_on_with_its_memory_on_every_backend() {
+    resumes_alike::<Xlnet>();
 }

@@ -1,7 +1,8 @@
 //! The work that benches share: a BERT with 4 layers of width 256 and 30,522 words, on batches of
 //! 16 sequences of 128 random tokens, 20 of them predicted; and an ELECTRA of the same size, with a
 //! generator of a quarter of its width and 19 predictions, as its formula gives them; and a DeBERTa of
-//! BERT's size with v3's attention and BERT's predictions.
+//! BERT's size with v3's attention and BERT's predictions; and an XLNet of BERT's size with memory, in
+//! two directions, that makes 21 predictions in random orders.
 
 use std::error::Error;
 use std::path::Path;
@@ -20,14 +21,16 @@ use kiln::learner::{
 };
 use kiln::nn::Init;
 use kiln::text::{BatchSource, HostBatch, TextError};
+use kiln::xlnet::{XlnetConfig, XlnetLmHeadModel, XlnetPretraining};
 
 /// Sequences in a batch.
 pub(crate) const BATCH: usize = 16;
 /// Tokens in a sequence; none is padding.
 pub(crate) const SEQ_LEN: usize = 128;
-/// Predicted tokens in a sequence: BERT's and ELECTRA's.
+/// Predicted tokens in a sequence: BERT's, ELECTRA's and XLNet's.
 const PREDICTIONS: usize = 20;
 const ELECTRA_PREDICTIONS: usize = 19;
+const XLNET_PREDICTIONS: usize = 21;
 /// BERT's vocabulary.
 const VOCAB: usize = 30_522;
 /// Ids below are special or unused in BERT's vocabulary.
@@ -105,21 +108,47 @@ pub(crate) fn deberta(
     Ok((objective, model))
 }
 
+/// The XLNet with the weights that every measurement starts from: of each batch 64 positions are kept,
+/// 96 are remembered.
+pub(crate) fn xlnet(device: &Device) -> Result<(XlnetPretraining, XlnetLmHeadModel), Failure> {
+    let base = kiln::xlnet::Preset::by_name("base").ok_or("the preset base is gone")?;
+    let config = XlnetConfig {
+        d_model: 256,
+        n_layer: 4,
+        n_head: 4,
+        d_inner: 1_024,
+        ..base.config(VOCAB, SEQ_LEN)
+    };
+    let mut init = Init::new(SEED, config.initializer_range, device);
+    let objective = XlnetPretraining::new(config, BATCH);
+    let model = objective.new_model(&mut init);
+    Ok((objective, model))
+}
+
 /// Random words, half of each sequence in the first segment. A formula that other programs can
 /// repeat: `scripts/compare_pytorch.py` does.
 #[derive(Debug)]
 pub(crate) struct RandomWords {
     predictions: usize,
+    /// Whether predictions have an order.
+    is_permuted: bool,
 }
 
 impl RandomWords {
     /// With as many predictions in a sequence as BERT makes.
     pub(crate) const BERT: Self = Self {
         predictions: PREDICTIONS,
+        is_permuted: false,
     };
     /// With as many as ELECTRA's generator makes.
     pub(crate) const ELECTRA: Self = Self {
         predictions: ELECTRA_PREDICTIONS,
+        is_permuted: false,
+    };
+    /// With as many as XLNet makes, in a random order for each sequence.
+    pub(crate) const XLNET: Self = Self {
+        predictions: XLNET_PREDICTIONS,
+        is_permuted: true,
     };
 }
 
@@ -152,14 +181,40 @@ impl BatchSource for RandomWords {
         batch.insert_floats("weights", vec![1.0; slots], &[BATCH, predictions]);
         batch.insert_ints("next_sentence_label", follows, &[BATCH]);
         batch.insert_floats("example_weight", vec![1.0; BATCH], &[BATCH]);
+        if self.is_permuted {
+            let [mut queries, mut keys] = [vec![0; places], vec![-1; places]];
+            let ranks: Vec<i32> = (0..BATCH)
+                .flat_map(|row| random_order(first + (row * SEQ_LEN) as u32))
+                .collect();
+            for place in (0..slots).map(place) {
+                queries[place] = ranks[place];
+                keys[place] = ranks[place];
+            }
+            batch.insert_ints("query_ranks", queries, &[BATCH, SEQ_LEN]);
+            batch.insert_ints("key_ranks", keys, &[BATCH, SEQ_LEN]);
+        }
         Ok(batch)
     }
 }
 
-/// Knuth's multiplicative hash of the place, its upper bits.
+/// When each token of a sequence has its turn, by the hashes of their places from `first` on.
+fn random_order(first: u32) -> Vec<i32> {
+    let mut order: Vec<usize> = (0..SEQ_LEN).collect();
+    order.sort_by_key(|&position| hash(first + position as u32, 1));
+    let mut ranks = vec![0; SEQ_LEN];
+    for (rank, position) in order.into_iter().enumerate() {
+        ranks[position] = rank as i32;
+    }
+    ranks
+}
+
 fn random_word(place: u32, salt: u32) -> i32 {
-    let hash = (2 * place + salt + 1).wrapping_mul(2_654_435_761) >> 8;
-    (FIRST_WORD + hash % (VOCAB as u32 - FIRST_WORD)) as i32
+    (FIRST_WORD + hash(place, salt) % (VOCAB as u32 - FIRST_WORD)) as i32
+}
+
+/// Knuth's multiplicative hash of the place, its upper bits.
+fn hash(place: u32, salt: u32) -> u32 {
+    (2 * place + salt + 1).wrapping_mul(2_654_435_761) >> 8
 }
 
 /// One step of the learner.
@@ -193,6 +248,12 @@ impl Training {
     pub(crate) fn start_deberta(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
         let work = deberta(&device.clone().autodiff())?;
         Self::start_with(work, RandomWords::BERT, device, start)
+    }
+
+    /// The same with XLNet, memory handed on from step to step.
+    pub(crate) fn start_xlnet(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
+        let work = xlnet(&device.clone().autodiff())?;
+        Self::start_with(work, RandomWords::XLNET, device, start)
     }
 
     fn start_with<O: Objective>(

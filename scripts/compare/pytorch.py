@@ -15,6 +15,12 @@ repetition, and the losses or the number of tokens where there are any.
     deberta-tuned a loop by hand: predicted positions gathered first, one fused kernel for AdamW
     deberta-inference, deberta-encoder
                   DebertaV2 forward, with its head at the predicted positions, and without
+    xlnet-stock   transformers' XLNetLMHeadModel and torch's AdamW as they stand, memory handed on
+                  from step to step
+    xlnet-tuned   a loop by hand on the same weights (xlnet_by_hand.py), one fused kernel for AdamW
+    xlnet-inference, xlnet-inference-tuned
+                  the two forward with a memory, with the head at the predicted positions
+    xlnet-encoder XLNetModel forward: the content stream alone, without memory
     inference     forward with both heads at the predicted positions
     encoder       forward without heads
     prepare       text files to token ids on disk, with `datasets` and a fast tokenizer
@@ -31,24 +37,35 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+import xlnet_by_hand
 from torch import Tensor
 
 # The shapes, words and settings of benches/work/mod.rs and of the learner's defaults.
 BATCH, SEQ_LEN, PREDICTIONS, VOCAB, FIRST_WORD = 16, 128, 20, 30_522, 1_000
 ELECTRA_PREDICTIONS, GENERATOR_WEIGHT, DISCRIMINATOR_WEIGHT = 19, 1.0, 50.0
+XLNET_PREDICTIONS = 21
 LEARNING_RATE, WARMUP_STEPS, WEIGHT_DECAY, EPSILON, CLIP_NORM = 1e-4, 100, 0.01, 1e-6, 1.0
+
+
+def places_of(index: int) -> np.ndarray:
+    """The number of every place in batch `index`, counted through all batches."""
+    places = np.arange(BATCH * SEQ_LEN, dtype=np.uint64) + index * BATCH * SEQ_LEN
+    return places.reshape(BATCH, SEQ_LEN)
+
+
+def scatter(places: np.ndarray, salt: int) -> np.ndarray:
+    """Knuth's multiplicative hash of the places, its upper bits."""
+    return (2 * places + salt + 1) * 2_654_435_761 % 2**32 >> 8
 
 
 def random_word(places: np.ndarray, salt: int) -> np.ndarray:
     """The words that Kiln's side draws at these places."""
-    hashes = (2 * places + salt + 1) * 2_654_435_761 % 2**32 >> 8
-    return (FIRST_WORD + hashes % (VOCAB - FIRST_WORD)).astype(np.int64)
+    return (FIRST_WORD + scatter(places, salt) % (VOCAB - FIRST_WORD)).astype(np.int64)
 
 
 def random_batch(index: int, predictions: int = PREDICTIONS) -> dict[str, Tensor]:
     """Batch `index`, with the labels of the predicted positions by themselves."""
-    places = np.arange(BATCH * SEQ_LEN, dtype=np.uint64) + index * BATCH * SEQ_LEN
-    places = places.reshape(BATCH, SEQ_LEN)
+    places = places_of(index)
     positions = np.broadcast_to(3 + 6 * np.arange(predictions), (BATCH, predictions)).copy()
     segments = (np.arange(SEQ_LEN) >= SEQ_LEN // 2).astype(np.int64)
     arrays = {
@@ -125,6 +142,14 @@ def stock_loss(model: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
     ).loss
 
 
+def decays(name: str) -> bool:
+    """Whether weight decay pulls at a parameter: not at norms and biases, XLNet's vectors that are
+    added to queries excepted."""
+    if "LayerNorm" in name or "layer_norm" in name:
+        return False
+    return not name.endswith("bias") or name.endswith(("r_w_bias", "r_r_bias", "r_s_bias"))
+
+
 def train(
     arguments: argparse.Namespace,
     model: torch.nn.Module,
@@ -134,8 +159,8 @@ def train(
 ) -> dict:
     torch.manual_seed(1)
     named = dict(model.named_parameters())
-    no_decay = [p for n, p in named.items() if n.endswith("bias") or "LayerNorm" in n]
-    decay = [p for n, p in named.items() if not (n.endswith("bias") or "LayerNorm" in n)]
+    decay = [parameter for name, parameter in named.items() if decays(name)]
+    no_decay = [parameter for name, parameter in named.items() if not decays(name)]
     groups = [
         {"params": decay, "weight_decay": WEIGHT_DECAY},
         {"params": no_decay, "weight_decay": 0.0},
@@ -319,6 +344,98 @@ def infer_deberta(arguments: argparse.Namespace, head: bool) -> dict:
         return {"seconds": seconds, "losses": [gathered_deberta_loss(model, batch).item()]}
 
 
+# --- XLNet -----------------------------------------------------------------------------------
+
+Memory = list[Tensor]
+"""Hidden states of the batches before, [mem_len, batch, d_model] for each layer."""
+
+XlnetLogits = Callable[[torch.nn.Module, dict[str, Tensor], Memory], tuple[Tensor, Memory]]
+"""Vocabulary logits at the predicted positions, and the memory for the next batch."""
+
+
+def open_xlnet(folder: Path, train: bool) -> torch.nn.Module:
+    from transformers import XLNetLMHeadModel
+
+    return open_whole(XLNetLMHeadModel, folder, attention=None).train(train)
+
+
+def xlnet_batch(index: int) -> dict[str, Tensor]:
+    """Batch `index` with an order of prediction for each row: query i may not see key j where
+    query_ranks[i] <= key_ranks[j]. What is not predicted is seen by all, and sees only its like."""
+    batch = random_batch(index, XLNET_PREDICTIONS)
+    ranks = scatter(places_of(index), 1).argsort(axis=1, kind="stable").argsort(axis=1)
+    ranks = torch.from_numpy(ranks)
+    is_predicted = torch.zeros(BATCH, SEQ_LEN, dtype=torch.bool)
+    is_predicted.scatter_(1, batch["positions"], True)
+    batch["query_ranks"] = torch.where(is_predicted, ranks, 0)
+    batch["key_ranks"] = torch.where(is_predicted, ranks, -1)
+    return batch
+
+
+def first_memory(model: torch.nn.Module) -> Memory:
+    """What a run begins with, and Kiln's too: zeros, which are attended to like any other."""
+    config = model.config
+    return [torch.zeros(config.mem_len, BATCH, config.d_model) for _ in range(config.n_layer)]
+
+
+def stock_xlnet_logits(
+    model: torch.nn.Module, batch: dict[str, Tensor], memory: Memory
+) -> tuple[Tensor, Memory]:
+    is_hidden = batch["query_ranks"][:, :, None] <= batch["key_ranks"][:, None, :]
+    outputs = model(
+        input_ids=batch["input_ids"],
+        token_type_ids=batch["token_type_ids"],
+        perm_mask=is_hidden.float(),
+        target_mapping=F.one_hot(batch["positions"], SEQ_LEN).float(),
+        mems=memory,
+        use_mems=True,
+    )
+    return outputs.logits.flatten(0, 1), outputs.mems
+
+
+def train_xlnet(arguments: argparse.Namespace, logits_of: XlnetLogits, fused: bool) -> dict:
+    model = open_xlnet(arguments.model, train=True)
+    memory = first_memory(model)
+
+    def loss_of(model: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
+        nonlocal memory
+        logits, memory = logits_of(model, batch, memory)
+        return F.cross_entropy(logits, batch["predicted"].flatten())
+
+    return train(arguments, model, xlnet_batch, loss_of, fused)
+
+
+def infer_xlnet(arguments: argparse.Namespace, logits_of: XlnetLogits) -> dict:
+    model = open_xlnet(arguments.model, train=False)
+    batch = xlnet_batch(0)
+    with torch.inference_mode():
+        # What the batch itself left, read once before.
+        _, memory = logits_of(model, batch, first_memory(model))
+        seconds = time_each(arguments, lambda _: logits_of(model, batch, memory)[0][0, 0].item())
+        logits, _ = logits_of(model, batch, memory)
+        return {
+            "seconds": seconds,
+            "losses": [F.cross_entropy(logits, batch["predicted"].flatten()).item()],
+        }
+
+
+def encode_xlnet(arguments: argparse.Namespace) -> dict:
+    model = open_xlnet(arguments.model, train=False)
+    batch = random_batch(0, XLNET_PREDICTIONS)
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+
+    def encode() -> Tensor:
+        return model.transformer(**inputs, use_mems=False).last_hidden_state
+
+    with torch.inference_mode():
+        seconds = time_each(arguments, lambda _: encode()[0, 0, 0].item())
+        logits = model.lm_loss(gather(encode(), batch["positions"]))
+        return {
+            "seconds": seconds,
+            "losses": [F.cross_entropy(logits, batch["predicted"].flatten()).item()],
+        }
+
+
 # --- text ------------------------------------------------------------------------------------
 
 
@@ -406,6 +523,11 @@ WORK: dict[str, Callable[[argparse.Namespace], dict]] = {
     "deberta-encoder": lambda arguments: infer_deberta(arguments, head=False),
     "electra-stock": lambda arguments: train_electra(arguments, stock_electra_loss, fused=False),
     "electra-tuned": lambda arguments: train_electra(arguments, gathered_electra_loss, fused=True),
+    "xlnet-stock": lambda arguments: train_xlnet(arguments, stock_xlnet_logits, fused=False),
+    "xlnet-tuned": lambda arguments: train_xlnet(arguments, xlnet_by_hand.logits, fused=True),
+    "xlnet-inference": lambda arguments: infer_xlnet(arguments, stock_xlnet_logits),
+    "xlnet-inference-tuned": lambda arguments: infer_xlnet(arguments, xlnet_by_hand.logits),
+    "xlnet-encoder": encode_xlnet,
     "inference": lambda arguments: infer(arguments, heads=True),
     "encoder": lambda arguments: infer(arguments, heads=False),
     "prepare": prepare,
