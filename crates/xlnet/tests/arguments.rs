@@ -1,7 +1,5 @@
 //! Arguments of a forward pass that do not fit are refused by name, before anything is computed.
 
-#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
-
 use std::collections::BTreeMap;
 
 use burn::tensor::TensorData;

@@ -1,7 +1,5 @@
 //! Filling masks is a forward pass whose order hides the masked places from all, themselves too.
 
-#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
-
 use std::collections::BTreeMap;
 
 use burn::tensor::TensorData;

@@ -167,7 +167,11 @@ fn the_published_numbers_come_out() {
             named(
                 forward(&ForwardRequest {
                     model: model.to_path_buf(),
-                    inputs: parts.iter().cloned().flatten().collect(),
+                    inputs: parts
+                        .iter()
+                        .flatten()
+                        .map(|(name, data)| (name.clone(), data.clone()))
+                        .collect(),
                     task: Some(task.to_owned()),
                     gradients: false,
                     device: device.clone(),
