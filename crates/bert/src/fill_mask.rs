@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use burn::tensor::activation::softmax;
-use kiln_checkpoint::{ModelFile, OpenError};
+use kiln_checkpoint::ModelFile;
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
 use kiln_learner::fill_mask::TextFiller;
@@ -33,14 +33,7 @@ impl MaskFiller {
         check_sizes(&config, &weights)?;
         let model = BertForPreTraining::masked_lm(&config, &mut Init::zeros(device));
         let (model, report) = open_weights(model, &weights)?;
-        if !report.missing.is_empty() {
-            return Err(OpenError::Incomplete {
-                path: weights.path().into(),
-                missing: report.missing,
-                unused: Vec::new(),
-            }
-            .into());
-        }
+        report.require_all(weights.path())?;
         Ok(Self {
             model,
             texts,

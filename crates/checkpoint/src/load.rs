@@ -43,6 +43,22 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
+    /// Refuses a file that lacks a parameter, where a fresh one would give random results in silence;
+    /// what the file holds beside them is fine. `path` is named in the error.
+    ///
+    /// # Errors
+    /// If anything is missing.
+    pub fn require_all(&self, path: &Path) -> Result<(), OpenError> {
+        if self.missing.is_empty() {
+            return Ok(());
+        }
+        Err(OpenError::Incomplete {
+            path: path.to_path_buf(),
+            missing: self.missing.clone(),
+            unused: Vec::new(),
+        })
+    }
+
     /// Refuses a file that lacks a parameter or holds a tensor too many; `path` is named in the
     /// error.
     ///

@@ -98,14 +98,8 @@ pub fn open_weights<M: Module>(module: M, file: &ModelFile) -> Result<(M, LoadRe
 /// As [`open_weights`], and if a parameter is missing.
 pub(crate) fn open_all_weights<M: Module>(module: M, file: &ModelFile) -> Result<M, OpenError> {
     let (module, report) = open_weights(module, file)?;
-    if report.missing.is_empty() {
-        return Ok(module);
-    }
-    Err(OpenError::Incomplete {
-        path: file.path().to_path_buf(),
-        missing: report.missing,
-        unused: Vec::new(),
-    })
+    report.require_all(file.path())?;
+    Ok(module)
 }
 
 /// Holds the tensors that decide a model's size against its configuration, before anything of that

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kiln_text::Vocabulary;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::architecture::{MaskCandidate, MaskFilling};
@@ -12,7 +13,7 @@ use crate::forward::Sizes;
 #[derive(Debug)]
 pub struct TextFiller {
     tokenizer: Tokenizer,
-    mask: u32,
+    vocabulary: Vocabulary,
     sizes: Sizes,
 }
 
@@ -23,7 +24,7 @@ impl TextFiller {
     /// If it is missing or damaged, has no mask token, or has more tokens than the model.
     pub fn open(folder: &Path, sizes: Sizes) -> Result<Self, LearnError> {
         let tokenizer = Tokenizer::open(folder)?;
-        let mask = tokenizer.vocabulary()?.mask;
+        let vocabulary = tokenizer.vocabulary()?;
         if tokenizer.vocab_size() as usize > sizes.vocab_size {
             return Err(LearnError::Settings(format!(
                 "{}: the tokenizer has {} tokens, the model {}; they do not belong together",
@@ -34,9 +35,14 @@ impl TextFiller {
         }
         Ok(Self {
             tokenizer,
-            mask,
+            vocabulary,
             sizes,
         })
+    }
+
+    /// The tokenizer's vocabulary, with the ids of the special tokens.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
     }
 
     /// The `top_k` best tokens at every mask of `text`, masks in order.
@@ -58,13 +64,15 @@ impl TextFiller {
         let positions: Vec<usize> = ids
             .iter()
             .enumerate()
-            .filter(|(_, id)| **id == self.mask)
+            .filter(|(_, id)| **id == self.vocabulary.mask)
             .map(|(position, _)| position)
             .collect();
         if positions.is_empty() {
             return Err(LearnError::Settings(format!(
                 "\"{excerpt}\": no mask in this text; write {} where a word is to be filled in",
-                self.tokenizer.token(self.mask).unwrap_or_default()
+                self.tokenizer
+                    .token(self.vocabulary.mask)
+                    .unwrap_or_default()
             )));
         }
         if ids.len() > self.sizes.max_position_embeddings {

@@ -5,14 +5,13 @@ use std::path::Path;
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use kiln_checkpoint::{ModelFile, OpenError};
+use kiln_checkpoint::ModelFile;
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
 use kiln_learner::fill_mask::TextFiller;
 use kiln_learner::one_text::{read_output, text_positions};
 use kiln_nn::Init;
 use kiln_text::Vocabulary;
-use kiln_text::tokenizer::Tokenizer;
 
 use crate::model::{Targets, XlnetInputs};
 use crate::open::{check_sizes, open_config, open_weights};
@@ -35,7 +34,6 @@ struct Ranks {
 pub struct MaskFiller {
     model: XlnetLmHeadModel,
     texts: TextFiller,
-    vocabulary: Vocabulary,
     device: Device,
 }
 
@@ -57,18 +55,10 @@ impl MaskFiller {
         };
         let model = XlnetLmHeadModel::new(&forwards, &mut Init::zeros(device));
         let (model, report) = open_weights(model, &weights)?;
-        if !report.missing.is_empty() {
-            return Err(OpenError::Incomplete {
-                path: weights.path().to_path_buf(),
-                missing: report.missing,
-                unused: Vec::new(),
-            }
-            .into());
-        }
+        report.require_all(weights.path())?;
         Ok(Self {
             model,
             texts,
-            vocabulary: Tokenizer::open(folder)?.vocabulary()?,
             device: device.clone(),
         })
     }
@@ -84,7 +74,7 @@ impl MaskFiller {
 
     /// Probabilities of all tokens at `positions`, flat `[positions, vocab_size]`.
     fn probabilities(&self, ids: &[u32], positions: &[usize]) -> Result<Vec<f32>, LearnError> {
-        let Vocabulary { cls, sep, mask, .. } = self.vocabulary;
+        let &Vocabulary { cls, sep, mask, .. } = self.texts.vocabulary();
         let ranks = ids.iter().map(|&id| match id {
             id if id == mask => MASKED,
             id if id == cls || id == sep => FUNCTIONAL,

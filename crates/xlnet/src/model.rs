@@ -240,7 +240,8 @@ impl XlnetModel {
             Some(is_present.unsqueeze_dim::<3>(2))
         });
         LayerContext {
-            // Drawn once for the whole batch; the original draws for each of its sequences.
+            // Drawn once for the whole batch. The original draws for each of its sequences, and so has
+            // to project the vectors once for each.
             positions: self.dropout.forward(vectors),
             content,
             queries,

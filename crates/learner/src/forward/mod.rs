@@ -16,7 +16,7 @@ mod results;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
-use kiln_checkpoint::{LoadOptions, ModelFile, Names, OpenError, gradient_tensors, load_module};
+use kiln_checkpoint::{LoadOptions, ModelFile, Names, gradient_tensors, load_module};
 use kiln_nn::Init;
 
 pub use error::{InputError, refused};
@@ -93,15 +93,7 @@ impl Call<'_> {
         let inputs = inputs.map_err(refused)?;
         let module = new(&mut Init::zeros(&device));
         let (module, report) = load_module(module, self.names, self.file, self.options)?;
-        if !report.missing.is_empty() {
-            // A fresh head would give random results in silence.
-            return Err(OpenError::Incomplete {
-                path: self.file.path().to_path_buf(),
-                missing: report.missing,
-                unused: Vec::new(),
-            }
-            .into());
-        }
+        report.require_all(self.file.path())?;
         let mut results = compute(&module, &inputs)?;
         if results.loss().is_none() {
             results.against_cotangents(&inputs)?;
