@@ -4,8 +4,9 @@
 
 use std::path::Path;
 
+use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
-use kiln_checkpoint::{ModelFile, write_model};
+use kiln_checkpoint::{ModelFile, gradient_tensors, write_model};
 use kiln_learner::Objective;
 use kiln_nn::Init;
 use kiln_testing::devices;
@@ -65,6 +66,68 @@ fn layers_that_share_their_vectors_are_written_for_all_layers() {
                 outputs(&model, &device),
                 "{name}"
             );
+        }
+    }
+}
+
+/// The loss's gradients by name, layer numbers left out: what stands in several layers is added up.
+fn gradients_of_biases(
+    model: &XlnetLmHeadModel,
+    device: &burn::tensor::Device,
+) -> std::collections::BTreeMap<String, Vec<f64>> {
+    let ids: Vec<i32> = (1..13).collect();
+    let (logits, _) = model.forward(XlnetInputs {
+        input_ids: Tensor::from_data(TensorData::new(ids.clone(), [2, 6]), device),
+        token_type_ids: Some(Tensor::from_data(
+            TensorData::new(vec![0, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1, 1], [2, 6]),
+            device,
+        )),
+        segment_columns: 2,
+        visibility: Visibility::All,
+        targets: None,
+        memory: None,
+    });
+    let gradients = logits.powi_scalar(2).sum().backward();
+    let gradients = GradientsParams::from_grads(gradients, model);
+    let mut sums = std::collections::BTreeMap::new();
+    for tensor in gradient_tensors(model, &gradients, &kiln_xlnet::names::NAMES).unwrap() {
+        let Some((_, bias)) = tensor.name.split_once("rel_attn.r_") else {
+            continue;
+        };
+        let sum = sums
+            .entry(bias.to_owned())
+            .or_insert_with(|| vec![0.0; tensor.data.len()]);
+        for (sum, value) in sum.iter_mut().zip(tensor.data) {
+            *sum += f64::from(value);
+        }
+    }
+    sums
+}
+
+#[test]
+fn shared_vectors_get_the_gradients_of_all_layers() {
+    let tied = config(r#","untie_r":false"#);
+    for (name, device) in devices() {
+        let device = device.autodiff();
+        let model = XlnetLmHeadModel::new(&tied, &mut Init::new(3, 0.3, &device));
+        let folder = tempfile::tempdir().unwrap();
+        write_folder(&model, &tied, XlnetClass::LmHead, folder.path()).unwrap();
+        let file = ModelFile::open(folder.path()).unwrap();
+        let fresh = XlnetLmHeadModel::new(&config(""), &mut Init::zeros(&device));
+        let (untied, _) = open_weights(fresh, &file).unwrap();
+        let found = gradients_of_biases(&model, &device);
+        let expected = gradients_of_biases(&untied, &device);
+        assert_eq!(found.len(), 3, "{name}");
+        for (bias, found) in found {
+            let expected = &expected[&bias];
+            let size = expected
+                .iter()
+                .fold(0.0, |size: f64, value| size.max(value.abs()));
+            assert!(size > 0.0);
+            for (found, expected) in found.iter().zip(expected) {
+                // The same sums, rounded in another order.
+                assert!((found - expected).abs() < 1e-4 * size, "{name} {bias}");
+            }
         }
     }
 }
