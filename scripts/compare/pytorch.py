@@ -40,7 +40,7 @@ import torch.nn.functional as F
 import xlnet_by_hand
 from torch import Tensor
 
-# The shapes, words and settings of benches/work/mod.rs and of the learner's defaults.
+# The shapes, words and settings of the benches' module `work`, and the learner's defaults.
 BATCH, SEQ_LEN, PREDICTIONS, VOCAB, FIRST_WORD = 16, 128, 20, 30_522, 1_000
 ELECTRA_PREDICTIONS, GENERATOR_WEIGHT, DISCRIMINATOR_WEIGHT = 19, 1.0, 50.0
 XLNET_PREDICTIONS = 21

@@ -24,7 +24,7 @@ pub(crate) struct QueryContext {
     pub(crate) rows: std::ops::Range<usize>,
     /// Which of those rows stands for each query and key.
     pub(crate) index: RelativeIndex,
-    /// Which segments they stand in.
+    /// Which segments they stand in; given if the keys' are.
     pub(crate) segments: Option<Segments>,
     /// `[batch or 1, 1, queries, key_len]`, true where a key is hidden.
     pub(crate) is_hidden: Option<Tensor<4, Bool>>,
@@ -34,7 +34,7 @@ pub(crate) struct QueryContext {
 /// attend to.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
-    /// `[batch, heads, key_len, head_size]`
+    /// `[batch, heads, key_len, head_size]`, segments behind it if there are any
     key: Tensor<4>,
     /// `[batch, heads, key_len, head_size]`
     value: Tensor<4>,
@@ -104,9 +104,19 @@ impl RelativeAttention {
     /// # Shapes
     /// - `content`: `[batch, key_len, d_model]`, memory first
     /// - `positions`: `[1 or 2, rows, d_model]`
-    pub(crate) fn keys(&self, content: Tensor<3>, positions: Tensor<3>) -> Keys {
+    pub(crate) fn keys(
+        &self,
+        content: Tensor<3>,
+        positions: Tensor<3>,
+        segments: Option<&Segments>,
+    ) -> Keys {
+        let key = self.project(content.clone(), &self.k);
+        let [_, heads, _, _] = key.dims();
         Keys {
-            key: self.project(content.clone(), &self.k),
+            key: match segments {
+                Some(segments) => Tensor::cat(vec![key, segments.behind_keys(heads)], 3),
+                None => key,
+            },
             value: self.project(content, &self.v),
             position: self.project(positions, &self.r),
         }
@@ -163,7 +173,7 @@ impl RelativeAttention {
         biases: &QueryBiases,
         context: &QueryContext,
     ) -> Tensor<4> {
-        let [_, heads, _, head_size] = query.dims();
+        let [_, _, _, head_size] = query.dims();
         let to_distances = query.clone() + per_head(&biases.r_r_bias);
         let options = AttentionOptions {
             scale: 1.0 / (head_size as f64).sqrt(),
@@ -176,14 +186,12 @@ impl RelativeAttention {
             is_hidden: context.is_hidden.clone(),
             dropout: &self.dropout,
         };
-        let content = query.clone() + per_head(&biases.r_w_bias);
-        let Some(segments) = &context.segments else {
-            return attend(content, keys.key.clone(), keys.value.clone(), options);
-        };
-        let columns = segments.query_columns(self.segment_gain(query + per_head(&biases.r_s_bias)));
-        let content = Tensor::cat(vec![content, columns], 3);
-        let key = Tensor::cat(vec![keys.key.clone(), segments.key_columns(heads)], 3);
-        attend(content, key, keys.value.clone(), options)
+        let mut content = query.clone() + per_head(&biases.r_w_bias);
+        if let Some(segments) = &context.segments {
+            let gain = self.segment_gain(query + per_head(&biases.r_s_bias));
+            content = Tensor::cat(vec![content, segments.behind_queries(gain)], 3);
+        }
+        attend(content, keys.key.clone(), keys.value.clone(), options)
     }
 
     /// (Q + r_s)·(s₁ − s₀), `[batch, heads, queries, 1]`, from Q + r_s.

@@ -7,6 +7,7 @@ use kiln_nn::{Activation, Dropout, Init, LayerNorm};
 
 use crate::attention::{QueryBiases, QueryContext, RelativeAttention};
 use crate::config::XlnetConfig;
+use crate::segments::Segments;
 
 /// Hugging Face `XLNetFeedForward`.
 #[derive(Module, Debug)]
@@ -52,6 +53,8 @@ pub struct XlnetLayer {
 pub(crate) struct LayerContext {
     /// `[1 or 2, rows, d_model]`, after dropout.
     pub(crate) positions: Tensor<3>,
+    /// Which segments the keys stand in, memory's first.
+    pub(crate) segments: Option<Segments>,
     /// The content stream's queries, in chunks.
     pub(crate) content: Vec<QueryContext>,
     /// The query stream's.
@@ -102,7 +105,8 @@ impl XlnetLayer {
             Some(memory) => Tensor::cat(vec![memory, content.clone()], 1),
             None => content.clone(),
         };
-        let keys = self.rel_attn.keys(keys, context.positions.clone());
+        let (positions, segments) = (context.positions.clone(), context.segments.as_ref());
+        let keys = self.rel_attn.keys(keys, positions, segments);
         let queries = match (queries, &context.queries) {
             (Some(queries), Some(of_queries)) => Some(self.ff.forward(self.rel_attn.forward(
                 queries,

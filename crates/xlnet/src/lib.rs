@@ -12,7 +12,7 @@
 //! | `config.rs` | [`XlnetConfig`]: config.json, and what of it is refused |
 //! | `presets.rs` | the published sizes |
 //! | `positions.rs` | [`RelativePositions`]: vectors of distances, and which row stands for which |
-//! | `segments.rs` | [`Segments`]: the score's term for whether two tokens share a segment |
+//! | `segments.rs` | the score's term for whether two tokens share a segment |
 //! | `visibility.rs` | [`Visibility`]: who may see whom |
 //! | `attention.rs`, `layer.rs`, `model.rs` | [`XlnetModel`], and the [`Memory`] between segments |
 //! | `lm_head.rs` | [`XlnetLmHeadModel`] |
@@ -61,5 +61,4 @@ pub use open::{check_sizes, open_config, open_weights, write_folder};
 pub use positions::{PositionTable, QueryChunk, RelativePositions};
 pub use presets::Preset;
 pub use pretraining::{PermutedBatch, XlnetPretraining};
-pub use segments::Segments;
 pub use visibility::Visibility;

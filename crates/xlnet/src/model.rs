@@ -214,14 +214,14 @@ impl XlnetModel {
         let segments = inputs
             .token_type_ids
             .clone()
-            .map(|ids| Segments::new(ids, sizes.mem_len, inputs.segment_columns));
+            .map(|ids| Segments::new(ids, inputs.segment_columns));
         let visibility = &inputs.visibility;
         let content = chunks.into_iter().map(|chunk| QueryContext {
             rows: chunk.rows,
             index: chunk.index,
             segments: segments
                 .as_ref()
-                .map(|segments| segments.queries(chunk.queries.clone())),
+                .map(|segments| segments.within(chunk.queries.clone())),
             is_hidden: visibility.of_content(chunk.queries, sizes, causal.as_ref()),
         });
         let content = content.collect();
@@ -231,7 +231,9 @@ impl XlnetModel {
                 rows: 0..rows,
                 // Keys of the memory stand before the sequence's own.
                 index: index.at(positions.clone().add_scalar(sizes.mem_len as i64)),
-                segments: segments.map(|segments| segments.at(positions.clone())),
+                segments: segments
+                    .as_ref()
+                    .map(|segments| segments.at(positions.clone())),
                 is_hidden: visibility.of_queries(&positions, sizes, causal.as_ref()),
             }
         });
@@ -243,6 +245,7 @@ impl XlnetModel {
             // Drawn once for the whole batch. The original draws for each of its sequences, and so has
             // to project the vectors once for each.
             positions: self.dropout.forward(vectors),
+            segments: segments.map(|segments| segments.behind_memory(sizes.mem_len)),
             content,
             queries,
             is_present,

@@ -30,19 +30,20 @@ struct Rules {
     bi_data: bool,
 }
 
-/// Makes the vectors of distances. Clones share what they have made last: in training every step
+/// Makes the tables of distances. Clones share those made last, one a device: in training every step
 /// asks for the same.
 #[derive(Debug, Clone)]
 pub struct RelativePositions {
     rules: Rules,
-    last: Arc<Mutex<Option<Made>>>,
+    made: Arc<Mutex<Vec<Made>>>,
 }
 
-/// The vectors of some distances, on the host.
+/// A table, and what it was made for.
 #[derive(Debug, Clone)]
 struct Made {
-    distances: Range<i64>,
-    vectors: Arc<[f32]>,
+    lengths: [usize; 2],
+    device: Device,
+    table: PositionTable,
 }
 
 /// The vectors of all distances that occur in one forward pass.
@@ -78,7 +79,7 @@ impl RelativePositions {
                 clamp_len: config.clamp_len(),
                 bi_data: config.bi_data,
             },
-            last: Arc::default(),
+            made: Arc::default(),
         }
     }
 
@@ -89,14 +90,31 @@ impl RelativePositions {
 
     /// The table for `seq_len` queries behind `mem_len` hidden states of a memory.
     pub fn table(&self, seq_len: usize, mem_len: usize, device: &Device) -> PositionTable {
+        let lengths = [seq_len, mem_len];
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = made.iter().find(|last| is_same(&last.device, device))
+            && last.lengths == lengths
+        {
+            return last.table.clone();
+        }
+        let table = self.make(seq_len, mem_len, device);
+        made.retain(|last| !is_same(&last.device, device));
+        made.push(Made {
+            lengths,
+            device: device.clone(),
+            table: table.clone(),
+        });
+        table
+    }
+
+    fn make(&self, seq_len: usize, mem_len: usize, device: &Device) -> PositionTable {
         let key_len = mem_len + seq_len;
         // The highest distance is that of the last query to the first key.
         let distances = self.lowest(seq_len)..key_len as i64;
-        let rows = (distances.end - distances.start) as usize;
-        let vectors = self.vectors(&distances);
-        let shape = [vectors.len() / (rows * self.rules.d_model).max(1), rows];
-        let vectors = TensorData::new(vectors.to_vec(), [shape[0], shape[1], self.rules.d_model]);
         let row = |distance: i64| (distance.max(distances.start) - distances.start) as usize;
+        let directions = if self.rules.bi_data { 2 } else { 1 };
+        let shape = [directions, row(distances.end), self.rules.d_model];
+        let vectors = TensorData::new(self.vectors(&distances), shape);
         PositionTable {
             vectors: Tensor::from_data(vectors, device),
             chunks: self.chunks(seq_len, mem_len, row, device),
@@ -146,23 +164,7 @@ impl RelativePositions {
 
     /// The vectors of all distances, lowest first, forwards and then, if there are two directions,
     /// backwards: flat `[1 or 2, rows, d_model]`.
-    fn vectors(&self, distances: &Range<i64>) -> Arc<[f32]> {
-        // No code that may panic runs under the lock.
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*last {
-            Some(made) if made.distances == *distances => Arc::clone(&made.vectors),
-            _ => {
-                let vectors: Arc<[f32]> = self.compute(distances).into();
-                *last = Some(Made {
-                    distances: distances.clone(),
-                    vectors: Arc::clone(&vectors),
-                });
-                vectors
-            }
-        }
-    }
-
-    fn compute(&self, distances: &Range<i64>) -> Vec<f32> {
+    fn vectors(&self, distances: &Range<i64>) -> Vec<f32> {
         let Rules {
             d_model,
             clamp_len,
@@ -171,8 +173,7 @@ impl RelativePositions {
         } = self.rules;
         let frequencies = frequencies(d_model);
         let signs: &[i64] = if bi_data { &[1, -1] } else { &[1] };
-        let rows = distances.end.saturating_sub(distances.start).max(0) as usize;
-        let mut vectors = Vec::with_capacity(signs.len() * rows * d_model);
+        let mut vectors = Vec::new();
         for sign in signs {
             for distance in distances.clone() {
                 let position = match clamp_len {
@@ -189,6 +190,12 @@ impl RelativePositions {
         }
         vectors
     }
+}
+
+/// Burn counts a device that records gradients as the same as one that does not; their tensors do not
+/// mix.
+fn is_same(one: &Device, other: &Device) -> bool {
+    one == other && one.is_autodiff() == other.is_autodiff()
 }
 
 /// f_t, half as many as the width, rounded where PyTorch rounds.
@@ -211,13 +218,13 @@ mod tests {
 
     #[test]
     fn distance_zero_is_sines_of_zero_and_then_cosines() {
-        let found = positions(r#"{"d_model":6}"#).compute(&(0..1));
+        let found = positions(r#"{"d_model":6}"#).vectors(&(0..1));
         assert_eq!(found, [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
     }
 
     #[test]
     fn backwards_a_distance_has_the_vector_of_its_opposite() {
-        let found = positions(r#"{"d_model":4,"bi_data":true}"#).compute(&(-3..4));
+        let found = positions(r#"{"d_model":4,"bi_data":true}"#).vectors(&(-3..4));
         let (forwards, backwards) = found.split_at(7 * 4);
         for row in 0..7 {
             let opposite = 6 - row;
@@ -230,7 +237,7 @@ mod tests {
 
     #[test]
     fn distances_beyond_the_limit_are_the_limit() {
-        let found = positions(r#"{"d_model":4,"clamp_len":2}"#).compute(&(-4..5));
+        let found = positions(r#"{"d_model":4,"clamp_len":2}"#).vectors(&(-4..5));
         let row = |distance: i64| {
             let start = (distance + 4) as usize * 4;
             found[start..start + 4].to_vec()
@@ -271,10 +278,21 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_last_is_not_made_again() {
-        let positions = positions(r#"{"d_model":4}"#);
-        let first = positions.vectors(&(0..5));
-        assert!(Arc::ptr_eq(&first, &positions.clone().vectors(&(0..5))));
-        assert!(!Arc::ptr_eq(&first, &positions.vectors(&(0..6))));
+    fn what_was_made_last_is_given_again_and_nothing_else_in_its_place() {
+        let values =
+            |table: PositionTable| -> Vec<f32> { table.vectors.try_into_vec_as().unwrap() };
+        for (name, device) in kiln_testing::devices() {
+            let positions = positions(r#"{"d_model":4}"#);
+            let short = values(positions.table(3, 2, &device));
+            let again = values(positions.clone().table(3, 2, &device));
+            assert_eq!(short, again, "{name}");
+            assert_eq!(positions.made.lock().unwrap().len(), 1, "{name}");
+            // As long together, but queries begin elsewhere.
+            let other = positions.table(2, 3, &device);
+            assert_eq!(other.chunks.len(), 2, "{name}");
+            assert_ne!(values(other), short, "{name}");
+            positions.table(2, 3, &device.clone().autodiff());
+            assert_eq!(positions.made.lock().unwrap().len(), 2, "{name}");
+        }
     }
 }

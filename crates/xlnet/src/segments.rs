@@ -11,79 +11,87 @@
 //! one more column of query and key for each segment makes it part of the product query·key: nothing
 //! of the scores' size is made for it.
 
-use burn::tensor::{Int, Tensor, assert_shape};
+use std::ops::Range;
+
+use burn::tensor::{Int, IntDType, Tensor, assert_shape};
 use kiln_nn::gather_positions;
 
-/// Which segment each token stands in, 1 in its column.
+/// Which segment each of some tokens stands in.
 #[derive(Debug, Clone)]
-pub struct Segments {
-    /// `[batch, query_len, columns]`
-    queries: Tensor<3>,
-    /// `[batch, key_len, columns]`
-    keys: Tensor<3>,
+pub(crate) struct Segments {
+    /// `[batch, len, columns]`, 1 in the segment's column.
+    columns: Tensor<3>,
 }
 
 impl Segments {
-    /// Only whether two ids are equal matters. Memory counts as segment 0, whatever it held.
+    /// Only whether two ids are equal matters.
     ///
     /// # Shapes
     /// - `token_type_ids`: `[batch, seq_len]`, each below `columns`
-    ///
-    /// # Panics
-    /// If there are no columns: the caller's mistake.
-    pub fn new(token_type_ids: Tensor<2, Int>, mem_len: usize, columns: usize) -> Self {
-        assert!(columns > 0, "segments without a column");
-        let [batch, _] = token_type_ids.dims();
-        let queries: Tensor<3> = token_type_ids.one_hot(columns).float();
-        let keys = if mem_len > 0 {
-            let first = Tensor::<2, Int>::zeros([batch, mem_len], &queries.device());
-            let memory: Tensor<3> = first.one_hot(columns).float();
-            Tensor::cat(vec![memory, queries.clone()], 1)
-        } else {
-            queries.clone()
-        };
-        Self { queries, keys }
+    pub(crate) fn new(token_type_ids: Tensor<2, Int>, columns: usize) -> Self {
+        Self {
+            columns: in_columns(token_type_ids, columns),
+        }
     }
 
-    /// The same for queries at chosen positions.
+    /// The same behind a memory, which counts as segment 0, whatever it held.
+    pub(crate) fn behind_memory(&self, mem_len: usize) -> Self {
+        let [batch, _, columns] = self.columns.dims();
+        if mem_len == 0 {
+            return self.clone();
+        }
+        let memory = Tensor::zeros([batch, mem_len], &self.columns.device());
+        let memory = in_columns(memory, columns);
+        Self {
+            columns: Tensor::cat(vec![memory, self.columns.clone()], 1),
+        }
+    }
+
+    /// The same at chosen positions.
     ///
     /// # Shapes
     /// - `positions`: `[batch, num_queries]`, each in `0..seq_len`
-    pub fn at(&self, positions: Tensor<2, Int>) -> Self {
+    pub(crate) fn at(&self, positions: Tensor<2, Int>) -> Self {
         Self {
-            queries: gather_positions(self.queries.clone(), positions),
-            keys: self.keys.clone(),
+            columns: gather_positions(self.columns.clone(), positions),
         }
     }
 
-    /// The same for some of the queries, one after another.
-    pub fn queries(&self, queries: std::ops::Range<usize>) -> Self {
-        let [batch, _, columns] = self.queries.dims();
-        let range = queries;
+    /// The same for some of the tokens, one after another.
+    pub(crate) fn within(&self, tokens: Range<usize>) -> Self {
+        let columns = self.columns.clone();
         Self {
-            queries: self.queries.clone().slice([0..batch, range, 0..columns]),
-            keys: self.keys.clone(),
+            columns: columns.narrow(1, tokens.start, tokens.len()),
         }
     }
 
-    /// The columns to put behind the queries.
+    /// What to put behind the tokens' queries.
     ///
     /// # Shapes
-    /// - `gain`: `[batch, heads, query_len, 1]`, (Q_i + r_s)·(s₁ − s₀)
-    /// - returns `[batch, heads, query_len, columns]`
-    ///
-    /// # Panics
-    /// If `gain` has another shape: the caller's mistake.
-    pub fn query_columns(&self, gain: Tensor<4>) -> Tensor<4> {
-        let [batch, query_len, _] = self.queries.dims();
-        assert_shape!(gain, [batch, _, query_len, 1]);
-        gain.neg() * self.queries.clone().unsqueeze_dim::<4>(1)
+    /// - `gain`: `[batch, heads, len, 1]`, (Q_i + r_s)·(s₁ − s₀)
+    /// - returns `[batch, heads, len, columns]`
+    pub(crate) fn behind_queries(&self, gain: Tensor<4>) -> Tensor<4> {
+        let [batch, len, _] = self.columns.dims();
+        assert_shape!(gain, [batch, _, len, 1]);
+        gain.neg() * self.columns.clone().unsqueeze_dim::<4>(1)
     }
 
-    /// The columns to put behind the keys, `[batch, heads, key_len, columns]`.
-    pub fn key_columns(&self, heads: usize) -> Tensor<4> {
-        let [batch, key_len, columns] = self.keys.dims();
-        let keys = self.keys.clone().unsqueeze_dim::<4>(1);
-        keys.expand([batch, heads, key_len, columns])
+    /// What to put behind the tokens' keys, `[batch, heads, len, columns]`.
+    pub(crate) fn behind_keys(&self, heads: usize) -> Tensor<4> {
+        let [batch, len, columns] = self.columns.dims();
+        let all_heads = self.columns.clone().unsqueeze_dim::<4>(1);
+        all_heads.expand([batch, heads, len, columns])
     }
+}
+
+/// 1 in each id's own column, `[batch, len, columns]`. Burn's `one_hot` reads the ids back from the
+/// device, twice, and takes no single column.
+fn in_columns(ids: Tensor<2, Int>, columns: usize) -> Tensor<3> {
+    let [batch, len] = ids.dims();
+    let shape = [batch, len, columns];
+    let column = Tensor::<1, Int>::arange(0..columns as i64, &ids.device());
+    let column = column.cast(IntDType::from(ids.dtype()));
+    let column = column.reshape([1, 1, columns]).expand(shape);
+    let ids = ids.unsqueeze_dim::<3>(2).expand(shape);
+    ids.equal(column).float()
 }

@@ -150,6 +150,11 @@ fn a_mask_may_be_given_either_way_and_segments_by_any_numbers() {
     );
     assert_ne!(padded, logits(vec![]));
     let types = logits(vec![("token_type_ids", ints(&[0, 0, 1], &[1, 3]))]);
+    // One segment alone says nothing.
+    let one = logits(vec![("token_type_ids", ints(&[0, 0, 0], &[1, 3]))]);
+    for (one, none) in one.iter().zip(logits(vec![])) {
+        assert!((one - none).abs() < 1e-5, "{one} {none}");
+    }
     let large = ints(&[0, 0, 2_000_000_000], &[1, 3]);
     assert_eq!(types, logits(vec![("token_type_ids", large)]));
 }
