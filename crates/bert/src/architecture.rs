@@ -1,20 +1,18 @@
 //! BERT as the command line lists it.
 
-use std::path::Path;
-use std::sync::Arc;
-
-use burn::module::Module;
 use kiln_learner::architecture::{
-    Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext,
+    Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext, unknown_preset,
 };
-use kiln_learner::masked_lm_data::{MaskedLmData, check_masking, refuse_word_head};
+use kiln_learner::masked_lm_data::{check_masking, open_masked, refuse_word_head};
+use kiln_learner::model_config::{config_value, parse_config};
 use kiln_learner::run::{ExampleKind, ObjectiveSettings, RunSettings};
-use kiln_learner::start::{match_padding, open_tokenizer, parse_config, start_from};
-use kiln_learner::{LearnError, Observer, TrainOutcome, TrainRequest, train};
+use kiln_learner::start::{match_padding, open_tokenizer, start_from};
+use kiln_learner::{LearnError, Observer, TrainOutcome};
 use kiln_nn::Init;
 use kiln_text::examples::SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
 use serde_json::Value;
+use std::path::Path;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::presets::{PRESETS, Preset};
@@ -34,16 +32,11 @@ impl Architecture for Bert {
     }
 
     fn preset(&self, name: &str, vocab_size: usize, seq_len: usize) -> Result<Value, LearnError> {
-        let preset = Preset::by_name(name).ok_or_else(|| {
-            LearnError::Settings(format!(
-                "preset {name}: bert has {}",
-                self.presets().join(", ")
-            ))
-        })?;
+        let preset = Preset::by_name(name).ok_or_else(|| unknown_preset(self, name))?;
         let mut config = preset.config(vocab_size);
         // Room for the published 512, or more where longer sequences are trained.
         config.max_position_embeddings = config.max_position_embeddings.max(seq_len);
-        to_json(&config)
+        config_value(&config)
     }
 
     fn objective(&self, _: Option<&str>, _: Option<&str>, seq_len: usize) -> ObjectiveSettings {
@@ -100,34 +93,17 @@ impl Architecture for Bert {
         let (tokenizer, vocabulary) = open_tokenizer(settings, config.vocab_size)?;
         match_padding(&mut config.pad_token_id, &vocabulary, &*context.observer);
         let is_fresh = context.run.list_checkpoints()?.is_empty();
-        let sources = MaskedLmData::open(settings, &tokenizer, &vocabulary, is_fresh)?;
+        let data = open_masked(settings, &tokenizer, &vocabulary, is_fresh)?;
 
         let objective = BertPretraining::new(config.clone(), settings.objective.next_sentence)
             .with_tokenizer(tokenizer);
-        let Some(device) = context.devices.first() else {
-            return Err(LearnError::Settings(
-                "devices: none given; name at least one".into(),
-            ));
-        };
-        let device = device.clone().autodiff();
+        let device = context.first_device()?;
         let mut init = Init::new(settings.training.seed, config.initializer_range, &device);
         let mut model = objective.new_model(&mut init);
         if let (Some(folder), true) = (&settings.init_from, is_fresh) {
             model = init_from(model, folder, &*context.observer)?;
         }
-        context.observer.model(Module::num_params(&model));
-        train(TrainRequest {
-            objective: Arc::new(objective),
-            model,
-            devices: context.devices,
-            run: context.run,
-            settings: settings.training.clone(),
-            train: sources.train,
-            eval: sources.eval,
-            interrupter: context.interrupter,
-            observer: context.observer,
-            dashboard: context.dashboard,
-        })
+        context.train(objective, model, settings, data)
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
@@ -150,12 +126,5 @@ fn init_from(
 }
 
 fn open_config(model: &Value) -> Result<BertConfig, LearnError> {
-    let config: BertConfig = parse_config(model)?;
-    config.validate()?;
-    Ok(config)
-}
-
-fn to_json(config: &BertConfig) -> Result<Value, LearnError> {
-    serde_json::to_value(config)
-        .map_err(|error| LearnError::Settings(format!("the model's config: {error}")))
+    parse_config(model, BertConfig::validate)
 }

@@ -2,12 +2,13 @@
 
 use kiln_learner::ConfigError;
 use kiln_learner::forward::Sizes;
+use kiln_learner::model_config::{
+    check_demands, check_heads, check_parameters, check_problem_type, check_rates, check_sizes,
+    check_vocabulary, refuse,
+};
 use kiln_nn::Activation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-/// More than any BERT has; a config.json beyond it is damaged.
-const MOST_PARAMETERS: u128 = 100_000_000_000;
 
 /// What a BERT is made of. Fields that Kiln has no use for are kept and written back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -162,10 +163,9 @@ impl BertConfig {
 
     fn validate_supported(&self) -> Result<(), ConfigError> {
         if self.model_type != "bert" {
-            let value = Value::from(self.model_type.clone());
             return refuse(
                 "model_type",
-                &value,
+                self.model_type.clone(),
                 "this is no BERT; choose its own architecture",
             );
         }
@@ -175,34 +175,12 @@ impl BertConfig {
             ("add_cross_attention", Value::from(false)),
             ("tie_word_embeddings", Value::from(true)),
         ];
-        for (field, supported) in demands {
-            match self.other.get(field) {
-                None | Some(Value::Null) => {}
-                Some(value) if *value == supported => {}
-                Some(value) => {
-                    return refuse(field, value, format!("only {supported} is supported"));
-                }
-            }
-        }
-        if let Some(problem) = &self.problem_type
-            && ![
-                "single_label_classification",
-                "multi_label_classification",
-                "regression",
-            ]
-            .contains(&problem.as_str())
-        {
-            return refuse(
-                "problem_type",
-                &Value::from(problem.clone()),
-                "choose single_label_classification, multi_label_classification or regression",
-            );
-        }
-        Ok(())
+        check_demands(&self.other, &demands)?;
+        check_problem_type(self.problem_type.as_deref())
     }
 
     fn validate_sizes(&self) -> Result<(), ConfigError> {
-        let sizes = [
+        check_sizes(&[
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
             ("num_hidden_layers", self.num_hidden_layers),
@@ -210,51 +188,15 @@ impl BertConfig {
             ("intermediate_size", self.intermediate_size),
             ("max_position_embeddings", self.max_position_embeddings),
             ("type_vocab_size", self.type_vocab_size),
-        ];
-        for (field, size) in sizes {
-            if size == 0 || size > i32::MAX as usize {
-                return refuse(
-                    field,
-                    &Value::from(size),
-                    "choose a number from 1 to 2147483647",
-                );
-            }
-        }
-        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            return refuse(
-                "num_attention_heads",
-                &Value::from(self.num_attention_heads),
-                format!("choose a divisor of hidden_size ({})", self.hidden_size),
-            );
-        }
-        if let Some(pad_token_id) = self.pad_token_id
-            && pad_token_id >= self.vocab_size
-        {
-            return refuse(
-                "pad_token_id",
-                &Value::from(pad_token_id),
-                format!("choose an id below vocab_size ({})", self.vocab_size),
-            );
-        }
-        if self.id2label.as_ref().is_some_and(Map::is_empty) {
-            return refuse(
-                "id2label",
-                &Value::Object(Map::new()),
-                "name at least one label",
-            );
-        }
-        if self.pretraining_parameters() > MOST_PARAMETERS {
-            return refuse(
-                "hidden_size",
-                &Value::from(self.hidden_size),
-                "the sizes together give more than 100 billion parameters; correct the wrong one",
-            );
-        }
-        Ok(())
+        ])?;
+        let width = ("hidden_size", self.hidden_size);
+        check_heads(("num_attention_heads", self.num_attention_heads), width)?;
+        check_vocabulary(self.pad_token_id, self.vocab_size, self.id2label.as_ref())?;
+        check_parameters(width, self.pretraining_parameters())
     }
 
     fn validate_rates(&self) -> Result<(), ConfigError> {
-        let rates = [
+        let dropout = [
             ("hidden_dropout_prob", self.hidden_dropout_prob),
             (
                 "attention_probs_dropout_prob",
@@ -262,41 +204,8 @@ impl BertConfig {
             ),
             ("classifier_dropout", self.classifier_dropout()),
         ];
-        for (field, rate) in rates {
-            if !(0.0..1.0).contains(&rate) {
-                return refuse(
-                    field,
-                    &Value::from(rate),
-                    "choose a number from 0 to below 1",
-                );
-            }
-        }
-        let range = self.initializer_range;
-        if !(range.is_finite() && range >= 0.0) {
-            return refuse("initializer_range", &Value::from(range), "choose 0 or more");
-        }
-        let epsilon = self.layer_norm_eps;
-        if !(epsilon.is_finite() && epsilon > 0.0) {
-            return refuse(
-                "layer_norm_eps",
-                &Value::from(epsilon),
-                "choose a number above 0",
-            );
-        }
-        Ok(())
+        check_rates(&dropout, self.initializer_range, self.layer_norm_eps)
     }
-}
-
-fn refuse(
-    field: &'static str,
-    value: &Value,
-    remedy: impl Into<String>,
-) -> Result<(), ConfigError> {
-    Err(ConfigError {
-        field,
-        value: value.to_string(),
-        remedy: remedy.into(),
-    })
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@
 //! `last_hidden_state` and, where there is a pooler, `pooler_output`.
 
 use burn::tensor::Tensor;
-use kiln_checkpoint::{ModelFile, OpenError};
+use kiln_checkpoint::ModelFile;
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{ForwardRequest, Output};
-use kiln_learner::forward::{Call, Inputs, Results, mean_cross_entropy, refused};
+use kiln_learner::forward::{Call, Inputs, Results, class_of_config, mean_cross_entropy, refused};
 use kiln_nn::Init;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
@@ -129,18 +129,13 @@ fn class_of(request: &ForwardRequest, config: &BertConfig) -> Result<BertClass, 
             LearnError::Settings(format!("task {task}: bert has {known}"))
         });
     }
-    let architectures = config.architectures.as_deref().unwrap_or_default();
-    let Some(name) = architectures.first() else {
-        return Ok(BertClass::Model);
-    };
-    BertClass::from_name(name).ok_or_else(|| {
-        OpenError::Field {
-            path: request.model.join("config.json"),
-            field: "architectures".to_owned(),
-            reason: format!("{name} is not supported, but {}", BertClass::known()),
-        }
-        .into()
-    })
+    class_of_config(
+        &request.model,
+        config.architectures.as_deref(),
+        BertClass::Model,
+        BertClass::from_name,
+        BertClass::known,
+    )
 }
 
 fn hidden(model: &BertModel, inputs: &Inputs<'_>) -> Result<Tensor<3>, LearnError> {

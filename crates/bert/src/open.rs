@@ -5,8 +5,9 @@ use std::path::Path;
 use burn::module::Module;
 use kiln_checkpoint::{
     ConfigFile, LoadReport, ModelFile, OpenError, WriteError, check_shapes, load_module,
-    module_tensors, read_config, write_model,
+    module_tensors, write_model,
 };
+use kiln_learner::model_config;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::{BertClass, BertConfig};
@@ -16,10 +17,7 @@ use crate::{BertClass, BertConfig};
 /// # Errors
 /// If the file is unreadable, or a field has a value that BERT or Kiln cannot have.
 pub fn open_config(folder: &Path) -> Result<BertConfig, OpenError> {
-    let (config, file) = read_config::<BertConfig>(folder)?;
-    let checked = config.validate();
-    checked.map_err(|error| error.in_file(file.path()))?;
-    Ok(config)
+    model_config::open_config(folder, BertConfig::validate)
 }
 
 /// Gives a module the weights of a folder. What the file lacks keeps the values it had and stands in
@@ -71,12 +69,7 @@ pub fn write_folder<M: Module>(
     folder: &Path,
 ) -> Result<(), WriteError> {
     let mut file = ConfigFile::new(config, "bert", &[class.name()])?;
-    for field in ["dtype", "torch_dtype"] {
-        // A model that started from a half-precision one would be opened as that again.
-        if file.fields().contains_key(field) {
-            file.set(field, "float32".into());
-        }
-    }
+    file.declare_float32();
     file.write(folder)?;
     write_model(folder, &module_tensors(module, &NAMES)?, None)
 }

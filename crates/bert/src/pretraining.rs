@@ -16,6 +16,7 @@ use std::path::Path;
 use burn::tensor::{Device, Int, Tensor};
 use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
 use kiln_learner::masked_lm::{MaskedLmBatch, score};
+use kiln_learner::start::write_tokenizer;
 use kiln_learner::upload::{floats, ints};
 use kiln_learner::{Objective, PartOutput, PartSpec, TermSpec};
 use kiln_text::HostBatch;
@@ -180,13 +181,7 @@ impl Objective for BertPretraining {
 
     fn write_model(&self, model: &BertForPreTraining, folder: &Path) -> Result<(), WriteError> {
         write_folder(model, &self.config, self.class(), folder)?;
-        if let Some(tokenizer) = &self.tokenizer {
-            tokenizer.save(folder).map_err(|error| WriteError::Other {
-                path: folder.into(),
-                problem: error.to_string(),
-            })?;
-        }
-        Ok(())
+        write_tokenizer(self.tokenizer.as_ref(), folder)
     }
 
     fn read_model(

@@ -133,6 +133,16 @@ impl ConfigFile {
         self.fields.insert(field.to_owned(), value);
     }
 
+    /// Says that the weights beside it are float32, where it says anything of that: a model that
+    /// started from a half-precision one would be opened as that again.
+    pub fn declare_float32(&mut self) {
+        for field in ["dtype", "torch_dtype"] {
+            if let Some(value) = self.fields.get_mut(field) {
+                *value = "float32".into();
+            }
+        }
+    }
+
     /// Sets all fields of `config`, each in its old place if it has one, and leaves the rest.
     ///
     /// # Errors

@@ -1,18 +1,16 @@
 //! DeBERTa as the command line lists it.
 
-use std::sync::Arc;
-
-use burn::module::Module;
 use kiln_learner::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
-    ReplacedTokensRequest, RunContext, TokenScore,
+    ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
-use kiln_learner::masked_lm_data::{MaskedLmData, check_masking};
+use kiln_learner::masked_lm_data::{check_masking, open_masked};
+use kiln_learner::model_config::{config_value, parse_config};
 use kiln_learner::run::{
     ExampleKind, ObjectiveSettings, ReplacedTokenSettings, RunSettings, Sharing, WordHead,
 };
-use kiln_learner::start::{match_padding, open_tokenizer, parse_config};
-use kiln_learner::{LearnError, Objective, TrainOutcome, TrainRequest, train};
+use kiln_learner::start::{match_padding, open_tokenizer};
+use kiln_learner::{LearnError, TrainOutcome};
 use kiln_nn::Init;
 use kiln_text::examples::SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
@@ -63,17 +61,11 @@ impl Architecture for Deberta {
     }
 
     fn preset(&self, name: &str, vocab_size: usize, seq_len: usize) -> Result<Value, LearnError> {
-        let preset = Preset::by_name(name).ok_or_else(|| {
-            LearnError::Settings(format!(
-                "preset {name}: deberta has {}",
-                self.presets().join(", ")
-            ))
-        })?;
+        let preset = Preset::by_name(name).ok_or_else(|| unknown_preset(self, name))?;
         let mut config = preset.config(vocab_size);
         // Room for the published 512, or more where longer sequences are trained.
         config.max_position_embeddings = config.max_position_embeddings.max(seq_len);
-        serde_json::to_value(&config)
-            .map_err(|error| LearnError::Settings(format!("the model's config: {error}")))
+        config_value(&config)
     }
 
     fn tokenizer(&self, preset: Option<&str>) -> TokenizerKind {
@@ -178,13 +170,8 @@ impl Architecture for Deberta {
         let observer = &*context.observer;
         match_padding(&mut config.pad_token_id, &vocabulary, observer);
         let is_fresh = context.run.list_checkpoints()?.is_empty();
-        let data = MaskedLmData::open(settings, &tokenizer, &vocabulary, is_fresh)?;
-        let Some(device) = context.devices.first() else {
-            return Err(LearnError::Settings(
-                "devices: none given; name at least one".into(),
-            ));
-        };
-        let device = device.clone().autodiff();
+        let data = open_masked(settings, &tokenizer, &vocabulary, is_fresh)?;
+        let device = context.first_device()?;
         let range = config.initializer_range;
         let mut init = Init::new(settings.training.seed, range, &device);
         let init_from = settings.init_from.as_deref();
@@ -202,7 +189,7 @@ impl Architecture for Deberta {
                     };
                     model = start_pair(model, sharing, origins, observer)?;
                 }
-                run(objective, model, data, settings, context)
+                context.train(objective, model, settings, data)
             }
             None => {
                 let form = form(&config, &settings.objective)?;
@@ -211,7 +198,7 @@ impl Architecture for Deberta {
                 if let (Some(folder), true) = (init_from, is_fresh) {
                     model = start_masked_lm(model, folder, observer)?;
                 }
-                run(objective, model, data, settings, context)
+                context.train(objective, model, settings, data)
             }
         }
     }
@@ -236,28 +223,6 @@ impl Architecture for Deberta {
 fn version(preset: Option<&str>) -> DebertaVersion {
     let preset = preset.and_then(Preset::by_name);
     preset.map_or(DebertaVersion::V2, |preset| preset.version)
-}
-
-fn run<O: Objective>(
-    objective: O,
-    model: O::Model,
-    data: MaskedLmData,
-    settings: &RunSettings,
-    context: RunContext,
-) -> Result<TrainOutcome, LearnError> {
-    context.observer.model(Module::num_params(&model));
-    train(TrainRequest {
-        objective: Arc::new(objective),
-        model,
-        devices: context.devices,
-        run: context.run,
-        settings: settings.training.clone(),
-        train: data.train,
-        eval: data.eval,
-        interrupter: context.interrupter,
-        observer: context.observer,
-        dashboard: context.dashboard,
-    })
 }
 
 /// What predicts words: the settings' choice. With absolute positions in the input there is no mask
@@ -349,7 +314,5 @@ fn pair_config(
 }
 
 fn open_config(model: &Value) -> Result<DebertaConfig, LearnError> {
-    let config: DebertaConfig = parse_config(model)?;
-    config.validate()?;
-    Ok(config)
+    parse_config(model, DebertaConfig::validate)
 }

@@ -75,9 +75,5 @@ impl MaskFiller {
 /// As [`MaskFiller::open`] and [`MaskFiller::fill`].
 pub fn fill_mask(request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
     let filler = MaskFiller::open(&request.model, &request.device)?;
-    request
-        .texts
-        .iter()
-        .map(|text| filler.fill(text, request.top_k))
-        .collect()
+    request.fill_all(|text, top_k| filler.fill(text, top_k))
 }

@@ -8,11 +8,11 @@ use std::path::Path;
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
-use kiln_checkpoint::{ModelFile, OpenError};
+use kiln_checkpoint::ModelFile;
 use kiln_electra::{Role, half};
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{ForwardRequest, Output};
-use kiln_learner::forward::{Call, Inputs, Results, refused};
+use kiln_learner::forward::{Call, Inputs, Results, class_of_config, refused};
 use kiln_nn::Init;
 
 use crate::names::{FileNames, names_of};
@@ -158,17 +158,11 @@ fn classify(
 
 /// config.json's class.
 fn class_of(folder: &Path, config: &DebertaConfig) -> Result<DebertaClass, LearnError> {
-    let architectures = config.architectures.as_deref().unwrap_or_default();
-    let Some(name) = architectures.first() else {
-        return Ok(DebertaClass::Model);
-    };
-    DebertaClass::from_name(name).ok_or_else(|| {
-        let known = DebertaClass::known(config.version());
-        OpenError::Field {
-            path: folder.join("config.json"),
-            field: "architectures".to_owned(),
-            reason: format!("{name} is not supported, but {known}"),
-        }
-        .into()
-    })
+    class_of_config(
+        folder,
+        config.architectures.as_deref(),
+        DebertaClass::Model,
+        DebertaClass::from_name,
+        || DebertaClass::known(config.version()),
+    )
 }

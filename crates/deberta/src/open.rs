@@ -5,8 +5,9 @@ use std::path::Path;
 use burn::module::Module;
 use kiln_checkpoint::{
     ConfigFile, LoadReport, ModelFile, OpenError, WriteError, check_shapes, load_module,
-    module_tensors, read_config, write_model,
+    module_tensors, write_model,
 };
+use kiln_learner::model_config;
 
 use crate::names::{BACKBONE_PREFIXES, FileNames, NAMES, names_of};
 use crate::{DebertaClass, DebertaConfig, DebertaForMaskedLm, MaskedLmForm};
@@ -16,10 +17,7 @@ use crate::{DebertaClass, DebertaConfig, DebertaForMaskedLm, MaskedLmForm};
 /// # Errors
 /// If the file is unreadable, or a field has a value that DeBERTa or Kiln cannot have.
 pub fn open_config(folder: &Path) -> Result<DebertaConfig, OpenError> {
-    let (config, file) = read_config::<DebertaConfig>(folder)?;
-    let checked = config.validate();
-    checked.map_err(|error| error.in_file(file.path()))?;
-    Ok(config)
+    model_config::open_config(folder, DebertaConfig::validate)
 }
 
 /// Which kind of masked language model a file holds: its head's names say which, and where both or
@@ -139,12 +137,7 @@ pub fn write_folder<M: Module>(
 ) -> Result<(), WriteError> {
     let version = config.version();
     let mut file = ConfigFile::new(config, version.model_type(), &[class.name(version)])?;
-    for field in ["dtype", "torch_dtype"] {
-        // A model that started from a half-precision one would be opened as that again.
-        if file.fields().contains_key(field) {
-            file.set(field, "float32".into());
-        }
-    }
+    file.declare_float32();
     file.write(folder)?;
     write_model(folder, &module_tensors(module, &NAMES)?, None)
 }

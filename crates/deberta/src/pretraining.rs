@@ -13,6 +13,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
 use kiln_learner::masked_lm::MaskedLmBatch;
+use kiln_learner::start::write_tokenizer;
 use kiln_learner::{Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
 use kiln_text::HostBatch;
@@ -117,13 +118,7 @@ impl Objective for DebertaPretraining {
 
     fn write_model(&self, model: &DebertaForMaskedLm, folder: &Path) -> Result<(), WriteError> {
         write_masked_lm(model, &self.config, folder)?;
-        if let Some(tokenizer) = &self.tokenizer {
-            tokenizer.save(folder).map_err(|error| WriteError::Other {
-                path: folder.into(),
-                problem: error.to_string(),
-            })?;
-        }
-        Ok(())
+        write_tokenizer(self.tokenizer.as_ref(), folder)
     }
 
     fn read_model(

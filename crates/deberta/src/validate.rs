@@ -1,13 +1,14 @@
 //! Which configurations Kiln refuses: impossible ones, and those whose result it would get wrong.
 
-use kiln_electra::ConfigError;
-use serde_json::{Map, Value};
+use kiln_learner::ConfigError;
+use kiln_learner::model_config::{
+    check_demands, check_heads, check_parameters, check_problem_type, check_rates, check_sizes,
+    check_vocabulary, refuse,
+};
+use serde_json::Value;
 
 use crate::config::{DebertaConfig, DebertaVersion};
 use crate::pos_att_type::PosAttType;
-
-/// More than any DeBERTa has; a config.json beyond it is damaged.
-const MOST_PARAMETERS: u128 = 100_000_000_000;
 
 impl DebertaConfig {
     /// Checks every field whose value decides the result.
@@ -58,33 +59,8 @@ impl DebertaConfig {
             ("talking_head", Value::from(false)),
             ("tie_word_embeddings", Value::from(true)),
         ];
-        for (field, supported) in demands {
-            match self.other.get(field) {
-                None | Some(Value::Null) => {}
-                Some(value) if *value == supported => {}
-                Some(value) => {
-                    return refuse(
-                        field,
-                        value.clone(),
-                        format!("only {supported} is supported"),
-                    );
-                }
-            }
-        }
-        if let Some(problem) = &self.problem_type
-            && ![
-                "single_label_classification",
-                "multi_label_classification",
-                "regression",
-            ]
-            .contains(&problem.as_str())
-        {
-            return refuse(
-                "problem_type",
-                problem.clone(),
-                "choose single_label_classification, multi_label_classification or regression",
-            );
-        }
+        check_demands(&self.other, &demands)?;
+        check_problem_type(self.problem_type.as_deref())?;
         if self.version() == DebertaVersion::V1 {
             self.validate_v1()?;
         }
@@ -157,7 +133,7 @@ impl DebertaConfig {
     }
 
     fn validate_sizes(&self) -> Result<(), ConfigError> {
-        let sizes = [
+        check_sizes(&[
             ("vocab_size", self.vocab_size),
             ("embedding_size", self.embedding_size()),
             ("hidden_size", self.hidden_size),
@@ -166,12 +142,7 @@ impl DebertaConfig {
             ("intermediate_size", self.intermediate_size),
             ("max_position_embeddings", self.max_position_embeddings),
             ("conv_groups", self.conv_groups()),
-        ];
-        for (field, size) in sizes {
-            if size == 0 || size > i32::MAX as usize {
-                return refuse(field, size, "choose a number from 1 to 2147483647");
-            }
-        }
+        ])?;
         if self.type_vocab_size > i32::MAX as usize {
             return refuse(
                 "type_vocab_size",
@@ -179,13 +150,8 @@ impl DebertaConfig {
                 "choose a number from 0 to 2147483647",
             );
         }
-        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            return refuse(
-                "num_attention_heads",
-                self.num_attention_heads,
-                format!("choose a divisor of hidden_size ({})", self.hidden_size),
-            );
-        }
+        let width = ("hidden_size", self.hidden_size);
+        check_heads(("num_attention_heads", self.num_attention_heads), width)?;
         // v1 does not read it.
         if let Some(size) = self.attention_head_size
             && self.version() == DebertaVersion::V2
@@ -209,22 +175,7 @@ impl DebertaConfig {
                 format!("only hidden_size ({}) is supported", self.hidden_size),
             );
         }
-        if let Some(pad_token_id) = self.pad_token_id
-            && pad_token_id >= self.vocab_size
-        {
-            return refuse(
-                "pad_token_id",
-                pad_token_id,
-                format!("choose an id below vocab_size ({})", self.vocab_size),
-            );
-        }
-        if self.id2label.as_ref().is_some_and(Map::is_empty) {
-            return refuse(
-                "id2label",
-                Value::Object(Map::new()),
-                "name at least one label",
-            );
-        }
+        check_vocabulary(self.pad_token_id, self.vocab_size, self.id2label.as_ref())?;
         self.validate_convolution()?;
         if self.span() > i32::MAX as usize / 2 {
             return refuse(
@@ -236,14 +187,7 @@ impl DebertaConfig {
                 "choose a number below 1073741823",
             );
         }
-        if self.encoder_parameters() > MOST_PARAMETERS {
-            return refuse(
-                "hidden_size",
-                self.hidden_size,
-                "the sizes together give more than 100 billion parameters; correct the wrong one",
-            );
-        }
-        Ok(())
+        check_parameters(width, self.encoder_parameters())
     }
 
     fn validate_convolution(&self) -> Result<(), ConfigError> {
@@ -280,7 +224,7 @@ impl DebertaConfig {
     }
 
     fn validate_rates(&self) -> Result<(), ConfigError> {
-        let rates = [
+        let dropout = [
             ("hidden_dropout_prob", self.hidden_dropout_prob),
             (
                 "attention_probs_dropout_prob",
@@ -289,33 +233,8 @@ impl DebertaConfig {
             ("pooler_dropout", self.pooler_dropout),
             ("cls_dropout", self.cls_dropout()),
         ];
-        for (field, rate) in rates {
-            if !(0.0..1.0).contains(&rate) {
-                return refuse(field, rate, "choose a number from 0 to below 1");
-            }
-        }
-        let range = self.initializer_range;
-        if !(range.is_finite() && range >= 0.0) {
-            return refuse("initializer_range", range, "choose 0 or more");
-        }
-        let epsilon = self.layer_norm_eps;
-        if !(epsilon.is_finite() && epsilon > 0.0) {
-            return refuse("layer_norm_eps", epsilon, "choose a number above 0");
-        }
-        Ok(())
+        check_rates(&dropout, self.initializer_range, self.layer_norm_eps)
     }
-}
-
-fn refuse(
-    field: &'static str,
-    value: impl Into<Value>,
-    remedy: impl Into<String>,
-) -> Result<(), ConfigError> {
-    Err(ConfigError {
-        field,
-        value: value.into().to_string(),
-        remedy: remedy.into(),
-    })
 }
 
 #[cfg(test)]

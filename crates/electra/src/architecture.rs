@@ -1,18 +1,16 @@
 //! ELECTRA as the command line lists it.
 
-use std::sync::Arc;
-
-use burn::module::Module;
 use kiln_learner::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
-    ReplacedTokensRequest, RunContext, TokenScore,
+    ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
-use kiln_learner::masked_lm_data::{MaskedLmData, check_masking, refuse_word_head};
+use kiln_learner::masked_lm_data::{check_masking, open_masked, refuse_word_head};
+use kiln_learner::model_config::{config_value, parse_config};
 use kiln_learner::run::{
     ExampleKind, ObjectiveSettings, ReplacedTokenSettings, RunSettings, Sharing,
 };
-use kiln_learner::start::{match_padding, open_tokenizer, parse_config};
-use kiln_learner::{LearnError, TrainOutcome, TrainRequest, train};
+use kiln_learner::start::{match_padding, open_tokenizer};
+use kiln_learner::{LearnError, TrainOutcome};
 use kiln_nn::Init;
 use kiln_text::examples::SEGMENT_SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
@@ -43,17 +41,11 @@ impl Architecture for Electra {
     }
 
     fn preset(&self, name: &str, vocab_size: usize, seq_len: usize) -> Result<Value, LearnError> {
-        let preset = Preset::by_name(name).ok_or_else(|| {
-            LearnError::Settings(format!(
-                "preset {name}: electra has {}",
-                self.presets().join(", ")
-            ))
-        })?;
+        let preset = Preset::by_name(name).ok_or_else(|| unknown_preset(self, name))?;
         let mut config = preset.config(vocab_size);
         // Room for the published 512, or more where longer sequences are trained.
         config.max_position_embeddings = config.max_position_embeddings.max(seq_len);
-        serde_json::to_value(&config)
-            .map_err(|error| LearnError::Settings(format!("the model's config: {error}")))
+        config_value(&config)
     }
 
     fn objective(
@@ -145,13 +137,8 @@ impl Architecture for Electra {
             generator.pad_token_id = *pad_token_id;
         }
         let is_fresh = context.run.list_checkpoints()?.is_empty();
-        let data = MaskedLmData::open(settings, &tokenizer, &vocabulary, is_fresh)?;
-        let Some(device) = context.devices.first() else {
-            return Err(LearnError::Settings(
-                "devices: none given; name at least one".into(),
-            ));
-        };
-        let device = device.clone().autodiff();
+        let data = open_masked(settings, &tokenizer, &vocabulary, is_fresh)?;
+        let device = context.first_device()?;
         let range = config.discriminator.initializer_range;
         let mut init = Init::new(settings.training.seed, range, &device);
         let sharing = config.sharing;
@@ -165,19 +152,7 @@ impl Architecture for Electra {
         if is_fresh {
             model = start(model, sharing, origins, observer)?;
         }
-        observer.model(Module::num_params(&model));
-        train(TrainRequest {
-            objective: Arc::new(objective),
-            model,
-            devices: context.devices,
-            run: context.run,
-            settings: settings.training.clone(),
-            train: data.train,
-            eval: data.eval,
-            interrupter: context.interrupter,
-            observer: context.observer,
-            dashboard: context.dashboard,
-        })
+        context.train(objective, model, settings, data)
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
@@ -283,7 +258,5 @@ fn check_fit(
 }
 
 fn open_config(model: &Value) -> Result<ElectraConfig, LearnError> {
-    let config: ElectraConfig = parse_config(model)?;
-    config.validate()?;
-    Ok(config)
+    parse_config(model, ElectraConfig::validate)
 }

@@ -1,6 +1,7 @@
 //! ELECTRA's config.json, field by field, with Hugging Face's names and defaults.
 
 use kiln_bert::{BertConfig, ConfigError};
+use kiln_learner::model_config::{check_sizes, refuse};
 use kiln_nn::Activation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -95,27 +96,14 @@ impl ElectraConfig {
     /// # Errors
     /// With the first field that has an impossible or unsupported value.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let refuse = |field, value: Value, remedy: &str| {
-            Err(ConfigError {
-                field,
-                value: value.to_string(),
-                remedy: remedy.to_owned(),
-            })
-        };
         if self.model_type != "electra" {
             return refuse(
                 "model_type",
-                self.model_type.clone().into(),
+                self.model_type.clone(),
                 "this is no ELECTRA; choose its own architecture",
             );
         }
-        if self.embedding_size == 0 || self.embedding_size > i32::MAX as usize {
-            return refuse(
-                "embedding_size",
-                self.embedding_size.into(),
-                "choose a number from 1 to 2147483647",
-            );
-        }
+        check_sizes(&[("embedding_size", self.embedding_size)])?;
         // Everything else is an encoder of BERT's, as wide below as above its projection.
         self.encoder().validate()?;
         let embeddings = BertConfig {

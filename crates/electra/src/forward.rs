@@ -6,10 +6,10 @@
 use std::path::Path;
 
 use burn::tensor::Tensor;
-use kiln_checkpoint::{ModelFile, OpenError};
+use kiln_checkpoint::ModelFile;
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{ForwardRequest, Output};
-use kiln_learner::forward::{Call, Inputs, Results, refused};
+use kiln_learner::forward::{Call, Inputs, Results, class_of_config, refused};
 use kiln_nn::Init;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
@@ -125,16 +125,11 @@ fn asked(request: &ForwardRequest) -> Result<Option<ElectraClass>, LearnError> {
 
 /// config.json's class.
 fn class_of(folder: &Path, config: &ElectraConfig) -> Result<ElectraClass, LearnError> {
-    let architectures = config.architectures.as_deref().unwrap_or_default();
-    let Some(name) = architectures.first() else {
-        return Ok(ElectraClass::Model);
-    };
-    ElectraClass::from_name(name).ok_or_else(|| {
-        OpenError::Field {
-            path: folder.join("config.json"),
-            field: "architectures".to_owned(),
-            reason: format!("{name} is not supported, but {}", ElectraClass::known()),
-        }
-        .into()
-    })
+    class_of_config(
+        folder,
+        config.architectures.as_deref(),
+        ElectraClass::Model,
+        ElectraClass::from_name,
+        ElectraClass::known,
+    )
 }

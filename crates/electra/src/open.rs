@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use kiln_checkpoint::{
     CONFIG_FILE, ConfigFile, LoadReport, ModelFile, OpenError, WriteError, check_shapes,
-    load_module, module_tensors, read_config, write_model,
+    load_module, module_tensors, write_model,
 };
 use kiln_learner::architecture::{DISCRIMINATOR_FOLDER, GENERATOR_FOLDER};
+use kiln_learner::model_config;
+use kiln_learner::start::write_tokenizer;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
@@ -59,15 +61,11 @@ pub fn make_half(
     tokenizer: Option<&Tokenizer>,
 ) -> Result<PathBuf, WriteError> {
     let path = folder.join(role.folder());
-    let failed = |problem: String| WriteError::Other {
+    fs::create_dir(&path).map_err(|error| WriteError::Other {
         path: path.clone(),
-        problem,
-    };
-    fs::create_dir(&path).map_err(|error| failed(error.to_string()))?;
-    if let Some(tokenizer) = tokenizer {
-        let saved = tokenizer.save(&path);
-        saved.map_err(|error| failed(error.to_string()))?;
-    }
+        problem: error.to_string(),
+    })?;
+    write_tokenizer(tokenizer, &path)?;
     Ok(path)
 }
 
@@ -76,10 +74,7 @@ pub fn make_half(
 /// # Errors
 /// If the file is unreadable, or a field has a value that ELECTRA or Kiln cannot have.
 pub fn open_config(folder: &Path) -> Result<ElectraConfig, OpenError> {
-    let (config, file) = read_config::<ElectraConfig>(folder)?;
-    let checked = config.validate();
-    checked.map_err(|error| error.in_file(file.path()))?;
-    Ok(config)
+    model_config::open_config(folder, ElectraConfig::validate)
 }
 
 /// Gives a module the weights of a folder. What the file lacks keeps the values it had and stands in
@@ -138,12 +133,7 @@ pub fn write_folder<M: Module>(
     folder: &Path,
 ) -> Result<(), WriteError> {
     let mut file = ConfigFile::new(config, "electra", &[class.name()])?;
-    for field in ["dtype", "torch_dtype"] {
-        // A model that started from a half-precision one would be opened as that again.
-        if file.fields().contains_key(field) {
-            file.set(field, "float32".into());
-        }
-    }
+    file.declare_float32();
     file.write(folder)?;
     write_model(folder, &module_tensors(module, &NAMES)?, None)
 }

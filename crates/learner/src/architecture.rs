@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use burn::module::Module;
 use burn::tensor::{Device, TensorData};
 use burn::train::Interrupter;
 use kiln_text::masking::default_max_predictions;
-use kiln_text::tokenizer::TokenizerKind;
+use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
 use serde_json::Value;
 
+use crate::documents::RunData;
 use crate::error::LearnError;
+use crate::objective::Objective;
 use crate::run::{ObjectiveSettings, RunFolder, RunSettings};
 use crate::settings::{OptimizerSettings, ScheduleKind};
-use crate::train::{Observer, TrainOutcome};
+use crate::train::{Observer, TrainOutcome, TrainRequest, train};
 
 /// The folder of the generator within a checkpoint that holds a pair of models.
 pub const GENERATOR_FOLDER: &str = "generator";
@@ -53,6 +56,55 @@ pub struct RunContext {
     pub dashboard: bool,
 }
 
+impl RunContext {
+    /// Where the model is made: the first device, recording gradients.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn first_device(&self) -> Result<Device, LearnError> {
+        let first = self
+            .devices
+            .first()
+            .ok_or_else(|| LearnError::Settings("devices: none given; name at least one".into()))?;
+        Ok(first.clone().autodiff())
+    }
+
+    /// Trains `model`, after its size has been told.
+    ///
+    /// # Errors
+    /// As [`crate::train()`].
+    pub fn train<O: Objective>(
+        self,
+        objective: O,
+        model: O::Model,
+        settings: &RunSettings,
+        data: RunData,
+    ) -> Result<TrainOutcome, LearnError> {
+        self.observer.model(Module::num_params(&model));
+        train(TrainRequest {
+            objective: Arc::new(objective),
+            model,
+            devices: self.devices,
+            run: self.run,
+            settings: settings.training.clone(),
+            train: data.train,
+            eval: data.eval,
+            interrupter: self.interrupter,
+            observer: self.observer,
+            dashboard: self.dashboard,
+        })
+    }
+}
+
+/// Why there is no preset of this name.
+pub fn unknown_preset(architecture: &dyn Architecture, name: &str) -> LearnError {
+    LearnError::Settings(format!(
+        "preset {name}: {} has {}",
+        architecture.name(),
+        architecture.presets().join(", ")
+    ))
+}
+
 /// One candidate for a masked place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MaskCandidate {
@@ -84,6 +136,20 @@ pub struct FillMaskRequest {
     pub top_k: usize,
     /// Where to run.
     pub device: Device,
+}
+
+impl FillMaskRequest {
+    /// The fillings of all texts, by a model that takes one text and the number of candidates.
+    ///
+    /// # Errors
+    /// As `fill`.
+    pub fn fill_all(
+        &self,
+        fill: impl Fn(&str, usize) -> Result<Vec<MaskFilling>, LearnError>,
+    ) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
+        let texts = self.texts.iter();
+        texts.map(|text| fill(text, self.top_k)).collect()
+    }
 }
 
 /// A request to tell replaced tokens from original ones.
@@ -164,6 +230,15 @@ pub trait Architecture: Sync {
     fn tokenizer(&self, preset: Option<&str>) -> TokenizerKind {
         let _ = preset;
         TokenizerKind::WordPiece
+    }
+
+    /// Refuses a tokenizer that it can't read text with, before anything slow.
+    ///
+    /// # Errors
+    /// A sentence that says why, and the remedy.
+    fn check_tokenizer(&self, tokenizer: &Tokenizer) -> Result<(), LearnError> {
+        let _ = tokenizer;
+        Ok(())
     }
 
     /// Objective settings as published: of the objective called `name`, or the one that belongs to

@@ -1,14 +1,25 @@
-//! A run's corpora on disk: the documents to train on and those to evaluate on.
+//! A run's corpora on disk: the documents to train on and those to evaluate on, and what becomes of
+//! them.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use kiln_text::BatchSource;
 use kiln_text::corpus::{Corpus, hex};
 use kiln_text::examples::Documents;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::error::LearnError;
 use crate::run::{DataSettings, RunSettings};
+use crate::train::EvalData;
+
+/// The batches of a run.
+pub struct RunData {
+    /// Training batches.
+    pub train: Arc<dyn BatchSource>,
+    /// Held-out batches, if there are any.
+    pub eval: Option<EvalData>,
+}
 
 /// The documents to train on, and those held out or of a corpus of their own.
 ///

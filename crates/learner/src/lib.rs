@@ -18,8 +18,8 @@
 //! | `documents.rs` | corpora on disk, and what of them is held out |
 //! | `masked_lm_data.rs` | their masked batches |
 //! | `sift.rs` | [`sift::CleanPass`]: a classifier's predictions under disturbed embeddings |
-//! | `config_error.rs` | [`ConfigError`]: what is wrong with a config.json |
-//! | `start.rs` | tokenizer, config and first weights of a run |
+//! | `model_config.rs` | [`ConfigError`]: a model's config.json, opened and checked |
+//! | `start.rs` | tokenizer and first weights of a run |
 //! | `train.rs` | [`train()`]: starts or resumes a run |
 //! | `strategy.rs` | the loop, as a burn-train strategy |
 //! | `step.rs` | one optimizer step, and an evaluation |
@@ -36,6 +36,7 @@ pub mod fill_mask;
 pub mod forward;
 pub mod masked_lm;
 pub mod masked_lm_data;
+pub mod model_config;
 pub mod objective;
 pub mod one_text;
 pub mod record;
@@ -49,7 +50,6 @@ pub mod trainee;
 pub mod upload;
 
 mod checkpoint;
-mod config_error;
 mod error;
 mod gradients;
 mod loader;
@@ -62,10 +62,10 @@ mod strategy;
 mod train;
 
 pub use architecture::Architecture;
-pub use config_error::ConfigError;
 pub use error::LearnError;
 pub use loader::Batches;
 pub use metric::StepMetric;
+pub use model_config::ConfigError;
 pub use objective::{Measure, Objective, PartOutput, PartSpec, TermSpec, Weight};
 pub use optimizer::decays;
 pub use record::{Record, RecordKind};

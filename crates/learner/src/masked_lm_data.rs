@@ -11,68 +11,58 @@ use kiln_text::examples::{
 };
 use kiln_text::masking::Masking;
 use kiln_text::tokenizer::Tokenizer;
-use kiln_text::{BatchSource, TextError, Vocabulary};
+use kiln_text::{TextError, Vocabulary};
 
-use crate::documents::open_documents;
+use crate::documents::{RunData, open_documents};
 use crate::error::LearnError;
 use crate::run::{ExampleKind, ObjectiveSettings, RunSettings};
 use crate::train::EvalData;
 
-/// The batches of a run.
-pub struct MaskedLmData {
-    /// Training batches.
-    pub train: Arc<dyn BatchSource>,
-    /// Held-out batches, if there are any.
-    pub eval: Option<EvalData>,
-}
-
-impl MaskedLmData {
-    /// Opens the corpora that `settings` name and builds masked examples over them.
-    ///
-    /// A fresh run reads the corpus through once and verifies its checksums; a resumed one starts
-    /// at once.
-    ///
-    /// # Errors
-    /// If a corpus can't be read, is another than the settings say, or a setting can't be used.
-    pub fn open(
-        settings: &RunSettings,
-        tokenizer: &Tokenizer,
-        vocabulary: &Arc<Vocabulary>,
-        is_fresh: bool,
-    ) -> Result<Self, LearnError> {
-        let (train, held) = open_documents(settings, tokenizer, is_fresh)?;
-        let seed = settings.training.seed;
-        let batch_size = settings.training.batch_size;
-        let eval_batches = settings.data.eval_batches;
-        let masking = masking(&settings.objective);
-        let source = MaskedLmSource::new(
-            examples(train, settings, vocabulary)?,
-            masking.clone(),
+/// Opens the corpora that `settings` name and builds masked examples over them.
+///
+/// A fresh run reads the corpus through once and verifies its checksums; a resumed one starts
+/// at once.
+///
+/// # Errors
+/// If a corpus can't be read, is another than the settings say, or a setting can't be used.
+pub fn open_masked(
+    settings: &RunSettings,
+    tokenizer: &Tokenizer,
+    vocabulary: &Arc<Vocabulary>,
+    is_fresh: bool,
+) -> Result<RunData, LearnError> {
+    let (train, held) = open_documents(settings, tokenizer, is_fresh)?;
+    let seed = settings.training.seed;
+    let batch_size = settings.training.batch_size;
+    let eval_batches = settings.data.eval_batches;
+    let masking = masking(&settings.objective);
+    let source = MaskedLmSource::new(
+        examples(train, settings, vocabulary)?,
+        masking.clone(),
+        vocabulary.clone(),
+        batch_size,
+        seed,
+    )?;
+    let eval = if held.is_empty() || eval_batches == 0 {
+        None
+    } else {
+        let source = MaskedLmEvaluation::new(
+            examples(held, settings, vocabulary)?,
+            masking,
             vocabulary.clone(),
             batch_size,
             seed,
+            Some(eval_batches.saturating_mul(batch_size as u64)),
         )?;
-        let eval = if held.is_empty() || eval_batches == 0 {
-            None
-        } else {
-            let source = MaskedLmEvaluation::new(
-                examples(held, settings, vocabulary)?,
-                masking,
-                vocabulary.clone(),
-                batch_size,
-                seed,
-                Some(eval_batches.saturating_mul(batch_size as u64)),
-            )?;
-            Some(EvalData {
-                batches: source.num_batches(),
-                source: Arc::new(source),
-            })
-        };
-        Ok(Self {
-            train: Arc::new(source),
-            eval,
+        Some(EvalData {
+            batches: source.num_batches(),
+            source: Arc::new(source),
         })
-    }
+    };
+    Ok(RunData {
+        train: Arc::new(source),
+        eval,
+    })
 }
 
 fn examples(

@@ -1,17 +1,12 @@
-//! What every pretraining run begins with: its tokenizer, its config, and first weights from another
-//! model.
+//! What every pretraining run begins with: its tokenizer, and first weights from another model.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
-use kiln_checkpoint::{
-    CONFIG_FILE, ConfigFile, LoadOptions, LoadReport, ModelFile, Names, OpenError, load_module,
-};
+use kiln_checkpoint::{LoadOptions, LoadReport, ModelFile, Names, WriteError, load_module};
 use kiln_text::Vocabulary;
 use kiln_text::tokenizer::Tokenizer;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::error::LearnError;
 use crate::run::RunSettings;
@@ -50,20 +45,6 @@ pub fn match_padding(
              written into the checkpoints"
         ));
         *pad_token_id = Some(known);
-    }
-}
-
-/// A model's config from the run's settings. What it means together is for the architecture to
-/// check.
-///
-/// # Errors
-/// If a field has another type than its architecture gives it; names the field.
-pub fn parse_config<T: DeserializeOwned>(model: &Value) -> Result<T, LearnError> {
-    let fields = model.as_object().cloned().unwrap_or_default();
-    match ConfigFile::from_fields(CONFIG_FILE, fields).parse() {
-        Ok(config) => Ok(config),
-        Err(OpenError::Field { field, reason, .. }) => Err(LearnError::Config { field, reason }),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -114,4 +95,18 @@ pub fn start_from<M: Module>(
         }
     }
     Ok(model)
+}
+
+/// Writes the tokenizer, if there is one, beside a model's files.
+///
+/// # Errors
+/// If a file can't be written.
+pub fn write_tokenizer(tokenizer: Option<&Tokenizer>, folder: &Path) -> Result<(), WriteError> {
+    let Some(tokenizer) = tokenizer else {
+        return Ok(());
+    };
+    tokenizer.save(folder).map_err(|error| WriteError::Other {
+        path: folder.into(),
+        problem: error.to_string(),
+    })
 }

@@ -1,23 +1,22 @@
 //! XLNet as the command line lists it.
 
-use std::sync::Arc;
-
-use burn::module::Module;
 use kiln_checkpoint::ModelFile;
 use kiln_learner::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe, RunContext,
+    unknown_preset,
 };
 use kiln_learner::masked_lm_data::refuse_word_head;
+use kiln_learner::model_config::{config_value, parse_config};
 use kiln_learner::run::{ExampleKind, ObjectiveSettings, RunSettings};
-use kiln_learner::start::{match_padding, open_tokenizer, parse_config, start_from};
-use kiln_learner::{LearnError, TrainOutcome, TrainRequest, train};
+use kiln_learner::start::{match_padding, open_tokenizer, start_from};
+use kiln_learner::{LearnError, TrainOutcome};
 use kiln_nn::Init;
 use kiln_nn::init::WeightDistribution;
 use kiln_text::examples::PermutedSettings;
-use kiln_text::tokenizer::TokenizerKind;
+use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
 use serde_json::Value;
 
-use crate::data::{PermutedData, permuted};
+use crate::data::{open_permuted, permuted};
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::presets::{PRESETS, Preset};
 use crate::{AttentionType, XlnetConfig, XlnetPretraining, check_sizes, fill_mask, forward};
@@ -39,21 +38,26 @@ impl Architecture for Xlnet {
     }
 
     fn preset(&self, name: &str, vocab_size: usize, seq_len: usize) -> Result<Value, LearnError> {
-        let preset = Preset::by_name(name).ok_or_else(|| {
-            LearnError::Settings(format!(
-                "preset {name}: xlnet has {}",
-                self.presets().join(", ")
-            ))
-        })?;
+        let preset = Preset::by_name(name).ok_or_else(|| unknown_preset(self, name))?;
         let mut config = preset.config(vocab_size, seq_len);
         // The tokenizer's own, once it is known.
         config.pad_token_id = config.pad_token_id.filter(|&id| id < vocab_size);
-        serde_json::to_value(&config)
-            .map_err(|error| LearnError::Settings(format!("the model's config: {error}")))
+        config_value(&config)
     }
 
     fn tokenizer(&self, _: Option<&str>) -> TokenizerKind {
         TokenizerKind::XlnetUnigram
+    }
+
+    fn check_tokenizer(&self, tokenizer: &Tokenizer) -> Result<(), LearnError> {
+        if tokenizer.is_xlnet() {
+            return Ok(());
+        }
+        Err(LearnError::Settings(format!(
+            "{}: this tokenizer does not end a text with <sep> and <cls> as xlnet reads it; train one \
+             with kiln tokenizer train --arch xlnet",
+            tokenizer.origin()
+        )))
     }
 
     fn objective(&self, _: Option<&str>, _: Option<&str>, seq_len: usize) -> ObjectiveSettings {
@@ -158,13 +162,7 @@ impl Architecture for Xlnet {
         let (tokenizer, vocabulary) = open_tokenizer(settings, config.vocab_size)?;
         let observer = &*context.observer;
         match_padding(&mut config.pad_token_id, &vocabulary, observer);
-        if !tokenizer.is_xlnet() {
-            return Err(LearnError::Settings(format!(
-                "{}: this tokenizer does not end a text with <sep> and <cls> as xlnet reads it; \
-                 train one with kiln tokenizer train --arch xlnet",
-                tokenizer.origin()
-            )));
-        }
+        self.check_tokenizer(&tokenizer)?;
         if settings.init_from.is_some() && config.mem_len().is_none() {
             observer.warning(
                 "mem_len in the model's config is null or 0: trained without memory; --mem-len gives \
@@ -173,13 +171,8 @@ impl Architecture for Xlnet {
         }
         config.reuse_len = Some(permuted(settings, &config).reuse_len);
         let is_fresh = context.run.list_checkpoints()?.is_empty();
-        let data = PermutedData::open(settings, &config, &tokenizer, &vocabulary, is_fresh)?;
-        let Some(device) = context.devices.first() else {
-            return Err(LearnError::Settings(
-                "devices: none given; name at least one".into(),
-            ));
-        };
-        let device = device.clone().autodiff();
+        let data = open_permuted(settings, &config, &tokenizer, &vocabulary, is_fresh)?;
+        let device = context.first_device()?;
         let (seed, range) = (settings.training.seed, config.initializer_range);
         let mut init = Init::with_distribution(seed, range, WeightDistribution::Normal, &device);
         let objective = XlnetPretraining::new(config.clone(), settings.training.batch_size)
@@ -191,19 +184,7 @@ impl Architecture for Xlnet {
             let names = (&NAMES, &LOAD_OPTIONS);
             model = start_from(model, folder, names, is_needed, observer)?;
         }
-        observer.model(Module::num_params(&model));
-        train(TrainRequest {
-            objective: Arc::new(objective),
-            model,
-            devices: context.devices,
-            run: context.run,
-            settings: settings.training.clone(),
-            train: data.train,
-            eval: data.eval,
-            interrupter: context.interrupter,
-            observer: context.observer,
-            dashboard: context.dashboard,
-        })
+        context.train(objective, model, settings, data)
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
@@ -216,7 +197,5 @@ impl Architecture for Xlnet {
 }
 
 fn open_config(model: &Value) -> Result<XlnetConfig, LearnError> {
-    let config: XlnetConfig = parse_config(model)?;
-    config.validate()?;
-    Ok(config)
+    parse_config(model, XlnetConfig::validate)
 }

@@ -2,15 +2,16 @@
 
 use kiln_learner::ConfigError;
 use kiln_learner::forward::Sizes;
+use kiln_learner::model_config::{
+    check_demands, check_heads, check_parameters, check_problem_type, check_rates, check_sizes,
+    check_vocabulary, refuse,
+};
 use kiln_nn::Activation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// More than any XLNet has; a config.json beyond it is damaged.
-const MOST_PARAMETERS: u128 = 100_000_000_000;
-
-/// No size or length is larger; a config.json beyond it is damaged.
-const LARGEST_SIZE: usize = i32::MAX as usize;
+/// No length is larger; a config.json beyond it is damaged.
+const LONGEST: usize = i32::MAX as usize;
 
 /// What a query may see of the tokens before and behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -267,63 +268,32 @@ impl XlnetConfig {
                 "this is no XLNet; choose its own architecture",
             );
         }
-        for (field, supported) in [
-            ("tie_word_embeddings", true),
-            ("summary_proj_to_labels", false),
-        ] {
-            match self.other.get(field) {
-                None | Some(Value::Null) => {}
-                Some(Value::Bool(value)) if *value == supported => {}
-                Some(value) => {
-                    let remedy = format!("only {supported} is supported");
-                    return refuse(field, value.clone(), remedy);
-                }
-            }
-        }
+        let demands = [
+            ("tie_word_embeddings", Value::from(true)),
+            ("summary_proj_to_labels", Value::from(false)),
+        ];
+        check_demands(&self.other, &demands)?;
         self.summary_activation()?;
-        if let Some(problem) = &self.problem_type
-            && ![
-                "single_label_classification",
-                "multi_label_classification",
-                "regression",
-            ]
-            .contains(&problem.as_str())
-        {
-            return refuse(
-                "problem_type",
-                problem.clone(),
-                "choose single_label_classification, multi_label_classification or regression",
-            );
-        }
-        Ok(())
+        check_problem_type(self.problem_type.as_deref())
     }
 
     fn validate_sizes(&self) -> Result<(), ConfigError> {
-        for (field, size) in [
+        check_sizes(&[
             ("vocab_size", self.vocab_size),
             ("d_model", self.d_model),
             ("n_layer", self.n_layer),
             ("n_head", self.n_head),
             ("d_inner", self.d_inner),
-        ] {
-            if !(1..=LARGEST_SIZE).contains(&size) {
-                return refuse(field, size, format!("choose from 1 to {LARGEST_SIZE}"));
-            }
-        }
+        ])?;
         for (field, length) in [("mem_len", self.mem_len), ("reuse_len", self.reuse_len)] {
             if let Some(length) = length
-                && length > LARGEST_SIZE
+                && length > LONGEST
             {
-                return refuse(field, length, format!("choose at most {LARGEST_SIZE}"));
+                return refuse(field, length, format!("choose at most {LONGEST}"));
             }
         }
-        if !self.d_model.is_multiple_of(self.n_head) {
-            return refuse(
-                "n_head",
-                self.n_head,
-                format!("choose a divisor of d_model ({})", self.d_model),
-            );
-        }
+        let width = ("d_model", self.d_model);
+        check_heads(("n_head", self.n_head), width)?;
         if let Some(head_size) = self.d_head
             && head_size != self.head_size()
         {
@@ -340,57 +310,15 @@ impl XlnetConfig {
                 "half of a position's vector are sines, half cosines; choose an even number",
             );
         }
-        if self.encoder_parameters() > MOST_PARAMETERS {
-            return refuse(
-                "d_model",
-                self.d_model,
-                "these sizes make a model beyond 100 billion parameters; check them",
-            );
-        }
-        if let Some(id) = self.pad_token_id
-            && id >= self.vocab_size
-        {
-            return refuse(
-                "pad_token_id",
-                id,
-                format!("choose one below vocab_size ({})", self.vocab_size),
-            );
-        }
-        if self.num_labels() == 0 {
-            return refuse("id2label", Map::new(), "name at least one label");
-        }
-        Ok(())
+        check_vocabulary(self.pad_token_id, self.vocab_size, self.id2label.as_ref())?;
+        check_parameters(width, self.encoder_parameters())
     }
 
     fn validate_rates(&self) -> Result<(), ConfigError> {
-        for (field, rate) in [
+        let dropout = [
             ("dropout", self.dropout),
             ("summary_last_dropout", self.summary_last_dropout),
-        ] {
-            if !(0.0..1.0).contains(&rate) {
-                return refuse(field, rate, "choose a number from 0 to below 1");
-            }
-        }
-        let range = self.initializer_range;
-        if !(range.is_finite() && range >= 0.0) {
-            return refuse("initializer_range", range, "choose 0 or more");
-        }
-        let epsilon = self.layer_norm_eps;
-        if !(epsilon.is_finite() && epsilon > 0.0) {
-            return refuse("layer_norm_eps", epsilon, "choose a number above 0");
-        }
-        Ok(())
+        ];
+        check_rates(&dropout, self.initializer_range, self.layer_norm_eps)
     }
-}
-
-fn refuse(
-    field: &'static str,
-    value: impl Into<Value>,
-    remedy: impl Into<String>,
-) -> Result<(), ConfigError> {
-    Err(ConfigError {
-        field,
-        value: value.into().to_string(),
-        remedy: remedy.into(),
-    })
 }

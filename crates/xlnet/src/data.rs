@@ -2,60 +2,50 @@
 
 use std::sync::Arc;
 
-use kiln_learner::documents::open_documents;
+use kiln_learner::documents::{RunData, open_documents};
 use kiln_learner::run::{ObjectiveSettings, RunSettings};
 use kiln_learner::{EvalData, LearnError};
+use kiln_text::Vocabulary;
 use kiln_text::examples::{PermutedEvaluation, PermutedSettings, PermutedSource};
 use kiln_text::tokenizer::Tokenizer;
-use kiln_text::{BatchSource, Vocabulary};
 
 use crate::config::XlnetConfig;
 
 /// Of a share of tokens to be predicted the spans' stretch is made, as a fraction over this.
 const STRETCH_PARTS: usize = 1_000;
 
-/// The batches of a run.
-pub(crate) struct PermutedData {
-    /// Training batches.
-    pub(crate) train: Arc<dyn BatchSource>,
-    /// Held-out batches, if there are any.
-    pub(crate) eval: Option<EvalData>,
-}
-
-impl PermutedData {
-    /// Opens the corpora that `settings` name.
-    ///
-    /// # Errors
-    /// If a corpus can't be read, is another than the settings say, or is too short for its lanes.
-    pub(crate) fn open(
-        settings: &RunSettings,
-        config: &XlnetConfig,
-        tokenizer: &Tokenizer,
-        vocabulary: &Arc<Vocabulary>,
-        is_fresh: bool,
-    ) -> Result<Self, LearnError> {
-        let (documents, held_out) = open_documents(settings, tokenizer, is_fresh)?;
-        let permuted = PermutedSettings {
-            end_of_document: tokenizer.end_of_document(),
-            ..permuted(settings, config)
-        };
-        let train = PermutedSource::new(documents, vocabulary.clone(), permuted.clone())?;
-        let eval_batches = settings.data.eval_batches;
-        let eval = if held_out.is_empty() || eval_batches == 0 {
-            None
-        } else {
-            let batches = Some(eval_batches);
-            let source = PermutedEvaluation::new(held_out, vocabulary.clone(), permuted, batches)?;
-            Some(EvalData {
-                batches: source.num_batches(),
-                source: Arc::new(source),
-            })
-        };
-        Ok(Self {
-            train: Arc::new(train),
-            eval,
+/// Opens the corpora that `settings` name.
+///
+/// # Errors
+/// If a corpus can't be read, is another than the settings say, or is too short for its lanes.
+pub(crate) fn open_permuted(
+    settings: &RunSettings,
+    config: &XlnetConfig,
+    tokenizer: &Tokenizer,
+    vocabulary: &Arc<Vocabulary>,
+    is_fresh: bool,
+) -> Result<RunData, LearnError> {
+    let (documents, held_out) = open_documents(settings, tokenizer, is_fresh)?;
+    let permuted = PermutedSettings {
+        end_of_document: tokenizer.end_of_document(),
+        ..permuted(settings, config)
+    };
+    let train = PermutedSource::new(documents, vocabulary.clone(), permuted.clone())?;
+    let eval_batches = settings.data.eval_batches;
+    let eval = if held_out.is_empty() || eval_batches == 0 {
+        None
+    } else {
+        let batches = Some(eval_batches);
+        let source = PermutedEvaluation::new(held_out, vocabulary.clone(), permuted, batches)?;
+        Some(EvalData {
+            batches: source.num_batches(),
+            source: Arc::new(source),
         })
-    }
+    };
+    Ok(RunData {
+        train: Arc::new(train),
+        eval,
+    })
 }
 
 /// How batches are made, without the tokenizer's part.

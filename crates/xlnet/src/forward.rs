@@ -7,10 +7,10 @@
 use std::path::Path;
 
 use burn::tensor::Tensor;
-use kiln_checkpoint::{ModelFile, OpenError};
+use kiln_checkpoint::ModelFile;
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{ForwardRequest, Output};
-use kiln_learner::forward::{Call, Inputs, Results};
+use kiln_learner::forward::{Call, Inputs, Results, class_of_config};
 use kiln_nn::Init;
 
 use crate::arguments;
@@ -114,16 +114,11 @@ fn class_of(
             LearnError::Settings(format!("task {task}: xlnet has {}", XlnetClass::known()))
         });
     }
-    let architectures = config.architectures.as_deref().unwrap_or_default();
-    let Some(name) = architectures.first() else {
-        return Ok(XlnetClass::Model);
-    };
-    XlnetClass::from_name(name).ok_or_else(|| {
-        OpenError::Field {
-            path: folder.join("config.json"),
-            field: "architectures".to_owned(),
-            reason: format!("{name} is not supported, but {}", XlnetClass::known()),
-        }
-        .into()
-    })
+    class_of_config(
+        folder,
+        config.architectures.as_deref(),
+        XlnetClass::Model,
+        XlnetClass::from_name,
+        XlnetClass::known,
+    )
 }

@@ -72,6 +72,24 @@ pub struct XlnetInputs {
     pub memory: Option<Memory>,
 }
 
+impl XlnetInputs {
+    /// A text by itself, as in fine-tuning: the content stream alone, nothing hidden, neither
+    /// segments nor memory.
+    ///
+    /// # Shapes
+    /// - `input_ids`: `[batch, seq_len]`
+    pub fn new(input_ids: Tensor<2, Int>) -> Self {
+        Self {
+            input_ids,
+            token_type_ids: None,
+            segment_columns: 0,
+            visibility: Visibility::All,
+            targets: None,
+            memory: None,
+        }
+    }
+}
+
 /// What a pass gives.
 #[derive(Debug, Clone)]
 pub struct XlnetOutputs {

@@ -5,8 +5,9 @@ use std::path::Path;
 use burn::module::Module;
 use kiln_checkpoint::{
     ConfigFile, LoadReport, ModelFile, NamedTensor, OpenError, WriteError, check_shapes,
-    load_module, module_tensors, read_config, write_model,
+    load_module, module_tensors, write_model,
 };
+use kiln_learner::model_config;
 
 use crate::names::{LOAD_OPTIONS, NAMES, QUERY_BIASES};
 use crate::{XlnetClass, XlnetConfig};
@@ -16,10 +17,7 @@ use crate::{XlnetClass, XlnetConfig};
 /// # Errors
 /// If the file is unreadable, or a field has a value that XLNet or Kiln cannot have.
 pub fn open_config(folder: &Path) -> Result<XlnetConfig, OpenError> {
-    let (config, file) = read_config::<XlnetConfig>(folder)?;
-    let checked = config.validate();
-    checked.map_err(|error| error.in_file(file.path()))?;
-    Ok(config)
+    model_config::open_config(folder, XlnetConfig::validate)
 }
 
 /// Gives a module the weights of a folder. What the file lacks keeps the values it had and stands in
@@ -90,12 +88,7 @@ pub fn write_folder<M: Module>(
     folder: &Path,
 ) -> Result<(), WriteError> {
     let mut file = ConfigFile::new(config, "xlnet", &[class.name()])?;
-    for field in ["dtype", "torch_dtype"] {
-        // A model that started from a half-precision one would be opened as that again.
-        if file.fields().contains_key(field) {
-            file.set(field, "float32".into());
-        }
-    }
+    file.declare_float32();
     file.write(folder)?;
     let mut tensors = module_tensors(module, &NAMES)?;
     if config.ties_biases() {

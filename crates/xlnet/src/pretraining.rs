@@ -13,6 +13,7 @@ use std::path::Path;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
 use kiln_learner::masked_lm::{score, untracked};
+use kiln_learner::start::write_tokenizer;
 use kiln_learner::upload::{floats, ints};
 use kiln_learner::{Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
@@ -240,13 +241,7 @@ impl Objective for XlnetPretraining {
             ..self.config.clone()
         };
         write_folder(model, &config, XlnetClass::LmHead, folder)?;
-        if let Some(tokenizer) = &self.tokenizer {
-            tokenizer.save(folder).map_err(|error| WriteError::Other {
-                path: folder.into(),
-                problem: error.to_string(),
-            })?;
-        }
-        Ok(())
+        write_tokenizer(self.tokenizer.as_ref(), folder)
     }
 
     fn read_model(

@@ -11,8 +11,8 @@ use kiln_learner::Objective;
 use kiln_nn::Init;
 use kiln_testing::devices;
 use kiln_xlnet::{
-    Visibility, XlnetClass, XlnetConfig, XlnetInputs, XlnetLmHeadModel, XlnetPretraining,
-    check_sizes, open_config, open_weights, write_folder,
+    XlnetClass, XlnetConfig, XlnetInputs, XlnetLmHeadModel, XlnetPretraining, check_sizes,
+    open_config, open_weights, write_folder,
 };
 
 fn config(fields: &str) -> XlnetConfig {
@@ -27,14 +27,10 @@ fn config(fields: &str) -> XlnetConfig {
 
 fn outputs(model: &XlnetLmHeadModel, device: &burn::tensor::Device) -> Vec<f32> {
     let ids: Vec<i32> = (1..13).collect();
-    let (logits, _) = model.forward(XlnetInputs {
-        input_ids: Tensor::from_data(TensorData::new(ids, [2, 6]), device),
-        token_type_ids: None,
-        segment_columns: 0,
-        visibility: Visibility::All,
-        targets: None,
-        memory: None,
-    });
+    let (logits, _) = model.forward(XlnetInputs::new(Tensor::from_data(
+        TensorData::new(ids, [2, 6]),
+        device,
+    )));
     logits.try_into_vec_as().unwrap()
 }
 
@@ -77,15 +73,12 @@ fn gradients_of_biases(
 ) -> std::collections::BTreeMap<String, Vec<f64>> {
     let ids: Vec<i32> = (1..13).collect();
     let (logits, _) = model.forward(XlnetInputs {
-        input_ids: Tensor::from_data(TensorData::new(ids.clone(), [2, 6]), device),
         token_type_ids: Some(Tensor::from_data(
             TensorData::new(vec![0, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1, 1], [2, 6]),
             device,
         )),
         segment_columns: 2,
-        visibility: Visibility::All,
-        targets: None,
-        memory: None,
+        ..XlnetInputs::new(Tensor::from_data(TensorData::new(ids, [2, 6]), device))
     });
     let gradients = logits.powi_scalar(2).sum().backward();
     let gradients = GradientsParams::from_grads(gradients, model);

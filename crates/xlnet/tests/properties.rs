@@ -247,12 +247,8 @@ fn no_gradient_goes_back_through_the_memory() {
         let model = model(&config(""), &device);
         let run = |ids: &[i32], memory| {
             model.transformer.forward(XlnetInputs {
-                input_ids: ints(ids, 1, &device),
-                token_type_ids: None,
-                segment_columns: 0,
-                visibility: Visibility::All,
-                targets: None,
                 memory,
+                ..XlnetInputs::new(ints(ids, 1, &device))
             })
         };
         let first = run(&[1, 2, 3], None);
@@ -324,12 +320,8 @@ fn segments_with_memory_are_the_whole_text() {
         let ids: Vec<i32> = (1..13).collect();
         let run = |ids: &[i32], memory| {
             transformer.forward(XlnetInputs {
-                input_ids: ints(ids, 1, &device),
-                token_type_ids: None,
-                segment_columns: 0,
-                visibility: Visibility::All,
-                targets: None,
                 memory,
+                ..XlnetInputs::new(ints(ids, 1, &device))
             })
         };
         let whole = values(run(&ids, None).hidden_states);

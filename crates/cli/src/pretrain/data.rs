@@ -98,6 +98,7 @@ impl DataPlan {
         let plan = Self { tokenizer };
         if let TokenizerPlan::Given(tokenizer) = &plan.tokenizer {
             tokenizer.vocabulary()?;
+            architecture.check_tokenizer(tokenizer)?;
             for shards in data.data.iter().chain(&data.eval_data) {
                 Corpus::open(shards, tokenizer)?;
             }

@@ -106,6 +106,11 @@ fn run(mut command: Command, folder: &Path, stdin: &str) -> Done {
     }
 }
 
+/// A file that holds one JSON value.
+pub(crate) fn read_json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
 /// A corpus of 40 documents of a few sentences over some thirty words.
 pub(crate) fn write_corpus(path: &Path) {
     let nouns = [

@@ -8,7 +8,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-use crate::command::{TINY_CONFIG, kiln, kiln_with, write_corpus};
+use crate::command::{TINY_CONFIG, kiln, kiln_with, read_json, write_corpus};
 
 const CONFIG: &str = r#"{"model_type": "deberta-v2", "hidden_size": 32, "num_hidden_layers": 3,
     "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 32,
@@ -21,10 +21,6 @@ const SMALL: &str = "--steps 6 --batch-size 4 --seq-len 32 --log-every 2 --lr 1e
 const STEP: &str = "checkpoints/step-00000006";
 
 const POSITIONS: &str = "deberta.embeddings.position_embeddings.weight";
-
-fn read_json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
 
 /// A folder with `text.txt`, `deberta.json` and the tokenizer `tok`.
 fn folder() -> tempfile::TempDir {

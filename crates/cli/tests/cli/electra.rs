@@ -11,17 +11,13 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-use crate::command::{kiln, kiln_with, write_corpus};
+use crate::command::{kiln, kiln_with, read_json, write_corpus};
 
 const CONFIG: &str = r#"{"model_type": "electra", "embedding_size": 24, "hidden_size": 32,
     "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64,
     "max_position_embeddings": 32}"#;
 
 const SMALL: &str = "--steps 6 --batch-size 4 --seq-len 32 --log-every 2 --lr 1e-3";
-
-fn read_json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
 
 /// A folder with `text.txt`, `electra.json` and the tokenizer `tok`.
 fn folder() -> tempfile::TempDir {

@@ -7,13 +7,9 @@ use std::path::Path;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::command::{TINY_CONFIG, kiln, kiln_with, write_corpus};
+use crate::command::{TINY_CONFIG, kiln, kiln_with, read_json, write_corpus};
 
 const STEPS: &str = "--steps 6 --batch-size 4 --seq-len 32 --log-every 2 --lr 1e-3";
-
-fn read_json(path: &Path) -> serde_json::Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
 
 #[test]
 fn raw_text_becomes_a_model_that_fills_masks() {

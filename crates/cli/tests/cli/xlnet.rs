@@ -9,7 +9,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-use crate::command::{TINY_CONFIG, kiln, kiln_with, write_corpus};
+use crate::command::{TINY_CONFIG, kiln, kiln_with, read_json, write_corpus};
 
 const CONFIG: &str = r#"{"model_type": "xlnet", "d_model": 32, "n_layer": 2, "n_head": 2,
     "d_inner": 64, "mem_len": 24, "reuse_len": 16, "bi_data": true, "use_mems_train": true}"#;
@@ -18,10 +18,6 @@ const SMALL: &str = "--steps 6 --batch-size 4 --seq-len 32 --log-every 2 --lr 1e
 
 /// The last checkpoint of a run.
 const STEP: &str = "checkpoints/step-00000006";
-
-fn read_json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
 
 /// A folder with `text.txt`, `xlnet.json` and the tokenizer `tok`.
 fn folder() -> tempfile::TempDir {
@@ -286,7 +282,7 @@ fn what_can_not_be_trained_is_refused_in_one_line() {
     .ok();
     let command = "pretrain xlnet --config xlnet.json --corpus text.txt --tokenizer words --output \
                    other --seq-len 32";
-    let line = kiln(folder, command).late_error(2);
+    let line = kiln(folder, command).error(2);
     assert!(line.contains("kiln tokenizer train --arch xlnet"), "{line}");
     // The text is too short for so many lanes of so long sequences: known once it is tokenised.
     let command = "pretrain xlnet --config xlnet.json --corpus text.txt --tokenizer tok --output out \

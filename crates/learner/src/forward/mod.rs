@@ -13,10 +13,14 @@ mod error;
 mod inputs;
 mod results;
 
+use std::path::Path;
+
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
-use kiln_checkpoint::{LoadOptions, ModelFile, Names, gradient_tensors, load_module};
+use kiln_checkpoint::{
+    CONFIG_FILE, LoadOptions, ModelFile, Names, OpenError, gradient_tensors, load_module,
+};
 use kiln_nn::Init;
 
 pub use error::{InputError, refused};
@@ -51,6 +55,31 @@ pub struct Sizes {
     pub type_vocab_size: usize,
     /// Rows of the position table: the longest sequence.
     pub max_position_embeddings: usize,
+}
+
+/// The class that config.json's `architectures` names first, or `bare`, without a head, if it names
+/// none; `from_name` knows the classes, `known` lists them for a message.
+///
+/// # Errors
+/// If there is no such class.
+pub fn class_of_config<C>(
+    folder: &Path,
+    architectures: Option<&[String]>,
+    bare: C,
+    from_name: impl Fn(&str) -> Option<C>,
+    known: impl Fn() -> String,
+) -> Result<C, LearnError> {
+    let Some(name) = architectures.and_then(<[String]>::first) else {
+        return Ok(bare);
+    };
+    from_name(name).ok_or_else(|| {
+        OpenError::Field {
+            path: folder.join(CONFIG_FILE),
+            field: "architectures".to_owned(),
+            reason: format!("{name} is not supported, but {}", known()),
+        }
+        .into()
+    })
 }
 
 /// What all classes share: the weights in, the results out.

@@ -6,7 +6,8 @@
 use serde_json::{Map, Value, json};
 use tokenizers::normalizers::BertNormalizer;
 
-use super::special::{SpecialTokens, added_token};
+use super::special::Place::{Cls, Sep, Text};
+use super::special::{self, SpecialTokens, added_token};
 
 /// What marks a piece that continues a word.
 pub(super) const CONTINUATION: &str = "##";
@@ -149,17 +150,10 @@ pub(super) fn special_parts(
 
 /// `[CLS] A [SEP]`, and `[CLS] A [SEP] B [SEP]` with type 1 for the last two.
 pub(super) fn template_json(special: &SpecialTokens, cls: u64, sep: u64) -> Value {
-    let token = |name: &str, kind: u32| json!({ "SpecialToken": { "id": name, "type_id": kind } });
-    let text = |name: &str, kind: u32| json!({ "Sequence": { "id": name, "type_id": kind } });
-    let entry = |name: &str, id: u64| json!({ "id": name, "ids": [id], "tokens": [name] });
-    let (cls_name, sep_name) = (special.cls.as_str(), special.sep.as_str());
-    json!({
-        "type": "TemplateProcessing",
-        "single": [token(cls_name, 0), text("A", 0), token(sep_name, 0)],
-        "pair": [
-            token(cls_name, 0), text("A", 0), token(sep_name, 0),
-            text("B", 1), token(sep_name, 1),
-        ],
-        "special_tokens": { cls_name: entry(cls_name, cls), sep_name: entry(sep_name, sep) },
-    })
+    special::template_json(
+        special,
+        [cls, sep],
+        &[Cls(0), Text("A", 0), Sep(0)],
+        &[Cls(0), Text("A", 0), Sep(0), Text("B", 1), Sep(1)],
+    )
 }

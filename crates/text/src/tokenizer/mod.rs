@@ -253,7 +253,8 @@ impl Tokenizer {
 
     /// Whether it puts special tokens where XLNet reads them: `<sep>` and `<cls>` behind the text.
     pub fn is_xlnet(&self) -> bool {
-        serde_json::to_value(&self.inner).is_ok_and(|full| xlnet::is_xlnet(&full))
+        serde_json::to_value(self.inner.get_post_processor())
+            .is_ok_and(|post_processor| xlnet::is_xlnet(&post_processor))
     }
 
     /// A hash of all that decides about ids and their parts. Equal tokenizers have the same one,

@@ -43,7 +43,7 @@ fn save_files(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
         write(&dir.join(MERGES), merges.as_bytes())?;
     }
     if let Some(model) = &tokenizer.sentence_piece {
-        let name = if xlnet::is_xlnet(&full) {
+        let name = if xlnet::is_xlnet(&full["post_processor"]) {
             XLNET_SENTENCE_PIECE
         } else {
             SENTENCE_PIECE
@@ -80,7 +80,7 @@ fn config(tokenizer: &Tokenizer, full: &Value) -> Value {
             "model_input_names".to_string(),
             json!(["input_ids", "token_type_ids", "attention_mask"]),
         );
-        if xlnet::is_xlnet(full) {
+        if xlnet::is_xlnet(&full["post_processor"]) {
             xlnet::write_config(full, &mut config);
         }
     }

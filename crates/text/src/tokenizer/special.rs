@@ -83,3 +83,42 @@ pub(super) fn added_token(id: u64, content: &str, is_special: bool) -> Value {
         "normalized": false, "special": is_special,
     })
 }
+
+/// A place in a template of special tokens, with its type.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// The text called `A` or `B`.
+    Text(&'static str, u32),
+    /// `[CLS]`, by whatever name.
+    Cls(u32),
+    /// `[SEP]`, by whatever name.
+    Sep(u32),
+}
+
+/// A tokenizer.json's `post_processor` that puts special tokens around a text and around a pair.
+pub(super) fn template_json(
+    special: &SpecialTokens,
+    [cls, sep]: [u64; 2],
+    single: &[Place],
+    pair: &[Place],
+) -> Value {
+    let places = |places: &[Place]| -> Vec<Value> {
+        let place = |place: &Place| {
+            let (kind, id, type_id) = match *place {
+                Place::Text(text, type_id) => ("Sequence", text, type_id),
+                Place::Cls(type_id) => ("SpecialToken", special.cls.as_str(), type_id),
+                Place::Sep(type_id) => ("SpecialToken", special.sep.as_str(), type_id),
+            };
+            json!({ kind: { "id": id, "type_id": type_id } })
+        };
+        places.iter().map(place).collect()
+    };
+    let entry = |name: &str, id: u64| json!({ "id": name, "ids": [id], "tokens": [name] });
+    let (cls_name, sep_name) = (special.cls.as_str(), special.sep.as_str());
+    json!({
+        "type": "TemplateProcessing",
+        "single": places(single),
+        "pair": places(pair),
+        "special_tokens": { cls_name: entry(cls_name, cls), sep_name: entry(sep_name, sep) },
+    })
+}

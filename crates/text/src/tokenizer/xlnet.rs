@@ -22,7 +22,8 @@ use serde_json::{Map, Value, json};
 
 use super::bert::parse_bool;
 use super::sentence_piece;
-use super::special::SpecialTokens;
+use super::special::Place::{Cls, Sep, Text};
+use super::special::{self, SpecialTokens};
 
 /// The token after a document.
 pub(super) const END_OF_DOCUMENT: &str = "<eod>";
@@ -97,9 +98,10 @@ pub(super) fn has_its_pieces(has: impl Fn(&str) -> bool) -> bool {
     has(&own.cls) && has(&own.sep) && !has(&bert.cls) && !has(&bert.sep)
 }
 
-/// Whether a tokenizer.json puts special tokens where XLNet has them: `<cls>` last, of type 2.
-pub(super) fn is_xlnet(full: &Value) -> bool {
-    let template = &full["post_processor"]["single"];
+/// Whether tokenizer.json's `post_processor` puts special tokens where XLNet has them: `<cls>` last,
+/// of type 2.
+pub(super) fn is_xlnet(post_processor: &Value) -> bool {
+    let template = &post_processor["single"];
     template.as_array().is_some_and(|single| {
         single
             .last()
@@ -134,19 +136,12 @@ pub(super) fn pre_tokenizer(metaspace: &Value) -> Value {
 
 /// A `<sep>` `<cls>`, and A `<sep>` B `<sep>` `<cls>`.
 pub(super) fn template_json(special: &SpecialTokens, cls: u64, sep: u64) -> Value {
-    let token = |name: &str, kind: u32| json!({ "SpecialToken": { "id": name, "type_id": kind } });
-    let text = |name: &str, kind: u32| json!({ "Sequence": { "id": name, "type_id": kind } });
-    let entry = |name: &str, id: u64| json!({ "id": name, "ids": [id], "tokens": [name] });
-    let (cls_name, sep_name) = (special.cls.as_str(), special.sep.as_str());
-    json!({
-        "type": "TemplateProcessing",
-        "single": [text("A", 0), token(sep_name, 0), token(cls_name, 2)],
-        "pair": [
-            text("A", 0), token(sep_name, 0),
-            text("B", 1), token(sep_name, 1), token(cls_name, 2),
-        ],
-        "special_tokens": { cls_name: entry(cls_name, cls), sep_name: entry(sep_name, sep) },
-    })
+    special::template_json(
+        special,
+        [cls, sep],
+        &[Text("A", 0), Sep(0), Cls(2)],
+        &[Text("A", 0), Sep(0), Text("B", 1), Sep(1), Cls(2)],
+    )
 }
 
 /// Whether all steps of a tokenizer.json leave what stands on two sides of a space alone: whether
