@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::Embedding;
 use burn::tensor::{Int, Tensor};
-use kiln_nn::{Init, LayerNorm, RelativeIndex};
+use kiln_nn::{Init, LastMade, LayerNorm, RelativeIndex};
 
 use crate::DebertaConfig;
 use crate::attention::{AttentionContext, Padding, RelativeTable};
@@ -25,6 +25,9 @@ pub struct DebertaEncoder {
     has_relative_terms: bool,
     #[module(skip)]
     positions: RelativePositions,
+    /// By length.
+    #[module(skip)]
+    index: LastMade<usize, RelativeIndex>,
 }
 
 impl DebertaEncoder {
@@ -43,6 +46,7 @@ impl DebertaEncoder {
             conv: ConvLayer::new(config, init),
             has_relative_terms: config.content_to_position() || config.position_to_content(),
             positions: RelativePositions::new(config),
+            index: LastMade::default(),
         }
     }
 
@@ -127,7 +131,9 @@ impl DebertaEncoder {
                 Some(layer_norm) => layer_norm.forward(embeddings),
                 None => embeddings,
             },
-            index: RelativeIndex::new(seq_len, seq_len, 0, row, &device),
+            index: self.index.get(seq_len, &device, || {
+                RelativeIndex::new(seq_len, seq_len, 0, row, &device)
+            }),
         })
     }
 }

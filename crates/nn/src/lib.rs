@@ -4,6 +4,7 @@
 //! activation  dropout   embeddings, linear layers and norms are made by   init
 //! attention   the one place where scores become context                   fused (softmax)
 //! relative    terms of the scores by relative position
+//! last_made   tables that depend on lengths alone
 //! inputs      what an encoder reads
 //! words       the word table's rows
 //! gather      hidden states at the predicted positions
@@ -26,6 +27,7 @@ pub mod fused;
 pub mod gather;
 pub mod init;
 pub mod inputs;
+pub mod last_made;
 pub mod layer_norm;
 pub mod loss;
 pub mod relative;
@@ -38,6 +40,7 @@ pub use dropout::Dropout;
 pub use gather::gather_positions;
 pub use init::Init;
 pub use inputs::EncoderInputs;
+pub use last_made::LastMade;
 pub use layer_norm::LayerNorm;
 pub use relative::{RelativeIndex, RelativeScores};
 pub use words::embed_words;

@@ -11,10 +11,9 @@
 //! products with all rows that any of them needs are then never larger than the scores themselves.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use kiln_nn::RelativeIndex;
+use kiln_nn::{LastMade, RelativeIndex};
 
 use crate::config::{AttentionType, XlnetConfig};
 
@@ -30,20 +29,12 @@ struct Rules {
     bi_data: bool,
 }
 
-/// Makes the tables of distances. Clones share those made last, one a device: in training every step
-/// asks for the same.
+/// Makes the tables of distances, and keeps those made last: in training every step asks for the same.
 #[derive(Debug, Clone)]
 pub struct RelativePositions {
     rules: Rules,
-    made: Arc<Mutex<Vec<Made>>>,
-}
-
-/// A table, and what it was made for.
-#[derive(Debug, Clone)]
-struct Made {
-    lengths: [usize; 2],
-    device: Device,
-    table: PositionTable,
+    /// By the lengths of sequence and memory.
+    tables: LastMade<[usize; 2], PositionTable>,
 }
 
 /// The vectors of all distances that occur in one forward pass.
@@ -79,7 +70,7 @@ impl RelativePositions {
                 clamp_len: config.clamp_len(),
                 bi_data: config.bi_data,
             },
-            made: Arc::default(),
+            tables: LastMade::default(),
         }
     }
 
@@ -90,21 +81,8 @@ impl RelativePositions {
 
     /// The table for `seq_len` queries behind `mem_len` hidden states of a memory.
     pub fn table(&self, seq_len: usize, mem_len: usize, device: &Device) -> PositionTable {
-        let lengths = [seq_len, mem_len];
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = made.iter().find(|last| is_same(&last.device, device))
-            && last.lengths == lengths
-        {
-            return last.table.clone();
-        }
-        let table = self.make(seq_len, mem_len, device);
-        made.retain(|last| !is_same(&last.device, device));
-        made.push(Made {
-            lengths,
-            device: device.clone(),
-            table: table.clone(),
-        });
-        table
+        let make = || self.make(seq_len, mem_len, device);
+        self.tables.get([seq_len, mem_len], device, make)
     }
 
     fn make(&self, seq_len: usize, mem_len: usize, device: &Device) -> PositionTable {
@@ -192,12 +170,6 @@ impl RelativePositions {
     }
 }
 
-/// Burn counts a device that records gradients as the same as one that does not; their tensors do not
-/// mix.
-fn is_same(one: &Device, other: &Device) -> bool {
-    one == other && one.is_autodiff() == other.is_autodiff()
-}
-
 /// f_t, half as many as the width, rounded where PyTorch rounds.
 fn frequencies(d_model: usize) -> Vec<f32> {
     let exponents = (0..d_model).step_by(2);
@@ -278,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_last_is_given_again_and_nothing_else_in_its_place() {
+    fn a_table_is_that_of_both_its_lengths() {
         let values =
             |table: PositionTable| -> Vec<f32> { table.vectors.try_into_vec_as().unwrap() };
         for (name, device) in kiln_testing::devices() {
@@ -286,13 +258,10 @@ mod tests {
             let short = values(positions.table(3, 2, &device));
             let again = values(positions.clone().table(3, 2, &device));
             assert_eq!(short, again, "{name}");
-            assert_eq!(positions.made.lock().unwrap().len(), 1, "{name}");
             // As long together, but queries begin elsewhere.
             let other = positions.table(2, 3, &device);
             assert_eq!(other.chunks.len(), 2, "{name}");
             assert_ne!(values(other), short, "{name}");
-            positions.table(2, 3, &device.clone().autodiff());
-            assert_eq!(positions.made.lock().unwrap().len(), 2, "{name}");
         }
     }
 }
