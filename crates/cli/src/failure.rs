@@ -47,6 +47,20 @@ impl Failure {
     }
 }
 
+/// What `operation` gives, or the message of its panic: Burn answers with one where a device or a
+/// kernel fails. With `RUST_BACKTRACE` set the panic prints its trace as well.
+///
+/// # Errors
+/// If it panics.
+pub(crate) fn caught<T>(operation: impl FnOnce() -> T) -> Result<T, String> {
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        return kiln_backend::quietly(operation);
+    }
+    // What a panic leaves half-done is dropped with `operation`.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(operation))
+        .map_err(|_| "the panic above".to_owned())
+}
+
 impl From<TextError> for Failure {
     fn from(error: TextError) -> Self {
         match error {

@@ -1,24 +1,22 @@
-//! Training, and what is said and written at its end: the same for a new run and a resumed one.
+//! Training, and what is made of the trained model: the same for a new run and a resumed one.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use kiln_learner::architecture::{Architecture, FillMaskRequest, MaskCandidate, RunContext};
 use kiln_learner::record::read_records;
-use kiln_learner::{Record, RecordKind, RunFolder, RunSettings, Stop, TrainOutcome};
+use kiln_learner::{RunFolder, RunSettings, Stop, TrainOutcome};
 use kiln_text::{Corpus, Tokenizer};
-use serde_json::{Map, Value, json};
 
 use crate::console::Console;
 use crate::doubt::Doubt;
-use crate::failure::Failure;
+use crate::ending::Ending;
+use crate::failure::{Failure, caught};
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::report::{self, ReportFacts};
 use crate::samples::{self, Sample};
-use crate::wording::{count, duration, is_quality, shell};
 
 /// Sentences shown at the end.
 const SAMPLES: usize = 3;
@@ -37,21 +35,11 @@ pub(crate) struct Job<'a> {
     pub(crate) console: Console,
 }
 
-/// What became of a run.
-struct Ending<'a> {
-    job: &'a Job<'a>,
-    outcome: TrainOutcome,
-    records: Vec<Record>,
-    unigram_entropy: Option<f64>,
-    report: PathBuf,
-    samples: Vec<(Sample, Vec<MaskCandidate>)>,
-    doubt: Option<Doubt>,
-}
-
 /// Trains to the end, or until somebody stops it; then writes the report and sums up.
 ///
 /// # Errors
-/// If training fails or the report can't be written. Checkpoints written before stay whole.
+/// If training fails. Checkpoints written before stay whole. What fails after training is a warning:
+/// the model is there.
 pub(crate) fn train(job: Job<'_>) -> Result<(), Failure> {
     let interrupter = Interrupter::new();
     interrupt::stop_on_signal(&interrupter, job.console)?;
@@ -65,52 +53,79 @@ pub(crate) fn train(job: Job<'_>) -> Result<(), Failure> {
     };
     let outcome = job.architecture.pretrain(job.settings, context);
     progress.finish();
-    let outcome = outcome?;
+    let ending = conclude(&job, outcome?, progress.parameters());
+    if job.json {
+        job.console.json(&ending.to_json())
+    } else {
+        ending.print()
+    }
+}
 
-    let records = read_records(&job.run.metrics())?;
-    let tokenizer = Tokenizer::open(&job.settings.data.tokenizer)?;
-    let unigram_entropy = Corpus::open(&job.settings.data.shards, &tokenizer)
-        .map(|corpus| corpus.unigram_entropy())
-        .ok();
-    let facts = ReportFacts {
-        unigram_entropy,
-        parameters: progress.parameters(),
-        finished: Some(outcome.stop),
-    };
-    let report = report::write_report(job.run, job.settings, &records, &facts)?;
+/// Report and sample sentences of a run that has ended.
+fn conclude<'a>(job: &'a Job<'a>, outcome: TrainOutcome, parameters: Option<u64>) -> Ending<'a> {
+    let records = attempt(job, "the run's metrics are not summed up", || {
+        Ok(read_records(&job.run.metrics())?)
+    })
+    .unwrap_or_default();
+    let unigram_entropy = caught(|| entropy(job.settings).ok()).ok().flatten();
+    let report = attempt(job, "no report", || {
+        let facts = ReportFacts {
+            unigram_entropy,
+            parameters,
+            finished: Some(outcome.stop),
+        };
+        Ok(report::write_report(
+            job.run,
+            job.settings,
+            &records,
+            &facts,
+        )?)
+    });
     let samples = match outcome.stop {
         // Whoever stops a run wants it to end.
         Stop::Interrupted => Vec::new(),
         // Nothing fills masks where replacements are drawn from all words alike.
         Stop::Done | Stop::Early if !has_generator(job.settings) => Vec::new(),
-        Stop::Done | Stop::Early => fill_samples(&job, &outcome).unwrap_or_else(|failure| {
-            let reason = failure.message().unwrap_or_default();
-            job.console
-                .note(format_args!("warning: no example sentences ({reason})"));
-            Vec::new()
-        }),
+        Stop::Done | Stop::Early => {
+            let fill = || fill_samples(job, &outcome);
+            attempt(job, "no example sentences", fill).unwrap_or_default()
+        }
     };
-    let doubt = doubt(&job, &outcome, &samples, &tokenizer).unwrap_or_else(|failure| {
-        let reason = failure.message().unwrap_or_default();
-        job.console.note(format_args!(
-            "warning: the discriminator was not asked ({reason})"
-        ));
-        None
-    });
-    let ending = Ending {
-        job: &job,
+    let doubt = attempt(job, "the discriminator was not asked", || {
+        doubt(job, &outcome, &samples)
+    })
+    .flatten();
+    Ending {
+        job,
         outcome,
         records,
         unigram_entropy,
         report,
         samples,
         doubt,
-    };
-    if job.json {
-        job.console.json(&ending.to_json())
-    } else {
-        ending.print()
     }
+}
+
+/// What `make` gives; if it fails, or panics, a warning that says what is missing: the model is
+/// trained and saved, and nothing that follows may take that back.
+fn attempt<T>(
+    job: &Job<'_>,
+    missing: &str,
+    make: impl FnOnce() -> Result<T, Failure>,
+) -> Option<T> {
+    let reason = match caught(make) {
+        Ok(Ok(made)) => return Some(made),
+        Ok(Err(failure)) => failure.message().unwrap_or_default(),
+        Err(panic) => format!("internal fault: {panic}"),
+    };
+    job.console
+        .note(format_args!("warning: {missing} ({reason})"));
+    None
+}
+
+fn entropy(settings: &RunSettings) -> Result<f64, Failure> {
+    let tokenizer = Tokenizer::open(&settings.data.tokenizer)?;
+    Ok(Corpus::open(&settings.data.shards, &tokenizer)?.unigram_entropy())
 }
 
 fn fill_samples(
@@ -138,7 +153,7 @@ fn fill_samples(
 }
 
 /// Whether something predicts words: everywhere but beside a lone discriminator.
-fn has_generator(settings: &RunSettings) -> bool {
+pub(crate) fn has_generator(settings: &RunSettings) -> bool {
     let replaced_tokens = settings.objective.replaced_tokens.as_ref();
     !replaced_tokens.is_some_and(|settings| settings.uniform_generator)
 }
@@ -148,11 +163,11 @@ fn doubt(
     job: &Job<'_>,
     outcome: &TrainOutcome,
     samples: &[(Sample, Vec<MaskCandidate>)],
-    tokenizer: &Tokenizer,
 ) -> Result<Option<Doubt>, Failure> {
     let has_discriminator = job.settings.objective.replaced_tokens.is_some();
     match (samples.first(), job.devices.first()) {
         (Some((sample, candidates)), Some(device)) if has_discriminator => {
+            let tokenizer = Tokenizer::open(&job.settings.data.tokenizer)?;
             let mask = tokenizer.vocabulary()?.mask;
             let mask = tokenizer.token(mask).unwrap_or_default();
             let sample = (sample, candidates.as_slice());
@@ -162,207 +177,5 @@ fn doubt(
     }
 }
 
-/// Tokens and seconds of all training steps.
-fn throughput(records: &[Record]) -> (f64, f64) {
-    records
-        .iter()
-        .filter(|record| record.kind == RecordKind::Train)
-        .filter_map(|record| Some((record.get("tokens")?, record.get("tokens_per_second")?)))
-        .filter(|(_, rate)| *rate > 0.0)
-        .fold((0.0, 0.0), |(tokens, seconds), (more, rate)| {
-            (tokens + more, seconds + more / rate)
-        })
-}
-
-impl Ending<'_> {
-    fn evaluations(&self) -> impl Iterator<Item = &Record> {
-        self.records
-            .iter()
-            .filter(|record| record.kind == RecordKind::Eval)
-    }
-
-    fn best(&self) -> Option<&Record> {
-        let loss = |record: &Record| record.get("loss").unwrap_or(f64::INFINITY);
-        self.evaluations()
-            .min_by(|a, b| loss(a).total_cmp(&loss(b)))
-    }
-
-    /// What to do next; several commands where the run made several models.
-    fn next_commands(&self) -> Vec<String> {
-        if self.outcome.stop == Stop::Interrupted {
-            return vec![format!("kiln resume {}", shell(self.job.run.path()))];
-        }
-        let predict = |what: &str, text: Option<&str>| {
-            let model = shell(&self.outcome.checkpoint);
-            let text = text.map(|text| format!(" {}", shell(text.as_ref())));
-            format!(
-                "kiln predict {what} --model {model}{}",
-                text.unwrap_or_default()
-            )
-        };
-        let mut commands = Vec::new();
-        if has_generator(self.job.settings) {
-            let sample = self.samples.first().map(|(sample, _)| sample.text.as_str());
-            commands.push(predict("fill-mask", sample));
-        }
-        if self.job.settings.objective.replaced_tokens.is_some() {
-            let text = self.doubt.as_ref().map(|doubt| doubt.text.as_str());
-            commands.push(predict("replaced-tokens", text));
-        }
-        commands
-    }
-
-    fn print(&self) -> Result<(), Failure> {
-        let console = self.job.console;
-        let outcome = &self.outcome;
-        let row = |name: &str, text: String| console.out(format_args!("{name:<12}{text}"));
-        row(
-            "run",
-            format!(
-                "{} ({}, {} of {} steps)",
-                self.job.run.path().display(),
-                stop_word(outcome.stop),
-                count(outcome.step),
-                count(self.job.settings.training.steps)
-            ),
-        )?;
-        if let Some(last) = self.evaluations().last() {
-            row("loss", describe(last))?;
-        }
-        if let Some(best) = self.best() {
-            row("best", describe(best))?;
-        }
-        if let Some(entropy) = self.unigram_entropy {
-            row(
-                "to compare",
-                format!(
-                    "word frequencies alone give {entropy:.3} (perplexity {:.1})",
-                    entropy.exp()
-                ),
-            )?;
-        }
-        let (tokens, seconds) = throughput(&self.records);
-        if seconds > 0.0 {
-            let time = duration(std::time::Duration::from_secs_f64(seconds));
-            row(
-                "speed",
-                format!(
-                    "{} tokens/s, {time} in steps",
-                    count((tokens / seconds) as u64)
-                ),
-            )?;
-        }
-        if outcome.bad_steps > 0 {
-            row(
-                "skipped",
-                format!("{} steps, not finite", count(outcome.bad_steps)),
-            )?;
-        }
-        row("checkpoint", outcome.checkpoint.display().to_string())?;
-        row("report", self.report.display().to_string())?;
-        for (sample, candidates) in &self.samples {
-            console.out(format_args!("\n{}\n  was: {}", sample.text, sample.word))?;
-            let filled: Vec<String> = candidates
-                .iter()
-                .map(|candidate| format!("{} {:.3}", candidate.token, candidate.score))
-                .collect();
-            console.out(format_args!("  model: {}", filled.join(", ")))?;
-        }
-        if let Some(doubt) = &self.doubt {
-            let (text, line) = (&doubt.text, doubt.line());
-            console.out(format_args!("\n{text}\n  discriminator: {line}"))?;
-        }
-        let verb = match outcome.stop {
-            Stop::Interrupted => "go on with",
-            Stop::Done | Stop::Early => "use it with",
-        };
-        console.out("")?;
-        for command in self.next_commands() {
-            console.out(format_args!("{verb}: {command}"))?;
-        }
-        Ok(())
-    }
-
-    fn to_json(&self) -> Value {
-        let commands = self.next_commands();
-        let (tokens, seconds) = throughput(&self.records);
-        let samples: Vec<Value> = self
-            .samples
-            .iter()
-            .map(|(sample, candidates)| {
-                let candidates: Vec<Value> = candidates
-                    .iter()
-                    .map(|candidate| {
-                        json!({ "token": candidate.token, "id": candidate.id, "score": candidate.score })
-                    })
-                    .collect();
-                json!({ "text": sample.text, "word": sample.word, "candidates": candidates })
-            })
-            .collect();
-        let best_checkpoint = self
-            .outcome
-            .best_checkpoint
-            .as_ref()
-            .map(|(_, path, _)| path.display().to_string());
-        json!({
-            "run": self.job.run.path().display().to_string(),
-            "stop": stop_word(self.outcome.stop),
-            "step": self.outcome.step,
-            "steps": self.job.settings.training.steps,
-            "skipped_steps": self.outcome.bad_steps,
-            "evaluation": self.evaluations().last().map(values),
-            "best_evaluation": self.best().map(values),
-            "unigram_entropy": self.unigram_entropy,
-            "tokens_per_second": (seconds > 0.0).then(|| tokens / seconds),
-            "checkpoint": self.outcome.checkpoint.display().to_string(),
-            "best_checkpoint": best_checkpoint,
-            "report": self.report.display().to_string(),
-            "samples": samples,
-            "discriminator_sample": self.doubt.as_ref().map(Doubt::to_json),
-            "next": commands.first(),
-            "also": commands.get(1..).unwrap_or_default(),
-        })
-    }
-}
-
-/// `3.912 after step 1,000 (mlm_loss 3.221, mlm_perplexity 25.1, …)`
-fn describe(record: &Record) -> String {
-    let parts: Vec<String> = record
-        .values
-        .iter()
-        .filter(|(name, _)| {
-            let is_part = name.ends_with("_loss") || name.ends_with("_perplexity");
-            is_part || is_quality(name) || name == "replaced"
-        })
-        .map(|(name, value)| {
-            if name.ends_with("_perplexity") {
-                format!("{name} {value:.1}")
-            } else {
-                format!("{name} {value:.3}")
-            }
-        })
-        .collect();
-    let loss = record.get("loss").unwrap_or(f64::NAN);
-    format!(
-        "{loss:.3} after step {} ({})",
-        count(record.step),
-        parts.join(", ")
-    )
-}
-
-fn values(record: &Record) -> Value {
-    let mut object = Map::new();
-    object.insert("step".into(), record.step.into());
-    for (name, value) in &record.values {
-        object.insert(name.clone(), json!(value));
-    }
-    Value::Object(object)
-}
-
-fn stop_word(stop: Stop) -> &'static str {
-    match stop {
-        Stop::Done => "done",
-        Stop::Early => "stopped early",
-        Stop::Interrupted => "interrupted",
-    }
-}
+#[cfg(test)]
+mod tests;

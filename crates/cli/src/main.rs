@@ -8,7 +8,7 @@
 //! | `console.rs`, `progress.rs`, `task_progress.rs`, `wording.rs` | what the user sees |
 //! | `failure.rs`, `interrupt.rs` | how a command ends |
 //! | `devices.rs`, `model_folder.rs` | `--backend` and `--model` |
-//! | `finish.rs`, `samples.rs`, `doubt.rs` | the end of a training run |
+//! | `finish.rs`, `samples.rs`, `doubt.rs`, `ending.rs` | training, and the end of a run |
 //! | `report/` | `report.html` |
 //! | `allocator.rs` | the memory allocator's setting |
 
@@ -19,6 +19,7 @@ mod backends;
 mod console;
 mod devices;
 mod doubt;
+mod ending;
 mod failure;
 mod finish;
 mod forward;

@@ -5,7 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kiln_learner::RunFolder;
-use kiln_learner::record::read_records;
 
 use crate::failure::Failure;
 use crate::wording::shell;
@@ -88,11 +87,13 @@ pub(super) fn size(path: &Path) -> Result<u64, Failure> {
 
 /// A run's folder that goes away again, unless a step was made in it: the same command can then be
 /// given once more.
+///
+/// What is in the folder decides, not how the command ended: after a panic too, what took time to
+/// make stays.
 pub(super) struct NewRun {
     run: RunFolder,
     /// The folders that did not exist before, the run's own first; none: it did.
     made: Vec<PathBuf>,
-    keep: bool,
 }
 
 impl NewRun {
@@ -110,7 +111,6 @@ impl NewRun {
         Ok(Self {
             run: RunFolder::create(path)?,
             made,
-            keep: false,
         })
     }
 
@@ -118,20 +118,20 @@ impl NewRun {
         &self.run
     }
 
-    /// Keeps the folder if there is anything in it that took time to make.
-    pub(super) fn keep_if_started(mut self) {
-        let has_steps = read_records(&self.run.metrics()).map_or(true, |read| !read.is_empty());
-        let has_checkpoint = self
-            .run
-            .list_checkpoints()
-            .map_or(true, |list| !list.is_empty());
-        self.keep = has_steps || has_checkpoint;
+    /// Whether there is anything in it that took time to make; in doubt there is.
+    fn is_started(&self) -> bool {
+        let has_steps = match fs::metadata(self.run.metrics()) {
+            Ok(metrics) => metrics.len() > 0,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        let checkpoints = self.run.list_checkpoints();
+        has_steps || checkpoints.map_or(true, |list| !list.is_empty())
     }
 }
 
 impl Drop for NewRun {
     fn drop(&mut self) {
-        if self.keep {
+        if self.is_started() {
             return;
         }
         // What can't be removed stays: the error that led here says more than another one would.
@@ -183,7 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let new = NewRun::create(folder.path()).unwrap();
         fs::write(new.run().config(), "{}").unwrap();
-        new.keep_if_started();
+        drop(new);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
@@ -197,7 +197,20 @@ mod tests {
             "{\"kind\":\"train\",\"step\":1,\"loss\":5.0}\n",
         )
         .unwrap();
-        new.keep_if_started();
+        drop(new);
         assert!(path.join("metrics.jsonl").exists());
+    }
+
+    #[test]
+    fn a_run_with_a_checkpoint_is_kept_when_what_comes_after_training_panics() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let checkpoint = path.join("checkpoints/step-00000004");
+        let ended = std::panic::catch_unwind(|| {
+            let new = NewRun::create(&path).unwrap();
+            fs::create_dir_all(new.run().checkpoint(4)).unwrap();
+            panic!("no such length");
+        });
+        assert!(ended.is_err() && checkpoint.is_dir());
     }
 }

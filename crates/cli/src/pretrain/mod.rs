@@ -106,7 +106,7 @@ pub(crate) fn run(
     let new = NewRun::create(&args.run.output)?;
     data.tokenizer.save(&new.run().tokenizer())?;
     new.run().write_settings(&settings)?;
-    let result = finish::train(Job {
+    finish::train(Job {
         architecture,
         run: new.run(),
         settings: &settings,
@@ -114,9 +114,7 @@ pub(crate) fn run(
         dashboard: args.run.dashboard,
         json: args.run.json,
         console,
-    });
-    new.keep_if_started();
-    result
+    })
 }
 
 /// Refuses the dashboard where it can't be drawn.

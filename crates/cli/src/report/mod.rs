@@ -167,4 +167,4 @@ impl RunFolderNames {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,7 +6,7 @@ use kiln_learner::{Record, RecordKind, RunFolder, RunSettings, Stop};
 
 use super::{ReportError, ReportFacts, render, write_report};
 
-fn settings(steps: u64) -> RunSettings {
+pub(crate) fn settings(steps: u64) -> RunSettings {
     serde_json::from_value(serde_json::json!({
         "versions": {"kiln": "0.1.0", "burn": "0.22.1"},
         "architecture": "bert",

@@ -1,0 +1,237 @@
+//! What a run says at its end: a summary for people, or one JSON object.
+
+use std::path::PathBuf;
+
+use kiln_learner::architecture::MaskCandidate;
+use kiln_learner::{Record, RecordKind, Stop, TrainOutcome};
+use serde_json::{Map, Value, json};
+
+use crate::doubt::Doubt;
+use crate::failure::Failure;
+use crate::finish::{Job, has_generator};
+use crate::samples::Sample;
+use crate::wording::{count, duration, is_quality, shell};
+
+/// What became of a run.
+pub(crate) struct Ending<'a> {
+    pub(crate) job: &'a Job<'a>,
+    pub(crate) outcome: TrainOutcome,
+    pub(crate) records: Vec<Record>,
+    pub(crate) unigram_entropy: Option<f64>,
+    /// None if it could not be written.
+    pub(crate) report: Option<PathBuf>,
+    pub(crate) samples: Vec<(Sample, Vec<MaskCandidate>)>,
+    pub(crate) doubt: Option<Doubt>,
+}
+
+/// Tokens and seconds of all training steps.
+fn throughput(records: &[Record]) -> (f64, f64) {
+    records
+        .iter()
+        .filter(|record| record.kind == RecordKind::Train)
+        .filter_map(|record| Some((record.get("tokens")?, record.get("tokens_per_second")?)))
+        .filter(|(_, rate)| *rate > 0.0)
+        .fold((0.0, 0.0), |(tokens, seconds), (more, rate)| {
+            (tokens + more, seconds + more / rate)
+        })
+}
+
+impl Ending<'_> {
+    fn evaluations(&self) -> impl Iterator<Item = &Record> {
+        self.records
+            .iter()
+            .filter(|record| record.kind == RecordKind::Eval)
+    }
+
+    fn best(&self) -> Option<&Record> {
+        let loss = |record: &Record| record.get("loss").unwrap_or(f64::INFINITY);
+        self.evaluations()
+            .min_by(|a, b| loss(a).total_cmp(&loss(b)))
+    }
+
+    /// What to do next; several commands where the run made several models.
+    fn next_commands(&self) -> Vec<String> {
+        if self.outcome.stop == Stop::Interrupted {
+            return vec![format!("kiln resume {}", shell(self.job.run.path()))];
+        }
+        let predict = |what: &str, text: Option<&str>| {
+            let model = shell(&self.outcome.checkpoint);
+            let text = text.map(|text| format!(" {}", shell(text.as_ref())));
+            format!(
+                "kiln predict {what} --model {model}{}",
+                text.unwrap_or_default()
+            )
+        };
+        let mut commands = Vec::new();
+        if has_generator(self.job.settings) {
+            let sample = self.samples.first().map(|(sample, _)| sample.text.as_str());
+            commands.push(predict("fill-mask", sample));
+        }
+        if self.job.settings.objective.replaced_tokens.is_some() {
+            let text = self.doubt.as_ref().map(|doubt| doubt.text.as_str());
+            commands.push(predict("replaced-tokens", text));
+        }
+        commands
+    }
+
+    /// Prints the summary.
+    ///
+    /// # Errors
+    /// If stdout can't be written.
+    pub(crate) fn print(&self) -> Result<(), Failure> {
+        let console = self.job.console;
+        let outcome = &self.outcome;
+        let row = |name: &str, text: String| console.out(format_args!("{name:<12}{text}"));
+        row(
+            "run",
+            format!(
+                "{} ({}, {} of {} steps)",
+                self.job.run.path().display(),
+                stop_word(outcome.stop),
+                count(outcome.step),
+                count(self.job.settings.training.steps)
+            ),
+        )?;
+        if let Some(last) = self.evaluations().last() {
+            row("loss", describe(last))?;
+        }
+        if let Some(best) = self.best() {
+            row("best", describe(best))?;
+        }
+        if let Some(entropy) = self.unigram_entropy {
+            row(
+                "to compare",
+                format!(
+                    "word frequencies alone give {entropy:.3} (perplexity {:.1})",
+                    entropy.exp()
+                ),
+            )?;
+        }
+        let (tokens, seconds) = throughput(&self.records);
+        if seconds > 0.0 {
+            let time = duration(std::time::Duration::from_secs_f64(seconds));
+            row(
+                "speed",
+                format!(
+                    "{} tokens/s, {time} in steps",
+                    count((tokens / seconds) as u64)
+                ),
+            )?;
+        }
+        if outcome.bad_steps > 0 {
+            row(
+                "skipped",
+                format!("{} steps, not finite", count(outcome.bad_steps)),
+            )?;
+        }
+        row("checkpoint", outcome.checkpoint.display().to_string())?;
+        if let Some(report) = &self.report {
+            row("report", report.display().to_string())?;
+        }
+        for (sample, candidates) in &self.samples {
+            console.out(format_args!("\n{}\n  was: {}", sample.text, sample.word))?;
+            let filled: Vec<String> = candidates
+                .iter()
+                .map(|candidate| format!("{} {:.3}", candidate.token, candidate.score))
+                .collect();
+            console.out(format_args!("  model: {}", filled.join(", ")))?;
+        }
+        if let Some(doubt) = &self.doubt {
+            let (text, line) = (&doubt.text, doubt.line());
+            console.out(format_args!("\n{text}\n  discriminator: {line}"))?;
+        }
+        let verb = match outcome.stop {
+            Stop::Interrupted => "go on with",
+            Stop::Done | Stop::Early => "use it with",
+        };
+        console.out("")?;
+        for command in self.next_commands() {
+            console.out(format_args!("{verb}: {command}"))?;
+        }
+        Ok(())
+    }
+
+    /// The object that `--json` prints.
+    pub(crate) fn to_json(&self) -> Value {
+        let commands = self.next_commands();
+        let (tokens, seconds) = throughput(&self.records);
+        let samples: Vec<Value> = self
+            .samples
+            .iter()
+            .map(|(sample, candidates)| {
+                let candidates: Vec<Value> = candidates
+                    .iter()
+                    .map(|candidate| {
+                        json!({ "token": candidate.token, "id": candidate.id, "score": candidate.score })
+                    })
+                    .collect();
+                json!({ "text": sample.text, "word": sample.word, "candidates": candidates })
+            })
+            .collect();
+        let best_checkpoint = self
+            .outcome
+            .best_checkpoint
+            .as_ref()
+            .map(|(_, path, _)| path.display().to_string());
+        json!({
+            "run": self.job.run.path().display().to_string(),
+            "stop": stop_word(self.outcome.stop),
+            "step": self.outcome.step,
+            "steps": self.job.settings.training.steps,
+            "skipped_steps": self.outcome.bad_steps,
+            "evaluation": self.evaluations().last().map(values),
+            "best_evaluation": self.best().map(values),
+            "unigram_entropy": self.unigram_entropy,
+            "tokens_per_second": (seconds > 0.0).then(|| tokens / seconds),
+            "checkpoint": self.outcome.checkpoint.display().to_string(),
+            "best_checkpoint": best_checkpoint,
+            "report": self.report.as_ref().map(|path| path.display().to_string()),
+            "samples": samples,
+            "discriminator_sample": self.doubt.as_ref().map(Doubt::to_json),
+            "next": commands.first(),
+            "also": commands.get(1..).unwrap_or_default(),
+        })
+    }
+}
+
+/// `3.912 after step 1,000 (mlm_loss 3.221, mlm_perplexity 25.1, …)`
+fn describe(record: &Record) -> String {
+    let parts: Vec<String> = record
+        .values
+        .iter()
+        .filter(|(name, _)| {
+            let is_part = name.ends_with("_loss") || name.ends_with("_perplexity");
+            is_part || is_quality(name) || name == "replaced"
+        })
+        .map(|(name, value)| {
+            if name.ends_with("_perplexity") {
+                format!("{name} {value:.1}")
+            } else {
+                format!("{name} {value:.3}")
+            }
+        })
+        .collect();
+    let loss = record.get("loss").unwrap_or(f64::NAN);
+    format!(
+        "{loss:.3} after step {} ({})",
+        count(record.step),
+        parts.join(", ")
+    )
+}
+
+fn values(record: &Record) -> Value {
+    let mut object = Map::new();
+    object.insert("step".into(), record.step.into());
+    for (name, value) in &record.values {
+        object.insert(name.clone(), json!(value));
+    }
+    Value::Object(object)
+}
+
+fn stop_word(stop: Stop) -> &'static str {
+    match stop {
+        Stop::Done => "done",
+        Stop::Early => "stopped early",
+        Stop::Interrupted => "interrupted",
+    }
+}
