@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Seek};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -19,9 +19,6 @@ pub(super) const DOCUMENTS: &str = "documents.bin";
 
 /// Raised whenever a reader of the old version would misread the new one.
 const VERSION: u32 = 1;
-
-/// A header larger than this is none (a corpus of 100,000 files stays below).
-const MAX_HEADER_BYTES: u64 = 64 << 20;
 
 /// How many bytes an id takes in tokens.bin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +87,23 @@ pub struct InputFile {
     pub sha256: String,
 }
 
+/// What stood in the text and is not in the tokens as it stood there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextNotes {
+    /// Special tokens that the text holds literally, with how often each: they are in the tokens as
+    /// themselves, as transformers' tokenizers have it, and no objective predicts them.
+    pub special_tokens: BTreeMap<String, u64>,
+    /// Words that are longer than the tokenizer takes; each became the unknown token.
+    pub long_words: u64,
+    /// The first different parts of the text with an unknown token in them, shortened.
+    pub unknown_examples: Vec<String>,
+}
+
 /// What a shard knows about itself.
+///
+/// The checksum is over the fields as they are written. A field that comes later therefore has a
+/// default that is not written, so that older headers keep theirs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
@@ -122,6 +135,9 @@ pub struct Header {
     pub inputs: Vec<InputFile>,
     /// How the text was read.
     pub settings: PrepareSettings,
+    /// What of the text the tokens don't hold; not known of headers of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<TextNotes>,
 }
 
 impl Header {
@@ -141,7 +157,13 @@ impl Header {
             files: BTreeMap::new(),
             inputs: Vec::new(),
             settings,
+            notes: None,
         }
+    }
+
+    /// Share of tokens that are the unknown token, in [0, 1].
+    pub fn unknown_share(&self) -> f64 {
+        self.num_unknown as f64 / self.num_tokens.max(1) as f64
     }
 
     /// The file's text: the header, and the checksum of its compact form.
@@ -261,20 +283,25 @@ pub(super) fn read_header(dir: &Path) -> Result<Header, TextError> {
         path: path.clone(),
         reason,
     };
-    let file = File::open(&path).map_err(read_failed(&path))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_HEADER_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(read_failed(&path))?;
-    // First of all: another version may have other fields and another checksum.
-    let version = serde_json::from_slice::<Versioned>(&bytes).map(|it| it.header.version);
-    if let Ok(version) = version
-        && version != VERSION
+    let mut file = File::open(&path).map_err(read_failed(&path))?;
+    // Read as a stream: a header has no largest size, a corpus may be of any number of files, and
+    // what is no header ends at its first byte that can't be one.
+    // First of all the version: another one may have other fields and another checksum.
+    let version = serde_json::from_reader::<_, Versioned>(BufReader::new(&file));
+    if let Ok(Versioned { header }) = version
+        && header.version != VERSION
     {
-        return Err(damaged(other_version(version)));
+        return Err(damaged(other_version(header.version)));
     }
-    let Signed { checksum, header } = serde_json::from_slice(&bytes)
-        .map_err(|reason| damaged(format!("not a header of this version ({reason})")))?;
+    file.rewind().map_err(read_failed(&path))?;
+    let Signed { checksum, header } =
+        serde_json::from_reader(BufReader::new(&file)).map_err(|reason| {
+            if reason.is_io() {
+                read_failed(&path)(reason.into())
+            } else {
+                damaged(format!("not a header of this version ({reason})"))
+            }
+        })?;
     let computed = header
         .checksum()
         .map_err(|reason| damaged(reason.to_string()))?;

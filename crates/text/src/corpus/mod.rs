@@ -28,7 +28,7 @@ mod temporary;
 mod writer;
 
 pub use cache::cached;
-pub use header::{DataFile, Header, InputFile};
+pub use header::{DataFile, Header, InputFile, TextNotes};
 pub use prepare::{PrepareProgress, PrepareSettings, PrepareSummary, prepare};
 pub use reader::OnInvalid;
 

@@ -10,20 +10,23 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::header::Header;
+use super::header::{Header, TextNotes};
 use super::reader::{Block, OnInvalid, Paragraph, Reader};
 use super::sentences;
 use super::tasks::{names, tasks, thread_pool};
 use super::temporary::Temporary;
 use super::writer::ShardWriter;
 use crate::error::TextError;
-use crate::tokenizer::{Encoder, Tokenizer};
+use crate::tokenizer::{Encoder, Met, Tokenizer};
 
 /// Text in memory at a time, per thread (twice that: one block is read while one is tokenised).
 const BLOCK_BYTES_PER_THREAD: usize = 1 << 20;
 
 /// Text that one task tokenises: large enough to use the cache of words, small enough to share out.
 const TASK_BYTES: usize = 1 << 16;
+
+/// Examples of unknown text that are kept.
+const UNKNOWN_EXAMPLES: usize = 5;
 
 /// How text becomes a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -72,6 +75,8 @@ pub struct PrepareSummary {
     pub unigram_entropy: f64,
     /// Lines left out because they are not UTF-8.
     pub skipped_lines: u64,
+    /// What of the text the tokens don't hold.
+    pub notes: TextNotes,
     /// Time it took.
     pub elapsed: Duration,
 }
@@ -116,9 +121,10 @@ pub fn prepare(
         documents: header.num_documents,
         sentences: header.num_sentences,
         tokens: header.num_tokens,
-        unknown_share: header.num_unknown as f64 / header.num_tokens as f64,
+        unknown_share: header.unknown_share(),
         unigram_entropy: header.unigram_entropy,
         skipped_lines: header.skipped_lines,
+        notes: header.notes.unwrap_or_default(),
         elapsed: started.elapsed(),
     })
 }
@@ -151,6 +157,7 @@ fn write_shard(
     let mut writer = ShardWriter::create(dir, vocabulary.size)?;
     // One for each task at work; what they remember serves the next blocks.
     let encoders = Mutex::new(Vec::new());
+    let mut notes = TextNotes::default();
     let mut block = reader.next_block(block_bytes)?;
     while let Some(current) = block {
         let (encoded, next) = pool.join(
@@ -159,6 +166,7 @@ fn write_shard(
         );
         for task in encoded? {
             task.write(&mut writer)?;
+            note(&mut notes, task.met);
         }
         progress(PrepareProgress {
             total_bytes: reader.total_bytes(),
@@ -175,10 +183,28 @@ fn write_shard(
 
     let mut header = Header::new(&tokenizer.identity(), vocabulary.size, *settings);
     header.num_unknown = writer.count(vocabulary.unk);
+    // The encoder adds none, so each was typed into the text.
+    notes.special_tokens = (0..vocabulary.size)
+        .zip(&vocabulary.is_special)
+        .filter(|(id, is_special)| **is_special && writer.count(*id) > 0)
+        .filter_map(|(id, _)| Some((tokenizer.token(id)?, writer.count(id))))
+        .collect();
+    header.notes = Some(notes);
     header.skipped_lines = reader.skipped_lines();
     header.text_bytes = reader.text_bytes();
     header.inputs = reader.into_finished();
     writer.finish(header).map(Some)
+}
+
+/// Adds what a task met, in the order of the text.
+fn note(notes: &mut TextNotes, met: Met) {
+    notes.long_words += met.long_words;
+    if let Some(example) = met.unknown
+        && notes.unknown_examples.len() < UNKNOWN_EXAMPLES
+        && !notes.unknown_examples.contains(&example)
+    {
+        notes.unknown_examples.push(example);
+    }
 }
 
 /// What a task's paragraphs became.
@@ -188,6 +214,7 @@ struct Encoded {
     sentences: Vec<SentenceEnd>,
     /// A document ended after the last sentence.
     ends_document: bool,
+    met: Met,
 }
 
 struct SentenceEnd {
@@ -255,5 +282,6 @@ fn encode_task(
             }
         }
     }
+    encoded.met = encoder.take_met();
     Ok(encoded)
 }

@@ -124,14 +124,17 @@ impl Reader {
                     self.open = None;
                 }
                 Line::Piece { continues } => {
-                    self.text_bytes += file.line().len() as u64;
                     let Some(text) = decode(file, self.on_invalid)? else {
                         self.skipped_lines += 1;
                         continue;
                     };
                     if file.is_json() {
-                        push_record(&mut block, text, file.path(), file.line_number())?;
-                    } else if text.trim().is_empty() {
+                        self.text_bytes +=
+                            push_record(&mut block, text, file.path(), file.line_number())?;
+                        continue;
+                    }
+                    self.text_bytes += text.len() as u64;
+                    if text.trim().is_empty() {
                         self.at_boundary |= !continues;
                     } else {
                         block.push(trim_line_end(text), self.at_boundary);
@@ -153,7 +156,8 @@ impl Reader {
         self.finished_bytes + self.open.as_ref().map_or(0, |file| file.bytes_read())
     }
 
-    /// Bytes of text so far, decompressed.
+    /// Bytes of text so far: what plain files hold decompressed, and what records would take in
+    /// one, so that it does not depend on how text is stored. Lines left out don't count.
     pub(crate) fn text_bytes(&self) -> u64 {
         self.text_bytes
     }
@@ -230,10 +234,11 @@ struct Record<'a> {
     text: Cow<'a, str>,
 }
 
-/// Appends the document of a JSON line; a blank line has none.
-fn push_record(block: &mut Block, line: &str, path: &Path, number: u64) -> Result<(), TextError> {
+/// Appends the document of a JSON line, and gives the bytes it would take in a plain file; a blank
+/// line has none.
+fn push_record(block: &mut Block, line: &str, path: &Path, number: u64) -> Result<u64, TextError> {
     if line.trim().is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let record: Record<'_> = serde_json::from_str(line).map_err(|reason| {
         let what = reason.to_string();
@@ -253,5 +258,6 @@ fn push_record(block: &mut Block, line: &str, path: &Path, number: u64) -> Resul
         block.push(paragraph, starts_document);
         starts_document = false;
     }
-    Ok(())
+    // Its last line's end, and a blank line.
+    Ok(record.text.len() as u64 + 2)
 }

@@ -6,6 +6,11 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
+use tokenizers::models::ModelWrapper;
+use tokenizers::{
+    NormalizedString, Normalizer as _, OffsetReferential, OffsetType, PreTokenizedString,
+    PreTokenizer as _,
+};
 
 use super::Tokenizer;
 use super::{bert, byte_level, sentence_piece, xlnet};
@@ -16,6 +21,9 @@ const MAX_REMEMBERED: usize = 1 << 16;
 
 /// A longer part is not remembered: it hardly comes again.
 const MAX_REMEMBERED_BYTES: usize = 64;
+
+/// Characters of an example of unknown text.
+const EXAMPLE_CHARS: usize = 24;
 
 /// Where a text may be cut so that its ids are those of its parts in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,11 +126,24 @@ fn before_space(text: &str) -> Option<usize> {
     None
 }
 
+/// What of the text a tokenizer did not know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Met {
+    /// Words that are longer than it takes, each of which is unknown.
+    pub long_words: u64,
+    /// The first part of the text with an unknown token in it, shortened.
+    pub unknown: Option<String>,
+}
+
 /// Encodes texts, one after the other, with a memory of words. One for each thread.
 #[derive(Debug)]
 pub struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
     remembered: HashMap<Box<str>, Box<[u32]>>,
+    unk: Option<u32>,
+    /// A word of more characters is unknown: WordPiece's rule.
+    max_word_chars: usize,
+    met: Met,
 }
 
 impl<'a> Encoder<'a> {
@@ -130,7 +151,18 @@ impl<'a> Encoder<'a> {
         Self {
             tokenizer,
             remembered: HashMap::new(),
+            unk: tokenizer.id(&tokenizer.special.unk),
+            max_word_chars: match tokenizer.inner.get_model() {
+                ModelWrapper::WordPiece(model) => model.max_input_chars_per_word,
+                _ => usize::MAX,
+            },
+            met: Met::default(),
         }
+    }
+
+    /// What it met since it was last asked.
+    pub fn take_met(&mut self) -> Met {
+        std::mem::take(&mut self.met)
     }
 
     /// Appends the ids of `text`, without special tokens: what [`Tokenizer::encode`] gives.
@@ -139,21 +171,69 @@ impl<'a> Encoder<'a> {
     /// If the tokenizer can't encode the text.
     pub fn encode(&mut self, text: &str, into: &mut Vec<u32>) -> Result<(), TextError> {
         if self.tokenizer.cuts == Cuts::None {
-            into.extend(self.tokenizer.encode(text)?);
+            let ids = self.tokenizer.encode(text)?;
+            self.note(text, &ids)?;
+            into.extend(ids);
             return Ok(());
         }
+        let max_remembered = MAX_REMEMBERED_BYTES.min(self.max_word_chars);
         for part in self.tokenizer.cuts.parts(text) {
             if let Some(ids) = self.remembered.get(part) {
                 into.extend_from_slice(ids);
+                if self.met.unknown.is_none() && self.unk.is_some_and(|unk| ids.contains(&unk)) {
+                    self.met.unknown = Some(example(part));
+                }
                 continue;
             }
             let ids = self.tokenizer.encode(part)?;
+            self.note(part, &ids)?;
             into.extend_from_slice(&ids);
-            if self.remembered.len() < MAX_REMEMBERED && part.len() <= MAX_REMEMBERED_BYTES {
+            if self.remembered.len() < MAX_REMEMBERED && part.len() <= max_remembered {
                 self.remembered.insert(part.into(), ids.into());
             }
         }
         Ok(())
+    }
+
+    /// Looks for what is unknown in a text with these ids.
+    fn note(&mut self, text: &str, ids: &[u32]) -> Result<(), TextError> {
+        if !self.unk.is_some_and(|unk| ids.contains(&unk)) {
+            return Ok(());
+        }
+        if self.met.unknown.is_none() {
+            self.met.unknown = Some(example(text));
+        }
+        if text.len() > self.max_word_chars {
+            self.met.long_words += long_words(self.tokenizer, text, self.max_word_chars)
+                .map_err(|reason| self.tokenizer.failed(reason.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+/// How many words of a text have more than `most` characters as the tokenizer splits it.
+fn long_words(tokenizer: &Tokenizer, text: &str, most: usize) -> tokenizers::Result<u64> {
+    let mut normalized = NormalizedString::from(text);
+    if let Some(normalizer) = tokenizer.inner.get_normalizer() {
+        normalizer.normalize(&mut normalized)?;
+    }
+    let mut words = PreTokenizedString::from(normalized);
+    if let Some(pre_tokenizer) = tokenizer.inner.get_pre_tokenizer() {
+        pre_tokenizer.pre_tokenize(&mut words)?;
+    }
+    let words = words.get_splits(OffsetReferential::Original, OffsetType::None);
+    let long = words
+        .iter()
+        .filter(|(word, _, _)| word.len() > most && word.chars().count() > most);
+    Ok(long.count() as u64)
+}
+
+/// The beginning of a text, for a message.
+fn example(text: &str) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(EXAMPLE_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
     }
 }
 

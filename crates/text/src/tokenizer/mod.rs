@@ -39,7 +39,7 @@ mod xlnet;
 
 pub use byte_bpe::{ByteBpeSettings, train_byte_bpe, train_byte_bpe_on_texts};
 use encoder::Cuts;
-pub use encoder::Encoder;
+pub use encoder::{Encoder, Met};
 pub use special::SpecialTokens;
 pub use train::{TokenizerKind, TrainProgress, TrainSettings, train};
 pub use unigram::{UnigramLayout, UnigramSettings, train_unigram, train_unigram_on_texts};

@@ -93,6 +93,60 @@ fn a_header_with_a_right_checksum_and_impossible_counts_is_refused() {
 }
 
 #[test]
+fn a_header_of_an_older_version_without_notes_opens() {
+    let place = Place::new();
+    let corpus = place
+        .prepare(&[place.write("x.txt", "a b c\n")], "shard")
+        .unwrap();
+    let mut header = corpus.header().unwrap().clone();
+    assert!(header.notes.is_some());
+    header.notes = None;
+    let json = header.to_json().unwrap();
+    assert!(!json.contains("notes"), "{json}");
+    let shard = place.path("shard");
+    fs::write(shard.join(HEADER), json).unwrap();
+    let corpus = Corpus::open(&shard, &tokenizer()).unwrap();
+    assert_eq!(corpus.header(), Some(&header));
+}
+
+#[test]
+fn the_header_of_a_corpus_of_400_000_files_opens() {
+    let place = Place::new();
+    let corpus = place
+        .prepare(&[place.write("x.txt", "a b c\n")], "shard")
+        .unwrap();
+    let mut header = corpus.header().unwrap().clone();
+    let one = header.inputs[0].clone();
+    header.inputs = (0..400_000)
+        .map(|number| InputFile {
+            path: format!("/data/corpora/crawl/2026-11/part-{number:06}/segment.warc.txt.gz"),
+            ..one.clone()
+        })
+        .collect();
+    let json = header.to_json().unwrap();
+    assert!(json.len() > 64 << 20, "{}", json.len());
+    let shard = place.path("shard");
+    fs::write(shard.join(HEADER), json).unwrap();
+    let corpus = Corpus::open(&shard, &tokenizer()).unwrap();
+    assert_eq!(corpus.header(), Some(&header));
+}
+
+#[test]
+fn what_is_no_header_is_refused_at_its_first_wrong_byte() {
+    let place = Place::new();
+    place
+        .prepare(&[place.write("x.txt", "a b c\n")], "shard")
+        .unwrap();
+    let path = place.path("shard").join(HEADER);
+    // A terabyte that takes no room: reading it whole would end otherwise.
+    let file = fs::File::create(&path).unwrap();
+    if file.set_len(1 << 40).is_ok() {
+        let error = Corpus::open(&place.path("shard"), &tokenizer()).unwrap_err();
+        assert!(error.to_string().contains("not a header"), "{error}");
+    }
+}
+
+#[test]
 fn another_tokenizer_is_refused_and_both_are_named() {
     let place = Place::new();
     place

@@ -209,3 +209,64 @@ fn a_cached_corpus_is_prepared_once_and_again_after_a_change() {
     assert_eq!(get(default), (vec![vec!["a b c".to_string()]], true));
     assert_eq!(place.names(), ["cache", "x.txt"]);
 }
+
+#[test]
+fn what_the_tokens_do_not_hold_is_counted_and_named() {
+    let place = Place::new();
+    let long = "a".repeat(101);
+    let text = format!("a b [MASK] 日 {long} 日\n\n[MASK] [SEP] 月 {long}.{long}\n");
+    let inputs = [place.write("x.txt", text)];
+    for threads in [1, 3] {
+        let shard = format!("shard-{threads}");
+        let settings = PrepareSettings {
+            threads,
+            ..PrepareSettings::default()
+        };
+        let summary = place.prepare_with(&inputs, &shard, &settings).unwrap();
+        let special = [("[MASK]".to_string(), 2), ("[SEP]".to_string(), 1)];
+        assert_eq!(summary.notes.special_tokens, special.into());
+        assert_eq!(summary.notes.long_words, 3);
+        assert_eq!(summary.notes.unknown_examples, ["日"]);
+        let corpus = Corpus::open(&place.path(&shard), &tokenizer()).unwrap();
+        let header = corpus.header().unwrap();
+        assert_eq!(header.notes.as_ref(), Some(&summary.notes));
+        // Twice 日, 月, and the long words.
+        assert_eq!(header.num_unknown, 6);
+    }
+    let known = [place.write("y.txt", "a b\n")];
+    let summary = place
+        .prepare_with(&known, "known", &PrepareSettings::default())
+        .unwrap();
+    assert_eq!(summary.notes, TextNotes::default());
+}
+
+#[test]
+fn the_size_of_a_text_is_that_of_its_text_however_it_is_stored() {
+    let place = Place::new();
+    let text = "a b\nc d\n\ne f\n\n";
+    let size = |name: &str, bytes: &[u8]| {
+        let inputs = [place.write(name, bytes)];
+        let shard = format!("{name}-shard");
+        let settings = PrepareSettings {
+            on_invalid: OnInvalid::Skip,
+            ..PrepareSettings::default()
+        };
+        place
+            .prepare_with(&inputs, &shard, &settings)
+            .unwrap()
+            .bytes_in
+    };
+    let plain = text.len() as u64;
+    assert_eq!(size("a.txt", text.as_bytes()), plain);
+    assert_eq!(size("b.txt.gz", &gzip(text.as_bytes())), plain);
+    assert_eq!(
+        size("c.txt", &[b"\xef\xbb\xbf", text.as_bytes()].concat()),
+        plain
+    );
+    assert_eq!(
+        size("d.txt", &[b"\xff\xfe\n", text.as_bytes()].concat()),
+        plain
+    );
+    let records = "{\"id\": 1, \"text\": \"a b\\nc d\"}\n{\"text\": \"e f\", \"id\": 2}\n";
+    assert_eq!(size("e.jsonl", records.as_bytes()), plain);
+}
