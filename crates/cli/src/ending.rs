@@ -18,6 +18,8 @@ pub(crate) struct Ending<'a> {
     pub(crate) outcome: TrainOutcome,
     pub(crate) records: Vec<Record>,
     pub(crate) unigram_entropy: Option<f64>,
+    /// What else is known of the corpus, for a program.
+    pub(crate) corpus: Option<Value>,
     /// None if it could not be written.
     pub(crate) report: Option<PathBuf>,
     pub(crate) samples: Vec<(Sample, Vec<MaskCandidate>)>,
@@ -182,6 +184,7 @@ impl Ending<'_> {
             "evaluation": self.evaluations().last().map(values),
             "best_evaluation": self.best().map(values),
             "unigram_entropy": self.unigram_entropy,
+            "corpus": self.corpus,
             "tokens_per_second": (seconds > 0.0).then(|| tokens / seconds),
             "checkpoint": self.outcome.checkpoint.display().to_string(),
             "best_checkpoint": best_checkpoint,

@@ -8,8 +8,10 @@ use kiln_learner::architecture::{Architecture, FillMaskRequest, MaskCandidate, R
 use kiln_learner::record::read_records;
 use kiln_learner::{RunFolder, RunSettings, Stop, TrainOutcome};
 use kiln_text::{Corpus, Tokenizer};
+use serde_json::Value;
 
 use crate::console::Console;
+use crate::corpus_notes;
 use crate::doubt::Doubt;
 use crate::ending::Ending;
 use crate::failure::{Failure, caught};
@@ -67,7 +69,8 @@ fn conclude<'a>(job: &'a Job<'a>, outcome: TrainOutcome, parameters: Option<u64>
         Ok(read_records(&job.run.metrics())?)
     })
     .unwrap_or_default();
-    let unigram_entropy = caught(|| entropy(job.settings).ok()).ok().flatten();
+    let known = caught(|| of_corpus(job.settings).ok()).ok().flatten();
+    let (unigram_entropy, corpus) = known.unzip();
     let report = attempt(job, "no report", || {
         let facts = ReportFacts {
             unigram_entropy,
@@ -100,6 +103,7 @@ fn conclude<'a>(job: &'a Job<'a>, outcome: TrainOutcome, parameters: Option<u64>
         outcome,
         records,
         unigram_entropy,
+        corpus: corpus.flatten(),
         report,
         samples,
         doubt,
@@ -123,9 +127,12 @@ fn attempt<T>(
     None
 }
 
-fn entropy(settings: &RunSettings) -> Result<f64, Failure> {
+/// The entropy of a run's corpus, and what else there is to say of it.
+fn of_corpus(settings: &RunSettings) -> Result<(f64, Option<Value>), Failure> {
     let tokenizer = Tokenizer::open(&settings.data.tokenizer)?;
-    Ok(Corpus::open(&settings.data.shards, &tokenizer)?.unigram_entropy())
+    let corpus = Corpus::open(&settings.data.shards, &tokenizer)?;
+    let known = corpus.header().map(corpus_notes::to_json);
+    Ok((corpus.unigram_entropy(), known))
 }
 
 fn fill_samples(

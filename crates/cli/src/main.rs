@@ -7,6 +7,7 @@
 //! | `architectures.rs` | the one list of architectures |
 //! | `console.rs`, `progress.rs`, `task_progress.rs`, `wording.rs` | what the user sees |
 //! | `failure.rs`, `interrupt.rs` | how a command ends |
+//! | `tokenizer_text.rs`, `corpus_notes.rs` | what is told of a text |
 //! | `devices.rs`, `model_folder.rs` | `--backend` and `--model` |
 //! | `finish.rs`, `samples.rs`, `doubt.rs`, `ending.rs` | training, and the end of a run |
 //! | `report/` | `report.html` |
@@ -17,6 +18,7 @@ mod architectures;
 mod arguments;
 mod backends;
 mod console;
+mod corpus_notes;
 mod devices;
 mod doubt;
 mod ending;
@@ -35,6 +37,7 @@ mod resume;
 mod samples;
 mod task_progress;
 mod tokenizer;
+mod tokenizer_text;
 mod wording;
 
 use std::process::ExitCode;

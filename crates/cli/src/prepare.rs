@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use kiln_text::Tokenizer;
 use kiln_text::corpus::{PrepareSettings, PrepareSummary, prepare};
+use kiln_text::{Corpus, Tokenizer};
 use serde_json::json;
 
 use crate::console::Console;
+use crate::corpus_notes::{self, Origin};
 use crate::failure::Failure;
 use crate::task_progress::TaskProgress;
 use crate::tokenizer::on_invalid;
+use crate::tokenizer_text::Trainer;
 use crate::wording::{bytes, count, duration};
 
 const EXAMPLES: &str = "Examples:
@@ -70,11 +72,8 @@ pub(crate) fn run(args: &PrepareArgs, console: Console) -> Result<(), Failure> {
         },
     )?;
     drop(progress);
-    if summary.skipped_lines > 0 {
-        console.note(format_args!(
-            "warning: {} lines that are not UTF-8 were left out",
-            count(summary.skipped_lines)
-        ));
+    if let Some(header) = Corpus::open(&args.output, &tokenizer)?.header() {
+        corpus_notes::tell(header, "", Origin::Given, Trainer::Prepare, console);
     }
     print(args, &summary, console)
 }
@@ -89,6 +88,9 @@ fn print(args: &PrepareArgs, summary: &PrepareSummary, console: Console) -> Resu
             "sentences": summary.sentences,
             "tokens": summary.tokens,
             "unknown_share": summary.unknown_share,
+            "unknown_examples": summary.notes.unknown_examples,
+            "long_words": summary.notes.long_words,
+            "special_tokens": summary.notes.special_tokens,
             "unigram_entropy": summary.unigram_entropy,
             "skipped_lines": summary.skipped_lines,
             "seconds": summary.elapsed.as_secs_f64(),

@@ -1,13 +1,14 @@
 //! `kiln tokenizer train`: a vocabulary from plain text.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use kiln_text::corpus::{OnInvalid, hex};
 use kiln_text::tokenizer::{
-    self as tokenizers, ByteBpeSettings, TokenizerKind, TrainSettings, UnigramSettings,
-    WordPieceSettings, XlnetLetters,
+    self as tokenizers, ByteBpeSettings, SampleSettings, TokenizerKind, TrainSettings,
+    UnigramSettings, WordPieceSettings, XlnetLetters,
 };
 use serde_json::json;
 
@@ -15,6 +16,7 @@ use crate::architectures::{self, Named};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::task_progress::TaskProgress;
+use crate::tokenizer_text::{self, AlphabetArgs, Trainer};
 use crate::wording::{count, shell};
 
 const EXAMPLES: &str = "Examples:
@@ -51,6 +53,11 @@ pub(crate) struct TrainArgs {
     output: PathBuf,
     #[command(flatten)]
     letters: LetterArgs,
+    #[command(flatten)]
+    alphabet: AlphabetArgs,
+    /// Seed of the choice of text, where the tokenizer is trained on a sample
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
     /// Times a pair of pieces must occur to be joined; higher leaves rare words in pieces. Not for
     /// unigram. Default: 2
     #[arg(long, value_name = "N")]
@@ -83,6 +90,8 @@ pub(crate) struct Wanted {
     pub(crate) kind: TokenizerKind,
     pub(crate) vocab_size: u32,
     pub(crate) letters: LetterArgs,
+    pub(crate) alphabet: AlphabetArgs,
+    pub(crate) seed: u64,
     pub(crate) min_frequency: Option<u64>,
     pub(crate) model_max_length: Option<u32>,
     pub(crate) on_invalid: OnInvalid,
@@ -99,11 +108,18 @@ impl Wanted {
             kind,
             vocab_size,
             letters,
+            alphabet,
+            seed,
             min_frequency,
             model_max_length,
             on_invalid,
             threads,
         } = self;
+        alphabet.check(kind)?;
+        let sample = SampleSettings {
+            size: alphabet.tokenizer_sample.unwrap_or_default(),
+            seed,
+        };
         let refused = |flags: &str, reason: &str| {
             Err(Failure::usage(format_args!(
                 "{flags}: {reason}, and this tokenizer is {}; leave it out",
@@ -135,31 +151,44 @@ impl Wanted {
                     lowercase: !letters.cased,
                     strip_accents: letters.keep_accents.then_some(false),
                     min_frequency: min_frequency.unwrap_or(default.min_frequency),
+                    limit_alphabet: alphabet.limit_alphabet.map(NonZeroUsize::get),
+                    sample,
+                    model_max_length,
+                    on_invalid,
+                    threads,
+                })
+            }
+            TokenizerKind::Unigram => {
+                let default = UnigramSettings::default();
+                TrainSettings::Unigram(UnigramSettings {
+                    vocab_size,
+                    character_coverage: alphabet
+                        .character_coverage
+                        .unwrap_or(default.character_coverage),
+                    sample,
                     model_max_length,
                     on_invalid,
                     threads,
                     ..default
                 })
             }
-            TokenizerKind::Unigram => TrainSettings::Unigram(UnigramSettings {
-                vocab_size,
-                model_max_length,
-                on_invalid,
-                threads,
-                ..UnigramSettings::default()
-            }),
             TokenizerKind::XlnetUnigram => {
                 // Cased, as published.
                 let letters = XlnetLetters {
                     keep_accents: letters.keep_accents,
                     ..XlnetLetters::default()
                 };
+                let default = UnigramSettings::xlnet(letters);
                 TrainSettings::Unigram(UnigramSettings {
                     vocab_size,
+                    character_coverage: alphabet
+                        .character_coverage
+                        .unwrap_or(default.character_coverage),
+                    sample,
                     model_max_length,
                     on_invalid,
                     threads,
-                    ..UnigramSettings::xlnet(letters)
+                    ..default
                 })
             }
             TokenizerKind::ByteBpe => {
@@ -167,6 +196,7 @@ impl Wanted {
                 TrainSettings::ByteBpe(ByteBpeSettings {
                     vocab_size,
                     min_frequency: min_frequency.unwrap_or(default.min_frequency),
+                    sample,
                     model_max_length,
                     on_invalid,
                     threads,
@@ -204,30 +234,43 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
         kind,
         vocab_size: args.vocab_size,
         letters: args.letters,
+        alphabet: args.alphabet,
+        seed: args.seed,
         min_frequency: args.min_frequency,
         model_max_length: WordPieceSettings::default().model_max_length,
         on_invalid: on_invalid(args.skip_invalid),
         threads: args.threads,
     }
     .settings()?;
+    let failed = |error| tokenizer_text::failure(error, Trainer::Command);
     let mut progress = TaskProgress::new(console, "training the tokenizer");
-    let tokenizer = tokenizers::train(&args.corpus, &settings, &mut |p| progress.training(p))?;
+    let counted = tokenizers::count_text(&args.corpus, &settings, &mut |p| progress.training(p))
+        .map_err(failed)?;
     drop(progress);
+    tokenizer_text::tell_sample(counted.summary(), args.alphabet.tokenizer_sample, console);
+    let mut progress = TaskProgress::new(console, "training the tokenizer");
+    let trained = counted
+        .train(&settings, &mut |p| progress.training(p))
+        .map_err(failed)?;
+    drop(progress);
+    let tokenizer = trained.tokenizer;
     tokenizer.save(&args.output)?;
 
     if tokenizer.vocab_size() < args.vocab_size {
-        let (found, remedy) = match kind {
-            TokenizerKind::Unigram | TokenizerKind::XlnetUnigram => {
-                ("strings", "add text, or lower --vocab-size")
-            }
-            _ => ("pairs", "add text, or lower --min-frequency"),
+        let found = match kind {
+            TokenizerKind::Unigram | TokenizerKind::XlnetUnigram => "strings",
+            _ => "pairs",
         };
         console.note(format_args!(
-            "warning: the text has {found} for {} entries only, not for {}; {remedy}",
+            "warning: the text has {found} for {} entries only, not for {}; add text, or lower \
+             --vocab-size",
             count(tokenizer.vocab_size().into()),
             count(args.vocab_size.into())
         ));
     }
+    let dropped = trained.dropped.as_ref();
+    tokenizer_text::tell_dropped(dropped, kind, args.vocab_size, console);
+    tokenizer_text::tell_text(&trained.text, console);
     if args.json {
         return console.json(&json!({
             "architecture": args.arch.0.name(),
@@ -235,6 +278,7 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
             "output": args.output.display().to_string(),
             "vocab_size": tokenizer.vocab_size(),
             "identity": hex(&tokenizer.identity()),
+            "text": tokenizer_text::to_json(&trained.text, dropped),
         }));
     }
     console.out(format_args!(

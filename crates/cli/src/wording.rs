@@ -37,6 +37,16 @@ pub(crate) fn bytes(bytes: u64) -> String {
     }
 }
 
+/// `12.34 %`, with as many digits as a small one needs
+pub(crate) fn share(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent {
+        0.0 => "0 %".to_owned(),
+        0.005.. => format!("{percent:.2} %"),
+        _ => format!("{percent:.1e} %"),
+    }
+}
+
 /// Whether a value between 0 and 1 tells how well a model does. Accuracy alone does not: a
 /// discriminator that calls every token original is right nine times in ten.
 pub(crate) fn is_quality(name: &str) -> bool {
@@ -68,6 +78,14 @@ mod tests {
     fn thousands_are_set_apart() {
         let texts = [0, 999, 1_000, 1_234_567].map(count);
         assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_small_share_is_not_nothing() {
+        assert_eq!(
+            [0.2237, 0.0005, 0.000012].map(share),
+            ["22.37 %", "0.05 %", "1.2e-3 %"]
+        );
     }
 
     #[test]

@@ -41,6 +41,23 @@ pub enum TextError {
         "{inputs}: no text in it; pass files with one paragraph a line or JSON Lines with a \"text\" field"
     )]
     EmptyCorpus { inputs: String },
+    /// All words are too long for the kind of tokenizer that shall be trained.
+    #[error(
+        "{inputs}: every word in it has more than {most} characters, and WordPiece takes such words for unknown; train byte-level BPE or unigram on it"
+    )]
+    LongWords { inputs: String, most: usize },
+    /// A vocabulary has no room for the characters of a text.
+    #[error(
+        "vocab_size = {vocab_size}: the alphabet of this text takes {needed}; choose at least that{}",
+        or_fit(*fit)
+    )]
+    Alphabet {
+        vocab_size: usize,
+        /// Entries that it must have.
+        needed: usize,
+        /// What it has room for, if anything.
+        fit: Option<AlphabetFit>,
+    },
     /// A setting has a value that can't work.
     #[error("{field} = {value}: {remedy}")]
     Setting {
@@ -107,6 +124,27 @@ pub enum TextError {
         "batch {index}: building it panicked ({message}); please report this with your settings"
     )]
     BatchPanicked { index: u64, message: String },
+}
+
+/// The alphabet that a vocabulary has room for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum AlphabetFit {
+    /// So many characters.
+    Characters(usize),
+    /// Characters that make up such a share of the text.
+    Coverage(f64),
+}
+
+fn or_fit(fit: Option<AlphabetFit>) -> String {
+    match fit {
+        Some(AlphabetFit::Characters(most)) => {
+            format!(", or an alphabet of {most} characters at most")
+        }
+        Some(AlphabetFit::Coverage(most)) => {
+            format!(", or an alphabet that covers {most} of the text at most")
+        }
+        None => String::new(),
+    }
 }
 
 /// For `map_err`: a failed read of `path`.

@@ -20,6 +20,6 @@ mod error;
 
 pub use batch::{BatchSource, Buffer, HostBatch};
 pub use corpus::Corpus;
-pub use error::TextError;
+pub use error::{AlphabetFit, TextError};
 pub use tokenizer::Tokenizer;
 pub use vocabulary::Vocabulary;

@@ -23,6 +23,8 @@ pub enum Purpose {
     Device = 5,
     /// Held-out documents.
     Split = 6,
+    /// The part of a text that a tokenizer is trained on.
+    Sample = 7,
 }
 
 /// A stream of random numbers found by its address.

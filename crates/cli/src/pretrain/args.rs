@@ -9,6 +9,7 @@ use kiln_learner::run::{ExampleKind, WordHead};
 use super::replaced_tokens::ReplacedTokenArgs;
 use crate::architectures::{self, Named};
 use crate::tokenizer::LetterArgs;
+use crate::tokenizer_text::AlphabetArgs;
 
 const EXAMPLES: &str = "Examples:
   kiln pretrain bert --corpus text/ --output runs/first --steps 2000 --batch-size 16
@@ -87,14 +88,16 @@ pub(crate) struct DataArgs {
     #[arg(long, value_name = "SHARDS")]
     pub(crate) data: Option<PathBuf>,
     /// Tokenizer folder. Default: that of --init-from, else one is trained on the corpus
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["vocab_size", "cased", "keep_accents"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["vocab_size", "cased", "keep_accents", "limit_alphabet", "character_coverage", "tokenizer_sample"])]
     pub(crate) tokenizer: Option<PathBuf>,
     /// Entries of the tokenizer that is trained; more keep words whole and make the model larger.
-    /// Default: by the size of the corpus, 1000 to 30522
+    /// Default: by the size of the corpus' text, 1000 to 30522
     #[arg(long, value_name = "N")]
     pub(crate) vocab_size: Option<u32>,
     #[command(flatten)]
     pub(crate) letters: LetterArgs,
+    #[command(flatten)]
+    pub(crate) alphabet: AlphabetArgs,
     /// Text files or folders to evaluate on. Default: documents held out of the corpus
     #[arg(long, value_name = "F", num_args = 1.., conflicts_with = "eval_data")]
     pub(crate) eval_corpus: Vec<PathBuf>,
@@ -218,7 +221,8 @@ pub(crate) struct TrainingArgs {
     /// Steps in a row with gradients that are not finite after which the run stops
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) max_bad_steps: u64,
-    /// Seed of every random choice: weights, order, masks, dropout
+    /// Seed of every random choice: weights, order, masks, dropout, the text that a tokenizer is
+    /// trained on
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
 }

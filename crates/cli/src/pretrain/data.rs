@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use kiln_learner::Architecture;
 use kiln_learner::run::DataSettings;
 use kiln_text::corpus::{PrepareSettings, cached, hex};
-use kiln_text::tokenizer::{self as tokenizers, TrainSettings};
+use kiln_text::tokenizer::{self as tokenizers, TokenizerKind, TrainSettings};
 use kiln_text::{Corpus, Tokenizer};
 
 use super::args::PretrainArgs;
 use super::model::ModelSource;
 use super::{absolute, folder};
 use crate::console::Console;
+use crate::corpus_notes::{self, Origin};
 use crate::failure::Failure;
 use crate::task_progress::TaskProgress;
 use crate::tokenizer::{Wanted, on_invalid};
-use crate::wording::count;
+use crate::tokenizer_text::{self, Trainer};
+use crate::wording::{count, share};
 
 /// Bounds of the vocabulary that is trained where nobody says how large: BERT's published size, and
 /// what a page of text fills.
@@ -28,11 +30,18 @@ const ENTRIES_PER_ROOT: f64 = 6.0;
 /// Where tokenizer and corpora come from; nothing slow has been done.
 pub(super) struct DataPlan {
     tokenizer: TokenizerPlan,
+    /// The architecture's name.
+    architecture: &'static str,
 }
 
 enum TokenizerPlan {
-    Given(Box<Tokenizer>),
-    Train(TrainSettings),
+    Given(Box<Tokenizer>, Origin),
+    Train {
+        kind: TokenizerKind,
+        /// With a guess at the size of the vocabulary if the text decides it.
+        settings: TrainSettings,
+        by_text: bool,
+    },
 }
 
 /// A tokenizer, and corpora that it tokenised.
@@ -59,8 +68,11 @@ impl DataPlan {
             )));
         }
         let mut text_bytes = 0;
-        for path in data.corpus.iter().chain(&data.eval_corpus) {
+        for path in &data.corpus {
             text_bytes += folder::size(path)?;
+        }
+        for path in &data.eval_corpus {
+            folder::size(path)?;
         }
         let given = data.tokenizer.as_deref().or(model.tokenizer.as_deref());
         let tokenizer = match given {
@@ -71,7 +83,17 @@ impl DataPlan {
                          --init-from brings its own; leave them out",
                     ));
                 }
-                TokenizerPlan::Given(Box::new(Tokenizer::open(path)?))
+                if let Some(flag) = data.alphabet.given() {
+                    return Err(Failure::usage(format_args!(
+                        "{flag}: it is for a tokenizer that is trained, but --init-from brings its \
+                         own; leave it out"
+                    )));
+                }
+                let origin = match data.tokenizer {
+                    Some(_) => Origin::Given,
+                    None => Origin::Model,
+                };
+                TokenizerPlan::Given(Box::new(Tokenizer::open(path)?), origin)
             }
             None if data.data.is_some() => {
                 return Err(Failure::usage(
@@ -79,24 +101,32 @@ impl DataPlan {
                 ));
             }
             None => {
+                let kind = architecture.tokenizer(model.preset());
+                let asked = data.vocab_size.or(model.vocab_size());
                 let wanted = Wanted {
-                    kind: architecture.tokenizer(model.preset()),
-                    vocab_size: data
-                        .vocab_size
-                        .or(model.vocab_size())
-                        .unwrap_or_else(|| vocab_size(text_bytes)),
+                    kind,
+                    vocab_size: asked.unwrap_or_else(|| vocab_size(text_bytes)),
                     letters: data.letters,
+                    alphabet: data.alphabet,
+                    seed: args.training.seed,
                     min_frequency: None,
                     // The length that is trained, known once the settings are.
                     model_max_length: None,
                     on_invalid: on_invalid(data.skip_invalid),
                     threads: data.threads.unwrap_or(0),
                 };
-                TokenizerPlan::Train(wanted.settings()?)
+                TokenizerPlan::Train {
+                    kind,
+                    settings: wanted.settings()?,
+                    by_text: asked.is_none(),
+                }
             }
         };
-        let plan = Self { tokenizer };
-        if let TokenizerPlan::Given(tokenizer) = &plan.tokenizer {
+        let plan = Self {
+            tokenizer,
+            architecture: architecture.name(),
+        };
+        if let TokenizerPlan::Given(tokenizer, _) = &plan.tokenizer {
             tokenizer.vocabulary()?;
             architecture.check_tokenizer(tokenizer)?;
             for shards in data.data.iter().chain(&data.eval_data) {
@@ -106,11 +136,11 @@ impl DataPlan {
         Ok(plan)
     }
 
-    /// Entries of the tokenizer, or as many as a new one may have.
+    /// Entries of the tokenizer, or about as many as a new one may have.
     pub(super) fn expected_vocab_size(&self) -> usize {
         match &self.tokenizer {
-            TokenizerPlan::Given(tokenizer) => tokenizer.vocab_size() as usize,
-            TokenizerPlan::Train(settings) => settings.vocab_size() as usize,
+            TokenizerPlan::Given(tokenizer, _) => tokenizer.vocab_size() as usize,
+            TokenizerPlan::Train { settings, .. } => settings.vocab_size() as usize,
         }
     }
 
@@ -145,18 +175,16 @@ impl DataPlan {
     ) -> Result<RunData, Failure> {
         let mut settings = self.placeholder(args, seq_len)?;
         let data = &args.data;
-        let mut tokenizer = match self.tokenizer {
-            TokenizerPlan::Given(tokenizer) => *tokenizer,
-            TokenizerPlan::Train(wanted) => {
-                let mut progress = TaskProgress::new(console, "training the tokenizer");
-                let tokenizer =
-                    tokenizers::train(&data.corpus, &wanted, &mut |p| progress.training(p))?;
-                drop(progress);
-                console.note(format_args!(
-                    "tokenizer: {} entries, trained on the corpus",
-                    count(tokenizer.vocab_size().into())
-                ));
-                tokenizer
+        let trainer = Trainer::Run(self.architecture);
+        let (mut tokenizer, origin) = match self.tokenizer {
+            TokenizerPlan::Given(tokenizer, origin) => (*tokenizer, origin),
+            TokenizerPlan::Train {
+                kind,
+                settings,
+                by_text,
+            } => {
+                let tokenizer = train(args, kind, settings, by_text, trainer, console)?;
+                (tokenizer, Origin::Trained)
             }
         };
         if tokenizer.model_max_length().is_none() {
@@ -169,11 +197,18 @@ impl DataPlan {
             args,
             console,
         )?;
+        let unknown = corpus
+            .header()
+            .map(|header| format!(", {} unknown", share(header.unknown_share())));
         console.note(format_args!(
-            "corpus: {} documents, {} tokens",
+            "corpus: {} documents, {} tokens{}",
             count(corpus.num_documents() as u64),
-            count(corpus.num_tokens())
+            count(corpus.num_tokens()),
+            unknown.unwrap_or_default()
         ));
+        if let Some(header) = corpus.header() {
+            corpus_notes::tell(header, "", origin, trainer, console);
+        }
         settings.corpus = hex(&corpus.identity());
         settings.shards = shards(&corpus)?;
         if !data.eval_corpus.is_empty() || data.eval_data.is_some() {
@@ -184,6 +219,9 @@ impl DataPlan {
                 args,
                 console,
             )?;
+            if let Some(header) = eval.header() {
+                corpus_notes::tell(header, "text to evaluate on: ", origin, trainer, console);
+            }
             settings.eval_corpus = Some(hex(&eval.identity()));
             settings.eval_shards = Some(shards(&eval)?);
         }
@@ -193,6 +231,49 @@ impl DataPlan {
             settings,
         })
     }
+}
+
+/// A tokenizer for the run's corpus.
+fn train(
+    args: &PretrainArgs,
+    kind: TokenizerKind,
+    settings: TrainSettings,
+    by_text: bool,
+    trainer: Trainer,
+    console: Console,
+) -> Result<Tokenizer, Failure> {
+    let data = &args.data;
+    let failed = |error| tokenizer_text::failure(error, trainer);
+    let mut progress = TaskProgress::new(console, "training the tokenizer");
+    let counted = tokenizers::count_text(&data.corpus, &settings, &mut |p| progress.training(p))
+        .map_err(failed)?;
+    drop(progress);
+    let text = counted.summary();
+    tokenizer_text::tell_sample(text, data.alphabet.tokenizer_sample, console);
+    let settings = if by_text {
+        let entries = vocab_size(text.text_bytes);
+        settings.with_vocab_size(entries)
+    } else {
+        settings
+    };
+    let mut progress = TaskProgress::new(console, "training the tokenizer");
+    let trained = counted
+        .train(&settings, &mut |p| progress.training(p))
+        .map_err(failed)?;
+    drop(progress);
+    let tokenizer = trained.tokenizer;
+    console.note(format_args!(
+        "tokenizer: {} entries, trained on the corpus",
+        count(tokenizer.vocab_size().into())
+    ));
+    // Whatever else is lost of the text, the tokenised corpus tells.
+    tokenizer_text::tell_dropped(
+        trained.dropped.as_ref(),
+        kind,
+        settings.vocab_size(),
+        console,
+    );
+    Ok(tokenizer)
 }
 
 /// The corpus in `data`, or else of `text`, from the cache or through it.

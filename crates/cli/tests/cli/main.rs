@@ -13,6 +13,7 @@ mod faults;
 mod help;
 #[cfg(unix)]
 mod interrupted;
+mod text;
 mod tokenizers;
 mod whole_run;
 mod xlnet;

@@ -13,7 +13,8 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use super::pair_merges::PairMerges;
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
-use super::word_counts::WordCounts;
+use super::text_sample::SampleSettings;
+use super::train::{self, TrainSettings};
 use super::{Tokenizer, TrainProgress, bert, byte_level};
 use crate::corpus::OnInvalid;
 use crate::error::TextError;
@@ -29,6 +30,8 @@ pub struct ByteBpeSettings {
     pub vocab_size: u32,
     /// A pair must come this often to be joined.
     pub min_frequency: u64,
+    /// How much of the text is trained on.
+    pub sample: SampleSettings,
     /// Longest sequence of the model it is for.
     pub model_max_length: Option<u32>,
     /// What to do with a line that is not UTF-8.
@@ -43,6 +46,7 @@ impl Default for ByteBpeSettings {
         Self {
             vocab_size: 50_265,
             min_frequency: 2,
+            sample: SampleSettings::default(),
             model_max_length: Some(512),
             on_invalid: OnInvalid::Refuse,
             threads: 0,
@@ -59,10 +63,8 @@ pub fn train_byte_bpe(
     settings: &ByteBpeSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<Tokenizer, TextError> {
-    check(settings)?;
-    let mut counts = WordCounts::new(splitter());
-    counts.add_files(inputs, settings.on_invalid, settings.threads, progress)?;
-    build(counts, settings, progress)
+    let settings = TrainSettings::ByteBpe(settings.clone());
+    Ok(train::train(inputs, &settings, progress)?.tokenizer)
 }
 
 /// Trains a byte-level BPE tokenizer on texts in memory.
@@ -73,15 +75,11 @@ pub fn train_byte_bpe_on_texts<T: AsRef<str>>(
     texts: impl IntoIterator<Item = T>,
     settings: &ByteBpeSettings,
 ) -> Result<Tokenizer, TextError> {
-    check(settings)?;
-    let mut counts = WordCounts::new(splitter());
-    for text in texts {
-        counts.add_text(text.as_ref())?;
-    }
-    build(counts, settings, &mut |_| {})
+    let settings = TrainSettings::ByteBpe(settings.clone());
+    Ok(train::train_on_texts(texts, &settings)?.tokenizer)
 }
 
-fn check(settings: &ByteBpeSettings) -> Result<(), TextError> {
+pub(super) fn check(settings: &ByteBpeSettings) -> Result<(), TextError> {
     if settings.vocab_size >= LEAST_VOCAB_SIZE {
         return Ok(());
     }
@@ -92,21 +90,16 @@ fn check(settings: &ByteBpeSettings) -> Result<(), TextError> {
     })
 }
 
-fn splitter() -> Splitter {
+pub(super) fn splitter() -> Splitter {
     Splitter::ByteLevel(ByteLevel::new(false, true, true))
 }
 
-fn build(
-    counts: WordCounts,
+/// Learns from words.
+pub(super) fn build(
+    words: &[(String, u64)],
     settings: &ByteBpeSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<Tokenizer, TextError> {
-    let words = counts.into_sorted()?;
-    if words.is_empty() {
-        return Err(TextError::EmptyCorpus {
-            inputs: "tokenizer training".to_string(),
-        });
-    }
     let special = SpecialTokens::default();
     // In the order of the characters, which is GPT-2's.
     let mut bytes = byte_level::alphabet();
@@ -118,7 +111,7 @@ fn build(
         .chain(bytes.iter().map(char::to_string))
         .collect();
     let mut merges = PairMerges::new(tokens, "");
-    for (word, count) in &words {
+    for (word, count) in words {
         merges.add_word(word.split_inclusive(|_| true), *count);
     }
     let without_mask = settings.vocab_size as usize - 1;

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::error::TextError;
 use crate::vocabulary::Vocabulary;
 
+mod alphabet;
 mod bert;
 mod bpe_encoder;
 mod byte_bpe;
@@ -30,6 +31,7 @@ mod save;
 mod sentence_piece;
 mod special;
 mod splitter;
+mod text_sample;
 mod train;
 mod unigram;
 mod word_counts;
@@ -37,12 +39,17 @@ mod word_piece;
 mod words;
 mod xlnet;
 
+pub use alphabet::DroppedCharacters;
 pub use byte_bpe::{ByteBpeSettings, train_byte_bpe, train_byte_bpe_on_texts};
 use encoder::Cuts;
 pub use encoder::{Encoder, Met};
 pub use special::SpecialTokens;
-pub use train::{TokenizerKind, TrainProgress, TrainSettings, train};
+pub use text_sample::{DEFAULT_SAMPLE_BYTES, SampleSettings, SampleSize};
+pub use train::{
+    CountedText, TokenizerKind, TrainProgress, TrainSettings, Trained, count_text, train,
+};
 pub use unigram::{UnigramLayout, UnigramSettings, train_unigram, train_unigram_on_texts};
+pub use word_counts::TextSummary;
 pub use word_piece::{WordPieceSettings, train_word_piece, train_word_piece_on_texts};
 use words::WordMarks;
 pub use xlnet::XlnetLetters;

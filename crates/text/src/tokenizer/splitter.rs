@@ -58,18 +58,21 @@ impl Splitter {
         }
     }
 
+    /// Characters of the longest word that is not unknown whatever the vocabulary.
+    pub(super) fn max_word_chars(&self) -> Option<usize> {
+        match self {
+            Self::Bert(_) => Some(MAX_WORD_CHARS),
+            Self::SentencePiece { .. } | Self::ByteLevel(_) => None,
+        }
+    }
+
     /// The words of a part, as the tokenizer will see them.
     ///
     /// # Errors
     /// If the tokenizer's rules fail on it.
     pub(super) fn words(&self, part: &str) -> Result<Vec<String>, TextError> {
         match self {
-            Self::Bert(normalizer) => {
-                let mut words = pieces(normalize(normalizer, part)?, &BertPreTokenizer)?;
-                // Longer ones will be unknown whatever the vocabulary.
-                words.retain(|word| word.chars().count() <= MAX_WORD_CHARS);
-                Ok(words)
-            }
+            Self::Bert(normalizer) => pieces(normalize(normalizer, part)?, &BertPreTokenizer),
             Self::SentencePiece { normalizer, signs } => {
                 let normalized = normalize(&**normalizer, part)?;
                 let mut runs = Vec::new();

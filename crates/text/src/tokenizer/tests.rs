@@ -182,7 +182,7 @@ fn a_vocabulary_without_room_for_the_alphabet_is_refused_with_the_number_it_take
         "{error}"
     );
     let limited = WordPieceSettings {
-        limit_alphabet: 5,
+        limit_alphabet: Some(5),
         ..settings(20)
     };
     assert!(train_word_piece_on_texts([ENGLISH], &limited).is_ok());

@@ -3,9 +3,15 @@
 use std::path::PathBuf;
 
 use super::Tokenizer;
-use super::byte_bpe::{ByteBpeSettings, train_byte_bpe};
-use super::unigram::{UnigramSettings, train_unigram};
-use super::word_piece::{WordPieceSettings, train_word_piece};
+use super::alphabet::DroppedCharacters;
+use super::byte_bpe::{self, ByteBpeSettings};
+use super::special::SpecialTokens;
+use super::splitter::Splitter;
+use super::unigram::{self, UnigramLayout, UnigramSettings};
+use super::word_counts::{Reading, TextSummary, WordCounts};
+use super::word_piece::{self, WordPieceSettings};
+use super::xlnet;
+use crate::corpus::tasks::names;
 use crate::error::TextError;
 
 /// The kinds of tokenizers that can be trained.
@@ -59,6 +65,106 @@ impl TrainSettings {
             Self::ByteBpe(settings) => settings.vocab_size,
         }
     }
+
+    /// The same for another size of the vocabulary.
+    #[must_use]
+    pub fn with_vocab_size(mut self, size: u32) -> Self {
+        match &mut self {
+            Self::WordPiece(settings) => settings.vocab_size = size,
+            Self::Unigram(settings) => settings.vocab_size = size,
+            Self::ByteBpe(settings) => settings.vocab_size = size,
+        }
+        self
+    }
+
+    fn check(&self) -> Result<(), TextError> {
+        match self {
+            Self::WordPiece(_) => Ok(()),
+            Self::Unigram(settings) => unigram::check(settings),
+            Self::ByteBpe(settings) => byte_bpe::check(settings),
+        }
+    }
+
+    fn reading(&self) -> Reading {
+        let (on_invalid, threads, sample) = match self {
+            Self::WordPiece(s) => (s.on_invalid, s.threads, s.sample),
+            Self::Unigram(s) => (s.on_invalid, s.threads, s.sample),
+            Self::ByteBpe(s) => (s.on_invalid, s.threads, s.sample),
+        };
+        Reading {
+            on_invalid,
+            threads,
+            sample,
+        }
+    }
+
+    fn counts(&self) -> Result<WordCounts, TextError> {
+        let splitter: Splitter = match self {
+            Self::WordPiece(settings) => word_piece::splitter(settings),
+            Self::Unigram(settings) => unigram::splitter(settings.layout)?,
+            Self::ByteBpe(_) => byte_bpe::splitter(),
+        };
+        let special = match self {
+            Self::Unigram(UnigramSettings {
+                layout: UnigramLayout::Xlnet(_),
+                ..
+            }) => xlnet::special_names(),
+            _ => SpecialTokens::default().names().map(str::to_string).into(),
+        };
+        Ok(WordCounts::new(splitter, special))
+    }
+}
+
+/// A tokenizer, and what there is to say of its training.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    /// The tokenizer.
+    pub tokenizer: Tokenizer,
+    /// What it was trained on.
+    pub text: TextSummary,
+    /// What has no piece.
+    pub dropped: Option<DroppedCharacters>,
+}
+
+/// A text whose words were counted for a kind of tokenizer. What vocabulary is learned from it can
+/// be decided when its size is known.
+#[derive(Debug)]
+pub struct CountedText {
+    words: Vec<(String, u64)>,
+    summary: TextSummary,
+}
+
+impl CountedText {
+    /// What was counted.
+    pub fn summary(&self) -> &TextSummary {
+        &self.summary
+    }
+
+    /// Learns a vocabulary; of the settings only the vocabulary's may be others than those that the
+    /// text was counted with.
+    ///
+    /// # Errors
+    /// If the vocabulary has no room for the alphabet.
+    pub fn train(
+        self,
+        settings: &TrainSettings,
+        progress: &mut dyn FnMut(TrainProgress),
+    ) -> Result<Trained, TextError> {
+        settings.check()?;
+        let words = self.words;
+        let (tokenizer, dropped) = match settings {
+            TrainSettings::WordPiece(settings) => word_piece::build(&words, settings, progress)?,
+            TrainSettings::Unigram(settings) => unigram::build(words, settings, progress)?,
+            TrainSettings::ByteBpe(settings) => {
+                (byte_bpe::build(&words, settings, progress)?, None)
+            }
+        };
+        Ok(Trained {
+            tokenizer,
+            text: self.summary,
+            dropped,
+        })
+    }
 }
 
 /// How far training is.
@@ -89,6 +195,22 @@ pub enum TrainProgress {
     },
 }
 
+/// Counts the words of text files and folders of them, read as for a corpus.
+///
+/// # Errors
+/// If an input can't be read or is empty.
+pub fn count_text(
+    inputs: &[PathBuf],
+    settings: &TrainSettings,
+    progress: &mut dyn FnMut(TrainProgress),
+) -> Result<CountedText, TextError> {
+    settings.check()?;
+    let mut counts = settings.counts()?;
+    counts.add_files(inputs, settings.reading(), progress)?;
+    let (words, summary) = counts.finish(|| names(inputs))?;
+    Ok(CountedText { words, summary })
+}
+
 /// Trains a tokenizer on text files and folders of them, read as for a corpus.
 ///
 /// # Errors
@@ -97,10 +219,26 @@ pub fn train(
     inputs: &[PathBuf],
     settings: &TrainSettings,
     progress: &mut dyn FnMut(TrainProgress),
-) -> Result<Tokenizer, TextError> {
-    match settings {
-        TrainSettings::WordPiece(settings) => train_word_piece(inputs, settings, progress),
-        TrainSettings::Unigram(settings) => train_unigram(inputs, settings, progress),
-        TrainSettings::ByteBpe(settings) => train_byte_bpe(inputs, settings, progress),
-    }
+) -> Result<Trained, TextError> {
+    count_text(inputs, settings, progress)?.train(settings, progress)
 }
+
+/// Trains a tokenizer on texts in memory.
+///
+/// # Errors
+/// If the texts have no words, or the vocabulary has no room for the alphabet.
+pub(super) fn train_on_texts<T: AsRef<str>>(
+    texts: impl IntoIterator<Item = T>,
+    settings: &TrainSettings,
+) -> Result<Trained, TextError> {
+    settings.check()?;
+    let mut counts = settings.counts()?;
+    for text in texts {
+        counts.add_text(text.as_ref())?;
+    }
+    let (words, summary) = counts.finish(|| "tokenizer training".to_string())?;
+    CountedText { words, summary }.train(settings, &mut |_| {})
+}
+
+#[cfg(test)]
+mod tests;

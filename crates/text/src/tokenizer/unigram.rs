@@ -8,10 +8,12 @@
 
 use std::path::PathBuf;
 
+use super::alphabet::{self, DroppedCharacters};
 use super::sentence_piece::{self, WORD_START};
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
-use super::word_counts::WordCounts;
+use super::text_sample::SampleSettings;
+use super::train::{self, TrainSettings};
 use super::xlnet::{self, XlnetLetters};
 use super::{Tokenizer, TrainProgress};
 use crate::corpus::OnInvalid;
@@ -68,6 +70,8 @@ pub struct UnigramSettings {
     pub vocab_size: u32,
     /// The share of all characters that has pieces; rarer ones are unknown.
     pub character_coverage: f64,
+    /// How much of the text is trained on.
+    pub sample: SampleSettings,
     /// Special tokens, and what is done to text before.
     pub layout: UnigramLayout,
     /// Longest sequence of the model it is for.
@@ -84,6 +88,7 @@ impl Default for UnigramSettings {
         Self {
             vocab_size: 128_000,
             character_coverage: 0.9995,
+            sample: SampleSettings::default(),
             layout: UnigramLayout::default(),
             model_max_length: Some(512),
             on_invalid: OnInvalid::Refuse,
@@ -115,9 +120,8 @@ pub fn train_unigram(
     settings: &UnigramSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<Tokenizer, TextError> {
-    let mut counts = WordCounts::new(splitter(settings.layout)?);
-    counts.add_files(inputs, settings.on_invalid, settings.threads, progress)?;
-    build(counts, settings, progress)
+    let settings = TrainSettings::Unigram(settings.clone());
+    Ok(train::train(inputs, &settings, progress)?.tokenizer)
 }
 
 /// Trains a unigram tokenizer on texts in memory.
@@ -128,54 +132,50 @@ pub fn train_unigram_on_texts<T: AsRef<str>>(
     texts: impl IntoIterator<Item = T>,
     settings: &UnigramSettings,
 ) -> Result<Tokenizer, TextError> {
-    let mut counts = WordCounts::new(splitter(settings.layout)?);
-    for text in texts {
-        counts.add_text(text.as_ref())?;
-    }
-    build(counts, settings, &mut |_| {})
+    let settings = TrainSettings::Unigram(settings.clone());
+    Ok(train::train_on_texts(texts, &settings)?.tokenizer)
 }
 
-fn splitter(layout: UnigramLayout) -> Result<Splitter, TextError> {
+pub(super) fn splitter(layout: UnigramLayout) -> Result<Splitter, TextError> {
     let normalizer = sentence_piece::trained_normalizer(layout).map_err(failed)?;
     Splitter::sentence_piece(&normalizer, layout.signs())
 }
 
-fn build(
-    counts: WordCounts,
+pub(super) fn check(settings: &UnigramSettings) -> Result<(), TextError> {
+    if (0.0..=1.0).contains(&settings.character_coverage) {
+        return Ok(());
+    }
+    Err(TextError::Setting {
+        field: "character_coverage",
+        value: settings.character_coverage.to_string(),
+        remedy: "choose a share from 0 to 1".to_string(),
+    })
+}
+
+/// Learns from words.
+pub(super) fn build(
+    words: Vec<(String, u64)>,
     settings: &UnigramSettings,
     progress: &mut dyn FnMut(TrainProgress),
-) -> Result<Tokenizer, TextError> {
-    let words = counts.into_sorted()?;
-    if words.is_empty() {
-        return Err(TextError::EmptyCorpus {
-            inputs: "tokenizer training".to_string(),
-        });
-    }
-    if !(0.0..=1.0).contains(&settings.character_coverage) {
-        return Err(TextError::Setting {
-            field: "character_coverage",
-            value: settings.character_coverage.to_string(),
-            remedy: "choose a share from 0 to 1".to_string(),
-        });
-    }
+) -> Result<(Tokenizer, Option<DroppedCharacters>), TextError> {
     let mut alphabet = seed::alphabet(&words, settings.character_coverage);
     // Every word begins with it.
     alphabet.insert(WORD_START);
     let vocab_size = settings.vocab_size as usize;
     let own_pieces = settings.layout.own_pieces();
     if alphabet.len() + own_pieces > vocab_size {
-        return Err(TextError::Setting {
-            field: "vocab_size",
-            value: settings.vocab_size.to_string(),
-            remedy: format!(
-                "the alphabet of this text takes {}; choose at least that, or a lower \
-                 character_coverage than {}",
-                alphabet.len() + own_pieces,
-                settings.character_coverage
-            ),
+        let room = vocab_size.saturating_sub(own_pieces);
+        return Err(TextError::Alphabet {
+            vocab_size,
+            needed: alphabet.len() + own_pieces,
+            fit: alphabet::coverage_that_fits(&words, room),
         });
     }
-    let words = seed::within(&words, &alphabet);
+    let dropped = alphabet::unigram_dropped(&words, &alphabet, own_pieces);
+    let words = {
+        let counted = words;
+        seed::within(&counted, &alphabet)
+    };
     let pool = thread_pool(settings.threads)?;
     let seeds = pool.install(|| seed::seeds(&words, &alphabet, MAX_PIECE_CHARS, MAX_SEEDS));
     let learner = Learner::new(&words, &alphabet, seeds, vocab_size - own_pieces);
@@ -185,7 +185,7 @@ fn build(
             vocab_size,
         });
     });
-    tokenizer(&pieces, settings)
+    Ok((tokenizer(&pieces, settings)?, dropped))
 }
 
 /// As its model file would be opened.

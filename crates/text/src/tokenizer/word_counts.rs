@@ -1,8 +1,9 @@
 //! How often each word stands in a text of any size: all that a trainer needs to know of it.
 //!
-//! Memory grows with the number of different words, not with the text.
+//! Memory grows with the number of different words, not with the text; where that grows like the
+//! text itself, a sample is counted ([`super::text_sample`]).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use rayon::prelude::*;
@@ -10,8 +11,9 @@ use rayon::prelude::*;
 use super::TrainProgress;
 use super::encoder::Cuts;
 use super::splitter::Splitter;
+use super::text_sample::SampleSettings;
 use crate::corpus::OnInvalid;
-use crate::corpus::reader::Reader;
+use crate::corpus::reader::{Paragraph, Reader};
 use crate::corpus::tasks::{names, tasks, thread_pool};
 use crate::error::TextError;
 
@@ -22,8 +24,37 @@ const BLOCK_BYTES: usize = 8 << 20;
 /// punctuation along, so there are more of them than words; this bounds their memory to some 100 MB.
 const MAX_PARTS: usize = 1 << 20;
 
+/// Their bytes: without spaces a part may be a whole paragraph.
+const MAX_PARTS_BYTES: u64 = 64 << 20;
+
 /// Parts that one task splits into words.
 const TASK_PARTS: usize = 4096;
+
+/// How files are read to be counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    pub(super) on_invalid: OnInvalid,
+    pub(super) threads: usize,
+    pub(super) sample: SampleSettings,
+}
+
+/// What a text was that a tokenizer is trained on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TextSummary {
+    /// Bytes of text, decompressed, however it is stored.
+    pub text_bytes: u64,
+    /// Bytes that were trained on, where that was a sample.
+    pub sampled_bytes: Option<u64>,
+    /// Lines left out because they are not UTF-8.
+    pub skipped_lines: u64,
+    /// Words that are longer than the tokenizer takes, which it will not know; of the sample.
+    pub long_words: u64,
+    /// Share of all characters of words that these have, in [0, 1].
+    pub long_word_share: f64,
+    /// Special tokens that the text holds literally, with how often each; of the sample. They are
+    /// trained on as text, but the tokenizer will take them for what they name.
+    pub special_tokens: BTreeMap<String, u64>,
+}
 
 /// Counts of words as a tokenizer splits them.
 ///
@@ -32,60 +63,147 @@ const TASK_PARTS: usize = 4096;
 #[derive(Debug)]
 pub(super) struct WordCounts {
     splitter: Splitter,
+    /// Names of special tokens, which are looked for.
+    special: Vec<String>,
     parts: HashMap<Box<str>, u64>,
+    parts_bytes: u64,
+    words: HashMap<Box<str>, u64>,
+    words_bytes: u64,
+    /// Bytes of paragraphs so far, and of those that are words already.
+    bytes: u64,
+    split_bytes: u64,
+    long_characters: u64,
+    summary: TextSummary,
+}
+
+/// What parts hold.
+#[derive(Default)]
+struct Split {
     words: HashMap<String, u64>,
+    long_words: u64,
+    long_characters: u64,
+    /// As the names.
+    special: Vec<u64>,
 }
 
 impl WordCounts {
-    pub(super) fn new(splitter: Splitter) -> Self {
+    pub(super) fn new(splitter: Splitter, special: Vec<String>) -> Self {
         Self {
             splitter,
+            special,
             parts: HashMap::new(),
+            parts_bytes: 0,
             words: HashMap::new(),
+            words_bytes: 0,
+            bytes: 0,
+            split_bytes: 0,
+            long_characters: 0,
+            summary: TextSummary::default(),
         }
     }
 
-    /// Counts the words of files and folders of files, as they are read for a corpus.
+    /// Counts the words of files and folders of files, as they are read for a corpus: all of them,
+    /// or of a sample, for which they are read a second time.
     pub(super) fn add_files(
         &mut self,
         inputs: &[PathBuf],
-        on_invalid: OnInvalid,
-        threads: usize,
+        reading: Reading,
         progress: &mut dyn FnMut(TrainProgress),
     ) -> Result<(), TextError> {
-        let pool = thread_pool(threads)?;
-        let mut reader = Reader::new(inputs, on_invalid)?;
-        let mut is_empty = true;
-        let cuts = self.splitter.cuts();
+        let pool = thread_pool(reading.threads)?;
+        let sample = reading.sample;
+        let mut reader = Reader::new(inputs, reading.on_invalid)?;
+        let mut needed = None;
+        let mut all_bytes = 0;
         while let Some(block) = reader.next_block(BLOCK_BYTES)? {
-            is_empty = false;
-            pool.install(|| {
-                let tasks = tasks(block.paragraphs(), BLOCK_BYTES / 8);
-                let counted: Vec<_> = tasks
-                    .par_iter()
-                    .map(|task| count_parts(cuts, task.iter().map(|paragraph| paragraph.text)))
-                    .collect();
-                counted
-                    .into_iter()
-                    .try_for_each(|parts| self.add_parts(parts))
-            })?;
-            progress(TrainProgress::Counting {
-                total_bytes: reader.total_bytes(),
-                bytes_read: reader.bytes_read(),
-                words: self.words.len().max(self.parts.len()),
-            });
+            let paragraphs = block.paragraphs();
+            all_bytes += bytes_of(&paragraphs);
+            // What is not counted any more is still measured.
+            if needed.is_none() {
+                pool.install(|| self.add_paragraphs(paragraphs))?;
+                needed = self.sample_needed(sample);
+            }
+            progress(self.progress(&reader));
         }
-        if is_empty {
+        if all_bytes == 0 {
             return Err(TextError::EmptyCorpus {
                 inputs: names(inputs),
             });
         }
-        pool.install(|| self.split_parts())
+        if needed.is_none() {
+            pool.install(|| self.split_parts())?;
+            needed = self.sample_needed(sample);
+        }
+        let (text_bytes, skipped_lines) = (reader.text_bytes(), reader.skipped_lines());
+        if let Some(size) = needed {
+            self.forget();
+            let share = size as f64 / all_bytes as f64;
+            let mut reader = Reader::new(inputs, reading.on_invalid)?;
+            let mut numbers = 0..;
+            while let Some(block) = reader.next_block(BLOCK_BYTES)? {
+                let mut paragraphs = block.paragraphs();
+                paragraphs.retain(|_| numbers.next().is_some_and(|n| sample.takes(share, n)));
+                pool.install(|| self.add_paragraphs(paragraphs))?;
+                progress(self.progress(&reader));
+            }
+            if self.bytes == 0 {
+                return Err(TextError::Setting {
+                    field: "sample",
+                    value: size.to_string(),
+                    remedy: "no paragraph of the text is so short; choose more bytes, or all"
+                        .to_string(),
+                });
+            }
+            pool.install(|| self.split_parts())?;
+            self.summary.sampled_bytes = Some(self.bytes);
+        }
+        self.summary.text_bytes = text_bytes;
+        self.summary.skipped_lines = skipped_lines;
+        Ok(())
     }
 
     /// Counts the words of a text.
     pub(super) fn add_text(&mut self, text: &str) -> Result<(), TextError> {
+        self.bytes += text.len() as u64;
+        self.summary.text_bytes += text.len() as u64;
         self.add_parts(count_parts(self.splitter.cuts(), std::iter::once(text)))
+    }
+
+    fn sample_needed(&self, sample: SampleSettings) -> Option<u64> {
+        let counted = match sample.size {
+            super::SampleSize::Auto => self.split_bytes,
+            _ => self.bytes,
+        };
+        sample.needed(counted, self.words_bytes)
+    }
+
+    fn progress(&self, reader: &Reader) -> TrainProgress {
+        TrainProgress::Counting {
+            total_bytes: reader.total_bytes(),
+            bytes_read: reader.bytes_read(),
+            words: self.words.len().max(self.parts.len()),
+        }
+    }
+
+    fn forget(&mut self) {
+        self.parts = HashMap::new();
+        self.words = HashMap::new();
+        (self.parts_bytes, self.words_bytes) = (0, 0);
+        (self.bytes, self.split_bytes) = (0, 0);
+        self.long_characters = 0;
+        self.summary = TextSummary::default();
+    }
+
+    fn add_paragraphs(&mut self, paragraphs: Vec<Paragraph<'_>>) -> Result<(), TextError> {
+        self.bytes += bytes_of(&paragraphs);
+        let cuts = self.splitter.cuts();
+        let counted: Vec<_> = tasks(paragraphs, BLOCK_BYTES / 8)
+            .par_iter()
+            .map(|task| count_parts(cuts, task.iter().map(|paragraph| paragraph.text)))
+            .collect();
+        counted
+            .into_iter()
+            .try_for_each(|parts| self.add_parts(parts))
     }
 
     fn add_parts(&mut self, parts: Vec<(&str, u64)>) -> Result<(), TextError> {
@@ -93,10 +211,11 @@ impl WordCounts {
             if let Some(known) = self.parts.get_mut(part) {
                 *known += count;
             } else {
+                self.parts_bytes += part.len() as u64;
                 self.parts.insert(part.into(), count);
             }
         }
-        if self.parts.len() > MAX_PARTS {
+        if self.parts.len() > MAX_PARTS || self.parts_bytes > MAX_PARTS_BYTES {
             self.split_parts()?;
         }
         Ok(())
@@ -105,23 +224,69 @@ impl WordCounts {
     /// Moves the counts of parts to the words in them.
     fn split_parts(&mut self) -> Result<(), TextError> {
         let parts: Vec<(Box<str>, u64)> = self.parts.drain().collect();
-        let counted: Result<Vec<_>, TextError> = parts
+        self.parts_bytes = 0;
+        self.split_bytes = self.bytes;
+        let split: Result<Vec<Split>, TextError> = parts
             .par_chunks(TASK_PARTS)
-            .map(|parts| count_words(&self.splitter, parts))
+            .map(|parts| split(&self.splitter, &self.special, parts))
             .collect();
-        for (word, count) in counted?.into_iter().flatten() {
-            *self.words.entry(word).or_default() += count;
+        for task in split? {
+            for (word, count) in task.words {
+                if let Some(known) = self.words.get_mut(word.as_str()) {
+                    *known += count;
+                } else {
+                    self.words_bytes += word.len() as u64;
+                    self.words.insert(word.into(), count);
+                }
+            }
+            self.summary.long_words += task.long_words;
+            self.long_characters += task.long_characters;
+            for (name, count) in self.special.iter().zip(task.special) {
+                if count > 0 {
+                    *self.summary.special_tokens.entry(name.clone()).or_default() += count;
+                }
+            }
         }
         Ok(())
     }
 
-    /// All words in the order of their letters, so that nothing depends on the order of a hash map.
-    pub(super) fn into_sorted(mut self) -> Result<Vec<(String, u64)>, TextError> {
+    /// All words in the order of their letters, so that nothing depends on the order of a hash map,
+    /// and what the text was; `origin` says in a message where it came from.
+    pub(super) fn finish(
+        mut self,
+        origin: impl FnOnce() -> String,
+    ) -> Result<(Vec<(String, u64)>, TextSummary), TextError> {
         self.split_parts()?;
-        let mut words: Vec<(String, u64)> = self.words.into_iter().collect();
+        let mut words: Vec<(String, u64)> = self
+            .words
+            .into_iter()
+            .map(|(word, count)| (word.into_string(), count))
+            .collect();
         words.sort_unstable();
-        Ok(words)
+        let mut summary = self.summary;
+        match (self.splitter.max_word_chars(), summary.long_words) {
+            (Some(most), 1..) if words.is_empty() => {
+                return Err(TextError::LongWords {
+                    inputs: origin(),
+                    most,
+                });
+            }
+            _ if words.is_empty() => return Err(TextError::EmptyCorpus { inputs: origin() }),
+            _ => {}
+        }
+        if self.long_characters > 0 {
+            let characters = |(word, count): &(String, u64)| word.chars().count() as u64 * count;
+            let known: u64 = words.iter().map(characters).sum();
+            let all = known + self.long_characters;
+            summary.long_word_share = self.long_characters as f64 / all as f64;
+        }
+        Ok((words, summary))
     }
+}
+
+fn bytes_of(paragraphs: &[Paragraph<'_>]) -> u64 {
+    let bytes = paragraphs.iter().map(|paragraph| paragraph.text.len());
+    bytes.sum::<usize>() as u64
 }
 
 /// The different parts of texts.
@@ -133,15 +298,37 @@ fn count_parts<'a>(cuts: Cuts, texts: impl Iterator<Item = &'a str>) -> Vec<(&'a
     parts.into_iter().collect()
 }
 
-fn count_words(
+fn split(
     splitter: &Splitter,
+    special: &[String],
     parts: &[(Box<str>, u64)],
-) -> Result<Vec<(String, u64)>, TextError> {
-    let mut words: HashMap<String, u64> = HashMap::new();
+) -> Result<Split, TextError> {
+    let mut found = Split {
+        special: vec![0; special.len()],
+        ..Split::default()
+    };
+    let most = splitter.max_word_chars().unwrap_or(usize::MAX);
     for (part, count) in parts {
         for word in splitter.words(part)? {
-            *words.entry(word).or_default() += count;
+            let length = if word.len() > most {
+                word.chars().count()
+            } else {
+                0
+            };
+            // Unknown whatever the vocabulary.
+            if length > most {
+                found.long_words += count;
+                found.long_characters += length as u64 * count;
+                continue;
+            }
+            *found.words.entry(word).or_default() += count;
+        }
+        // Every name has one of them.
+        if part.contains(['[', '<']) {
+            for (name, all) in special.iter().zip(&mut found.special) {
+                *all += part.matches(name.as_str()).count() as u64 * count;
+            }
         }
     }
-    Ok(words.into_iter().collect())
+    Ok(found)
 }

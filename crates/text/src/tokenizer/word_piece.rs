@@ -7,15 +7,16 @@
 //! differences: words with a character outside the alphabet don't count (they will be unknown), and
 //! counts have 64 bits.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::alphabet::{self, DroppedCharacters};
 use super::bert::{self, CONTINUATION, Normalisation};
 use super::pair_merges::PairMerges;
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
-use super::word_counts::WordCounts;
+use super::text_sample::SampleSettings;
+use super::train::{self, TrainSettings};
 use super::{Tokenizer, TrainProgress};
 use crate::corpus::OnInvalid;
 use crate::error::TextError;
@@ -32,8 +33,11 @@ pub struct WordPieceSettings {
     pub strip_accents: Option<bool>,
     /// A pair must come this often to be joined.
     pub min_frequency: u64,
-    /// Characters in the alphabet at most, the most frequent ones.
-    pub limit_alphabet: usize,
+    /// Characters in the alphabet at most, the most frequent ones. `None`: as many as cover nearly
+    /// all of the text and have room in the vocabulary, but all of a thousand.
+    pub limit_alphabet: Option<usize>,
+    /// How much of the text is trained on.
+    pub sample: SampleSettings,
     /// Longest sequence of the model it is for.
     pub model_max_length: Option<u32>,
     /// What to do with a line that is not UTF-8.
@@ -43,15 +47,16 @@ pub struct WordPieceSettings {
 }
 
 impl Default for WordPieceSettings {
-    /// Uncased, 30,000 entries, pairs from 2 on, 1,000 characters (Hugging Face's
-    /// `BertWordPieceTokenizer.train`), 512 positions.
+    /// Uncased, 30,000 entries, pairs from 2 on (Hugging Face's `BertWordPieceTokenizer.train`, which
+    /// has 1,000 characters at most), 512 positions.
     fn default() -> Self {
         Self {
             vocab_size: 30_000,
             lowercase: true,
             strip_accents: None,
             min_frequency: 2,
-            limit_alphabet: 1_000,
+            limit_alphabet: None,
+            sample: SampleSettings::default(),
             model_max_length: Some(512),
             on_invalid: OnInvalid::Refuse,
             threads: 0,
@@ -68,9 +73,8 @@ pub fn train_word_piece(
     settings: &WordPieceSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<Tokenizer, TextError> {
-    let mut counts = WordCounts::new(Splitter::Bert(normalisation(settings).normalizer()));
-    counts.add_files(inputs, settings.on_invalid, settings.threads, progress)?;
-    build(counts, settings, progress)
+    let settings = TrainSettings::WordPiece(settings.clone());
+    Ok(train::train(inputs, &settings, progress)?.tokenizer)
 }
 
 /// Trains BERT's tokenizer on texts in memory.
@@ -81,11 +85,12 @@ pub fn train_word_piece_on_texts<T: AsRef<str>>(
     texts: impl IntoIterator<Item = T>,
     settings: &WordPieceSettings,
 ) -> Result<Tokenizer, TextError> {
-    let mut counts = WordCounts::new(Splitter::Bert(normalisation(settings).normalizer()));
-    for text in texts {
-        counts.add_text(text.as_ref())?;
-    }
-    build(counts, settings, &mut |_| {})
+    let settings = TrainSettings::WordPiece(settings.clone());
+    Ok(train::train_on_texts(texts, &settings)?.tokenizer)
+}
+
+pub(super) fn splitter(settings: &WordPieceSettings) -> Splitter {
+    Splitter::Bert(normalisation(settings).normalizer())
 }
 
 fn normalisation(settings: &WordPieceSettings) -> Normalisation {
@@ -96,19 +101,20 @@ fn normalisation(settings: &WordPieceSettings) -> Normalisation {
     }
 }
 
-fn build(
-    counts: WordCounts,
+/// Learns from words.
+pub(super) fn build(
+    words: &[(String, u64)],
     settings: &WordPieceSettings,
     progress: &mut dyn FnMut(TrainProgress),
-) -> Result<Tokenizer, TextError> {
-    let words = counts.into_sorted()?;
-    if words.is_empty() {
-        return Err(TextError::EmptyCorpus {
-            inputs: "tokenizer training".to_string(),
-        });
-    }
+) -> Result<(Tokenizer, Option<DroppedCharacters>), TextError> {
     let special = SpecialTokens::default();
-    let mut merges = pairs(&words, settings, &special)?;
+    let (alphabet, dropped) = alphabet::word_piece(
+        words,
+        settings.limit_alphabet,
+        settings.vocab_size as usize,
+        special.names().len(),
+    )?;
+    let mut merges = pairs(words, &alphabet, &special);
     merges.learn(
         settings.vocab_size as usize,
         settings.min_frequency,
@@ -116,17 +122,17 @@ fn build(
     );
     let json = bert::tokenizer_json(merges.tokens(), normalisation(settings), &special);
     let origin = "trained tokenizer".to_string();
-    Tokenizer::from_json(&json, special, settings.model_max_length, origin.clone())
-        .map_err(|reason| TextError::Encode { origin, reason })
+    let tokenizer = Tokenizer::from_json(&json, special, settings.model_max_length, origin.clone())
+        .map_err(|reason| TextError::Encode { origin, reason })?;
+    Ok((tokenizer, dropped))
 }
 
 /// Special tokens, then the alphabet, then the characters that continue words, each in order.
 fn pairs(
     counted: &[(String, u64)],
-    settings: &WordPieceSettings,
+    alphabet: &BTreeSet<char>,
     special: &SpecialTokens,
-) -> Result<PairMerges, TextError> {
-    let alphabet = alphabet(counted, settings.limit_alphabet);
+) -> PairMerges {
     let usable: Vec<&(String, u64)> = counted
         .iter()
         .filter(|(word, _)| word.chars().all(|c| alphabet.contains(&c)))
@@ -142,18 +148,6 @@ fn pairs(
         .chain(alphabet.iter().map(char::to_string))
         .chain(continuing.iter().map(|c| format!("{CONTINUATION}{c}")))
         .collect();
-    if tokens.len() > settings.vocab_size as usize {
-        return Err(TextError::Setting {
-            field: "vocab_size",
-            value: settings.vocab_size.to_string(),
-            remedy: format!(
-                "the alphabet of this text takes {}; choose at least that, or a lower \
-                 limit_alphabet than {}",
-                tokens.len(),
-                alphabet.len()
-            ),
-        });
-    }
     let mut merges = PairMerges::new(tokens, CONTINUATION);
     for (word, count) in usable {
         let pieces: Vec<String> = word
@@ -165,21 +159,5 @@ fn pairs(
             .collect();
         merges.add_word(pieces.iter().map(String::as_str), *count);
     }
-    Ok(merges)
-}
-
-/// The most frequent characters, ties in favour of the lower code point.
-fn alphabet(counted: &[(String, u64)], limit: usize) -> BTreeSet<char> {
-    let mut counts: BTreeMap<char, u64> = BTreeMap::new();
-    for (word, count) in counted {
-        for c in word.chars() {
-            *counts.entry(c).or_default() += count;
-        }
-    }
-    let mut characters: Vec<(Reverse<u64>, char)> = counts
-        .into_iter()
-        .map(|(c, count)| (Reverse(count), c))
-        .collect();
-    characters.sort_unstable();
-    characters.into_iter().take(limit).map(|(_, c)| c).collect()
+    merges
 }

@@ -42,6 +42,14 @@ pub(super) const CONTROLS: [&str; 7] = [
     END_OF_DOCUMENT,
 ];
 
+/// Names of all pieces of a fresh model that stand for something else than text.
+pub(super) fn special_names() -> Vec<String> {
+    let special = special_tokens();
+    let own = [special.unk.as_str(), END_OF_PARAGRAPH];
+    let names = CONTROLS.into_iter().chain(own).map(str::to_string);
+    names.collect()
+}
+
 /// Signs that are pieces by themselves wherever they stand, in the order of their ids.
 pub(super) const SIGNS: [char; 8] = ['.', '(', ')', '"', '-', '–', '£', '€'];
 
