@@ -1,26 +1,38 @@
-"""Opens tokenizers that kiln trains with transformers, and compares ids with the reference.
+"""Holds kiln's tokenizers against transformers: those that it trains, and folders that it opens.
 
 Needs transformers (5.23.0) besides what make_tokenizer_fixtures.py needs, and a built kiln. Run from
 the repository's root:
 
-    python scripts/check_tokenizers.py target/debug/kiln
+    python scripts/check_tokenizers.py target/debug/kiln [--mixes 100] [--seed 1] [--runs 5]
+
+Folders are those of tokenizer_layouts.py, by name and mixed at random. For each, kiln has to give the
+ids that AutoTokenizer gives, or an error, which is printed; `--runs` counts the folders from which a
+run is started too, whose checkpoint AutoTokenizer has to open with the same ids, names and length.
 
 A unigram tokenizer's ids under transformers have to be those that SentencePiece gives for the
 spm.model beside it, a byte-level one's those of GPT-2's algorithm with vocab.json and merges.txt,
 XLNet's those of transformers' own XLNetTokenizer with the pieces and rules of spiece.model.
 """
 
+import argparse
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+os.environ["RAYON_NUM_THREADS"] = "1"
+warnings.filterwarnings("ignore")
 
+import numpy  # noqa: E402
 import sentencepiece  # noqa: E402
+import tokenizer_layouts  # noqa: E402
 from sentencepiece import sentencepiece_model_pb2  # noqa: E402
 from make_tokenizer_fixtures import CORPUS, byte_alphabet, encode_bytes, texts  # noqa: E402
 from transformers import AutoTokenizer, XLNetTokenizer  # noqa: E402
@@ -95,25 +107,162 @@ def check(folder, encode, model_type):
     print(f"{model_type}: {len(tokenizer)} entries, equal ids for {len(texts())} texts")
 
 
+def prepared(kiln, folder, work, texts):
+    """kiln's ids of texts in a row, or its error."""
+    tokenizer_layouts.fresh(work)
+    (work / "text.txt").write_text("\n".join(texts) + "\n")
+    command = [kiln, "prepare", "--tokenizer", folder, "--corpus", work / "text.txt", "--threads", "1"]
+    flags = ["--output", work / "shards", "--lines-are-sentences"]
+    done = subprocess.run([*command, *flags], capture_output=True, text=True)
+    if done.returncode:
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+        return None, done.stderr.strip()
+    ids = []
+    for header in sorted((work / "shards").rglob("header.json")):
+        width = json.loads(header.read_text())["header"]["token_bytes"]
+        data = (header.parent / "tokens.bin").read_bytes()
+        ids += numpy.frombuffer(data, "<u2" if width == 2 else "<u4").tolist()
+    return ids, done.stderr.strip()
+
+
+def opened(folder):
+    """transformers' tokenizer, or its error."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer("hello", add_special_tokens=False)
+        return tokenizer, None
+    except Exception as error:  # Whatever it is, it is no tokenizer.
+        return None, f"{type(error).__name__}: {str(error)[:100]}"
+
+
+def ids_of(tokenizer, texts):
+    return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+
+
+def described(tokenizer):
+    pair = tokenizer("the cat", "sat on")
+    return {
+        "names": tokenizer.special_tokens_map,
+        "all": sorted(tokenizer.all_special_tokens),
+        "length": min(tokenizer.model_max_length, 10**9),
+        "entries": len(tokenizer),
+        "pair": pair["input_ids"],
+        "types": pair.get("token_type_ids"),
+        "side": (tokenizer.padding_side, tokenizer.truncation_side),
+    }
+
+
+def check_run(kiln, folder, model_type, work):
+    """Whether the checkpoint of a run from the folder has the folder's tokenizer; what differs."""
+    architecture = {"deberta-v2": "deberta"}.get(model_type, model_type)
+    tokenizer_layouts.fresh(work)
+    lines = ["the cat sat on the mat.", "hello world!", ""] * 60
+    (work / "corpus.txt").write_text("\n".join(lines))
+    command = [kiln, "pretrain", architecture, "--tokenizer", folder, "--corpus", work / "corpus.txt"]
+    flags = "--preset tiny --steps 1 --seq-len 16 --batch-size 2 --output".split()
+    done = subprocess.run(
+        [*command, *flags, work / "run", "--cache-dir", work / "cache"], capture_output=True, text=True
+    )
+    if done.returncode:
+        return done.stderr.strip().splitlines()[-1]
+    checkpoint = sorted((work / "run/checkpoints").glob("step-*"))[-1]
+    if not (checkpoint / "tokenizer.json").exists():
+        checkpoint /= "discriminator"
+    before, after = AutoTokenizer.from_pretrained(folder), AutoTokenizer.from_pretrained(checkpoint)
+    texts = tokenizer_layouts.TEXTS
+    if ids_of(before, texts) != ids_of(after, texts):
+        return "other ids"
+    one, other = described(before), described(after)
+    return {key: (one[key], other[key]) for key in one if one[key] != other[key]} or None
+
+
+def check_layouts(kiln, folder, options):
+    chance = random.Random(options.seed)
+    counts = {"same": 0, "refused": 0}
+    wrong = []
+
+    def check(name, model_type, has_to_open, layout, runs):
+        if model_type and not (layout / "config.json").exists():
+            (layout / "config.json").write_text(json.dumps({"model_type": model_type}))
+        tokenizer, error = opened(layout)
+        texts = tokenizer_layouts.TEXTS
+        if tokenizer:
+            try:
+                expected = ids_of(tokenizer, texts)
+            except Exception as failure:
+                tokenizer, error = None, str(failure)[:100]
+        ids, said = prepared(kiln, layout, folder / "work", texts)
+        if ids is None:
+            counts["refused"] += 1
+            print(f"refused  {name}: {said.replace(str(layout), '.')}")
+            if has_to_open and tokenizer:
+                wrong.append(f"{name}: has to open: {said}")
+            return
+        if has_to_open is False or tokenizer is None:
+            wrong.append(f"{name}: opens, but transformers: {error}")
+            return
+        if ids != sum(expected, []):
+            parts = [prepared(kiln, layout, folder / "work", [text])[0] for text in texts]
+            odd = [
+                (text, tokenizer.convert_ids_to_tokens(right), tokenizer.convert_ids_to_tokens(part))
+                for text, right, part in zip(texts, expected, parts)
+                if right != part
+            ]
+            wrong.append(f"{name}: {odd}")
+            return
+        counts["same"] += 1
+        if runs:
+            difference = check_run(kiln, layout, model_type, folder / "work")
+            print(f"run      {name}: {difference or 'same'}")
+            if difference:
+                wrong.append(f"{name}: a run's checkpoint: {difference}")
+
+    for index, (name, model_type, has_to_open, fill) in enumerate(tokenizer_layouts.layouts()):
+        if options.only not in name:
+            continue
+        layout = folder / "layout"
+        tokenizer_layouts.fresh(layout)
+        fill(layout)
+        runs = options.runs and model_type and index % max(1, 200 // options.runs) == 0
+        check(name, model_type, has_to_open, layout, runs)
+    for index in range(0 if options.only else options.mixes):
+        name, model_type = tokenizer_layouts.mixed(folder / "layout", chance)
+        check(f"mix {index} {name}", model_type, None, folder / "layout", False)
+    print(f"folders: {counts['same']} with the same ids, {counts['refused']} refused")
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
 def main():
-    kiln = Path(sys.argv[1]).resolve()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kiln", type=Path)
+    parser.add_argument("--mixes", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--only", default="", help="layouts with this in their name alone")
+    options = parser.parse_args()
+    kiln = options.kiln.resolve()
     with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        (folder / "text.txt").write_text(CORPUS * 2)
-        for kind, vocab_size, reference, model_type in [
-            ("unigram", 600, sentence_piece, "deberta-v2"),
-            ("byte-bpe", 500, gpt2, "deberta"),
-        ]:
-            output = folder / kind
-            command = f"tokenizer train --arch bert --kind {kind} --vocab-size {vocab_size}"
-            flags = ["--corpus", "text.txt", "--output", str(output)]
-            subprocess.run([kiln, *command.split(), *flags], cwd=folder, check=True)
-            check(output, reference(output), model_type)
-        output = folder / "xlnet"
-        command = "tokenizer train --arch bert --kind unigram-xlnet --vocab-size 400"
+        check_layouts(kiln, Path(folder), options)
+        if not options.only:
+            check_trained(kiln, Path(folder))
+
+
+def check_trained(kiln, folder):
+    (folder / "text.txt").write_text(CORPUS * 2)
+    for kind, vocab_size, reference, model_type in [
+        ("unigram", 600, sentence_piece, "deberta-v2"),
+        ("byte-bpe", 500, gpt2, "deberta"),
+    ]:
+        output = folder / kind
+        command = f"tokenizer train --arch bert --kind {kind} --vocab-size {vocab_size}"
         flags = ["--corpus", "text.txt", "--output", str(output)]
         subprocess.run([kiln, *command.split(), *flags], cwd=folder, check=True)
-        check_xlnet(output)
+        check(output, reference(output), model_type)
+    output = folder / "xlnet"
+    command = "tokenizer train --arch bert --kind unigram-xlnet --vocab-size 400"
+    flags = ["--corpus", "text.txt", "--output", str(output)]
+    subprocess.run([kiln, *command.split(), *flags], cwd=folder, check=True)
+    check_xlnet(output)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,9 @@ pub(crate) struct PrepareArgs {
 pub(crate) fn run(args: &PrepareArgs, console: Console) -> Result<(), Failure> {
     crate::pretrain::refuse_used_folder(&args.output, "")?;
     let tokenizer = Tokenizer::open(&args.tokenizer)?;
+    for note in tokenizer.notes() {
+        console.note(format_args!("warning: {note}"));
+    }
     let settings = PrepareSettings {
         on_invalid: on_invalid(args.skip_invalid),
         lines_are_sentences: args.lines_are_sentences,

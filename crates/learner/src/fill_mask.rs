@@ -8,6 +8,7 @@ use kiln_text::tokenizer::Tokenizer;
 use crate::architecture::{MaskCandidate, MaskFilling};
 use crate::error::LearnError;
 use crate::forward::Sizes;
+use crate::table::{check_ids, check_table};
 
 /// The tokenizer of a masked language model, opened once and used for many texts.
 #[derive(Debug)]
@@ -25,14 +26,7 @@ impl TextFiller {
     pub fn open(folder: &Path, sizes: Sizes) -> Result<Self, LearnError> {
         let tokenizer = Tokenizer::open(folder)?;
         let vocabulary = tokenizer.vocabulary()?;
-        if tokenizer.vocab_size() as usize > sizes.vocab_size {
-            return Err(LearnError::Settings(format!(
-                "{}: the tokenizer has {} tokens, the model {}; they do not belong together",
-                folder.display(),
-                tokenizer.vocab_size(),
-                sizes.vocab_size
-            )));
-        }
+        check_table(&tokenizer, folder, sizes)?;
         Ok(Self {
             tokenizer,
             vocabulary,
@@ -82,6 +76,7 @@ impl TextFiller {
                 self.sizes.max_position_embeddings
             )));
         }
+        check_ids(&self.tokenizer, &ids, &excerpt, self.sizes)?;
         let probabilities = probabilities(&ids, &positions)?;
         let vocab_size = self.tokenizer.vocab_size() as usize;
         Ok(positions

@@ -59,6 +59,7 @@ mod paths;
 mod renderer;
 mod step;
 mod strategy;
+mod table;
 mod train;
 
 pub use architecture::Architecture;

@@ -7,6 +7,7 @@ use kiln_text::tokenizer::Tokenizer;
 use crate::architecture::TokenScore;
 use crate::error::LearnError;
 use crate::forward::Sizes;
+use crate::table::{check_ids, check_table};
 
 /// The tokenizer of a discriminator, opened once and used for many texts.
 #[derive(Debug)]
@@ -22,14 +23,7 @@ impl TextScorer {
     /// If it is missing or damaged, or has more tokens than the model.
     pub fn open(folder: &Path, sizes: Sizes) -> Result<Self, LearnError> {
         let tokenizer = Tokenizer::open(folder)?;
-        if tokenizer.vocab_size() as usize > sizes.vocab_size {
-            return Err(LearnError::Settings(format!(
-                "{}: the tokenizer has {} tokens, the model {}; they do not belong together",
-                folder.display(),
-                tokenizer.vocab_size(),
-                sizes.vocab_size
-            )));
-        }
+        check_table(&tokenizer, folder, sizes)?;
         Ok(Self { tokenizer, sizes })
     }
 
@@ -47,13 +41,14 @@ impl TextScorer {
     ) -> Result<Vec<TokenScore>, LearnError> {
         let ids = self.tokenizer.encode_with_specials(text)?;
         let longest = self.sizes.max_position_embeddings;
+        let excerpt: String = text.chars().take(60).collect();
         if ids.len() > longest {
-            let excerpt: String = text.chars().take(60).collect();
             return Err(LearnError::Settings(format!(
                 "\"{excerpt}\": {} tokens, the model takes {longest}; shorten the text",
                 ids.len(),
             )));
         }
+        check_ids(&self.tokenizer, &ids, &excerpt, self.sizes)?;
         let probabilities = probabilities(&ids)?;
         Ok(ids
             .into_iter()

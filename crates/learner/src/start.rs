@@ -21,10 +21,9 @@ pub fn open_tokenizer(
     vocab_size: usize,
 ) -> Result<(Tokenizer, Arc<Vocabulary>), LearnError> {
     let tokenizer = Tokenizer::open(&settings.data.tokenizer)?;
-    if tokenizer.vocab_size() as usize > vocab_size {
+    if let Some(mismatch) = tokenizer.mismatch(vocab_size) {
         return Err(LearnError::Settings(format!(
-            "vocab_size = {vocab_size}: the tokenizer has {} tokens; choose at least as many",
-            tokenizer.vocab_size()
+            "vocab_size = {vocab_size}: {mismatch}"
         )));
     }
     let vocabulary = Arc::new(tokenizer.vocabulary()?);

@@ -76,6 +76,9 @@ pub enum TextError {
         "{origin}: the vocabulary has no {token}; add it, or name the token that takes its place in tokenizer_config.json"
     )]
     MissingSpecialToken { origin: String, token: String },
+    /// A tokenizer's files say that it has no such special token.
+    #[error("{origin}: {field} is null in tokenizer_config.json; name the token there")]
+    NoSpecialToken { origin: String, field: &'static str },
     /// A tokenizer could not encode or decode.
     #[error("{origin}: {reason}")]
     Encode { origin: String, reason: String },

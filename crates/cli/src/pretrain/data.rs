@@ -110,7 +110,7 @@ impl DataPlan {
                     alphabet: data.alphabet,
                     seed: args.training.seed,
                     min_frequency: None,
-                    // The length that is trained, known once the settings are.
+                    // That of the model, known once its config is.
                     model_max_length: None,
                     on_invalid: on_invalid(data.skip_invalid),
                     threads: data.threads.unwrap_or(0),
@@ -129,11 +129,24 @@ impl DataPlan {
         if let TokenizerPlan::Given(tokenizer, _) = &plan.tokenizer {
             tokenizer.vocabulary()?;
             architecture.check_tokenizer(tokenizer)?;
+            if let (Some(folder), Some(rows)) = (&model.init_from, model.vocab_size())
+                && let Some(mismatch) = tokenizer.mismatch(rows as usize)
+            {
+                return Err(Failure::usage(format_args!(
+                    "{}: {mismatch}",
+                    folder.display()
+                )));
+            }
             for shards in data.data.iter().chain(&data.eval_data) {
                 Corpus::open(shards, tokenizer)?;
             }
         }
         Ok(plan)
+    }
+
+    /// Whether a tokenizer is trained, for want of one.
+    pub(super) fn trains(&self) -> bool {
+        matches!(self.tokenizer, TokenizerPlan::Train { .. })
     }
 
     /// Entries of the tokenizer, or about as many as a new one may have.
@@ -176,8 +189,13 @@ impl DataPlan {
         let mut settings = self.placeholder(args, seq_len)?;
         let data = &args.data;
         let trainer = Trainer::Run(self.architecture);
-        let (mut tokenizer, origin) = match self.tokenizer {
-            TokenizerPlan::Given(tokenizer, origin) => (*tokenizer, origin),
+        let (tokenizer, origin) = match self.tokenizer {
+            TokenizerPlan::Given(tokenizer, origin) => {
+                for note in tokenizer.notes() {
+                    console.note(format_args!("warning: {note}"));
+                }
+                (*tokenizer, origin)
+            }
             TokenizerPlan::Train {
                 kind,
                 settings,
@@ -187,9 +205,6 @@ impl DataPlan {
                 (tokenizer, Origin::Trained)
             }
         };
-        if tokenizer.model_max_length().is_none() {
-            tokenizer.set_model_max_length(seq_len.try_into().unwrap_or(u32::MAX));
-        }
         let corpus = open(
             &data.corpus,
             data.data.as_deref(),

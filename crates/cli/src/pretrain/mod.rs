@@ -101,10 +101,18 @@ pub(crate) fn run(
     check_writable(&args.run.output)?;
     let devices = devices::open(&specs)?;
 
+    let is_trained = plan.trains();
     let data = plan.prepare(args, seq_len, console)?;
-    let settings = settings(data.tokenizer.vocab_size() as usize, data.settings)?;
+    let mut tokenizer = data.tokenizer;
+    let settings = settings(tokenizer.vocab_size() as usize, data.settings)?;
+    // What a tokenizer that was given says of its model's length is left as it came.
+    if let Some(positions) = settings.model["max_position_embeddings"].as_u64()
+        && is_trained
+    {
+        tokenizer.set_model_max_length(positions.try_into().unwrap_or(u32::MAX));
+    }
     let new = NewRun::create(&args.run.output)?;
-    data.tokenizer.save(&new.run().tokenizer())?;
+    tokenizer.save(&new.run().tokenizer())?;
     new.run().write_settings(&settings)?;
     finish::train(Job {
         architecture,

@@ -104,7 +104,7 @@ pub fn prepare(
     progress: &mut dyn FnMut(PrepareProgress),
 ) -> Result<PrepareSummary, TextError> {
     let started = Instant::now();
-    tokenizer.vocabulary()?;
+    tokenizer.corpus_vocabulary()?;
     let reader = Reader::new(inputs, settings.on_invalid)?;
     let temporary = Temporary::create(output)?;
     let header = write_shard(reader, tokenizer, temporary.path(), settings, progress)
@@ -151,7 +151,7 @@ fn write_shard(
     settings: &PrepareSettings,
     progress: &mut dyn FnMut(PrepareProgress),
 ) -> Result<Option<Header>, TextError> {
-    let vocabulary = tokenizer.vocabulary()?;
+    let vocabulary = tokenizer.corpus_vocabulary()?;
     let pool = thread_pool(settings.threads)?;
     let block_bytes = BLOCK_BYTES_PER_THREAD * pool.current_num_threads();
     let mut writer = ShardWriter::create(dir, vocabulary.size)?;

@@ -55,6 +55,30 @@ impl Normalisation {
         })
     }
 
+    /// The first field that `counts` in which a tokenizer.json has another value, with this one and
+    /// that one.
+    pub(super) fn difference(
+        self,
+        written: Self,
+        counts: impl Fn(&str) -> bool,
+    ) -> Option<(&'static str, bool, bool)> {
+        [
+            ("do_lower_case", self.lowercase, written.lowercase),
+            (
+                "strip_accents",
+                self.strips_accents(),
+                written.strips_accents(),
+            ),
+            (
+                "tokenize_chinese_chars",
+                self.split_chinese,
+                written.split_chinese,
+            ),
+        ]
+        .into_iter()
+        .find(|(field, here, there)| counts(field) && here != there)
+    }
+
     /// From the normalizer of a tokenizer.json; nothing if that is not BERT's.
     pub(super) fn of(normalizer: &Value) -> Option<Self> {
         let is_bert = normalizer.get("type")? == "BertNormalizer"
@@ -92,11 +116,20 @@ pub(super) fn tokenizer_json(
     normalisation: Normalisation,
     special: &SpecialTokens,
 ) -> Value {
-    let vocab: Map<String, Value> = tokens
+    let vocab = tokens
         .iter()
         .zip(0u32..)
         .map(|(token, id)| (token.clone(), Value::from(id)))
         .collect();
+    json_of(vocab, normalisation, special)
+}
+
+/// The whole tokenizer.json for tokens with their ids.
+pub(super) fn json_of(
+    vocab: Map<String, Value>,
+    normalisation: Normalisation,
+    special: &SpecialTokens,
+) -> Value {
     let (added, template) =
         special_parts(special, |token| vocab.get(token).and_then(Value::as_u64));
     json!({
@@ -133,6 +166,7 @@ pub(super) fn special_parts(
     let mut added: Vec<(u64, &str)> = special
         .names()
         .into_iter()
+        .filter(|token| !token.is_empty())
         .filter_map(|token| Some((id(token)?, token)))
         .collect();
     added.sort_unstable();

@@ -9,24 +9,30 @@
 //! | SentencePiece, unigram | `sentence_piece.rs`; XLNet's `xlnet.rs` | `unigram.rs` | spm.model; XLNet's spiece.model |
 //! | byte-level BPE | `byte_bpe.rs`, `byte_level.rs` | `byte_bpe.rs` | vocab.json, merges.txt; bpe_encoder.bin |
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::error::TextError;
 use crate::vocabulary::Vocabulary;
 
+mod added;
 mod alphabet;
 mod bert;
 mod bpe_encoder;
 mod byte_bpe;
 mod byte_level;
+mod class;
+mod config;
 mod encoder;
+mod files;
 mod open;
 mod pair_merges;
 mod pickle;
+mod rebuilt;
 mod save;
 mod sentence_piece;
 mod special;
@@ -39,10 +45,12 @@ mod word_piece;
 mod words;
 mod xlnet;
 
+use added::Added;
 pub use alphabet::DroppedCharacters;
 pub use byte_bpe::{ByteBpeSettings, train_byte_bpe, train_byte_bpe_on_texts};
 use encoder::Cuts;
 pub use encoder::{Encoder, Met};
+use rebuilt::Template;
 pub use special::SpecialTokens;
 pub use text_sample::{DEFAULT_SAMPLE_BYTES, SampleSettings, SampleSize};
 pub use train::{
@@ -70,6 +78,31 @@ pub struct Tokenizer {
     cuts: Cuts,
     /// `spm.model` or `spiece.model`, for SentencePiece.
     sentence_piece: Option<Arc<[u8]>>,
+    /// Ids of the vocabulary without what was added to it are below it.
+    base_size: u32,
+    /// Special tokens that no file has.
+    lacking: Vec<String>,
+    /// The fields of the files that it was read from, to be written again.
+    written: Map<String, Value>,
+    /// What its user should know.
+    notes: Vec<String>,
+}
+
+/// What the files beside a vocabulary say of it.
+#[derive(Debug, Default)]
+struct Parts {
+    special: SpecialTokens,
+    /// Special tokens by the names that are usual there. Where the vocabulary lacks one of these, it
+    /// is another model's: transformers would give it a new id.
+    usual: SpecialTokens,
+    model_max_length: Option<u32>,
+    added: Added,
+    /// What is put around texts, if not what the file says.
+    template: Option<Template>,
+    /// Whether special tokens in texts are taken apart like other words.
+    splits_special: bool,
+    written: Map<String, Value>,
+    notes: Vec<String>,
 }
 
 impl Tokenizer {
@@ -80,6 +113,27 @@ impl Tokenizer {
         model_max_length: Option<u32>,
         origin: String,
     ) -> Result<Self, String> {
+        let parts = Parts {
+            usual: special.clone(),
+            special,
+            model_max_length,
+            ..Parts::default()
+        };
+        Self::from_parts(json, parts, origin)
+    }
+
+    /// From a tokenizer.json and what the files beside it say; `origin` as above.
+    fn from_parts(json: &Value, parts: Parts, origin: String) -> Result<Self, String> {
+        let Parts {
+            special,
+            usual,
+            model_max_length,
+            added,
+            template,
+            splits_special,
+            written,
+            mut notes,
+        } = parts;
         sentence_piece::check_charsmaps(&json["normalizer"])?;
         let bytes = serde_json::to_vec(json).map_err(|reason| reason.to_string())?;
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|reason| {
@@ -91,7 +145,12 @@ impl Tokenizer {
             .with_truncation(None)
             .map_err(|reason| reason.to_string())?;
         let vocab = inner.get_vocab(true);
-        let vocab_size = vocab.values().max().map_or(0, |&id| id.saturating_add(1));
+        let end = |vocab: &HashMap<String, u32>| {
+            // A blank line of a vocab.txt is no token.
+            let ids = vocab.iter().filter(|(token, _)| !token.is_empty());
+            ids.map(|(_, &id)| id.saturating_add(1)).max().unwrap_or(0)
+        };
+        let vocab_size = end(&vocab);
         // A table over all ids is made in several places; this bounds it. The largest published
         // vocabularies have about a million entries.
         if vocab_size as usize > vocab.len().saturating_mul(16).saturating_add(1 << 20) {
@@ -101,26 +160,55 @@ impl Tokenizer {
                 vocab.len()
             ));
         }
-        let full = serde_json::to_value(&inner).map_err(|reason| reason.to_string())?;
-        let model = &full["model"];
-        if model["type"] == "WordPiece" {
-            let unk = model["unk_token"].as_str().unwrap_or_default();
-            if !vocab.contains_key(unk) {
-                return Err(format!(
-                    "the vocabulary has no {unk}, which stands for unknown words; add it"
-                ));
-            }
+        if let tokenizers::ModelWrapper::WordPiece(model) = inner.get_model()
+            && !vocab.contains_key(&model.unk_token)
+        {
+            return Err(format!(
+                "the vocabulary has no {}, which stands for unknown words; add it",
+                model.unk_token
+            ));
         }
+        let lacking = special
+            .names()
+            .into_iter()
+            .zip(usual.names())
+            .filter(|(name, usual)| name == usual && !vocab.contains_key(*name))
+            .map(|(name, _)| name.to_string())
+            .filter(|name| !name.is_empty() && !added.gives(name))
+            .collect();
+        let base_size = end(&inner.get_vocab(false));
+        let present: Vec<_> = inner.get_added_tokens_decoder().into_values().collect();
+        inner
+            .add_tokens(added.to_add(&present))
+            .map_err(|reason| format!("its added tokens: {reason}"))?;
+        notes.extend(added.other_ids(|token| inner.token_to_id(token)));
+        inner.set_encode_special_tokens(splits_special);
+        if let Some(template) = template
+            && let (Some(cls), Some(sep)) = (
+                inner.token_to_id(&special.cls),
+                inner.token_to_id(&special.sep),
+            )
+        {
+            let json = template.json(&special, cls.into(), sep.into()).to_string();
+            let processor: tokenizers::PostProcessorWrapper =
+                serde_json::from_str(&json).map_err(|reason| reason.to_string())?;
+            inner.with_post_processor(Some(processor));
+        }
+        let full = serde_json::to_value(&inner).map_err(|reason| reason.to_string())?;
         Ok(Self {
             cuts: Cuts::of(&full),
             word_marks: WordMarks::of(&full),
-            identity: identity(&full, &special),
+            identity: identity(&full, &special, splits_special),
+            vocab_size: end(&inner.get_vocab(true)),
             inner,
             special,
             model_max_length,
             origin,
-            vocab_size,
             sentence_piece: None,
+            base_size,
+            lacking,
+            written,
+            notes,
         })
     }
 
@@ -191,6 +279,37 @@ impl Tokenizer {
         self.vocab_size
     }
 
+    /// Ids of the vocabulary itself are below it; tokens that were added have the ids from here on.
+    pub fn base_size(&self) -> u32 {
+        self.base_size
+    }
+
+    /// What is wrong with using it for a model whose table has `rows` entries; nothing if all its ids
+    /// are below that.
+    pub fn mismatch(&self, rows: usize) -> Option<String> {
+        let (size, base_size) = (self.vocab_size as usize, self.base_size as usize);
+        if size <= rows {
+            return None;
+        }
+        if base_size > rows {
+            return Some(format!(
+                "the tokenizer has {size} tokens, the model {rows}; they do not belong together"
+            ));
+        }
+        let first = self.token(u32::try_from(rows).unwrap_or(u32::MAX));
+        Some(format!(
+            "the tokenizer has {size} tokens, the model {rows}: {} and what else was added to the \
+             tokenizer has no row in the model's table; give it one with transformers' \
+             model.resize_token_embeddings({size}) and save_pretrained",
+            first.unwrap_or_default()
+        ))
+    }
+
+    /// What its user should know of its files, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// The names of the special tokens. They need not be in the vocabulary;
     /// [`Tokenizer::vocabulary`] checks that.
     pub fn special_tokens(&self) -> &SpecialTokens {
@@ -217,16 +336,47 @@ impl Tokenizer {
     /// # Errors
     /// If one of the five special tokens is missing; names it.
     pub fn vocabulary(&self) -> Result<Vocabulary, TextError> {
-        let find = |token: &str| {
+        self.find_vocabulary(true)
+    }
+
+    /// What tokenising a corpus needs to know: [`Tokenizer::vocabulary`], but a tokenizer that is
+    /// said to have no mask has the unknown token's id there.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::vocabulary`].
+    pub(crate) fn corpus_vocabulary(&self) -> Result<Vocabulary, TextError> {
+        self.find_vocabulary(!self.special.mask.is_empty())
+    }
+
+    fn find_vocabulary(&self, needs_mask: bool) -> Result<Vocabulary, TextError> {
+        let find = |field: &'static str, token: &str| {
+            if token.is_empty() {
+                return Err(TextError::NoSpecialToken {
+                    origin: self.origin.clone(),
+                    field,
+                });
+            }
             self.id(token)
+                .filter(|_| !self.lacking.iter().any(|lacking| lacking == token))
                 .ok_or_else(|| TextError::MissingSpecialToken {
                     origin: self.origin.clone(),
                     token: token.to_string(),
                 })
         };
-        let [pad, unk, cls, sep, mask] = self.special.names();
-        let (pad, unk, cls, sep, mask) =
-            (find(pad)?, find(unk)?, find(cls)?, find(sep)?, find(mask)?);
+        let SpecialTokens {
+            pad,
+            unk,
+            cls,
+            sep,
+            mask,
+        } = &self.special;
+        let (pad, unk) = (find("pad_token", pad)?, find("unk_token", unk)?);
+        let (cls, sep) = (find("cls_token", cls)?, find("sep_token", sep)?);
+        let mask = if needs_mask {
+            find("mask_token", mask)?
+        } else {
+            unk
+        };
         let mut is_special = vec![false; self.vocab_size as usize];
         let added: Vec<u32> = self
             .inner
@@ -298,18 +448,21 @@ impl Tokenizer {
 }
 
 /// Hash of the canonical form: what decides about ids, with defaults written out.
-fn identity(full: &Value, special: &SpecialTokens) -> [u8; 32] {
+fn identity(full: &Value, special: &SpecialTokens, splits_special: bool) -> [u8; 32] {
     let mut normalizer = full["normalizer"].clone();
     if let Some(normalisation) = bert::Normalisation::of(&normalizer) {
         normalizer["strip_accents"] = Value::from(normalisation.strips_accents());
     }
-    let canonical = json!({
+    let mut canonical = json!({
         "added_tokens": full["added_tokens"],
         "normalizer": normalizer,
         "pre_tokenizer": full["pre_tokenizer"],
         "model": full["model"],
         "special_tokens": special.names(),
     });
+    if splits_special {
+        canonical["split_special_tokens"] = Value::from(true);
+    }
     Sha256::digest(canonical.to_string()).into()
 }
 

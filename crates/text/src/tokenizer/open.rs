@@ -1,20 +1,32 @@
-//! Opens Hugging Face's tokenizer files.
+//! Opens Hugging Face's tokenizer files, with the ids that transformers' AutoTokenizer (5.23) gives,
+//! or refuses them.
 //!
-//! transformers takes only the vocabulary of a `BertTokenizer` from tokenizer.json and rebuilds the
-//! rest from tokenizer_config.json. Where the two disagree, ids would depend on the reader, so that
-//! is an error here.
+//! Who wins, where the files of a folder disagree:
+//!
+//! | about | first of these |
+//! | --- | --- |
+//! | the class, which decides the rest | code of its own (`auto_map`): refused; `tokenizer_class` in tokenizer_config.json; `tokenizer_class` in config.json; the class of `model_type` in config.json; none ([`super::class`]) |
+//! | the vocabulary | tokenizer.json; else the files of the class, whatever lies beside them; without a class the first that is there of `spm.model`, `spiece.model`, vocab.json, vocab.txt, `bpe_encoder.bin` |
+//! | the rules of splitting | the class's, with the options in tokenizer_config.json; a tokenizer.json with others is refused. A class that takes tokenizer.json as it stands, or none: that file's |
+//! | special tokens' names | special_tokens_map.json (unless `added_tokens_decoder` is there), tokenizer_config.json, the class's; `null`: there is none |
+//! | added tokens, and how they are found | `added_tokens_decoder` in tokenizer_config.json, and then nothing else; tokenizer.json; added_tokens.json ([`super::added`]) |
+//! | an added token's id | that of its text in the vocabulary, else the next free one; what a file states is only its place in the order |
+//! | what stands around texts | the class's; without one tokenizer.json's |
+//! | `model_max_length` | tokenizer_config.json; a number that is no length counts as none |
+//!
+//! A class that Kiln does not have is refused by its name. Two classes are read otherwise than
+//! transformers does, see [`super::sentence_piece`] and [`super::xlnet`].
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::Tokenizer;
-use super::bert::{self, Normalisation};
-use super::special::SpecialTokens;
-use super::xlnet::{self, XlnetLetters};
-use super::{bpe_encoder, byte_bpe, sentence_piece};
-use crate::error::{TextError, read_failed};
+use super::class::{Class, Reader, XLM_ROBERTA_SENTENCE_PIECE};
+use super::config::Config;
+use super::files::{read, read_json, read_text, refused};
+use super::xlnet::XlnetLetters;
+use super::{Tokenizer, added, bert, bpe_encoder, byte_bpe, rebuilt, sentence_piece};
+use crate::error::TextError;
 
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const CONFIG: &str = "tokenizer_config.json";
@@ -26,67 +38,114 @@ pub(super) const BYTE_VOCABULARY: &str = "vocab.json";
 pub(super) const MERGES: &str = "merges.txt";
 const ENCODER: &str = "bpe_encoder.bin";
 
-/// Classes for which transformers rebuilds BERT's rules from tokenizer_config.json.
-const BERT_CLASSES: [&str; 4] = [
-    "BertTokenizer",
-    "BertTokenizerFast",
-    "ElectraTokenizer",
-    "ElectraTokenizerFast",
+/// The files that hold a vocabulary, in the order in which they are tried where no class decides.
+const FILES: [&str; 6] = [
+    TOKENIZER,
+    SENTENCE_PIECE,
+    XLNET_SENTENCE_PIECE,
+    BYTE_VOCABULARY,
+    VOCABULARY,
+    ENCODER,
 ];
-
-/// Lengths from here on mean "not known": transformers writes 1e30.
-const UNKNOWN_LENGTH: f64 = 1e9;
 
 pub(super) fn open(path: &Path) -> Result<Tokenizer, TextError> {
     if !path.is_dir() {
         return open_file(path);
     }
     // tokenizer.json says most, so it comes first.
-    let names = [
-        TOKENIZER,
-        SENTENCE_PIECE,
-        XLNET_SENTENCE_PIECE,
-        BYTE_VOCABULARY,
-        VOCABULARY,
-        ENCODER,
-    ];
-    let files = names.map(|name| path.join(name));
-    match files.iter().find(|file| file.exists()) {
-        Some(file) => open_file(file),
-        None => Err(TextError::Tokenizer {
-            path: path.to_path_buf(),
-            reason: format!(
-                "no {} in it; pass a folder that holds one of them",
-                names.join(", ")
-            ),
-        }),
+    let json = path.join(TOKENIZER);
+    if json.exists() {
+        return open_file(&json);
     }
+    let config = Config::read(&json, None)?;
+    let there = |names: &[&str]| -> Option<PathBuf> {
+        let mut files = names.iter().map(|name| path.join(name));
+        files.find(|file| file.exists())
+    };
+    let found = match config.class() {
+        None => there(&FILES),
+        Some(Class::Deberta) => there(&[BYTE_VOCABULARY, ENCODER]),
+        Some(class) => class.files().first().and_then(|name| there(&[name])),
+    };
+    if let Some(file) = found {
+        return open_with(&file, config);
+    }
+    let also_there = there(&FILES).or_else(|| there(&[XLM_ROBERTA_SENTENCE_PIECE]));
+    let reason = match (config.class(), also_there) {
+        (Some(class), Some(other)) => format!(
+            "no {} in it, which {} ({} in {}) reads, though there is {}; name the class that the \
+             vocabulary was made for in {CONFIG}, or add the file",
+            class.files().join(" and "),
+            class.name(),
+            config.choice.said,
+            config.choice.path.display(),
+            other.file_name().unwrap_or_default().display(),
+        ),
+        _ => format!(
+            "no {} in it; pass a folder that holds one of them",
+            FILES.join(", ")
+        ),
+    };
+    Err(refused(path)(reason))
 }
 
 /// By its name; anything else is a vocab.txt.
 fn open_file(path: &Path) -> Result<Tokenizer, TextError> {
-    let config = Config::read(&path.with_file_name(CONFIG))?;
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("json") if path.ends_with(BYTE_VOCABULARY) => open_byte_bpe(path, config),
-        Some("json") => open_json(path, config),
-        Some("bin") => open_encoder(path, config),
-        Some("model") => open_sentence_piece(path, config),
+    if is_tokenizer_json(path) {
+        open_json(path)
+    } else {
+        open_with(path, Config::read(path, None)?)
+    }
+}
+
+fn is_tokenizer_json(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "json")
+        && !path.ends_with(BYTE_VOCABULARY)
+}
+
+/// A vocabulary without a tokenizer.json, by its name; anything unknown is a vocab.txt.
+fn open_with(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let is_for = |class| match extension {
+        Some("json" | "bin") => matches!(class, Class::Deberta | Class::Roberta | Class::Gpt2),
+        Some("model") => matches!(class, Class::DebertaV2 | Class::Xlnet | Class::XlmRoberta),
+        _ => class == Class::Bert,
+    };
+    let said = || {
+        let choice = &config.choice;
+        format!("{} in {}", choice.said, choice.path.display())
+    };
+    match (config.class(), extension) {
+        (Some(class), _) if !is_for(class) => Err(refused(path)(format!(
+            "not a file that {} ({}) reads; pass its {}, or name the class that this vocabulary was \
+             made for",
+            class.name(),
+            said(),
+            class.files().join(" and "),
+        ))),
+        (_, Some("json")) => open_byte_bpe(path, config),
+        (_, Some("bin")) => open_encoder(path, config),
+        (_, Some("model")) => open_sentence_piece(path, config),
+        // vocab.txt beside a class that only knows tokenizer.json is written for other rules.
+        _ if config.choice.reader == Reader::AsItStands => Err(refused(path)(format!(
+            "{} reads {TOKENIZER}, which is not there, and this file does not say by which rules \
+             text is split; get that file, or name the class, as BertTokenizer",
+            said()
+        ))),
         _ => open_vocabulary(path, config),
     }
 }
 
-/// For `map_err`: what is wrong with the file at `path`.
-fn refused(path: &Path) -> impl Fn(String) -> TextError {
-    let path = path.to_path_buf();
-    move |reason| TextError::Tokenizer {
-        path: path.clone(),
-        reason,
+fn open_json(path: &Path) -> Result<Tokenizer, TextError> {
+    let mut json: Value = read_json(path)?;
+    let mut config = Config::read(path, Some(&added::of_json(&json)))?;
+    if let Some(class) = config.class() {
+        rebuilt::check(class, &config, &json, path)?;
+        // They come with the config, in transformers' order.
+        json["added_tokens"] = Value::Array(Vec::new());
     }
-}
-
-fn open_json(path: &Path, mut config: Config) -> Result<Tokenizer, TextError> {
-    let json: Value = read_json(path)?;
-    config.check(&json, path)?;
+    config.check_written(&json, path)?;
     if json["model"]["type"] != "Unigram" {
         return config.tokenizer(&json, path);
     }
@@ -98,7 +157,7 @@ fn open_json(path: &Path, mut config: Config) -> Result<Tokenizer, TextError> {
     // Kept to be saved again, if it is the same vocabulary.
     let files = [SENTENCE_PIECE, XLNET_SENTENCE_PIECE].map(|name| path.with_file_name(name));
     if let Some(sentence_piece) = files.iter().find(|file| file.exists()) {
-        let bytes = std::fs::read(sentence_piece).map_err(read_failed(sentence_piece))?;
+        let bytes = read(sentence_piece)?;
         let names = sentence_piece::piece_names(&bytes).map_err(refused(sentence_piece))?;
         if names.iter().eq(pieces.iter().map(|piece| &piece[0])) {
             tokenizer.sentence_piece = Some(bytes.into());
@@ -108,9 +167,18 @@ fn open_json(path: &Path, mut config: Config) -> Result<Tokenizer, TextError> {
 }
 
 fn open_sentence_piece(path: &Path, mut config: Config) -> Result<Tokenizer, TextError> {
-    let bytes = std::fs::read(path).map_err(read_failed(path))?;
+    let bytes = read(path)?;
     let pieces = sentence_piece::piece_names(&bytes).map_err(refused(path))?;
     let is_xlnet = config.name_special_tokens(pieces.iter().map(String::as_str))?;
+    if config.class() == Some(Class::XlmRoberta) {
+        return Err(refused(path)(format!(
+            "{} ({} in {}) numbers its pieces otherwise than the file, which is not supported; pass \
+             a folder with {TOKENIZER}",
+            Class::XlmRoberta.name(),
+            config.choice.said,
+            config.choice.path.display(),
+        )));
+    }
     let letters = if is_xlnet {
         let letters = XlnetLetters::parse(&config.fields).map_err(refused(&config.path))?;
         Some(letters)
@@ -139,173 +207,65 @@ fn open_byte_bpe(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
         return Err(refused(path)(reason.to_string()));
     };
     let merges_path = path.with_file_name(MERGES);
-    let merges = std::fs::read(&merges_path).map_err(read_failed(&merges_path))?;
-    let merges = String::from_utf8(merges)
-        .map_err(|reason| reason.to_string())
-        .and_then(|text| byte_bpe::parse_merges(&text))
-        .map_err(refused(&merges_path))?;
-    let space = config.add_prefix_space()?;
-    let json = byte_bpe::tokenizer_json(vocab, &merges, &config.special, space);
-    config.tokenizer(&json, path)
+    let merges =
+        byte_bpe::parse_merges(&read_text(&merges_path)?).map_err(refused(&merges_path))?;
+    byte_bpe_tokenizer(vocab, &merges, config, path)
 }
 
 fn open_encoder(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
-    let bytes = std::fs::read(path).map_err(read_failed(path))?;
+    let bytes = read(path)?;
     let (vocab, merges) = bpe_encoder::parse(&bytes, &config.special).map_err(refused(path))?;
+    byte_bpe_tokenizer(vocab, &merges, config, path)
+}
+
+fn byte_bpe_tokenizer(
+    vocab: Map<String, Value>,
+    merges: &[byte_bpe::Merge],
+    config: Config,
+    path: &Path,
+) -> Result<Tokenizer, TextError> {
     let space = config.add_prefix_space()?;
-    let json = byte_bpe::tokenizer_json(vocab, &merges, &config.special, space);
+    let mut json = byte_bpe::tokenizer_json(vocab, merges, &config.special, space);
+    if config.class().is_some() && path.ends_with(BYTE_VOCABULARY) {
+        // A class's mask does not take the space before it along, unless a file says so.
+        json["added_tokens"] = Value::Array(Vec::new());
+        json["post_processor"] = Value::Null;
+    }
     config.tokenizer(&json, path)
 }
 
-fn open_vocabulary(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
-    let tokens = read_vocabulary(path)?;
-    let json = bert::tokenizer_json(&tokens, config.normalisation, &config.special);
+fn open_vocabulary(path: &Path, mut config: Config) -> Result<Tokenizer, TextError> {
+    let vocab = read_vocabulary(path, &mut config.notes)?;
+    let json = bert::json_of(vocab, config.normalisation, &config.special);
     config.tokenizer(&json, path)
 }
 
-/// One token a line; the line number from 0 is the id.
-fn read_vocabulary(path: &Path) -> Result<Vec<String>, TextError> {
-    let refused = refused(path);
-    let bytes = std::fs::read(path).map_err(read_failed(path))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        refused(format!(
-            "byte {} is not UTF-8; convert the file",
-            error.utf8_error().valid_up_to()
-        ))
-    })?;
-    let tokens: Vec<String> = text.lines().map(str::to_string).collect();
-    let mut lines: HashMap<&str, usize> = HashMap::new();
-    for (line, token) in (1..).zip(&tokens) {
-        if let Some(before) = lines.insert(token, line) {
-            return Err(refused(format!(
-                "line {line} repeats {token:?} of line {before}; every token needs one id"
-            )));
+/// One token a line; the line number from 0 is the id. As `tokenizers` reads it: without the spaces
+/// at a line's end, and of equal lines the last one counts.
+fn read_vocabulary(path: &Path, notes: &mut Vec<String>) -> Result<Map<String, Value>, TextError> {
+    let text = read_text(path)?;
+    if text.starts_with('\u{feff}') {
+        return Err(refused(path)(
+            "begins with a byte order mark, which would be a part of its first token; save it as \
+             UTF-8 without one"
+                .to_string(),
+        ));
+    }
+    let mut vocab = Map::new();
+    let mut repeated = Vec::new();
+    for (token, id) in text.lines().map(str::trim_end).zip(0u32..) {
+        let before = vocab.insert(token.to_string(), Value::from(id));
+        if before.is_some() && !token.is_empty() {
+            repeated.push(format!("{token:?} (line {})", id.saturating_add(1)));
         }
     }
-    Ok(tokens)
-}
-
-/// What tokenizer_config.json says; Hugging Face's defaults where there is none.
-struct Config {
-    path: PathBuf,
-    fields: Map<String, Value>,
-    normalisation: Normalisation,
-    special: SpecialTokens,
-    model_max_length: Option<u32>,
-}
-
-impl Config {
-    fn read(path: &Path) -> Result<Self, TextError> {
-        let fields = if path.exists() {
-            match read_json(path)? {
-                Value::Object(fields) => fields,
-                _ => {
-                    let reason = "not a JSON object; write one, or remove the file";
-                    return Err(refused(path)(reason.to_string()));
-                }
-            }
-        } else {
-            Map::new()
-        };
-        let refused = refused(path);
-        Ok(Self {
-            normalisation: Normalisation::parse(&fields).map_err(&refused)?,
-            special: SpecialTokens::parse(&fields, SpecialTokens::default()).map_err(&refused)?,
-            model_max_length: parse_length(&fields).map_err(&refused)?,
-            path: path.to_path_buf(),
-            fields,
-        })
+    if let Some(first) = repeated.first() {
+        notes.push(format!(
+            "{}: {} lines repeat an earlier one, as {first}; the last of equal lines counts, as in \
+             transformers",
+            path.display(),
+            repeated.len()
+        ));
     }
-
-    /// Takes XLNet's names for the special tokens that have none here, if `pieces` are its own;
-    /// whether they are.
-    fn name_special_tokens<'a>(
-        &mut self,
-        pieces: impl Iterator<Item = &'a str>,
-    ) -> Result<bool, TextError> {
-        let pieces: HashSet<&str> = pieces.collect();
-        let is_xlnet = xlnet::has_its_pieces(|piece| pieces.contains(piece));
-        if is_xlnet {
-            self.special = SpecialTokens::parse(&self.fields, xlnet::special_tokens())
-                .map_err(refused(&self.path))?;
-        }
-        Ok(is_xlnet)
-    }
-
-    /// Whether byte-level BPE puts a space before the text; Hugging Face's default: no.
-    fn add_prefix_space(&self) -> Result<bool, TextError> {
-        let space = bert::parse_bool(&self.fields, "add_prefix_space");
-        Ok(space.map_err(refused(&self.path))?.unwrap_or(false))
-    }
-
-    /// The tokenizer that `json`, made of the file at `path`, describes.
-    fn tokenizer(self, json: &Value, path: &Path) -> Result<Tokenizer, TextError> {
-        let origin = path.display().to_string();
-        Tokenizer::from_json(json, self.special, self.model_max_length, origin)
-            .map_err(refused(path))
-    }
-
-    /// Refuses a tokenizer.json that says something else about BERT's normalisation.
-    fn check(&self, json: &Value, json_path: &Path) -> Result<(), TextError> {
-        let Some(written) = json.get("normalizer").and_then(Normalisation::of) else {
-            return Ok(());
-        };
-        let class = self.fields.get("tokenizer_class").and_then(Value::as_str);
-        // Another class takes tokenizer.json as it is. Without a class transformers decides by the
-        // model, so only what is written out counts.
-        let rebuilds = match class {
-            Some(class) if BERT_CLASSES.contains(&class) => true,
-            Some(_) => return Ok(()),
-            None => false,
-        };
-        let differs = |field: &str, in_json: bool, in_config: bool| {
-            let counts = rebuilds || self.fields.get(field).is_some_and(|value| !value.is_null());
-            (counts && in_json != in_config).then(|| TextError::Tokenizer {
-                path: self.path.clone(),
-                reason: format!(
-                    "{field} is {in_config} here but {in_json} in {}; set it to the value the model \
-                     was trained with, in both",
-                    json_path.display()
-                ),
-            })
-        };
-        let config = self.normalisation;
-        let difference = differs("do_lower_case", written.lowercase, config.lowercase)
-            .or_else(|| {
-                differs(
-                    "strip_accents",
-                    written.strips_accents(),
-                    config.strips_accents(),
-                )
-            })
-            .or_else(|| {
-                differs(
-                    "tokenize_chinese_chars",
-                    written.split_chinese,
-                    config.split_chinese,
-                )
-            });
-        difference.map_or(Ok(()), Err)
-    }
-}
-
-fn parse_length(config: &Map<String, Value>) -> Result<Option<u32>, String> {
-    match config.get("model_max_length") {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => match value.as_f64() {
-            Some(length) if length >= UNKNOWN_LENGTH => Ok(None),
-            Some(length) if length >= 1.0 && length.fract() == 0.0 => Ok(Some(length as u32)),
-            _ => Err(format!(
-                "model_max_length = {value}: write a positive whole number"
-            )),
-        },
-    }
-}
-
-fn read_json(path: &Path) -> Result<Value, TextError> {
-    let bytes = std::fs::read(path).map_err(read_failed(path))?;
-    serde_json::from_slice(&bytes).map_err(|reason| TextError::Tokenizer {
-        path: path.to_path_buf(),
-        reason: format!("not JSON ({reason}); get the file again"),
-    })
+    Ok(vocab)
 }

@@ -5,15 +5,38 @@ use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+use tokenizers::{AddedToken, PostProcessorWrapper};
 
 use super::Tokenizer;
+use super::added::{self, Token};
 use super::bert::{self, Normalisation};
 use super::byte_bpe;
+use super::class::Class;
 use super::open::{
     BYTE_VOCABULARY, CONFIG, MERGES, SENTENCE_PIECE, TOKENIZER, VOCABULARY, XLNET_SENTENCE_PIECE,
 };
 use super::xlnet;
 use crate::error::{TextError, write_failed};
+
+/// Fields that tell of other files, or that are written anew.
+const NOT_WRITTEN: [&str; 16] = [
+    "added_tokens_decoder",
+    "additional_special_tokens",
+    "auto_map",
+    "fast_tokenizer_files",
+    "init_inputs",
+    "is_local",
+    "local_files_only",
+    "max_len",
+    "merges_file",
+    "model_max_length",
+    "name_or_path",
+    "special_tokens_map_file",
+    "tokenizer_class",
+    "tokenizer_file",
+    "vocab_file",
+    "model_input_names",
+];
 
 pub(super) fn save(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
     let is_new = !dir.exists();
@@ -63,38 +86,125 @@ fn pretty(value: &Value) -> String {
 /// DebertaV2Tokenizer: transformers 5 rebuilds that with NFC instead of the model's own rules, and
 /// with DebertaTokenizer a pair gets two `[SEP]` in its middle and no types. Not XLNetTokenizer: it
 /// drops accents always, and gives no types unless asked.
+///
+/// What the files said that the tokenizer was opened from is written again.
 fn config(tokenizer: &Tokenizer, full: &Value) -> Value {
+    let written = &tokenizer.written;
     let mut config = Map::new();
-    if let Some(length) = tokenizer.model_max_length {
-        config.insert("model_max_length".to_string(), Value::from(length));
+    match (tokenizer.model_max_length, written.get("model_max_length")) {
+        (Some(length), _) => {
+            config.insert("model_max_length".to_string(), Value::from(length));
+        }
+        // No length, as -1; numbers beyond all lengths are left out, which means the same.
+        (None, Some(Value::Number(none))) if none.as_i64().is_some_and(|none| none < 1) => {
+            config.insert("model_max_length".to_string(), none.clone().into());
+        }
+        (None, _) => {}
     }
-    if let Some(normalisation) = bert_normalisation(full) {
+    let inputs = &written.get("model_input_names");
+    if let Some(normalisation) = bert_normalisation(tokenizer, full) {
         config.insert("tokenizer_class".to_string(), Value::from("BertTokenizer"));
         normalisation.write(&mut config);
+        if let Some(inputs) = inputs.filter(|inputs| **inputs != json!(Class::Bert.inputs())) {
+            config.insert("model_input_names".to_string(), inputs.clone());
+        }
     } else {
         config.insert(
             "tokenizer_class".to_string(),
             Value::from("PreTrainedTokenizerFast"),
         );
+        let usual = || json!(["input_ids", "token_type_ids", "attention_mask"]);
         config.insert(
             "model_input_names".to_string(),
-            json!(["input_ids", "token_type_ids", "attention_mask"]),
+            inputs.cloned().unwrap_or_else(usual),
         );
         if xlnet::is_xlnet(&full["post_processor"]) {
             xlnet::write_config(full, &mut config);
         }
     }
     tokenizer.special.write(&mut config);
+    write_again(written, &mut config);
+    if has_odd_tokens(tokenizer, full) {
+        config.insert("added_tokens_decoder".to_string(), decoder(full));
+    }
     Value::Object(config)
 }
 
+/// Adds the fields of the files that the tokenizer was opened from, tokens by their text:
+/// tokenizer.json has the rest of them.
+fn write_again(written: &Map<String, Value>, config: &mut Map<String, Value>) {
+    for (field, value) in written {
+        if NOT_WRITTEN.contains(&field.as_str()) || config.contains_key(field) {
+            continue;
+        }
+        let text = |value: &Value| match Token::parse(value) {
+            Some(token) => Value::from(token.content()),
+            None => value.clone(),
+        };
+        let value = match value {
+            Value::Array(tokens) if field == "extra_special_tokens" => {
+                tokens.iter().map(text).collect()
+            }
+            Value::Object(tokens) if field == "extra_special_tokens" => Value::Object(
+                tokens
+                    .iter()
+                    .map(|(name, token)| (name.clone(), text(token)))
+                    .collect(),
+            ),
+            value if field.ends_with("_token") => text(value),
+            value => value.clone(),
+        };
+        config.insert(field.clone(), value);
+    }
+}
+
+/// Whether there are added tokens that the names in tokenizer_config.json do not tell all of: the
+/// vocabulary's own file beside it would lose them where tokenizer.json is taken away.
+fn has_odd_tokens(tokenizer: &Tokenizer, full: &Value) -> bool {
+    let named = tokenizer.special.names();
+    let of_json = added::of_json(full);
+    let mut tokens = of_json.iter();
+    tokens.any(|(id, token)| {
+        let is_plain = *token == AddedToken::from(&token.content, true);
+        let is_named = named.contains(&token.content.as_str());
+        !is_plain || !is_named && *id >= u64::from(tokenizer.base_size)
+    })
+}
+
+/// All added tokens as `added_tokens_decoder`.
+fn decoder(full: &Value) -> Value {
+    let tokens = full["added_tokens"].as_array().into_iter().flatten();
+    let tokens = tokens.map(|token| {
+        let mut fields = token.clone();
+        let id = fields["id"].to_string();
+        if let Value::Object(fields) = &mut fields {
+            fields.shift_remove("id");
+        }
+        (id, fields)
+    });
+    Value::Object(tokens.collect())
+}
+
 /// The normalisation, if everything else is what transformers' BertTokenizer builds.
-fn bert_normalisation(full: &Value) -> Option<Normalisation> {
+fn bert_normalisation(tokenizer: &Tokenizer, full: &Value) -> Option<Normalisation> {
     let model = &full["model"];
+    let id = |token: &str| tokenizer.id(token).map(u64::from);
+    let special = &tokenizer.special;
+    let is_around = match (id(&special.cls), id(&special.sep)) {
+        (Some(cls), Some(sep)) => {
+            let template: Option<PostProcessorWrapper> =
+                serde_json::from_str(&bert::template_json(special, cls, sep).to_string()).ok();
+            full["post_processor"].is_null()
+                || serde_json::to_value(template).is_ok_and(|own| own == full["post_processor"])
+        }
+        _ => true,
+    };
     let is_bert = full["pre_tokenizer"]["type"] == "BertPreTokenizer"
         && model["type"] == "WordPiece"
         && model["continuing_subword_prefix"] == bert::CONTINUATION
-        && model["max_input_chars_per_word"] == bert::MAX_WORD_CHARS;
+        && model["max_input_chars_per_word"] == bert::MAX_WORD_CHARS
+        && model["unk_token"] == special.unk.as_str()
+        && is_around;
     if is_bert {
         Normalisation::of(&full["normalizer"])
     } else {
@@ -107,13 +217,18 @@ fn vocabulary(tokenizer: &Tokenizer, full: &Value) -> Option<String> {
     if full["model"]["type"] != "WordPiece" {
         return None;
     }
+    let mut tokens = vec![None; tokenizer.base_size as usize];
+    for (token, id) in full["model"]["vocab"].as_object()? {
+        *tokens.get_mut(usize::try_from(id.as_u64()?).ok()?)? = Some(token);
+    }
     let mut text = String::new();
-    for id in 0..tokenizer.vocab_size {
-        let token = tokenizer.token(id)?;
-        if token.contains(['\n', '\r']) {
+    for token in tokens {
+        let token = token?;
+        // Spaces at a line's end are not read again.
+        if token.contains(['\n', '\r']) || token.trim_end() != token {
             return None;
         }
-        text.push_str(&token);
+        text.push_str(token);
         text.push('\n');
     }
     Some(text)

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-/// Names of the special tokens, as tokenizer_config.json has them.
+use super::class::Class;
+
+/// Names of the special tokens, as tokenizer_config.json has them; empty where it says that there is
+/// none (`"mask_token": null`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecialTokens {
     /// Fills sequences up.
@@ -36,8 +39,24 @@ impl SpecialTokens {
         [&self.pad, &self.unk, &self.cls, &self.sep, &self.mask]
     }
 
-    /// From tokenizer_config.json; a name that is missing or null is the one in `usual`. Entries are
-    /// strings or objects with a `content`.
+    /// Those that a class of transformers has where no file names them.
+    pub(super) fn of_class(class: Class) -> Self {
+        let names = class.special_tokens();
+        let name = |field| {
+            let named = names.iter().find(|(name, _)| *name == field);
+            named.and_then(|(_, token)| *token).unwrap_or_default()
+        };
+        Self {
+            pad: name("pad_token").to_string(),
+            unk: name("unk_token").to_string(),
+            cls: name("cls_token").to_string(),
+            sep: name("sep_token").to_string(),
+            mask: name("mask_token").to_string(),
+        }
+    }
+
+    /// From tokenizer_config.json; a name that is missing is the one in `usual`, null is none.
+    /// Entries are strings or objects with a `content`.
     pub(super) fn parse(config: &Map<String, Value>, usual: Self) -> Result<Self, String> {
         let mut special = usual;
         for (field, name) in [
@@ -48,7 +67,11 @@ impl SpecialTokens {
             ("mask_token", &mut special.mask),
         ] {
             let value = match config.get(field) {
-                None | Some(Value::Null) => continue,
+                None => continue,
+                Some(Value::Null) => {
+                    name.clear();
+                    continue;
+                }
                 Some(Value::Object(token)) => token.get("content"),
                 value => value,
             };
@@ -71,7 +94,8 @@ impl SpecialTokens {
             ("sep_token", &self.sep),
             ("mask_token", &self.mask),
         ] {
-            config.insert(field.to_string(), Value::from(name.as_str()));
+            let name = (!name.is_empty()).then_some(name.as_str());
+            config.insert(field.to_string(), Value::from(name));
         }
     }
 }

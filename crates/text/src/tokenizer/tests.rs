@@ -276,8 +276,8 @@ fn what_is_missing_or_malformed_is_named() {
     ));
     assert!(error(&path("no")).contains("no: cannot be read"));
 
-    fs::write(path("vocab.txt"), "[UNK]\na\nb\na\n").unwrap();
-    assert!(error(dir.path()).contains("line 4 repeats \"a\" of line 2"));
+    fs::write(path("vocab.txt"), "\u{feff}[UNK]\na\n").unwrap();
+    assert!(error(dir.path()).contains("vocab.txt: begins with a byte order mark"));
     fs::write(path("vocab.txt"), b"[UNK]\na\xff\n").unwrap();
     assert!(error(dir.path()).contains("byte 7 is not UTF-8"));
     fs::write(path("vocab.txt"), "a\nb\n").unwrap();
@@ -297,7 +297,8 @@ fn what_is_missing_or_malformed_is_named() {
             r#"{"do_lower_case": "no"}"#,
             "do_lower_case = \"no\": write true or false",
         ),
-        (r#"{"model_max_length": -1}"#, "model_max_length = -1"),
+        (r#"{"model_max_length": 7.5}"#, "model_max_length = 7.5"),
+        (r#"{"model_max_length": "9"}"#, "model_max_length = \"9\""),
         (r#"{"cls_token": 3}"#, "cls_token: write the token"),
     ] {
         fs::write(path("tokenizer_config.json"), config).unwrap();

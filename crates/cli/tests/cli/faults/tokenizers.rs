@@ -10,7 +10,7 @@ use crate::command::{kiln, kiln_with};
 /// said of it.
 type Fault = (&'static str, fn(&Path), &'static str, &'static str);
 
-const FAULTS: [Fault; 9] = [
+const FAULTS: [Fault; 10] = [
     (
         "a torn tokenizer.json",
         |folder| fs::write(folder.join("tokenizer.json"), "{\"model\":").unwrap(),
@@ -39,13 +39,23 @@ const FAULTS: [Fault; 9] = [
         "the vocabulary has no [MASK]; add it",
     ),
     (
-        "a token twice in vocab.txt",
+        "a pointer in the place of vocab.txt",
         |folder| {
             fs::remove_file(folder.join("tokenizer.json")).unwrap();
-            replace(&folder.join("vocab.txt"), "[PAD]\n", "[PAD]\n[PAD]\n");
+            let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n";
+            fs::write(folder.join("vocab.txt"), pointer).unwrap();
         },
         "vocab.txt",
-        "line 2 repeats \"[PAD]\" of line 1",
+        "a Git LFS pointer, not the file itself; fetch it with git lfs pull",
+    ),
+    (
+        "a tokenizer that Kiln does not have",
+        |folder| {
+            let config = r#"{"tokenizer_class": "BertJapaneseTokenizer"}"#;
+            fs::write(folder.join("tokenizer_config.json"), config).unwrap();
+        },
+        "tokenizer_config.json",
+        "tokenizer_class = BertJapaneseTokenizer: not a tokenizer that Kiln has",
     ),
     (
         "a vocab.txt that is not UTF-8",

@@ -1,0 +1,636 @@
+//! Which class of transformers reads a folder's tokenizer, and whether Kiln has it.
+//!
+//! transformers' AutoTokenizer (5.23) goes by a name: `tokenizer_class` in tokenizer_config.json,
+//! else `tokenizer_class` in config.json, else the class that belongs to config.json's `model_type`.
+//! The class decides which files are read and by which rules; nothing is taken from what the files
+//! look like.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::open::{BYTE_VOCABULARY, MERGES, SENTENCE_PIECE, VOCABULARY, XLNET_SENTENCE_PIECE};
+
+/// The name of XLM-RoBERTa's model file.
+pub(super) const XLM_ROBERTA_SENTENCE_PIECE: &str = "sentencepiece.bpe.model";
+
+/// A class of transformers whose files Kiln reads as it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// WordPiece by BERT's rules.
+    Bert,
+    /// GPT-2's byte-level BPE with DeBERTa's special tokens.
+    Deberta,
+    /// GPT-2's byte-level BPE with RoBERTa's special tokens.
+    Roberta,
+    /// GPT-2's byte-level BPE.
+    Gpt2,
+    /// SentencePiece, DeBERTa's since v2.
+    DebertaV2,
+    /// SentencePiece with XLNet's steps before it.
+    Xlnet,
+    /// SentencePiece with fairseq's numbers.
+    XlmRoberta,
+}
+
+/// Names of special tokens by field; `None`: the class has no such token.
+pub(super) type Names = [(&'static str, Option<&'static str>); 7];
+
+impl Class {
+    /// Its name in transformers.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Bert => "BertTokenizer",
+            Self::Deberta => "DebertaTokenizer",
+            Self::Roberta => "RobertaTokenizer",
+            Self::Gpt2 => "GPT2Tokenizer",
+            Self::DebertaV2 => "DebertaV2Tokenizer",
+            Self::Xlnet => "XLNetTokenizer",
+            Self::XlmRoberta => "XLMRobertaTokenizer",
+        }
+    }
+
+    /// The vocabulary files that it reads where there is no tokenizer.json.
+    pub(super) fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Bert => &[VOCABULARY],
+            Self::Deberta | Self::Roberta | Self::Gpt2 => &[BYTE_VOCABULARY, MERGES],
+            Self::DebertaV2 => &[SENTENCE_PIECE],
+            Self::Xlnet => &[XLNET_SENTENCE_PIECE],
+            Self::XlmRoberta => &[XLM_ROBERTA_SENTENCE_PIECE],
+        }
+    }
+
+    /// The special tokens that it has where no file names them, in the order in which transformers
+    /// adds those that the vocabulary lacks.
+    pub(super) fn special_tokens(self) -> Names {
+        let [bos, eos, unk, sep, pad, cls, mask] = match self {
+            Self::Bert => [
+                None,
+                None,
+                Some("[UNK]"),
+                Some("[SEP]"),
+                Some("[PAD]"),
+                Some("[CLS]"),
+                Some("[MASK]"),
+            ],
+            Self::Deberta | Self::DebertaV2 => [
+                "[CLS]", "[SEP]", "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]",
+            ]
+            .map(Some),
+            Self::Roberta | Self::XlmRoberta => {
+                ["<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"].map(Some)
+            }
+            Self::Gpt2 => {
+                let end = Some("<|endoftext|>");
+                [end, end, end, None, None, None, None]
+            }
+            Self::Xlnet => ["<s>", "</s>", "<unk>", "<sep>", "<pad>", "<cls>", "<mask>"].map(Some),
+        };
+        [
+            ("bos_token", bos),
+            ("eos_token", eos),
+            ("unk_token", unk),
+            ("sep_token", sep),
+            ("pad_token", pad),
+            ("cls_token", cls),
+            ("mask_token", mask),
+        ]
+    }
+
+    /// What it gives a model where no file says so.
+    pub(super) fn inputs(self) -> &'static [&'static str] {
+        match self {
+            Self::Bert => &["input_ids", "token_type_ids", "attention_mask"],
+            Self::Deberta | Self::DebertaV2 => &["input_ids", "attention_mask", "token_type_ids"],
+            Self::Roberta | Self::Gpt2 => &["input_ids", "attention_mask"],
+            Self::Xlnet | Self::XlmRoberta => &["input_ids", "token_type_ids", "attention_mask"],
+        }
+    }
+}
+
+/// Names of classes that are, or read as, one that Kiln has.
+const CLASSES: &[(Class, &[&str])] = &[
+    (
+        Class::Bert,
+        &[
+            "BertTokenizer",
+            "ConvBertTokenizer",
+            "DistilBertTokenizer",
+            "ElectraTokenizer",
+            "LayoutLMTokenizer",
+            "LxmertTokenizer",
+            "MobileBertTokenizer",
+            "SqueezeBertTokenizer",
+        ],
+    ),
+    (Class::Deberta, &["DebertaTokenizer"]),
+    (
+        Class::Roberta,
+        &[
+            "RobertaTokenizer",
+            "BartTokenizer",
+            "LEDTokenizer",
+            "LongformerTokenizer",
+            "MvpTokenizer",
+        ],
+    ),
+    (Class::Gpt2, &["GPT2Tokenizer"]),
+    (Class::DebertaV2, &["DebertaV2Tokenizer"]),
+    (Class::Xlnet, &["XLNetTokenizer"]),
+    (Class::XlmRoberta, &["XLMRobertaTokenizer"]),
+];
+
+/// Values of `model_type` whose class Kiln has.
+const MODEL_TYPES: &[(Class, &[&str])] = &[
+    (
+        Class::Bert,
+        &[
+            "bert",
+            "electra",
+            "align",
+            "bark",
+            "blip",
+            "bros",
+            "chinese_clip",
+            "convbert",
+            "distilbert",
+            "ernie",
+            "flava",
+            "git",
+            "grounding-dino",
+            "layoutlm",
+            "lxmert",
+            "megatron-bert",
+            "mm-grounding-dino",
+            "mobilebert",
+            "nomic_bert",
+            "squeezebert",
+            "tvp",
+            "vilt",
+            "visual_bert",
+        ],
+    ),
+    (Class::Deberta, &["deberta"]),
+    (
+        Class::Roberta,
+        &[
+            "roberta",
+            "roberta-prelayernorm",
+            "bart",
+            "bridgetower",
+            "clap",
+            "data2vec-text",
+            "florence2",
+            "ibert",
+            "led",
+            "lilt",
+            "longformer",
+            "mra",
+            "mvp",
+        ],
+    ),
+    (
+        Class::Gpt2,
+        &[
+            "gpt2",
+            "blip-2",
+            "codegen",
+            "dbrx",
+            "gpt_neo",
+            "gptj",
+            "instructblip",
+            "opt",
+            "phi",
+            "starcoder2",
+        ],
+    ),
+    (Class::DebertaV2, &["deberta-v2"]),
+    (Class::Xlnet, &["xlnet"]),
+    (
+        Class::XlmRoberta,
+        &[
+            "xlm-roberta",
+            "gte",
+            "jina_embeddings_v3",
+            "metaclip_2",
+            "trocr",
+            "xmod",
+        ],
+    ),
+];
+
+/// Values of `model_type` for which transformers takes tokenizer.json as it stands, whatever the
+/// class.
+const MODEL_TYPES_AS_THEY_STAND: &[&str] = &[
+    "bigbird_pegasus",
+    "ernie4_5",
+    "glm",
+    "gpt_bigcode",
+    "granite",
+    "modernbert",
+    "modernbert-decoder",
+    "nystromformer",
+    "olmo2",
+    "phi3",
+    "smolvlm",
+    "stablelm",
+    "umt5",
+    "xlm-roberta-xl",
+];
+
+/// Classes that take tokenizer.json as it stands.
+const AS_IT_STANDS: &[&str] = &[
+    "PreTrainedTokenizer",
+    "TokenizersBackend",
+    "PythonBackend",
+    "BloomTokenizer",
+    "ParakeetTokenizer",
+];
+
+/// Classes that read their own files with code of their own, and never a tokenizer.json.
+const WITH_CODE: &[&str] = &[
+    "BartphoTokenizer",
+    "BertGenerationTokenizer",
+    "BertJapaneseTokenizer",
+    "BertTokenizerLegacy",
+    "BertweetTokenizer",
+    "BioGptTokenizer",
+    "BlenderbotSmallTokenizer",
+    "ByT5Tokenizer",
+    "CTRLTokenizer",
+    "CanineTokenizer",
+    "CharacterTokenizer",
+    "ClvpTokenizer",
+    "CpmAntTokenizer",
+    "CpmTokenizer",
+    "DiaTokenizer",
+    "EsmTokenizer",
+    "FSMTTokenizer",
+    "FastSpeech2ConformerTokenizer",
+    "FlaubertTokenizer",
+    "GPTNeoXJapaneseTokenizer",
+    "GPTSw3Tokenizer",
+    "M2M100Tokenizer",
+    "MarianTokenizer",
+    "MecabTokenizer",
+    "MgpstrTokenizer",
+    "MyT5Tokenizer",
+    "PLBartTokenizer",
+    "PerceiverTokenizer",
+    "PhobertTokenizer",
+    "Pop2PianoTokenizer",
+    "ProphetNetTokenizer",
+    "RoCBertTokenizer",
+    "RoFormerTokenizer",
+    "SiglipTokenizer",
+    "Speech2TextTokenizer",
+    "SpeechT5Tokenizer",
+    "TapasTokenizer",
+    "VitsTokenizer",
+    "Wav2Vec2CTCTokenizer",
+    "Wav2Vec2PhonemeCTCTokenizer",
+    "XLMTokenizer",
+];
+
+/// Classes that take no more than the vocabulary from a tokenizer.json and make the rest themselves.
+const REBUILT: &[&str] = &[
+    "AlbertTokenizer",
+    "BarthezTokenizer",
+    "BigBirdTokenizer",
+    "BlenderbotTokenizer",
+    "CLIPTokenizer",
+    "CamembertTokenizer",
+    "CodeGenTokenizer",
+    "CodeLlamaTokenizer",
+    "CohereTokenizer",
+    "DPRContextEncoderTokenizer",
+    "DPRQuestionEncoderTokenizer",
+    "DPRReaderTokenizer",
+    "EsmcTokenizer",
+    "FNetTokenizer",
+    "FunnelTokenizer",
+    "GPTNeoXTokenizer",
+    "GemmaTokenizer",
+    "HerbertTokenizer",
+    "LasrTokenizer",
+    "LayoutLMv2Tokenizer",
+    "LayoutLMv3Tokenizer",
+    "LayoutXLMTokenizer",
+    "LlamaTokenizer",
+    "LukeTokenizer",
+    "MBart50Tokenizer",
+    "MBartTokenizer",
+    "MLukeTokenizer",
+    "MPNetTokenizer",
+    "MarkupLMTokenizer",
+    "NllbTokenizer",
+    "NougatTokenizer",
+    "OpenAIGPTTokenizer",
+    "PegasusTokenizer",
+    "Phi3Tokenizer",
+    "Qwen2Tokenizer",
+    "Qwen3_5Tokenizer",
+    "ReformerTokenizer",
+    "RemBertTokenizer",
+    "SeamlessM4TTokenizer",
+    "Siglip2Tokenizer",
+    "SplinterTokenizer",
+    "T5Tokenizer",
+    "Tipsv2Tokenizer",
+    "UdopTokenizer",
+    "VideoPrismTokenizer",
+    "WhisperTokenizer",
+    "XGLMTokenizer",
+];
+
+/// How a folder's tokenizer is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// As this class reads it.
+    Class(Class),
+    /// tokenizer.json as it stands.
+    AsItStands,
+    /// tokenizer.json as it stands: transformers does not know the class.
+    Unknown,
+    /// Not at all: transformers has the class, Kiln has not, and it reads no tokenizer.json.
+    WithCode,
+    /// Not at all: transformers has the class, Kiln has not.
+    Rebuilt,
+    /// Not at all: code that comes with the folder reads it.
+    Custom,
+    /// Not at all: a `model_type` without a class that Kiln knows.
+    UnknownModel,
+    /// Nothing is said; a tokenizer.json as it stands, else by the names of the files.
+    Unsaid,
+}
+
+/// How a folder's tokenizer is to be read, and who says so.
+#[derive(Debug, Clone)]
+pub(super) struct Choice {
+    pub(super) reader: Reader,
+    /// The file that says so.
+    pub(super) path: PathBuf,
+    /// What it says, as `tokenizer_class = BertTokenizer`.
+    pub(super) said: String,
+}
+
+impl Choice {
+    /// From the fields of tokenizer_config.json and of config.json, each with its path.
+    pub(super) fn of(
+        (config_path, config): (&Path, &Map<String, Value>),
+        (model_path, model): (&Path, &Map<String, Value>),
+    ) -> Self {
+        fn text<'a>(fields: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
+            fields
+                .get(field)
+                .and_then(Value::as_str)
+                .filter(|text| !text.is_empty())
+        }
+        if let Some(code) = custom(config) {
+            return Self {
+                reader: Reader::Custom,
+                path: config_path.to_path_buf(),
+                said: format!("auto_map names code of its own ({code})"),
+            };
+        }
+        let model_type = text(model, "model_type");
+        let named = text(config, "tokenizer_class")
+            .map(|name| (config_path, name))
+            .or_else(|| text(model, "tokenizer_class").map(|name| (model_path, name)));
+        let stands = model_type.is_some_and(|kind| MODEL_TYPES_AS_THEY_STAND.contains(&kind));
+        match (named, model_type) {
+            (Some((path, name)), _) => Self {
+                reader: if stands {
+                    Reader::AsItStands
+                } else {
+                    reader(name)
+                },
+                path: path.to_path_buf(),
+                said: format!("tokenizer_class = {name}"),
+            },
+            (None, Some(model_type)) => Self {
+                reader: if stands {
+                    Reader::AsItStands
+                } else {
+                    find(MODEL_TYPES, model_type).map_or(Reader::UnknownModel, Reader::Class)
+                },
+                path: model_path.to_path_buf(),
+                said: format!("model_type = {model_type}"),
+            },
+            (None, None) => Self {
+                reader: Reader::Unsaid,
+                path: config_path.to_path_buf(),
+                said: "no tokenizer_class".to_string(),
+            },
+        }
+    }
+
+    /// The class, if it is one that Kiln has.
+    pub(super) fn class(&self) -> Option<Class> {
+        match self.reader {
+            Reader::Class(class) => Some(class),
+            _ => None,
+        }
+    }
+
+    /// Refuses what Kiln can't read as transformers does; `has_json`: there is a tokenizer.json.
+    pub(super) fn check(&self, has_json: bool) -> Result<(), String> {
+        let said = &self.said;
+        let as_it_stands =
+            "set tokenizer_class to PreTrainedTokenizerFast in tokenizer_config.json";
+        match (&self.reader, has_json) {
+            (Reader::WithCode, _) => Err(format!(
+                "{said}: not a tokenizer that Kiln has, and one that reads its files with code of \
+                 its own; pass a folder with a tokenizer of another class"
+            )),
+            (Reader::Custom, _) => Err(format!(
+                "{said}, which Kiln does not run; if its tokenizer.json gives the right ids, remove \
+                 auto_map and {as_it_stands}"
+            )),
+            (Reader::Rebuilt, true) => Err(format!(
+                "{said}: not a tokenizer that Kiln has, and transformers takes only the vocabulary \
+                 from tokenizer.json for it; to use that file as it stands, {as_it_stands}"
+            )),
+            (Reader::Rebuilt, false) => Err(format!(
+                "{said}: not a tokenizer that Kiln has; open the folder with transformers' \
+                 AutoTokenizer and save it, which writes a tokenizer.json, then {as_it_stands}"
+            )),
+            (Reader::Unknown, false) => Err(format!(
+                "{said}: neither Kiln nor transformers has this tokenizer; pass a folder with its \
+                 tokenizer.json, or name the class whose rules its vocabulary was made for"
+            )),
+            (Reader::UnknownModel, true) => Err(format!(
+                "{said} says nothing that Kiln knows about its tokenizer; to use tokenizer.json as \
+                 it stands, {as_it_stands}"
+            )),
+            (Reader::UnknownModel, false) => Err(format!(
+                "{said} says nothing that Kiln knows about its tokenizer; set tokenizer_class in \
+                 tokenizer_config.json to the class whose rules its vocabulary was made for"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The code that `auto_map` names for the tokenizer.
+fn custom(config: &Map<String, Value>) -> Option<String> {
+    let auto_map = config.get("auto_map")?;
+    let classes = match auto_map {
+        Value::Object(classes) => classes.get("AutoTokenizer")?,
+        classes => classes,
+    };
+    match classes {
+        Value::String(name) => Some(name.clone()),
+        Value::Array(names) => names
+            .iter()
+            .rev()
+            .find_map(Value::as_str)
+            .map(str::to_string),
+        _ => None,
+    }
+}
+
+/// What a class's name says, with or without the `Fast` of older versions.
+fn reader(name: &str) -> Reader {
+    let name = name.strip_suffix("Fast").unwrap_or(name);
+    if let Some(class) = find(CLASSES, name) {
+        Reader::Class(class)
+    } else if AS_IT_STANDS.contains(&name) {
+        Reader::AsItStands
+    } else if WITH_CODE.contains(&name) {
+        Reader::WithCode
+    } else if REBUILT.contains(&name) {
+        Reader::Rebuilt
+    } else {
+        Reader::Unknown
+    }
+}
+
+fn find(table: &[(Class, &[&str])], name: &str) -> Option<Class> {
+    table
+        .iter()
+        .find(|(_, names)| names.contains(&name))
+        .map(|(class, _)| *class)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn choice(config: &Value, model: &Value) -> Choice {
+        let fields = |value: &Value| value.as_object().cloned().unwrap_or_default();
+        Choice::of(
+            (Path::new("tokenizer_config.json"), &fields(config)),
+            (Path::new("config.json"), &fields(model)),
+        )
+    }
+
+    #[test]
+    fn the_class_is_read_where_transformers_reads_it() {
+        let bert = json!({"model_type": "bert"});
+        let named = |name: &str| json!({ "tokenizer_class": name });
+        for (config, model, expected) in [
+            (json!({}), json!({}), Reader::Unsaid),
+            (json!({}), bert.clone(), Reader::Class(Class::Bert)),
+            (
+                json!({}),
+                json!({"model_type": "electra"}),
+                Reader::Class(Class::Bert),
+            ),
+            (
+                json!({}),
+                json!({"model_type": "deberta"}),
+                Reader::Class(Class::Deberta),
+            ),
+            (
+                json!({}),
+                json!({"model_type": "deberta-v2"}),
+                Reader::Class(Class::DebertaV2),
+            ),
+            (
+                json!({}),
+                json!({"model_type": "xlnet"}),
+                Reader::Class(Class::Xlnet),
+            ),
+            (json!({}), json!({"model_type": "t5"}), Reader::UnknownModel),
+            (
+                named("ElectraTokenizerFast"),
+                bert.clone(),
+                Reader::Class(Class::Bert),
+            ),
+            (
+                named("RobertaTokenizerFast"),
+                bert.clone(),
+                Reader::Class(Class::Roberta),
+            ),
+            (
+                named("PreTrainedTokenizerFast"),
+                bert.clone(),
+                Reader::AsItStands,
+            ),
+            (
+                named("BertJapaneseTokenizer"),
+                bert.clone(),
+                Reader::WithCode,
+            ),
+            (named("HerbertTokenizerFast"), bert.clone(), Reader::Rebuilt),
+            (named("KoBertTokenizer"), bert.clone(), Reader::Unknown),
+            (named(""), bert.clone(), Reader::Class(Class::Bert)),
+            // tokenizer_config.json before config.json.
+            (
+                named("BertTokenizer"),
+                json!({"model_type": "bert", "tokenizer_class": "KoBertTokenizer"}),
+                Reader::Class(Class::Bert),
+            ),
+            (
+                json!({}),
+                json!({"model_type": "bert", "tokenizer_class": "PhobertTokenizer"}),
+                Reader::WithCode,
+            ),
+            // A type whose published classes transformers does not believe.
+            (
+                named("BertTokenizer"),
+                json!({"model_type": "modernbert"}),
+                Reader::AsItStands,
+            ),
+            (
+                json!({"auto_map": {"AutoTokenizer": ["mine.Slow", null]}, "tokenizer_class": "X"}),
+                bert.clone(),
+                Reader::Custom,
+            ),
+            (
+                json!({"auto_map": {"AutoModel": "mine.Model"}}),
+                bert,
+                Reader::Class(Class::Bert),
+            ),
+        ] {
+            assert_eq!(choice(&config, &model).reader, expected, "{config} {model}");
+        }
+    }
+
+    #[test]
+    fn what_kiln_does_not_have_is_refused_by_name() {
+        let refused = |name: &str, has_json| {
+            let config = json!({ "tokenizer_class": name });
+            choice(&config, &json!({})).check(has_json).unwrap_err()
+        };
+        for has_json in [false, true] {
+            let error = refused("BertJapaneseTokenizer", has_json);
+            assert!(
+                error.starts_with("tokenizer_class = BertJapaneseTokenizer: "),
+                "{error}"
+            );
+            let error = refused("HerbertTokenizer", has_json);
+            assert!(
+                error.starts_with("tokenizer_class = HerbertTokenizer: "),
+                "{error}"
+            );
+        }
+        assert!(refused("KoBertTokenizer", false).contains("neither Kiln nor transformers"));
+        let unknown = json!({"tokenizer_class": "KoBertTokenizer"});
+        assert!(choice(&unknown, &json!({})).check(true).is_ok());
+    }
+}

@@ -1,0 +1,246 @@
+//! What the small files beside a vocabulary say: tokenizer_config.json, special_tokens_map.json,
+//! added_tokens.json, and config.json, which belongs to the model.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use tokenizers::AddedToken;
+
+use super::added::Added;
+use super::bert::{self, Normalisation};
+use super::class::{Choice, Class, Reader};
+use super::files::{read_fields, refused};
+use super::open::{CONFIG, TOKENIZER};
+use super::rebuilt::Template;
+use super::special::SpecialTokens;
+use super::{Parts, Tokenizer, xlnet};
+use crate::error::TextError;
+
+const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
+const ADDED_TOKENS: &str = "added_tokens.json";
+const MODEL_CONFIG: &str = "config.json";
+
+/// Lengths from here on mean "not known": transformers writes 1e30.
+const UNKNOWN_LENGTH: f64 = 1e9;
+
+/// What the files say; Hugging Face's defaults where they are silent.
+pub(super) struct Config {
+    /// tokenizer_config.json, whether it is there or not.
+    pub(super) path: PathBuf,
+    /// Its fields, with those of special_tokens_map.json over them.
+    pub(super) fields: Map<String, Value>,
+    /// Which class reads the folder.
+    pub(super) choice: Choice,
+    pub(super) normalisation: Normalisation,
+    pub(super) special: SpecialTokens,
+    /// The special tokens where no file names them.
+    usual: SpecialTokens,
+    pub(super) added: Added,
+    model_max_length: Option<u32>,
+    /// What is put around texts, if not what the file says.
+    pub(super) template: Option<Template>,
+    /// What the user should know.
+    pub(super) notes: Vec<String>,
+}
+
+impl Config {
+    /// Reads the files beside `file`; `of_json`: the added tokens of that file, if it is a
+    /// tokenizer.json.
+    ///
+    /// # Errors
+    /// If one of them is damaged or says what can't be.
+    pub(super) fn read(
+        file: &Path,
+        of_json: Option<&[(u64, AddedToken)]>,
+    ) -> Result<Self, TextError> {
+        let beside = |name: &str| file.with_file_name(name);
+        let (path, model_path) = (beside(CONFIG), beside(MODEL_CONFIG));
+        let mut fields = read_fields(&path)?;
+        let model = if file.file_name().is_some_and(|name| name == MODEL_CONFIG) {
+            Map::new()
+        } else {
+            read_fields(&model_path)?
+        };
+        let choice = Choice::of((&path, &fields), (&model_path, &model));
+        choice
+            .check(of_json.is_some())
+            .map_err(refused(&choice.path))?;
+        let special_tokens_map = read_fields(&beside(SPECIAL_TOKENS_MAP))?;
+        let added_tokens = read_fields(&beside(ADDED_TOKENS))?;
+        let refuse = refused(&path);
+        let class = choice.class();
+        let added = Added::read(
+            &mut fields,
+            &special_tokens_map,
+            &added_tokens,
+            of_json.unwrap_or_default(),
+            class,
+        )
+        .map_err(&refuse)?;
+        if let (Some(class), Some(field)) = (class, null_name(&fields)) {
+            return Err(refuse(format!(
+                "{field} is null, and {} can't do without; name the token",
+                class.name()
+            )));
+        }
+        let usual = match class {
+            Some(Class::Gpt2) | None => SpecialTokens::default(),
+            Some(class) => SpecialTokens::of_class(class),
+        };
+        Ok(Self {
+            normalisation: Normalisation::parse(&fields).map_err(&refuse)?,
+            special: SpecialTokens::parse(&fields, usual.clone()).map_err(&refuse)?,
+            usual,
+            notes: Vec::new(),
+            model_max_length: parse_length(&fields).map_err(&refuse)?,
+            template: class.and_then(Template::of),
+            path,
+            fields,
+            choice,
+            added,
+        })
+    }
+
+    /// The class that reads the folder, if the files name one that Kiln has.
+    pub(super) fn class(&self) -> Option<Class> {
+        self.choice.class()
+    }
+
+    /// Takes XLNet's names for the special tokens that have none here, if `pieces` are its own and no
+    /// class is named that has others; whether they are XLNet's.
+    pub(super) fn name_special_tokens<'a>(
+        &mut self,
+        pieces: impl Iterator<Item = &'a str>,
+    ) -> Result<bool, TextError> {
+        if let Some(class) = self.class() {
+            return Ok(class == Class::Xlnet);
+        }
+        let pieces: HashSet<&str> = pieces.collect();
+        let is_xlnet = xlnet::has_its_pieces(|piece| pieces.contains(piece));
+        if is_xlnet {
+            self.usual = xlnet::special_tokens();
+            self.special = SpecialTokens::parse(&self.fields, xlnet::special_tokens())
+                .map_err(refused(&self.path))?;
+        }
+        Ok(is_xlnet)
+    }
+
+    /// Whether byte-level BPE puts a space before the text; Hugging Face's default: no.
+    pub(super) fn add_prefix_space(&self) -> Result<bool, TextError> {
+        let space = bert::parse_bool(&self.fields, "add_prefix_space");
+        Ok(space.map_err(refused(&self.path))?.unwrap_or(false))
+    }
+
+    /// The tokenizer that `json`, made of the file at `path`, describes.
+    pub(super) fn tokenizer(self, json: &Value, path: &Path) -> Result<Tokenizer, TextError> {
+        let origin = path.display().to_string();
+        let splits_special = bert::parse_bool(&self.fields, "split_special_tokens")
+            .map_err(refused(&self.path))?
+            .unwrap_or(false);
+        let mut written = self.fields;
+        if let Some(class) = self.choice.class() {
+            written
+                .entry("model_input_names")
+                .or_insert_with(|| class.inputs().into());
+            for (field, token) in class.special_tokens() {
+                if let Some(token) = token {
+                    written.entry(field).or_insert_with(|| token.into());
+                }
+            }
+        }
+        let parts = Parts {
+            special: self.special,
+            usual: self.usual,
+            model_max_length: self.model_max_length,
+            added: self.added,
+            template: self.template,
+            splits_special,
+            written,
+            notes: self.notes,
+        };
+        Tokenizer::from_parts(json, parts, origin).map_err(refused(path))
+    }
+
+    /// Refuses a tokenizer.json that says something else about BERT's normalisation than the fields
+    /// that are written out, where no class decides.
+    pub(super) fn check_written(&self, json: &Value, json_path: &Path) -> Result<(), TextError> {
+        if self.choice.reader != Reader::Unsaid {
+            return Ok(());
+        }
+        let Some(written) = json.get("normalizer").and_then(Normalisation::of) else {
+            return Ok(());
+        };
+        let is_given = |field: &str| self.fields.get(field).is_some_and(|value| !value.is_null());
+        match self.normalisation.difference(written, is_given) {
+            Some((field, in_config, in_json)) => {
+                Err(self.contradiction(field, in_config, in_json, json_path))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The error for a Boolean field that tokenizer.json contradicts.
+    pub(super) fn contradiction(
+        &self,
+        field: &str,
+        in_config: bool,
+        in_json: bool,
+        json_path: &Path,
+    ) -> TextError {
+        let is_given = self.fields.get(field).is_some_and(|value| !value.is_null());
+        let json_path = json_path.display();
+        refused(&self.path)(if is_given {
+            format!(
+                "{field} is {in_config} here but {in_json} in {json_path}; set it to the value the \
+                 model was trained with, in both"
+            )
+        } else {
+            format!(
+                "{field} is not given here, which transformers takes for {in_config} ({} in {}), \
+                 but {in_json} in {json_path}; write the value the model was trained with, in both",
+                self.choice.said,
+                self.choice.path.display()
+            )
+        })
+    }
+
+    /// The error for a part of a tokenizer.json that is not what transformers makes of it.
+    pub(super) fn rebuilt(&self, part: &str, class: Class, json_path: &Path) -> TextError {
+        refused(json_path)(format!(
+            "its {part} is not what transformers gives {}, for which it takes only the vocabulary \
+             from this file ({} in {}); to use {TOKENIZER} as it stands, set tokenizer_class to \
+             PreTrainedTokenizerFast in {CONFIG}",
+            class.name(),
+            self.choice.said,
+            self.choice.path.display()
+        ))
+    }
+}
+
+/// The first special token that must have a name and is said to have none.
+fn null_name(fields: &Map<String, Value>) -> Option<&'static str> {
+    ["unk_token", "cls_token", "sep_token"]
+        .into_iter()
+        .find(|field| fields.get(*field).is_some_and(Value::is_null))
+}
+
+/// The longest sequence. transformers takes any number; one that is none means "not known".
+fn parse_length(config: &Map<String, Value>) -> Result<Option<u32>, String> {
+    let value = match config.get("model_max_length") {
+        None => config.get("max_len"),
+        value => value,
+    };
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_f64() {
+            Some(length) if length.is_finite() && !(1.0..UNKNOWN_LENGTH).contains(&length) => {
+                Ok(None)
+            }
+            Some(length) if length.fract() == 0.0 => Ok(Some(length as u32)),
+            _ => Err(format!(
+                "model_max_length = {value}: write a positive whole number"
+            )),
+        },
+    }
+}

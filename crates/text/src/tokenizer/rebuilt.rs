@@ -1,0 +1,181 @@
+//! What transformers (5.23) makes itself where a class decides, whatever a tokenizer.json says: it
+//! takes the vocabulary from that file and builds the normaliser, the splitter, the model's options
+//! and the special tokens around texts by the class's own rules.
+//!
+//! Where the file has other rules, ids would depend on the reader, and which rules the model was
+//! trained with nobody knows but its author: Kiln refuses that, and names both files. What is put
+//! around texts is the class's, as in transformers.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use tokenizers::normalizers::NormalizerWrapper;
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+
+use super::bert::{self, Normalisation};
+use super::class::Class;
+use super::config::Config;
+use super::special::Place::{Cls, Sep, Text};
+use super::special::{self, SpecialTokens};
+use super::{byte_level, xlnet};
+use crate::error::TextError;
+
+/// What is put around a text and around a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Template {
+    /// `[CLS] A [SEP]`, `[CLS] A [SEP] B [SEP]` with types 0 and 1.
+    Bert,
+    /// `[CLS] A [SEP]`, `[CLS] A [SEP] [SEP] B [SEP]`, all of type 0.
+    Deberta,
+    /// `<s> A </s>`, `<s> A </s> </s> B </s>`, all of type 0.
+    Roberta { add_prefix_space: bool },
+    /// `A <sep> <cls>`, `A <sep> B <sep> <cls>` with types 0, 1 and 2.
+    Xlnet,
+}
+
+impl Template {
+    /// The class's; none where it leaves that to the file.
+    pub(super) fn of(class: Class) -> Option<Self> {
+        match class {
+            Class::Bert | Class::DebertaV2 => Some(Self::Bert),
+            Class::Deberta | Class::XlmRoberta => Some(Self::Deberta),
+            Class::Roberta => Some(Self::Roberta {
+                add_prefix_space: false,
+            }),
+            Class::Gpt2 => None,
+            Class::Xlnet => Some(Self::Xlnet),
+        }
+    }
+
+    /// As a tokenizer.json's `post_processor`.
+    pub(super) fn json(self, special: &SpecialTokens, cls: u64, sep: u64) -> Value {
+        match self {
+            Self::Bert => bert::template_json(special, cls, sep),
+            Self::Deberta => special::template_json(
+                special,
+                [cls, sep],
+                &[Cls(0), Text("A", 0), Sep(0)],
+                &[Cls(0), Text("A", 0), Sep(0), Sep(0), Text("B", 0), Sep(0)],
+            ),
+            Self::Roberta { add_prefix_space } => json!({
+                "type": "RobertaProcessing",
+                "sep": [special.sep, sep],
+                "cls": [special.cls, cls],
+                "trim_offsets": true,
+                "add_prefix_space": add_prefix_space,
+            }),
+            Self::Xlnet => xlnet::template_json(special, cls, sep),
+        }
+    }
+}
+
+/// Refuses a tokenizer.json with other rules than transformers gives the class.
+///
+/// # Errors
+/// Names the part that differs, and both files.
+pub(super) fn check(
+    class: Class,
+    config: &Config,
+    json: &Value,
+    json_path: &Path,
+) -> Result<(), TextError> {
+    let refuse = |part: &str| Err(config.rebuilt(part, class, json_path));
+    let (normalizer, pre_tokenizer) = match class {
+        Class::Bert => {
+            if let Some(written) = json.get("normalizer").and_then(Normalisation::of)
+                && let Some((field, in_config, in_json)) =
+                    config.normalisation.difference(written, |_| true)
+            {
+                return Err(config.contradiction(field, in_config, in_json, json_path));
+            }
+            if json.get("normalizer").and_then(Normalisation::of).is_none() {
+                return refuse("normalizer");
+            }
+            (
+                json["normalizer"].clone(),
+                json!({ "type": "BertPreTokenizer" }),
+            )
+        }
+        Class::Deberta | Class::Roberta | Class::Gpt2 => {
+            let space = config.add_prefix_space()?;
+            if let Some(written) = json["pre_tokenizer"]["add_prefix_space"].as_bool()
+                && written != space
+            {
+                return Err(config.contradiction("add_prefix_space", space, written, json_path));
+            }
+            (Value::Null, byte_level::splitter_json(space))
+        }
+        // Read as they stand.
+        Class::DebertaV2 | Class::Xlnet | Class::XlmRoberta => return Ok(()),
+    };
+    if !equal::<NormalizerWrapper>(&normalizer, &json["normalizer"]) {
+        return refuse("normalizer");
+    }
+    if !equal::<PreTokenizerWrapper>(
+        &without_offsets(&pre_tokenizer),
+        &without_offsets(&json["pre_tokenizer"]),
+    ) {
+        return refuse("pre_tokenizer");
+    }
+    let model = &json["model"];
+    let expected = match class {
+        Class::Bert => json!({
+            "type": "WordPiece",
+            "unk_token": config.special.unk,
+            "continuing_subword_prefix": bert::CONTINUATION,
+            "max_input_chars_per_word": bert::MAX_WORD_CHARS,
+        }),
+        _ => json!({
+            "type": "BPE",
+            "dropout": null,
+            "unk_token": null,
+            "continuing_subword_prefix": "",
+            "end_of_word_suffix": "",
+            "fuse_unk": false,
+            "byte_fallback": false,
+            "ignore_merges": false,
+        }),
+    };
+    let expected = expected.as_object().cloned().unwrap_or_default();
+    match other_field(&expected, model) {
+        Some(field) => refuse(&format!("model's {field}")),
+        None => Ok(()),
+    }
+}
+
+/// The first field of a model that is not as expected. A missing one is: older files leave them out.
+fn other_field(expected: &Map<String, Value>, model: &Value) -> Option<String> {
+    let is_none = |value: &Value| value.is_null() || value == "" || value == false;
+    expected
+        .iter()
+        .find(|(field, expected)| {
+            model
+                .get(field.as_str())
+                .is_some_and(|value| value != *expected && !(is_none(value) && is_none(expected)))
+        })
+        .map(|(field, _)| field.clone())
+}
+
+/// A splitter without what changes only where tokens are said to stand.
+fn without_offsets(pre_tokenizer: &Value) -> Value {
+    let mut pre_tokenizer = pre_tokenizer.clone();
+    if pre_tokenizer["type"] == "ByteLevel" {
+        pre_tokenizer["trim_offsets"] = Value::from(true);
+    }
+    pre_tokenizer
+}
+
+/// Whether two parts are the same once defaults are written out.
+fn equal<T: DeserializeOwned + Serialize>(one: &Value, other: &Value) -> bool {
+    let full = |part: &Value| {
+        if part.is_null() {
+            return Some(Value::Null);
+        }
+        // From text: some readers want to borrow.
+        let part: T = serde_json::from_str(&part.to_string()).ok()?;
+        serde_json::to_value(part).ok()
+    };
+    full(one).is_some_and(|one| full(other) == Some(one))
+}
