@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::backends::BackendsArgs;
+use crate::cache::CacheCommand;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::forward::ForwardArgs;
@@ -16,7 +17,9 @@ use crate::pretrain::PretrainArgs;
 use crate::report_command::ReportArgs;
 use crate::resume::ResumeArgs;
 use crate::tokenizer::TokenizerCommand;
-use crate::{backends, forward, predict, prepare, pretrain, report_command, resume, tokenizer};
+use crate::{
+    backends, cache, forward, predict, prepare, pretrain, report_command, resume, tokenizer,
+};
 
 const EXAMPLES: &str = "Examples:
   kiln pretrain bert --corpus text/ --output runs/first
@@ -73,6 +76,9 @@ enum Command {
     Forward(ForwardArgs),
     /// Draw a run's curves into one HTML page
     Report(ReportArgs),
+    /// See and clear the cache of tokenised text
+    #[command(subcommand)]
+    Cache(CacheCommand),
 }
 
 impl Cli {
@@ -91,6 +97,7 @@ impl Cli {
             Command::Predict(command) => predict::run(&command, backend, console),
             Command::Forward(args) => forward::run(&args, backend),
             Command::Report(args) => report_command::run(&args, console),
+            Command::Cache(command) => cache::run(&command, console),
         }
     }
 }

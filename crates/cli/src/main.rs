@@ -3,7 +3,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `arguments.rs` | the commands and the flags that all of them take |
-//! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume.rs`, `predict.rs`, `predict/`, `forward.rs`, `report_command.rs` | one command each |
+//! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume.rs`, `predict.rs`, `predict/`, `forward.rs`, `report_command.rs`, `cache.rs` | one command each |
 //! | `architectures.rs` | the one list of architectures |
 //! | `console.rs`, `progress.rs`, `task_progress.rs`, `wording.rs` | what the user sees |
 //! | `failure.rs`, `interrupt.rs` | how a command ends |
@@ -17,6 +17,7 @@ mod allocator;
 mod architectures;
 mod arguments;
 mod backends;
+mod cache;
 mod console;
 mod corpus_notes;
 mod devices;

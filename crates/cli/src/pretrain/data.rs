@@ -11,6 +11,7 @@ use kiln_text::{Corpus, Tokenizer};
 use super::args::PretrainArgs;
 use super::model::ModelSource;
 use super::{absolute, folder};
+use crate::cache;
 use crate::console::Console;
 use crate::corpus_notes::{self, Origin};
 use crate::failure::Failure;
@@ -307,14 +308,15 @@ fn open(
         lines_are_sentences: args.data.lines_are_sentences,
         threads: args.data.threads.unwrap_or(0),
     };
-    let cache = match &args.data.cache_dir {
-        Some(cache) => cache.clone(),
-        None => default_cache()?,
-    };
+    let given = args.data.cache_dir.as_deref();
+    let cache = cache::folder(given)?;
     let mut progress = TaskProgress::new(console, "tokenising");
-    Ok(cached(text, tokenizer, &cache, &settings, &mut |p| {
+    let corpus = cached(text, tokenizer, &cache, &settings, &mut |p| {
         progress.preparing(p)
-    })?)
+    })?;
+    drop(progress);
+    cache::tell_size(&cache, given, console);
+    Ok(corpus)
 }
 
 fn shards(corpus: &Corpus) -> Result<PathBuf, Failure> {
@@ -324,20 +326,6 @@ fn shards(corpus: &Corpus) -> Result<PathBuf, Failure> {
             "the corpus is not on disk; pass it with --data",
         )),
     }
-}
-
-fn default_cache() -> Result<PathBuf, Failure> {
-    // As the XDG base directory specification says: relative paths in it count as none.
-    let from = |variable: &str| {
-        std::env::var_os(variable)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    from("XDG_CACHE_HOME")
-        .or_else(|| from("HOME").map(|home| home.join(".cache")))
-        .or_else(|| from("LOCALAPPDATA"))
-        .map(|cache| cache.join("kiln").join("corpora"))
-        .ok_or_else(|| Failure::usage("no place for tokenised text known; pass --cache-dir"))
 }
 
 /// Entries for a text of that size, in hundreds.

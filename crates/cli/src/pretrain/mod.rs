@@ -24,6 +24,7 @@ use std::path::Path;
 use kiln_backend::DeviceSpec;
 use kiln_learner::RunSettings;
 use kiln_learner::run::{DataSettings, ObjectiveSettings};
+use kiln_text::corpus::note_run;
 use serde_json::{Map, Value};
 
 use crate::architectures::Named;
@@ -114,6 +115,7 @@ pub(crate) fn run(
     let new = NewRun::create(&args.run.output)?;
     tokenizer.save(&new.run().tokenizer())?;
     new.run().write_settings(&settings)?;
+    note_in_cache(args, &settings);
     finish::train(Job {
         architecture,
         run: new.run(),
@@ -123,6 +125,20 @@ pub(crate) fn run(
         json: args.run.json,
         console,
     })
+}
+
+/// Remembers in the cache which corpora this run was started on.
+fn note_in_cache(args: &PretrainArgs, settings: &RunSettings) {
+    let Ok(run) = absolute(&args.run.output) else {
+        return;
+    };
+    let corpus = args.data.data.is_none().then_some(&settings.data.shards);
+    let eval = settings.data.eval_shards.as_ref();
+    let eval = eval.filter(|_| args.data.eval_data.is_none());
+    for shards in corpus.into_iter().chain(eval) {
+        // It serves whoever lists the cache, and a cache may be read-only.
+        let _ = note_run(shards, &run);
+    }
 }
 
 /// Refuses the dashboard where it can't be drawn.

@@ -29,6 +29,8 @@ fn help_of_the_other_commands_has_two_examples_each() {
         "predict replaced-tokens",
         "forward",
         "report",
+        "cache list",
+        "cache clear",
     ] {
         let help = help(command);
         let examples = help.split("Examples:").nth(1).unwrap_or_default();

@@ -1,22 +1,38 @@
 //! Shards prepared behind the scenes, found again by what they were made from.
+//!
+//! A shard's name is made of the files' paths and the hashes of their bytes, the tokenizer and the
+//! settings. Hashing reads everything, so the hashes are remembered with what the system knows of
+//! each file, and made again when that has changed ([`stamps`]). Neither touching a file nor writing
+//! the same bytes again makes its text be tokenised anew, and no rewritten file passes for the old
+//! one, however alike in size and time.
 
-use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::path::Path;
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use super::prepare::{PrepareProgress, PrepareSettings, prepare};
-use super::reader::{OnInvalid, list_files};
+use super::header::{HEADER, Header};
+use super::prepare::{PrepareProgress, PrepareSettings, prepare_as};
+use super::reader::list_files;
 use super::{Corpus, hex};
-use crate::error::{TextError, read_failed};
+use crate::error::{TextError, read_failed, write_failed};
 use crate::tokenizer::Tokenizer;
+
+mod entries;
+mod stamps;
+
+pub use entries::{CacheEntry, Cleared, EntryKind, cache_bytes, clear_cache, list_cache};
+
+/// Digits of a shard's name.
+const NAME_DIGITS: usize = 32;
+
+/// In a shard's folder: the runs that were started on it, a path a line.
+const RUNS: &str = "runs.txt";
 
 /// The corpus of these inputs, from `cache` if it was prepared before, else prepared into it.
 ///
-/// The key is made of the files' paths, sizes and times of change, the tokenizer and the settings.
-///
 /// # Errors
-/// As [`prepare`] and [`Corpus::open`].
+/// As [`super::prepare()`] and [`Corpus::open`].
 pub fn cached(
     inputs: &[PathBuf],
     tokenizer: &Tokenizer,
@@ -24,42 +40,96 @@ pub fn cached(
     settings: &PrepareSettings,
     progress: &mut dyn FnMut(PrepareProgress),
 ) -> Result<Corpus, TextError> {
-    let dir = cache.join(key(inputs, tokenizer, settings)?);
-    if !dir.exists() {
-        match prepare(inputs, tokenizer, &dir, settings, progress) {
-            // Another process was faster.
-            Ok(_) | Err(TextError::Exists { .. }) => {}
-            Err(error) => return Err(error),
+    let files = list_files(inputs)?;
+    let paths = canonical(&files)?;
+    // Before anything is read: what changes later is seen next time.
+    let stamps = stamps::take(&files)?;
+    let known = stamps::Known::read(cache, &paths);
+    if let Some(hashes) = known.hashes(&files, &stamps)? {
+        let dir = cache.join(name(&paths, &hashes, tokenizer, settings)?);
+        if dir.join(HEADER).exists() {
+            known.update(&stamps, &hashes);
+            return Corpus::open(&dir, tokenizer);
         }
     }
+    let provisional = name(&paths, &[], tokenizer, settings)?;
+    let mut hashes = Vec::new();
+    let dir = prepare_as(
+        inputs,
+        tokenizer,
+        &cache.join(provisional),
+        settings,
+        progress,
+        |header: &Header| {
+            hashes = header
+                .inputs
+                .iter()
+                .map(|file| file.sha256.clone())
+                .collect();
+            Ok(cache.join(name(&paths, &hashes, tokenizer, settings)?))
+        },
+    )?;
+    known.update(&stamps, &hashes);
     Corpus::open(&dir, tokenizer)
 }
 
+/// Remembers in a shard's folder that a run was started on it, for whoever looks at the cache.
+///
+/// # Errors
+/// If it can't be written.
+pub fn note_run(shard: &Path, run: &Path) -> Result<(), TextError> {
+    let path = shard.join(RUNS);
+    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let run = run.display().to_string();
+    if before.lines().any(|line| line == run) {
+        return Ok(());
+    }
+    std::fs::write(&path, format!("{before}{run}\n")).map_err(write_failed(&path))
+}
+
+fn canonical(files: &[PathBuf]) -> Result<Vec<PathBuf>, TextError> {
+    let canonical = |path: &PathBuf| std::fs::canonicalize(path).map_err(read_failed(path));
+    files.iter().map(canonical).collect()
+}
+
 /// The name of the shard folder: hexadecimal digits.
-fn key(
-    inputs: &[PathBuf],
+fn name(
+    paths: &[PathBuf],
+    hashes: &[String],
     tokenizer: &Tokenizer,
     settings: &PrepareSettings,
 ) -> Result<String, TextError> {
-    let mut hasher = Sha256::new_with_prefix(b"kiln corpus cache 1");
+    let mut hasher = Sha256::new_with_prefix(b"kiln corpus cache 2");
     hasher.update(tokenizer.identity());
-    hasher.update([
-        u8::from(settings.on_invalid == OnInvalid::Skip),
-        u8::from(settings.lines_are_sentences),
-    ]);
-    for path in list_files(inputs)? {
-        let absolute = std::fs::canonicalize(&path).map_err(read_failed(&path))?;
-        let metadata = std::fs::metadata(&path).map_err(read_failed(&path))?;
-        let changed = metadata
-            .modified()
-            .map_err(read_failed(&path))?
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| time.as_nanos());
-        let name = absolute.as_os_str().as_encoded_bytes();
-        hasher.update((name.len() as u64).to_le_bytes());
-        hasher.update(name);
-        hasher.update(metadata.len().to_le_bytes());
-        hasher.update(changed.to_le_bytes());
+    // All that decides about the tokens; what does not is not written.
+    let settings = serde_json::to_vec(settings).map_err(|reason| TextError::Setting {
+        field: "settings",
+        value: format!("{settings:?}"),
+        remedy: reason.to_string(),
+    })?;
+    update(&mut hasher, &settings);
+    for path in paths {
+        update(&mut hasher, path.as_os_str().as_encoded_bytes());
     }
-    Ok(hex(&hasher.finalize())[..32].to_string())
+    for hash in hashes {
+        update(&mut hasher, hash.as_bytes());
+    }
+    Ok(digits(hasher))
+}
+
+/// Adds bytes so that no others give the same.
+fn update(hasher: &mut Sha256, bytes: &[u8]) {
+    hasher.update((bytes.len() as u64).to_le_bytes());
+    hasher.update(bytes);
+}
+
+fn digits(hasher: Sha256) -> String {
+    let mut name = hex(&hasher.finalize());
+    name.truncate(NAME_DIGITS);
+    name
+}
+
+/// Whether something in a cache's folder has a name that [`digits`] gives.
+fn is_name(text: &str) -> bool {
+    text.len() == NAME_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -27,7 +27,9 @@ pub(crate) mod tasks;
 mod temporary;
 mod writer;
 
-pub use cache::cached;
+pub use cache::{
+    CacheEntry, Cleared, EntryKind, cache_bytes, cached, clear_cache, list_cache, note_run,
+};
 pub use header::{DataFile, Header, InputFile, TextNotes};
 pub use prepare::{PrepareProgress, PrepareSettings, PrepareSummary, prepare};
 pub use reader::OnInvalid;

@@ -104,16 +104,7 @@ pub fn prepare(
     progress: &mut dyn FnMut(PrepareProgress),
 ) -> Result<PrepareSummary, TextError> {
     let started = Instant::now();
-    tokenizer.corpus_vocabulary()?;
-    let reader = Reader::new(inputs, settings.on_invalid)?;
-    let temporary = Temporary::create(output)?;
-    let header = write_shard(reader, tokenizer, temporary.path(), settings, progress)
-        .map_err(|error| in_place(error, temporary.path(), output))?;
-    let Some(header) = header else {
-        return Err(TextError::EmptyCorpus {
-            inputs: names(inputs),
-        });
-    };
+    let (temporary, header) = fill(inputs, tokenizer, output, settings, progress)?;
     temporary.publish()?;
     Ok(PrepareSummary {
         bytes_in: header.text_bytes,
@@ -127,6 +118,46 @@ pub fn prepare(
         notes: header.notes.unwrap_or_default(),
         elapsed: started.elapsed(),
     })
+}
+
+/// The same under a name that only the finished header tells, beside `output`; a folder that has it
+/// already is taken for the same. Gives the folder.
+pub(super) fn prepare_as(
+    inputs: &[PathBuf],
+    tokenizer: &Tokenizer,
+    output: &Path,
+    settings: &PrepareSettings,
+    progress: &mut dyn FnMut(PrepareProgress),
+    name: impl FnOnce(&Header) -> Result<PathBuf, TextError>,
+) -> Result<PathBuf, TextError> {
+    let (temporary, header) = fill(inputs, tokenizer, output, settings, progress)?;
+    let target = name(&header)?;
+    match temporary.publish_as(&target) {
+        // Another process was faster.
+        Ok(()) | Err(TextError::Exists { .. }) => Ok(target),
+        Err(error) => Err(error),
+    }
+}
+
+/// A finished shard in a hidden folder beside `output`.
+fn fill(
+    inputs: &[PathBuf],
+    tokenizer: &Tokenizer,
+    output: &Path,
+    settings: &PrepareSettings,
+    progress: &mut dyn FnMut(PrepareProgress),
+) -> Result<(Temporary, Header), TextError> {
+    tokenizer.corpus_vocabulary()?;
+    let reader = Reader::new(inputs, settings.on_invalid)?;
+    let temporary = Temporary::create(output)?;
+    let header = write_shard(reader, tokenizer, temporary.path(), settings, progress)
+        .map_err(|error| in_place(error, temporary.path(), output))?;
+    match header {
+        Some(header) => Ok((temporary, header)),
+        None => Err(TextError::EmptyCorpus {
+            inputs: names(inputs),
+        }),
+    }
 }
 
 /// A failed write in the hidden folder `temporary`, told of `output`, the folder that was asked for.

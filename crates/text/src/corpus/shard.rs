@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 use memmap2::{Mmap, MmapOptions};
 use sha2::{Digest, Sha256};
 
-use super::header::{DOCUMENTS, Header, SENTENCES, TOKENS, TokenWidth, read_header, token_width};
+use super::header::{
+    DOCUMENTS, HEADER, Header, SENTENCES, TOKENS, TokenWidth, read_header, token_width,
+};
 use super::hex;
 use crate::error::{TextError, read_failed};
 
@@ -31,6 +33,8 @@ pub(super) struct Shard {
     tokens: Mmap,
     sentences: Mmap,
     documents: Mmap,
+    /// Locked for as long as the shard is open, so that nobody clears it away.
+    _in_use: Option<File>,
 }
 
 impl Shard {
@@ -46,6 +50,7 @@ impl Shard {
             tokens: map(TOKENS)?,
             sentences: map(SENTENCES)?,
             documents: map(DOCUMENTS)?,
+            _in_use: lock(&dir.join(HEADER)),
             dir: dir.to_path_buf(),
             header,
         })
@@ -120,6 +125,14 @@ impl Shard {
         }
         Ok(())
     }
+}
+
+/// A shared lock on a file; none where the file system has none: it protects from a mistake, not
+/// from harm, since an open file stays until it is closed.
+fn lock(path: &Path) -> Option<File> {
+    let file = File::open(path).ok()?;
+    file.try_lock_shared().ok()?;
+    Some(file)
 }
 
 /// Maps a file that has exactly `bytes` bytes.

@@ -8,7 +8,7 @@ use crate::error::{TextError, write_failed};
 
 /// Held locked while a folder is being written, so that the next run can tell a killed writer's
 /// folder from a working one's.
-const LOCK: &str = ".lock";
+pub(super) const LOCK: &str = ".lock";
 
 /// A folder being written beside its final place; removed unless [`Temporary::publish`] succeeds.
 #[derive(Debug)]
@@ -54,17 +54,23 @@ impl Temporary {
 
     /// Gives the folder its final name. What is in it must be on the disk already.
     pub(super) fn publish(self) -> Result<(), TextError> {
-        let Self { dir, target, lock } = self;
+        let target = self.target.clone();
+        self.publish_as(&target)
+    }
+
+    /// Gives the folder another name than it was made for, in the same folder.
+    pub(super) fn publish_as(self, target: &Path) -> Result<(), TextError> {
+        let Self { dir, lock, .. } = self;
         sync_dir(dir.path())?;
-        refuse_existing(&target)?;
+        refuse_existing(target)?;
         // Renaming onto an empty folder works on Unix only.
-        let _ = fs::remove_dir(&target);
-        fs::rename(dir.path(), &target).map_err(write_failed(&target))?;
+        let _ = fs::remove_dir(target);
+        fs::rename(dir.path(), target).map_err(write_failed(target))?;
         // Nothing is left under the temporary name.
         let _ = dir.keep();
         drop(lock);
         let _ = fs::remove_file(target.join(LOCK));
-        sync_dir(&parent(&target))
+        sync_dir(&parent(target))
     }
 }
 

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod cached;
 mod damaged;
 mod prepared;
 mod read;

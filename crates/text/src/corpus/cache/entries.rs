@@ -1,0 +1,194 @@
+//! What a cache's folder holds, and how it is emptied.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::super::header::{DOCUMENTS, HEADER, Header, SENTENCES, TOKENS, read_header};
+use super::super::temporary::LOCK;
+use super::stamps::SUFFIX;
+use super::{RUNS, is_name};
+use crate::error::{TextError, read_failed, write_failed};
+
+/// All that a shard's folder in the cache may hold.
+const FILES: [&str; 6] = [HEADER, TOKENS, SENTENCES, DOCUMENTS, RUNS, LOCK];
+
+/// What something in a cache is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EntryKind {
+    /// A tokenised corpus.
+    Corpus(Box<Header>),
+    /// A tokenised corpus that can't be read: damaged, or another version's; the reason.
+    Unreadable(String),
+    /// What a killed process left half made.
+    Leftover,
+    /// Remembered hashes of the files of a corpus.
+    Hashes,
+}
+
+/// Something that Kiln made in a cache's folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CacheEntry {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Since it was made.
+    pub age: Duration,
+    /// A process has it open, or is making it.
+    pub is_in_use: bool,
+    /// Runs that were started on it.
+    pub runs: Vec<PathBuf>,
+}
+
+/// What [`clear_cache`] did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Cleared {
+    /// What was deleted.
+    pub deleted: Vec<CacheEntry>,
+    /// What was kept because a process has it open.
+    pub in_use: Vec<CacheEntry>,
+    /// What was kept because it is younger than asked for.
+    pub young: Vec<CacheEntry>,
+    /// What is in the folder and not Kiln's.
+    pub foreign: Vec<PathBuf>,
+}
+
+/// What Kiln made in a cache's folder, by name, and what is not Kiln's there. No folder, nothing.
+///
+/// # Errors
+/// If the folder can't be read.
+pub fn list_cache(cache: &Path) -> Result<(Vec<CacheEntry>, Vec<PathBuf>), TextError> {
+    let entries = match fs::read_dir(cache) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
+        Err(error) => return Err(read_failed(cache)(error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.push(entry.map_err(read_failed(cache))?.path());
+    }
+    paths.sort();
+    let mut found = Vec::new();
+    let mut foreign = Vec::new();
+    for path in paths {
+        match entry(&path) {
+            Some(entry) => found.push(entry),
+            None => foreign.push(path),
+        }
+    }
+    Ok((found, foreign))
+}
+
+/// Deletes what Kiln made in a cache's folder at least `age` ago and no process has open; nothing
+/// else, whatever lies there.
+///
+/// # Errors
+/// If the folder can't be read, or something in it not be deleted.
+pub fn clear_cache(cache: &Path, age: Duration) -> Result<Cleared, TextError> {
+    let (entries, foreign) = list_cache(cache)?;
+    let mut cleared = Cleared {
+        foreign,
+        ..Cleared::default()
+    };
+    for entry in entries {
+        if entry.is_in_use {
+            cleared.in_use.push(entry);
+        } else if entry.age < age {
+            cleared.young.push(entry);
+        } else {
+            delete(&entry.path)?;
+            cleared.deleted.push(entry);
+        }
+    }
+    Ok(cleared)
+}
+
+/// What is at `path`, if it is Kiln's.
+fn entry(path: &Path) -> Option<CacheEntry> {
+    let name = path.file_name()?.to_str()?;
+    let metadata = fs::symlink_metadata(path).ok()?;
+    if metadata.is_file() {
+        is_name(name.strip_suffix(SUFFIX)?).then_some(())?;
+        return Some(CacheEntry {
+            path: path.to_path_buf(),
+            kind: EntryKind::Hashes,
+            bytes: metadata.len(),
+            age: age(&metadata),
+            is_in_use: false,
+            runs: Vec::new(),
+        });
+    }
+    // A link is somebody's own.
+    metadata.is_dir().then_some(())?;
+    let leftover = name
+        .strip_prefix('.')
+        .and_then(|name| name.split_once(".partial-"));
+    is_name(leftover.map_or(name, |(name, _)| name)).then_some(())?;
+    let mut bytes = 0;
+    for file in fs::read_dir(path).ok()? {
+        let file = file.ok()?;
+        FILES.contains(&file.file_name().to_str()?).then_some(())?;
+        bytes += file.metadata().ok()?.len();
+    }
+    let (kind, locked) = match leftover {
+        Some(_) => (EntryKind::Leftover, LOCK),
+        None => match read_header(path) {
+            Ok(header) => (EntryKind::Corpus(Box::new(header)), HEADER),
+            Err(reason) => (EntryKind::Unreadable(reason.to_string()), HEADER),
+        },
+    };
+    let made = fs::metadata(path.join(HEADER)).unwrap_or(metadata);
+    let runs = fs::read_to_string(path.join(RUNS)).unwrap_or_default();
+    Some(CacheEntry {
+        path: path.to_path_buf(),
+        kind,
+        bytes,
+        age: age(&made),
+        is_in_use: is_locked(&path.join(locked)),
+        runs: runs.lines().map(PathBuf::from).collect(),
+    })
+}
+
+fn age(metadata: &fs::Metadata) -> Duration {
+    let made = metadata.modified().ok();
+    made.and_then(|made| SystemTime::now().duration_since(made).ok())
+        .unwrap_or_default()
+}
+
+/// Whether a process holds a lock on a file.
+fn is_locked(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
+}
+
+/// Deletes files by their names and the folder they leave empty: what came into it meanwhile stays.
+fn delete(path: &Path) -> Result<(), TextError> {
+    let failed = |path: &Path, error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(write_failed(path)(error)),
+    };
+    if !path.is_dir() {
+        return fs::remove_file(path).or_else(|error| failed(path, error));
+    }
+    // The header first: without it nothing is a shard.
+    for name in FILES {
+        let file = path.join(name);
+        fs::remove_file(&file).or_else(|error| failed(&file, error))?;
+    }
+    fs::remove_dir(path).or_else(|error| failed(path, error))
+}
+
+/// Bytes of the corpora in a cache's folder, without opening them; 0 where there is none.
+pub fn cache_bytes(cache: &Path) -> u64 {
+    let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+    let is_corpus = |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(is_name);
+    entries(cache)
+        .filter(is_corpus)
+        .flat_map(|entry| entries(&entry.path()))
+        .filter_map(|file| file.metadata().ok())
+        .map(|metadata| metadata.len())
+        .sum()
+}

@@ -1,0 +1,137 @@
+//! The cache: what is found again, what is not, and what is deleted.
+
+use std::time::{Duration, SystemTime};
+
+use super::*;
+
+struct Cache {
+    place: Place,
+    file: PathBuf,
+}
+
+impl Cache {
+    fn new() -> Self {
+        let place = Place::new();
+        let file = place.write("x.txt", "a b\n");
+        Self { place, file }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.place.path("cache")
+    }
+
+    /// The corpus, and whether it was tokenised for that.
+    fn get(&self) -> (Corpus, bool) {
+        let mut reports = 0;
+        let corpus = cached(
+            std::slice::from_ref(&self.file),
+            &tokenizer(),
+            &self.path(),
+            &PrepareSettings::default(),
+            &mut |_| reports += 1,
+        );
+        (corpus.unwrap(), reports > 0)
+    }
+
+    fn text(&self) -> (String, bool) {
+        let (corpus, is_new) = self.get();
+        (contents(&corpus).unwrap().concat().concat(), is_new)
+    }
+
+    fn set_modified(&self, time: SystemTime) {
+        let file = fs::File::options().write(true).open(&self.file).unwrap();
+        file.set_modified(time).unwrap();
+    }
+}
+
+#[test]
+fn a_file_rewritten_with_the_same_size_and_time_is_tokenised_again() {
+    let cache = Cache::new();
+    let time = SystemTime::now() - Duration::from_secs(1000);
+    cache.set_modified(time);
+    assert_eq!(cache.text(), ("a b".to_string(), true));
+    fs::write(&cache.file, "c d\n").unwrap();
+    cache.set_modified(time);
+    assert_eq!(cache.text(), ("c d".to_string(), true));
+    assert_eq!(cache.text(), ("c d".to_string(), false));
+    // The first one is still there for its runs.
+    fs::write(&cache.file, "a b\n").unwrap();
+    assert_eq!(cache.text(), ("a b".to_string(), false));
+}
+
+#[test]
+fn a_file_that_was_touched_or_written_again_alike_is_not_tokenised_again() {
+    let cache = Cache::new();
+    assert!(cache.get().1);
+    cache.set_modified(SystemTime::now() - Duration::from_secs(5));
+    assert!(!cache.get().1);
+    fs::remove_file(&cache.file).unwrap();
+    fs::write(&cache.file, "a b\n").unwrap();
+    assert!(!cache.get().1);
+    // What is remembered of the file may be damaged or gone.
+    for entry in fs::read_dir(cache.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().ends_with(".files.json") {
+            fs::write(&path, "{").unwrap();
+        }
+    }
+    assert_eq!(cache.text().0, "a b");
+    assert_eq!(cache.text(), ("a b".to_string(), false));
+}
+
+#[test]
+fn clearing_deletes_what_is_kilns_and_not_in_use_and_says_what() {
+    let cache = Cache::new();
+    let (open, _) = cache.get();
+    note_run(open.path().unwrap(), &PathBuf::from("/runs/first")).unwrap();
+    note_run(open.path().unwrap(), &PathBuf::from("/runs/first")).unwrap();
+    let foreign = ["notes.txt", "0123456789abcdef0123456789abcdef", "folder"];
+    fs::write(cache.path().join(foreign[0]), "mine").unwrap();
+    for name in &foreign[1..] {
+        fs::create_dir(cache.path().join(name)).unwrap();
+        fs::write(cache.path().join(name).join("mine.txt"), "mine").unwrap();
+    }
+    let leftover = cache
+        .path()
+        .join(".0123456789abcdef0123456789abcdef.partial-x");
+    fs::create_dir(&leftover).unwrap();
+    fs::write(leftover.join(TOKENS_FILE), "half").unwrap();
+    let damaged = cache.path().join("1123456789abcdef0123456789abcdef");
+    fs::create_dir(&damaged).unwrap();
+    fs::write(damaged.join("header.json"), "{").unwrap();
+
+    let (entries, others) = list_cache(&cache.path()).unwrap();
+    let corpus = entries
+        .iter()
+        .find(|entry| matches!(&entry.kind, EntryKind::Corpus(header) if header.num_tokens == 2))
+        .unwrap();
+    assert!(corpus.is_in_use && corpus.bytes > 100);
+    assert_eq!(corpus.runs, [PathBuf::from("/runs/first")]);
+    assert_eq!(others.len(), 3);
+    assert_eq!(entries.len(), 4, "{entries:?}");
+    assert!(cache_bytes(&cache.path()) > corpus.bytes);
+
+    let day = Duration::from_secs(86_400);
+    let cleared = clear_cache(&cache.path(), day).unwrap();
+    assert_eq!((cleared.deleted.len(), cleared.young.len()), (0, 3));
+    let cleared = clear_cache(&cache.path(), Duration::ZERO).unwrap();
+    assert_eq!((cleared.deleted.len(), cleared.in_use.len()), (3, 1));
+    // The one in use can be read to its end.
+    assert_eq!(contents(&open).unwrap(), [["a b"]]);
+    open.verify().unwrap();
+    drop(open);
+    let cleared = clear_cache(&cache.path(), Duration::ZERO).unwrap();
+    assert_eq!((cleared.deleted.len(), cleared.foreign.len()), (1, 3));
+    let mut left: Vec<String> = fs::read_dir(cache.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, [foreign[1], foreign[2], foreign[0]]);
+    assert!(cache.get().1, "tokenised again");
+    let nowhere = cache.place.path("nowhere");
+    assert_eq!(list_cache(&nowhere).unwrap(), (vec![], vec![]));
+    assert_eq!(cache_bytes(&nowhere), 0);
+}
+
+const TOKENS_FILE: &str = "tokens.bin";
