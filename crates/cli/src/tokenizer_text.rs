@@ -27,7 +27,7 @@ pub(crate) struct AlphabetArgs {
     #[arg(long, value_name = "X")]
     pub(crate) character_coverage: Option<f64>,
     /// Text that the tokenizer is trained on, e.g. 500MB, spread over all of it; more takes more
-    /// memory and time. all: all of it. Default: all where words come again, and 100MB of larger
+    /// memory and time. all: all of it. Default: all where words come again, and 50MB of larger
     /// texts without spaces, such as Chinese, Japanese and Thai
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) tokenizer_sample: Option<SampleSize>,
@@ -270,14 +270,8 @@ pub(crate) fn tell_text(text: &TextSummary, console: Console) {
 pub(crate) fn tell_skipped(lines: u64, console: Console) {
     if lines > 0 {
         console.note(format_args!(
-            "warning: {} {} not UTF-8 {} left out",
-            count(lines),
-            if lines == 1 {
-                "line that is"
-            } else {
-                "lines that are"
-            },
-            if lines == 1 { "was" } else { "were" },
+            "warning: {} lines that are not UTF-8 were left out",
+            count(lines)
         ));
     }
 }

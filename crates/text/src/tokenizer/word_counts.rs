@@ -25,7 +25,7 @@ const BLOCK_BYTES: usize = 8 << 20;
 const MAX_PARTS: usize = 1 << 20;
 
 /// Their bytes: without spaces a part may be a whole paragraph.
-const MAX_PARTS_BYTES: u64 = 64 << 20;
+const MAX_PARTS_BYTES: u64 = 32 << 20;
 
 /// Parts that one task splits into words.
 const TASK_PARTS: usize = 4096;
