@@ -21,7 +21,7 @@ use kiln::backend::{choose, open};
 use kiln::learner::Objective as _;
 use kiln::nn::gather_positions;
 use kiln::nn::loss::cross_entropy_sum;
-use kiln::text::corpus::{PrepareSettings, prepare};
+use kiln::text::corpus::{Inputs, PrepareSettings, Reading, prepare};
 use kiln::text::examples::{Documents, MaskedLmSource, PackedSequences};
 use kiln::text::masking::Masking;
 use kiln::text::tokenizer::{WordPieceSettings, train_word_piece};
@@ -247,7 +247,7 @@ fn train_tokenizer(arguments: &Arguments) -> Result<Value, Failure> {
         vocab_size: 8_000,
         ..Default::default()
     };
-    let tokenizer = train_word_piece(&arguments.corpus, &settings, &mut |_| ())?;
+    let tokenizer = train_word_piece(&inputs(arguments)?, &settings, &mut |_| ())?;
     tokenizer.save(tokenizer_folder(arguments)?)?;
     Ok(json!({ "vocab_size": tokenizer.vocab_size() }))
 }
@@ -255,16 +255,11 @@ fn train_tokenizer(arguments: &Arguments) -> Result<Value, Failure> {
 fn prepare_shards(arguments: &Arguments) -> Result<Value, Failure> {
     let tokenizer = Tokenizer::open(tokenizer_folder(arguments)?)?;
     let settings = prepare_settings(arguments);
+    let inputs = inputs(arguments)?;
     let mut tokens = 0;
     let seconds = time(arguments, |repetition| {
         let shard = output(arguments)?.join(repetition.to_string());
-        let summary = prepare(
-            &arguments.corpus,
-            &tokenizer,
-            &shard,
-            &settings,
-            &mut |_| (),
-        )?;
+        let summary = prepare(&inputs, &tokenizer, &shard, &settings, &mut |_| ())?;
         tokens = summary.tokens;
         Ok(())
     })?;
@@ -275,13 +270,8 @@ fn build_batches(arguments: &Arguments) -> Result<Value, Failure> {
     let tokenizer = Tokenizer::open(tokenizer_folder(arguments)?)?;
     let shard = output(arguments)?.join("shard");
     let settings = prepare_settings(arguments);
-    prepare(
-        &arguments.corpus,
-        &tokenizer,
-        &shard,
-        &settings,
-        &mut |_| (),
-    )?;
+    let inputs = inputs(arguments)?;
+    prepare(&inputs, &tokenizer, &shard, &settings, &mut |_| ())?;
     let corpus = Arc::new(Corpus::open(&shard, &tokenizer)?);
     let vocabulary = Arc::new(tokenizer.vocabulary()?);
     let examples = PackedSequences::new(Documents::all(corpus), &vocabulary, SEQ_LEN, 1)?;
@@ -316,6 +306,10 @@ fn output(arguments: &Arguments) -> Result<&Path, Failure> {
 fn tokenizer_folder(arguments: &Arguments) -> Result<&Path, Failure> {
     let folder = arguments.tokenizer.as_deref();
     Ok(folder.ok_or("--tokenizer is missing: name a tokenizer's folder")?)
+}
+
+fn inputs(arguments: &Arguments) -> Result<Inputs, Failure> {
+    Ok(Inputs::find(&arguments.corpus, Reading::default())?)
 }
 
 fn prepare_settings(arguments: &Arguments) -> PrepareSettings {

@@ -11,11 +11,11 @@ mod allocator;
 
 use std::error::Error;
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use kiln::text::corpus::{PrepareSettings, prepare};
+use kiln::text::corpus::{Inputs, PrepareSettings, Reading, prepare};
 use kiln::text::examples::{
     Documents, Examples, MaskedLmSource, PackedSequences, SHORT_SEQ_PROB, SentencePairs,
 };
@@ -39,15 +39,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         vocab_size: 8_000,
         ..Default::default()
     };
-    let tokenizer = train_word_piece(&texts, &settings, &mut |_| ())?;
+    let inputs = Inputs::find(&texts, Reading::default())?;
+    let tokenizer = train_word_piece(&inputs, &settings, &mut |_| ())?;
     let folder = tempfile::tempdir()?;
 
     tokenise(&mut criterion, &tokenizer, &texts[0])?;
-    prepare_shard(&mut criterion, &tokenizer, &texts, folder.path())?;
+    prepare_shard(&mut criterion, &tokenizer, &inputs, folder.path())?;
 
     let shard = folder.path().join("shard");
     let settings = PrepareSettings::default();
-    prepare(&texts, &tokenizer, &shard, &settings, &mut |_| ())?;
+    prepare(&inputs, &tokenizer, &shard, &settings, &mut |_| ())?;
     let corpus = Arc::new(Corpus::open(&shard, &tokenizer)?);
     mask(&mut criterion, &tokenizer)?;
     build(&mut criterion, &tokenizer, corpus)?;
@@ -84,7 +85,7 @@ fn tokenise(
 fn prepare_shard(
     criterion: &mut Criterion,
     tokenizer: &Tokenizer,
-    texts: &[PathBuf],
+    texts: &Inputs,
     folder: &Path,
 ) -> Result<(), Box<dyn Error>> {
     let settings = PrepareSettings::default();

@@ -71,12 +71,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         vocab_size: 4000,
         ..Default::default()
     };
-    let tokenizer = train_word_piece(&texts, &settings, &mut |_| ())?;
+    let inputs = corpus::Inputs::find(&texts, corpus::Reading::default())?;
+    let tokenizer = train_word_piece(&inputs, &settings, &mut |_| ())?;
     tokenizer.save(&run.tokenizer())?;
     let cache = output.join("corpus");
     let settings = PrepareSettings::default();
     let corpus = Arc::new(corpus::cached(
-        &texts,
+        &inputs,
         &tokenizer,
         &cache,
         &settings,

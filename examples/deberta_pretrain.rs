@@ -81,11 +81,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         vocab_size: 2000,
         ..Default::default()
     };
-    let tokenizer = train_word_piece(&texts, &settings, &mut |_| ())?;
+    let inputs = corpus::Inputs::find(&texts, corpus::Reading::default())?;
+    let tokenizer = train_word_piece(&inputs, &settings, &mut |_| ())?;
     tokenizer.save(&run.tokenizer())?;
     let cache = output.join("corpus");
     let settings = PrepareSettings::default();
-    let corpus = corpus::cached(&texts, &tokenizer, &cache, &settings, &mut |_| ())?;
+    let corpus = corpus::cached(&inputs, &tokenizer, &cache, &settings, &mut |_| ())?;
 
     // 2. Full sequences across documents, masked afresh at every step: every chosen token becomes
     //    [MASK]. A twentieth of the documents is held out.

@@ -81,11 +81,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         vocab_size: 2000,
         ..Default::default()
     };
-    let tokenizer = train_word_piece(&texts, &settings, &mut |_| ())?;
+    let inputs = corpus::Inputs::find(&texts, corpus::Reading::default())?;
+    let tokenizer = train_word_piece(&inputs, &settings, &mut |_| ())?;
     tokenizer.save(&run.tokenizer())?;
     let cache = output.join("corpus");
     let settings = PrepareSettings::default();
-    let corpus = corpus::cached(&texts, &tokenizer, &cache, &settings, &mut |_| ())?;
+    let corpus = corpus::cached(&inputs, &tokenizer, &cache, &settings, &mut |_| ())?;
 
     // 2. Consecutive segments, masked afresh at every step: 85 % of the chosen tokens become
     //    [MASK], none a random word. A twentieth of the documents is held out.

@@ -74,11 +74,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         vocab_size: 2000,
         ..UnigramSettings::xlnet(XlnetLetters::default())
     };
-    let tokenizer = train_unigram(&texts, &settings, &mut |_| ())?;
+    let inputs = corpus::Inputs::find(&texts, corpus::Reading::default())?;
+    let tokenizer = train_unigram(&inputs, &settings, &mut |_| ())?;
     tokenizer.save(&run.tokenizer())?;
     let cache = output.join("corpus");
     let settings = PrepareSettings::default();
-    let corpus = corpus::cached(&texts, &tokenizer, &cache, &settings, &mut |_| ())?;
+    let corpus = corpus::cached(&inputs, &tokenizer, &cache, &settings, &mut |_| ())?;
 
     // 2. Long lanes of text that go on from batch to batch, in one half of each batch backwards. No
     //    token is replaced: which ones are predicted, and what each may see, is drawn afresh at

@@ -5,6 +5,7 @@ use kiln_text::corpus::Header;
 use serde_json::{Value, json};
 
 use crate::console::Console;
+use crate::corpus;
 use crate::tokenizer_text::{Trainer, tell_skipped, times, words};
 use crate::wording::{count, share};
 
@@ -45,6 +46,7 @@ pub(crate) fn tell(
     trainer: Trainer,
     console: Console,
 ) {
+    corpus::tell(header.inputs.len() as u64, &header.counted(), name, console);
     let of = |text: String| console.note(format_args!("warning: {name}{text}"));
     if name.is_empty() {
         tell_skipped(header.skipped_lines, console);
@@ -96,7 +98,11 @@ pub(crate) fn to_json(header: &Header) -> Value {
         "text_bytes": header.text_bytes,
         "unknown_share": header.unknown_share(),
         "unknown_examples": notes.map(|notes| &notes.unknown_examples),
+        "files": header.inputs.len(),
+        "left_out": corpus::left_out_json(&header.left_out),
         "skipped_lines": header.skipped_lines,
+        "skipped_records": header.skipped_records,
+        "replaced_surrogates": header.replaced_surrogates,
         "long_words": notes.map(|notes| notes.long_words),
         "special_tokens": notes.map(|notes| &notes.special_tokens),
     })

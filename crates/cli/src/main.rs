@@ -19,6 +19,7 @@ mod arguments;
 mod backends;
 mod cache;
 mod console;
+mod corpus;
 mod corpus_notes;
 mod devices;
 mod doubt;

@@ -8,10 +8,10 @@ use kiln_text::{Corpus, Tokenizer};
 use serde_json::json;
 
 use crate::console::Console;
+use crate::corpus::{ReadArgs, left_out_json};
 use crate::corpus_notes::{self, Origin};
 use crate::failure::Failure;
 use crate::task_progress::TaskProgress;
-use crate::tokenizer::on_invalid;
 use crate::tokenizer_text::Trainer;
 use crate::wording::{bytes, count, duration};
 
@@ -26,8 +26,8 @@ pub(crate) struct PrepareArgs {
     /// Folder with tokenizer.json or vocab.txt; only runs with the same tokenizer take the result
     #[arg(long, value_name = "DIR")]
     tokenizer: PathBuf,
-    /// Text files, or folders of them: one paragraph a line and a blank line between documents, or
-    /// JSON Lines with a "text" field; .gz and .zst too
+    /// Text, or folders of it, or - for standard input: one paragraph a line and a blank line between
+    /// documents, or JSON with a "text" in each record; plain or in .gz, .zst, .bz2, .xz, .tar, .zip
     #[arg(long, value_name = "F", required = true, num_args = 1..)]
     corpus: Vec<PathBuf>,
     /// Folder for the tokens; must be new or empty, and appears when it is complete
@@ -36,10 +36,8 @@ pub(crate) struct PrepareArgs {
     /// Threads that tokenise; the result is the same for any number. Default: one a core
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
-    /// Leave out lines that are not UTF-8, and count them. Default: stop at the first, naming file
-    /// and byte
-    #[arg(long)]
-    skip_invalid: bool,
+    #[command(flatten)]
+    read: ReadArgs,
     /// Take every line for one sentence, as the original BERT's input has it. Default: sentences
     /// are found in paragraphs
     #[arg(long)]
@@ -60,20 +58,14 @@ pub(crate) fn run(args: &PrepareArgs, console: Console) -> Result<(), Failure> {
         console.note(format_args!("warning: {note}"));
     }
     let settings = PrepareSettings {
-        on_invalid: on_invalid(args.skip_invalid),
         lines_are_sentences: args.lines_are_sentences,
         threads: args.threads,
     };
+    let inputs = args.read.find(&args.corpus, console)?;
     let mut progress = TaskProgress::new(console, "tokenising");
-    let summary = prepare(
-        &args.corpus,
-        &tokenizer,
-        &args.output,
-        &settings,
-        &mut |p| {
-            progress.preparing(p);
-        },
-    )?;
+    let summary = prepare(&inputs, &tokenizer, &args.output, &settings, &mut |p| {
+        progress.preparing(p);
+    })?;
     drop(progress);
     if let Some(header) = Corpus::open(&args.output, &tokenizer)?.header() {
         corpus_notes::tell(header, "", Origin::Given, Trainer::Prepare, console);
@@ -95,7 +87,11 @@ fn print(args: &PrepareArgs, summary: &PrepareSummary, console: Console) -> Resu
             "long_words": summary.notes.long_words,
             "special_tokens": summary.notes.special_tokens,
             "unigram_entropy": summary.unigram_entropy,
-            "skipped_lines": summary.skipped_lines,
+            "files": summary.files,
+            "left_out": left_out_json(&summary.counted.left_out),
+            "skipped_lines": summary.counted.skipped_lines,
+            "skipped_records": summary.counted.skipped_records,
+            "replaced_surrogates": summary.counted.replaced_surrogates,
             "seconds": summary.elapsed.as_secs_f64(),
         }));
     }

@@ -75,6 +75,11 @@ impl TaskProgress {
         });
     }
 
+    /// A copy got further.
+    pub(crate) fn copying(&mut self, size: u64) {
+        self.show(|| bytes(size));
+    }
+
     fn show(&mut self, text: impl FnOnce() -> String) {
         match &self.bar {
             Some(bar) => bar.set_message(format!("{}: {}", self.name, text())),

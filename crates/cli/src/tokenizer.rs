@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use kiln_text::corpus::{OnInvalid, hex};
+use kiln_text::corpus::hex;
 use kiln_text::tokenizer::{
     self as tokenizers, ByteBpeSettings, SampleSettings, TokenizerKind, TrainSettings,
     UnigramSettings, WordPieceSettings, XlnetLetters,
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::architectures::{self, Named};
 use crate::console::Console;
+use crate::corpus::{ReadArgs, keep_pipes, left_out_json, tell};
 use crate::failure::Failure;
 use crate::task_progress::TaskProgress;
 use crate::tokenizer_text::{self, AlphabetArgs, Trainer};
@@ -40,8 +41,8 @@ pub(crate) struct TrainArgs {
     /// Another kind of tokenizer than the architecture's usual one, e.g. byte-bpe for DeBERTa v1
     #[arg(long, value_name = "K", value_parser = kinds())]
     kind: Option<TokenizerKind>,
-    /// Text files, or folders of them: one paragraph a line and a blank line between documents, or
-    /// JSON Lines with a "text" field; .gz and .zst too
+    /// Text, or folders of it, or - for standard input: one paragraph a line and a blank line between
+    /// documents, or JSON with a "text" in each record; plain or in .gz, .zst, .bz2, .xz, .tar, .zip
     #[arg(long, value_name = "F", required = true, num_args = 1..)]
     corpus: Vec<PathBuf>,
     /// Entries in the vocabulary, special tokens included; more keep words whole and make the model
@@ -62,9 +63,8 @@ pub(crate) struct TrainArgs {
     /// unigram. Default: 2
     #[arg(long, value_name = "N")]
     min_frequency: Option<u64>,
-    /// Leave out lines that are not UTF-8. Default: stop at the first, naming file and byte
-    #[arg(long)]
-    skip_invalid: bool,
+    #[command(flatten)]
+    read: ReadArgs,
     /// Threads that count words; the result is the same for any number. Default: one a core
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
@@ -94,7 +94,6 @@ pub(crate) struct Wanted {
     pub(crate) seed: u64,
     pub(crate) min_frequency: Option<u64>,
     pub(crate) model_max_length: Option<u32>,
-    pub(crate) on_invalid: OnInvalid,
     pub(crate) threads: usize,
 }
 
@@ -112,7 +111,6 @@ impl Wanted {
             seed,
             min_frequency,
             model_max_length,
-            on_invalid,
             threads,
         } = self;
         alphabet.check(kind)?;
@@ -154,7 +152,6 @@ impl Wanted {
                     limit_alphabet: alphabet.limit_alphabet.map(NonZeroUsize::get),
                     sample,
                     model_max_length,
-                    on_invalid,
                     threads,
                 })
             }
@@ -167,7 +164,6 @@ impl Wanted {
                         .unwrap_or(default.character_coverage),
                     sample,
                     model_max_length,
-                    on_invalid,
                     threads,
                     ..default
                 })
@@ -186,7 +182,6 @@ impl Wanted {
                         .unwrap_or(default.character_coverage),
                     sample,
                     model_max_length,
-                    on_invalid,
                     threads,
                     ..default
                 })
@@ -198,7 +193,6 @@ impl Wanted {
                     min_frequency: min_frequency.unwrap_or(default.min_frequency),
                     sample,
                     model_max_length,
-                    on_invalid,
                     threads,
                 })
             }
@@ -238,13 +232,15 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
         seed: args.seed,
         min_frequency: args.min_frequency,
         model_max_length: WordPieceSettings::default().model_max_length,
-        on_invalid: on_invalid(args.skip_invalid),
         threads: args.threads,
     }
     .settings()?;
     let failed = |error| tokenizer_text::failure(error, Trainer::Command);
+    let mut inputs = args.read.find(&args.corpus, console)?;
+    // A sample reads the text twice.
+    keep_pipes(&mut inputs, console)?;
     let mut progress = TaskProgress::new(console, "training the tokenizer");
-    let counted = tokenizers::count_text(&args.corpus, &settings, &mut |p| progress.training(p))
+    let counted = tokenizers::count_text(&inputs, &settings, &mut |p| progress.training(p))
         .map_err(failed)?;
     drop(progress);
     tokenizer_text::tell_sample(counted.summary(), args.alphabet.tokenizer_sample, console);
@@ -270,6 +266,8 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
     }
     let dropped = trained.dropped.as_ref();
     tokenizer_text::tell_dropped(dropped, kind, args.vocab_size, console);
+    let (files, of_files) = (inputs.num_files() as u64, inputs.counted());
+    tell(files, &of_files, "", console);
     tokenizer_text::tell_text(&trained.text, console);
     if args.json {
         return console.json(&json!({
@@ -279,6 +277,10 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
             "vocab_size": tokenizer.vocab_size(),
             "identity": hex(&tokenizer.identity()),
             "text": tokenizer_text::to_json(&trained.text, dropped),
+            "files": files,
+            "left_out": left_out_json(&of_files.left_out),
+            "skipped_records": of_files.skipped_records,
+            "replaced_surrogates": of_files.replaced_surrogates,
         }));
     }
     console.out(format_args!(
@@ -287,13 +289,4 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
         count(tokenizer.vocab_size().into()),
         shell(&args.output)
     ))
-}
-
-/// What a flag says about lines that are not UTF-8.
-pub(crate) fn on_invalid(skip: bool) -> OnInvalid {
-    if skip {
-        OnInvalid::Skip
-    } else {
-        OnInvalid::Refuse
-    }
 }

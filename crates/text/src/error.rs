@@ -23,12 +23,31 @@ pub enum TextError {
         path: PathBuf,
         reason: std::io::Error,
     },
+    /// What comes through a pipe could not be kept.
+    #[error(
+        "{}: a copy of what comes through it cannot be written to {} ({reason}); free space, or name \
+         another folder in TMPDIR",
+        path.display(), folder.display()
+    )]
+    Spool {
+        path: PathBuf,
+        folder: PathBuf,
+        reason: std::io::Error,
+    },
     /// A text file is not UTF-8.
     #[error(
-        "{}: byte {byte} is not UTF-8; convert the file, or choose to skip invalid lines",
+        "{}: line {line}: byte {byte} of the file is not UTF-8; convert the file (iconv -f CP1252 -t \
+         UTF-8 if it is Western European), or leave such lines out with --skip-invalid",
         path.display()
     )]
-    Encoding { path: PathBuf, byte: u64 },
+    Encoding { path: PathBuf, line: u64, byte: u64 },
+    /// A file holds no text.
+    #[error("{}: {kind}; {remedy}", path.display())]
+    NotText {
+        path: PathBuf,
+        kind: String,
+        remedy: String,
+    },
     /// A line of a JSON Lines file is not what it should be.
     #[error("{}: line {line}: {reason}", path.display())]
     JsonLine {
@@ -38,7 +57,8 @@ pub enum TextError {
     },
     /// The inputs hold no text at all.
     #[error(
-        "{inputs}: no text in it; pass files with one paragraph a line or JSON Lines with a \"text\" field"
+        "{inputs}: no text in it; pass files with one paragraph a line or JSON Lines with a \"text\" field \
+         (another field: --text-field)"
     )]
     EmptyCorpus { inputs: String },
     /// All words are too long for the kind of tokenizer that shall be trained.

@@ -8,6 +8,7 @@ use kiln_learner::run::{ExampleKind, WordHead};
 
 use super::replaced_tokens::ReplacedTokenArgs;
 use crate::architectures::{self, Named};
+use crate::corpus::ReadArgs;
 use crate::tokenizer::LetterArgs;
 use crate::tokenizer_text::AlphabetArgs;
 
@@ -80,8 +81,9 @@ pub(crate) struct RunArgs {
 #[command(next_help_heading = "Data")]
 #[command(group(ArgGroup::new("text").required(true).args(["corpus", "data"])))]
 pub(crate) struct DataArgs {
-    /// Text files, or folders of them: one paragraph a line and a blank line between documents, or
-    /// JSON Lines with a "text" field; .gz and .zst too. Tokenised once and kept in the cache
+    /// Text, or folders of it, or - for standard input: one paragraph a line and a blank line between
+    /// documents, or JSON with a "text" in each record; plain or in .gz, .zst, .bz2, .xz, .tar, .zip.
+    /// Tokenised once and kept in the cache
     #[arg(long, value_name = "F", num_args = 1..)]
     pub(crate) corpus: Vec<PathBuf>,
     /// Shards that kiln prepare made, instead of text; needs their tokenizer
@@ -115,9 +117,8 @@ pub(crate) struct DataArgs {
     /// fewer
     #[arg(long, value_name = "N")]
     pub(crate) seq_len: Option<usize>,
-    /// Leave out lines that are not UTF-8. Default: stop at the first, naming file and byte
-    #[arg(long)]
-    pub(crate) skip_invalid: bool,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
     /// Take every line for one sentence. Default: sentences are found in paragraphs
     #[arg(long)]
     pub(crate) lines_are_sentences: bool,

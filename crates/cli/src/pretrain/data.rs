@@ -4,19 +4,20 @@ use std::path::{Path, PathBuf};
 
 use kiln_learner::Architecture;
 use kiln_learner::run::DataSettings;
-use kiln_text::corpus::{PrepareSettings, cached, hex};
+use kiln_text::corpus::{Inputs, PrepareSettings, cached, hex};
 use kiln_text::tokenizer::{self as tokenizers, TokenizerKind, TrainSettings};
 use kiln_text::{Corpus, Tokenizer};
 
+use super::absolute;
 use super::args::PretrainArgs;
 use super::model::ModelSource;
-use super::{absolute, folder};
 use crate::cache;
 use crate::console::Console;
+use crate::corpus::keep_pipes;
 use crate::corpus_notes::{self, Origin};
 use crate::failure::Failure;
 use crate::task_progress::TaskProgress;
-use crate::tokenizer::{Wanted, on_invalid};
+use crate::tokenizer::Wanted;
 use crate::tokenizer_text::{self, Trainer};
 use crate::wording::{count, share};
 
@@ -33,6 +34,10 @@ pub(super) struct DataPlan {
     tokenizer: TokenizerPlan,
     /// The architecture's name.
     architecture: &'static str,
+    /// Text to train on.
+    corpus: Inputs,
+    /// Text to evaluate on.
+    eval_corpus: Inputs,
 }
 
 enum TokenizerPlan {
@@ -60,6 +65,7 @@ impl DataPlan {
         args: &PretrainArgs,
         model: &ModelSource,
         architecture: &dyn Architecture,
+        console: Console,
     ) -> Result<Self, Failure> {
         let data = &args.data;
         if !(0.0..1.0).contains(&data.held_out) {
@@ -68,13 +74,18 @@ impl DataPlan {
                 data.held_out
             )));
         }
-        let mut text_bytes = 0;
-        for path in &data.corpus {
-            text_bytes += folder::size(path)?;
+        let is_twice = |path: &PathBuf| path.as_os_str() == "-" && data.corpus.contains(path);
+        if data.eval_corpus.iter().any(is_twice) {
+            return Err(Failure::usage(
+                "--corpus -, --eval-corpus -: standard input can be read once only; save one of them \
+                 to a file",
+            ));
         }
-        for path in &data.eval_corpus {
-            folder::size(path)?;
-        }
+        let mut corpus = data.read.find(&data.corpus, console)?;
+        let mut eval_corpus = data.read.find(&data.eval_corpus, console)?;
+        keep_pipes(&mut corpus, console)?;
+        keep_pipes(&mut eval_corpus, console)?;
+        let text_bytes = corpus.stored_bytes();
         let given = data.tokenizer.as_deref().or(model.tokenizer.as_deref());
         let tokenizer = match given {
             Some(path) => {
@@ -113,7 +124,6 @@ impl DataPlan {
                     min_frequency: None,
                     // That of the model, known once its config is.
                     model_max_length: None,
-                    on_invalid: on_invalid(data.skip_invalid),
                     threads: data.threads.unwrap_or(0),
                 };
                 TokenizerPlan::Train {
@@ -126,6 +136,8 @@ impl DataPlan {
         let plan = Self {
             tokenizer,
             architecture: architecture.name(),
+            corpus,
+            eval_corpus,
         };
         if let TokenizerPlan::Given(tokenizer, _) = &plan.tokenizer {
             tokenizer.vocabulary()?;
@@ -202,12 +214,20 @@ impl DataPlan {
                 settings,
                 by_text,
             } => {
-                let tokenizer = train(args, kind, settings, by_text, trainer, console)?;
+                let tokenizer = train(
+                    &self.corpus,
+                    args,
+                    kind,
+                    settings,
+                    by_text,
+                    trainer,
+                    console,
+                )?;
                 (tokenizer, Origin::Trained)
             }
         };
         let corpus = open(
-            &data.corpus,
+            &self.corpus,
             data.data.as_deref(),
             &tokenizer,
             args,
@@ -229,7 +249,7 @@ impl DataPlan {
         settings.shards = shards(&corpus)?;
         if !data.eval_corpus.is_empty() || data.eval_data.is_some() {
             let eval = open(
-                &data.eval_corpus,
+                &self.eval_corpus,
                 data.eval_data.as_deref(),
                 &tokenizer,
                 args,
@@ -251,6 +271,7 @@ impl DataPlan {
 
 /// A tokenizer for the run's corpus.
 fn train(
+    inputs: &Inputs,
     args: &PretrainArgs,
     kind: TokenizerKind,
     settings: TrainSettings,
@@ -261,8 +282,8 @@ fn train(
     let data = &args.data;
     let failed = |error| tokenizer_text::failure(error, trainer);
     let mut progress = TaskProgress::new(console, "training the tokenizer");
-    let counted = tokenizers::count_text(&data.corpus, &settings, &mut |p| progress.training(p))
-        .map_err(failed)?;
+    let counted =
+        tokenizers::count_text(inputs, &settings, &mut |p| progress.training(p)).map_err(failed)?;
     drop(progress);
     let text = counted.summary();
     tokenizer_text::tell_sample(text, data.alphabet.tokenizer_sample, console);
@@ -294,7 +315,7 @@ fn train(
 
 /// The corpus in `data`, or else of `text`, from the cache or through it.
 fn open(
-    text: &[PathBuf],
+    text: &Inputs,
     data: Option<&Path>,
     tokenizer: &Tokenizer,
     args: &PretrainArgs,
@@ -304,7 +325,6 @@ fn open(
         return Ok(Corpus::open(shards, tokenizer)?);
     }
     let settings = PrepareSettings {
-        on_invalid: on_invalid(args.data.skip_invalid),
         lines_are_sentences: args.data.lines_are_sentences,
         threads: args.data.threads.unwrap_or(0),
     };

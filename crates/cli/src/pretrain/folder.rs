@@ -57,34 +57,6 @@ pub(super) fn check_writable(path: &Path) -> Result<(), Failure> {
     })
 }
 
-/// Bytes of a file, or of the files in a folder.
-///
-/// # Errors
-/// If there is no such file.
-pub(super) fn size(path: &Path) -> Result<u64, Failure> {
-    let failed = |path: &Path, error: io::Error| {
-        Failure::run(format_args!(
-            "{}: cannot be read ({error}); check its path and its permissions",
-            path.display()
-        ))
-    };
-    let metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
-    if !metadata.is_dir() {
-        return Ok(metadata.len());
-    }
-    let mut total = 0;
-    for entry in fs::read_dir(path).map_err(|error| failed(path, error))? {
-        let entry = entry.map_err(|error| failed(path, error))?;
-        let metadata = entry
-            .metadata()
-            .map_err(|error| failed(&entry.path(), error))?;
-        if metadata.is_file() {
-            total += metadata.len();
-        }
-    }
-    Ok(total)
-}
-
 /// A run's folder that goes away again, unless a step was made in it: the same command can then be
 /// given once more.
 ///

@@ -71,7 +71,7 @@ pub(crate) fn run(
     let objective = learner::objective(args, published, seq_len, model.init_from.as_deref())?;
     let recipe = architecture.recipe(preset);
     let training = learner::training(&args.training, &args.run, args.data.threads, recipe)?;
-    let plan = DataPlan::find(args, &model, architecture)?;
+    let plan = DataPlan::find(args, &model, architecture, console)?;
     let settings = |vocab_size: usize, data: DataSettings| -> Result<RunSettings, Failure> {
         let config = model.config(architecture, vocab_size, seq_len, &args.model)?;
         let mut objective = objective.clone();

@@ -4,18 +4,17 @@
 //! settings. Hashing reads everything, so the hashes are remembered with what the system knows of
 //! each file, and made again when that has changed ([`stamps`]). Neither touching a file nor writing
 //! the same bytes again makes its text be tokenised anew, and no rewritten file passes for the old
-//! one, however alike in size and time.
+//! one, however alike in size and time. What came through a pipe is known by its hash alone.
 
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::header::{HEADER, Header};
+use super::header::{HEADER, Header, ReadSettings};
+use super::inputs::Inputs;
 use super::prepare::{PrepareProgress, PrepareSettings, prepare_as};
-use super::reader::list_files;
 use super::{Corpus, hex};
-use crate::error::{TextError, read_failed, write_failed};
+use crate::error::{TextError, write_failed};
 use crate::tokenizer::Tokenizer;
 
 mod entries;
@@ -29,30 +28,32 @@ const NAME_DIGITS: usize = 32;
 /// In a shard's folder: the runs that were started on it, a path a line.
 const RUNS: &str = "runs.txt";
 
-/// The corpus of these inputs, from `cache` if it was prepared before, else prepared into it.
+/// The corpus of these inputs, from `cache` if it was prepared before, else prepared into it. Pipes
+/// have to be kept ([`Inputs::keep_pipes`]).
 ///
 /// # Errors
 /// As [`super::prepare()`] and [`Corpus::open`].
 pub fn cached(
-    inputs: &[PathBuf],
+    inputs: &Inputs,
     tokenizer: &Tokenizer,
     cache: &Path,
     settings: &PrepareSettings,
     progress: &mut dyn FnMut(PrepareProgress),
 ) -> Result<Corpus, TextError> {
-    let files = list_files(inputs)?;
-    let paths = canonical(&files)?;
+    let files = inputs.places()?;
+    let paths = inputs.identities()?;
+    let read = ReadSettings::new(inputs.reading(), settings);
     // Before anything is read: what changes later is seen next time.
     let stamps = stamps::take(&files)?;
     let known = stamps::Known::read(cache, &paths);
     if let Some(hashes) = known.hashes(&files, &stamps)? {
-        let dir = cache.join(name(&paths, &hashes, tokenizer, settings)?);
+        let dir = cache.join(name(&paths, &hashes, tokenizer, &read)?);
         if dir.join(HEADER).exists() {
             known.update(&stamps, &hashes);
             return Corpus::open(&dir, tokenizer);
         }
     }
-    let provisional = name(&paths, &[], tokenizer, settings)?;
+    let provisional = name(&paths, &[], tokenizer, &read)?;
     let mut hashes = Vec::new();
     let dir = prepare_as(
         inputs,
@@ -66,7 +67,7 @@ pub fn cached(
                 .iter()
                 .map(|file| file.sha256.clone())
                 .collect();
-            Ok(cache.join(name(&paths, &hashes, tokenizer, settings)?))
+            Ok(cache.join(name(&paths, &hashes, tokenizer, &read)?))
         },
     )?;
     known.update(&stamps, &hashes);
@@ -87,19 +88,14 @@ pub fn note_run(shard: &Path, run: &Path) -> Result<(), TextError> {
     std::fs::write(&path, format!("{before}{run}\n")).map_err(write_failed(&path))
 }
 
-fn canonical(files: &[PathBuf]) -> Result<Vec<PathBuf>, TextError> {
-    let canonical = |path: &PathBuf| std::fs::canonicalize(path).map_err(read_failed(path));
-    files.iter().map(canonical).collect()
-}
-
 /// The name of the shard folder: hexadecimal digits.
 fn name(
     paths: &[PathBuf],
     hashes: &[String],
     tokenizer: &Tokenizer,
-    settings: &PrepareSettings,
+    settings: &ReadSettings,
 ) -> Result<String, TextError> {
-    let mut hasher = Sha256::new_with_prefix(b"kiln corpus cache 2");
+    let mut hasher = Sha256::new_with_prefix(b"kiln corpus cache 3");
     hasher.update(tokenizer.identity());
     // All that decides about the tokens; what does not is not written.
     let settings = serde_json::to_vec(settings).map_err(|reason| TextError::Setting {

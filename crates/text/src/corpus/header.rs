@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::inputs::{Counted, LeftOut, OnInvalid, Reading, TEXT_FIELD};
 use super::prepare::PrepareSettings;
 use super::{hex, identity};
 use crate::error::{TextError, read_failed};
@@ -85,6 +86,45 @@ pub struct InputFile {
     pub bytes: u64,
     /// SHA-256 of the bytes as stored, hexadecimal.
     pub sha256: String,
+    /// It came through a pipe: there is no such file to read again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub is_pipe: bool,
+}
+
+/// How the text was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadSettings {
+    /// What was done with a line that is not UTF-8, or with a record without text.
+    pub on_invalid: OnInvalid,
+    /// Every line is one sentence already.
+    pub lines_are_sentences: bool,
+    /// The field of a JSON record that holds its text.
+    #[serde(default = "text_field", skip_serializing_if = "is_text_field")]
+    pub text_field: String,
+}
+
+impl ReadSettings {
+    pub(super) fn new(reading: &Reading, settings: &PrepareSettings) -> Self {
+        Self {
+            on_invalid: reading.on_invalid,
+            lines_are_sentences: settings.lines_are_sentences,
+            text_field: reading.text_field.clone(),
+        }
+    }
+}
+
+/// Fields that are left out where they say nothing keep headers as those before them were.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn text_field() -> String {
+    TEXT_FIELD.to_owned()
+}
+
+fn is_text_field(field: &str) -> bool {
+    field == TEXT_FIELD
 }
 
 /// What stood in the text and is not in the tokens as it stood there.
@@ -134,14 +174,23 @@ pub struct Header {
     /// In the order they were read.
     pub inputs: Vec<InputFile>,
     /// How the text was read.
-    pub settings: PrepareSettings,
+    pub settings: ReadSettings,
+    /// Records of JSON that were skipped because they have no text.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub skipped_records: u64,
+    /// Halves of surrogate pairs in JSON that became U+FFFD.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub replaced_surrogates: u64,
+    /// Files in folders and archives that were left out.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out: LeftOut,
     /// What of the text the tokens don't hold; not known of headers of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<TextNotes>,
 }
 
 impl Header {
-    pub(super) fn new(tokenizer: &[u8; 32], vocab_size: u32, settings: PrepareSettings) -> Self {
+    pub(super) fn new(tokenizer: &[u8; 32], vocab_size: u32, settings: ReadSettings) -> Self {
         Self {
             version: VERSION,
             tokenizer: hex(tokenizer),
@@ -157,7 +206,20 @@ impl Header {
             files: BTreeMap::new(),
             inputs: Vec::new(),
             settings,
+            skipped_records: 0,
+            replaced_surrogates: 0,
+            left_out: LeftOut::default(),
             notes: None,
+        }
+    }
+
+    /// What was left out or changed while the text was read.
+    pub fn counted(&self) -> Counted {
+        Counted {
+            skipped_lines: self.skipped_lines,
+            skipped_records: self.skipped_records,
+            replaced_surrogates: self.replaced_surrogates,
+            left_out: self.left_out.clone(),
         }
     }
 

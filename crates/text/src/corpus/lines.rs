@@ -1,58 +1,22 @@
-//! One text file to lines: decompressed, hashed, and with a bound on their length.
+//! Text to lines, with a bound on their length.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use flate2::bufread::MultiGzDecoder;
-use sha2::{Digest, Sha256};
-
-use super::header::InputFile;
-use super::hex;
 use crate::error::{TextError, read_failed};
 
 /// A longer line of plain text is read as several paragraphs, so that memory stays bounded.
 const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 
-/// A longer JSON line is refused: half of it has no meaning.
-const MAX_RECORD_BYTES: usize = 256 << 20;
+/// A longer record of JSON is not read: half of it has no meaning.
+pub(super) const MAX_RECORD_BYTES: usize = 256 << 20;
 
-const BUFFER_BYTES: usize = 1 << 16;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Compression {
-    None,
-    Gzip,
-    Zstandard,
-}
-
-/// The compression, and the extension below it in lowercase.
-fn kind(path: &Path) -> (Compression, String) {
-    let extension = |path: &Path| {
-        path.extension()
-            .map(|extension| extension.to_string_lossy().to_lowercase())
-            .unwrap_or_default()
-    };
-    let compression = match extension(path).as_str() {
-        "gz" => Compression::Gzip,
-        "zst" => Compression::Zstandard,
-        _ => return (Compression::None, extension(path)),
-    };
-    (compression, extension(&path.with_extension("")))
-}
-
-/// The extension that says what kind of text it is, in lowercase: `txt` for `a.TXT.gz`.
-pub(super) fn extension(path: &Path) -> String {
-    kind(path).1
-}
-
-/// One file on its way to lines.
-pub(super) struct LineFile {
+/// A text on its way to lines.
+pub(super) struct Lines {
     path: PathBuf,
-    is_json: bool,
     reader: Box<dyn BufRead + Send>,
-    stored: Arc<Mutex<Stored>>,
+    /// A line is a record.
+    is_json: bool,
     /// The line last handed out, and what was read beyond it because it was too long.
     line: Vec<u8>,
     line_end: usize,
@@ -63,62 +27,35 @@ pub(super) struct LineFile {
     inside_line: bool,
 }
 
-/// What a file held so far, before decompression.
-#[derive(Clone, Default)]
-struct Stored {
-    bytes: u64,
-    hasher: Sha256,
-}
-
-/// What [`LineFile::next_line`] found.
+/// What [`Lines::next`] found.
 pub(super) enum Line {
-    /// The end of the file.
+    /// The end of the text.
     End,
     /// A line with its line end, or a part of one that is too long.
     Piece {
         /// It goes on with the line before.
         continues: bool,
     },
+    /// A record too large to be held; it was passed over.
+    TooLong,
 }
 
-impl LineFile {
-    pub(super) fn open(path: PathBuf) -> Result<Self, TextError> {
-        let file = File::open(&path).map_err(read_failed(&path))?;
-        let stored = Arc::new(Mutex::new(Stored::default()));
-        let raw = BufReader::with_capacity(
-            BUFFER_BYTES,
-            Counted {
-                file,
-                stored: Arc::clone(&stored),
-            },
-        );
-        let (compression, extension) = kind(&path);
-        let reader: Box<dyn BufRead + Send> = match compression {
-            Compression::None => Box::new(raw),
-            Compression::Gzip => Box::new(BufReader::with_capacity(
-                BUFFER_BYTES,
-                MultiGzDecoder::new(raw),
-            )),
-            Compression::Zstandard => {
-                let decoder = zstd::Decoder::with_buffer(raw).map_err(read_failed(&path))?;
-                Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
-            }
-        };
-        Ok(Self {
-            is_json: matches!(extension.as_str(), "jsonl" | "json"),
+impl Lines {
+    pub(super) fn new(path: PathBuf, reader: Box<dyn BufRead + Send>, is_json: bool) -> Self {
+        Self {
             path,
             reader,
-            stored,
+            is_json,
             line: Vec::new(),
             line_end: 0,
             position: 0,
             line_number: 0,
             inside_line: false,
-        })
+        }
     }
 
     /// Moves to the next line.
-    pub(super) fn next_line(&mut self) -> Result<Line, TextError> {
+    pub(super) fn next(&mut self) -> Result<Line, TextError> {
         let limit = if self.is_json {
             MAX_RECORD_BYTES
         } else {
@@ -139,14 +76,8 @@ impl LineFile {
             return Ok(Line::End);
         }
         if !is_whole && self.is_json {
-            return Err(TextError::JsonLine {
-                path: self.path.clone(),
-                line: self.line_number,
-                reason: format!(
-                    "longer than {} MiB; split the record",
-                    MAX_RECORD_BYTES >> 20
-                ),
-            });
+            self.pass_over_line()?;
+            return Ok(Line::TooLong);
         }
         self.line_end = if is_whole {
             self.line.len()
@@ -158,16 +89,23 @@ impl LineFile {
         Ok(Line::Piece { continues })
     }
 
+    /// Reads to the end of a line without holding it.
+    fn pass_over_line(&mut self) -> Result<(), TextError> {
+        self.position += self.line.len() as u64;
+        self.line.clear();
+        self.line_end = 0;
+        self.position += self
+            .reader
+            .skip_until(b'\n')
+            .map_err(read_failed(&self.path))? as u64;
+        Ok(())
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Lines are JSON objects.
-    pub(super) fn is_json(&self) -> bool {
-        self.is_json
-    }
-
-    /// The piece of text that [`LineFile::next_line`] moved to.
+    /// The piece of text that [`Lines::next`] moved to.
     pub(super) fn line(&self) -> &[u8] {
         &self.line[..self.line_end]
     }
@@ -181,28 +119,6 @@ impl LineFile {
     pub(super) fn line_number(&self) -> u64 {
         self.line_number
     }
-
-    /// Bytes of the file so far, as stored.
-    pub(super) fn bytes_read(&self) -> u64 {
-        self.stored().bytes
-    }
-
-    fn stored(&self) -> Stored {
-        self.stored
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// What is known of the file at its end.
-    pub(super) fn finish(&self) -> InputFile {
-        let stored = self.stored();
-        InputFile {
-            path: self.path.display().to_string(),
-            bytes: stored.bytes,
-            sha256: hex(&stored.hasher.finalize()),
-        }
-    }
 }
 
 /// Where to cut a line that is too long: after its last space, else before a character that may be
@@ -214,21 +130,5 @@ fn cut(line: &[u8]) -> usize {
     match std::str::from_utf8(line) {
         Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => error.valid_up_to(),
         _ => line.len(),
-    }
-}
-
-/// Counts and hashes what passes.
-struct Counted {
-    file: File,
-    stored: Arc<Mutex<Stored>>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
-        stored.bytes += read as u64;
-        stored.hasher.update(&buffer[..read]);
-        Ok(read)
     }
 }

@@ -1,8 +1,11 @@
 //! Corpora: text files in, token shards out, and what example building reads of them.
 //!
 //! ```text
-//! files -> reader -> paragraphs -> sentences -> tokenizer -> Shard (a folder) -> Corpus
+//! Inputs -> reader -> paragraphs -> sentences -> tokenizer -> Shard (a folder) -> Corpus
 //! ```
+//!
+//! [`Inputs`] finds the files, `files` tells by their first bytes what they are and unpacks them,
+//! `lines`, `values` and `record` cut the text out of them.
 //!
 //! A corpus is a list of documents, a document a list of sentences, a sentence a run of token ids.
 //! All tokens of a document stand next to each other, in order, so that any stretch of text is one
@@ -17,22 +20,26 @@ use crate::error::TextError;
 use crate::tokenizer::Tokenizer;
 
 mod cache;
+mod files;
 mod header;
+mod inputs;
 mod lines;
 mod prepare;
 pub(crate) mod reader;
+mod record;
 mod sentences;
 mod shard;
 pub(crate) mod tasks;
 mod temporary;
+mod values;
 mod writer;
 
 pub use cache::{
     CacheEntry, Cleared, EntryKind, cache_bytes, cached, clear_cache, list_cache, note_run,
 };
-pub use header::{DataFile, Header, InputFile, TextNotes};
+pub use header::{DataFile, Header, InputFile, ReadSettings, TextNotes};
+pub use inputs::{Counted, Inputs, LeftOut, LeftOutFiles, OnInvalid, Reading};
 pub use prepare::{PrepareProgress, PrepareSettings, PrepareSummary, prepare};
-pub use reader::OnInvalid;
 
 use shard::Shard;
 

@@ -8,12 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
-use super::header::{Header, TextNotes};
-use super::reader::{Block, OnInvalid, Paragraph, Reader};
+use super::header::{Header, ReadSettings, TextNotes};
+use super::inputs::{Counted, Inputs};
+use super::reader::{Block, Paragraph, Reader};
 use super::sentences;
-use super::tasks::{names, tasks, thread_pool};
+use super::tasks::{tasks, thread_pool};
 use super::temporary::Temporary;
 use super::writer::ShardWriter;
 use crate::error::TextError;
@@ -29,15 +29,11 @@ const TASK_BYTES: usize = 1 << 16;
 const UNKNOWN_EXAMPLES: usize = 5;
 
 /// How text becomes a shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PrepareSettings {
-    /// What to do with a line that is not UTF-8.
-    pub on_invalid: OnInvalid,
     /// Every line is one sentence already (the format of the original BERT).
     pub lines_are_sentences: bool,
     /// Threads to tokenise with; 0 = one for each core. Changes nothing in the result.
-    #[serde(skip)]
     pub threads: usize,
 }
 
@@ -73,8 +69,10 @@ pub struct PrepareSummary {
     pub unknown_share: f64,
     /// Entropy of the distribution of tokens, in nats.
     pub unigram_entropy: f64,
-    /// Lines left out because they are not UTF-8.
-    pub skipped_lines: u64,
+    /// Number of files read, archives and pipes included.
+    pub files: u64,
+    /// What was left out or changed.
+    pub counted: Counted,
     /// What of the text the tokens don't hold.
     pub notes: TextNotes,
     /// Time it took.
@@ -88,7 +86,7 @@ impl PrepareSummary {
     }
 }
 
-/// Tokenises text files and folders of them into the shard folder `output`.
+/// Tokenises text into the shard folder `output`.
 ///
 /// The folder appears when it is complete. Until then its parts lie in a hidden folder beside it,
 /// which is removed after an error, and by the next run after a kill.
@@ -97,7 +95,7 @@ impl PrepareSummary {
 /// If `output` exists, an input can't be read or is malformed, nothing is left after tokenisation,
 /// or the disk is full.
 pub fn prepare(
-    inputs: &[PathBuf],
+    inputs: &Inputs,
     tokenizer: &Tokenizer,
     output: &Path,
     settings: &PrepareSettings,
@@ -114,7 +112,8 @@ pub fn prepare(
         tokens: header.num_tokens,
         unknown_share: header.unknown_share(),
         unigram_entropy: header.unigram_entropy,
-        skipped_lines: header.skipped_lines,
+        files: header.inputs.len() as u64,
+        counted: inputs.counted(),
         notes: header.notes.unwrap_or_default(),
         elapsed: started.elapsed(),
     })
@@ -123,7 +122,7 @@ pub fn prepare(
 /// The same under a name that only the finished header tells, beside `output`; a folder that has it
 /// already is taken for the same. Gives the folder.
 pub(super) fn prepare_as(
-    inputs: &[PathBuf],
+    inputs: &Inputs,
     tokenizer: &Tokenizer,
     output: &Path,
     settings: &PrepareSettings,
@@ -141,22 +140,20 @@ pub(super) fn prepare_as(
 
 /// A finished shard in a hidden folder beside `output`.
 fn fill(
-    inputs: &[PathBuf],
+    inputs: &Inputs,
     tokenizer: &Tokenizer,
     output: &Path,
     settings: &PrepareSettings,
     progress: &mut dyn FnMut(PrepareProgress),
 ) -> Result<(Temporary, Header), TextError> {
     tokenizer.corpus_vocabulary()?;
-    let reader = Reader::new(inputs, settings.on_invalid)?;
+    let reader = Reader::new(inputs);
     let temporary = Temporary::create(output)?;
     let header = write_shard(reader, tokenizer, temporary.path(), settings, progress)
         .map_err(|error| in_place(error, temporary.path(), output))?;
     match header {
         Some(header) => Ok((temporary, header)),
-        None => Err(TextError::EmptyCorpus {
-            inputs: names(inputs),
-        }),
+        None => Err(inputs.empty()),
     }
 }
 
@@ -176,7 +173,7 @@ fn in_place(error: TextError, temporary: &Path, output: &Path) -> TextError {
 
 /// Fills `dir`; nothing if there is no token in the text.
 fn write_shard(
-    mut reader: Reader,
+    mut reader: Reader<'_>,
     tokenizer: &Tokenizer,
     dir: &Path,
     settings: &PrepareSettings,
@@ -212,7 +209,9 @@ fn write_shard(
         return Ok(None);
     }
 
-    let mut header = Header::new(&tokenizer.identity(), vocabulary.size, *settings);
+    let read = ReadSettings::new(reader.reading(), settings);
+    let counted = reader.counted();
+    let mut header = Header::new(&tokenizer.identity(), vocabulary.size, read);
     header.num_unknown = writer.count(vocabulary.unk);
     // The encoder adds none, so each was typed into the text.
     notes.special_tokens = (0..vocabulary.size)
@@ -221,7 +220,10 @@ fn write_shard(
         .filter_map(|(id, _)| Some((tokenizer.token(id)?, writer.count(id))))
         .collect();
     header.notes = Some(notes);
-    header.skipped_lines = reader.skipped_lines();
+    header.skipped_lines = counted.skipped_lines;
+    header.skipped_records = counted.skipped_records;
+    header.replaced_surrogates = counted.replaced_surrogates;
+    header.left_out = counted.left_out;
     header.text_bytes = reader.text_bytes();
     header.inputs = reader.into_finished();
     writer.finish(header).map(Some)

@@ -1,29 +1,16 @@
 //! Text files to paragraphs, block by block, in memory that does not grow with the files.
 //!
-//! Plain text has one paragraph a line, and a blank line ends a document. Files named `.jsonl` or
-//! `.json` have one object a line with a field `text`: each is a document, the lines in its text
-//! are paragraphs. Either may be compressed (`.gz`, `.zst`). A new file starts a new document.
+//! Plain text has one paragraph a line, and a blank line ends a document. JSON has records with a
+//! field of text, one a line, in a list, or one after the other: each is a document, the lines in its
+//! text are paragraphs. A new file starts a new document.
 
-use std::borrow::Cow;
-use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
-
+use super::files::{Form, JsonForm, OpenFile, Text};
 use super::header::InputFile;
-use super::lines::{Line, LineFile, extension};
-use crate::error::{TextError, read_failed};
-
-/// What to do with a line that is not UTF-8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnInvalid {
-    /// Stop, and name the file and the byte (of the decompressed text).
-    #[default]
-    Refuse,
-    /// Leave the line out and count it.
-    Skip,
-}
+use super::inputs::{Counted, Inputs, OnInvalid, Reading};
+use super::lines::{Line, Lines, MAX_RECORD_BYTES};
+use super::record::{self, Bad};
+use super::values::{Value, Values};
+use crate::error::TextError;
 
 /// Some paragraphs in a row.
 #[derive(Debug, Default)]
@@ -68,103 +55,158 @@ impl Block {
             starts_document,
         });
     }
+
+    /// The document of a record.
+    fn push_document(&mut self, text: &str) {
+        let mut starts_document = true;
+        for paragraph in text.lines().filter(|line| !line.trim().is_empty()) {
+            self.push(paragraph, starts_document);
+            starts_document = false;
+        }
+    }
 }
 
 /// Reads all inputs, one after the other.
-pub(crate) struct Reader {
-    waiting: VecDeque<PathBuf>,
-    open: Option<LineFile>,
+pub(crate) struct Reader<'a> {
+    inputs: &'a Inputs,
+    next: usize,
+    file: Option<OpenFile>,
+    /// Texts that were found in it.
+    texts: u64,
+    text: Option<Opened>,
     finished: Vec<InputFile>,
-    on_invalid: OnInvalid,
     at_boundary: bool,
-    total_bytes: u64,
     finished_bytes: u64,
     text_bytes: u64,
-    skipped_lines: u64,
+    counted: Counted,
 }
 
-impl Reader {
-    /// Lists the files; none is opened yet.
-    pub(crate) fn new(inputs: &[PathBuf], on_invalid: OnInvalid) -> Result<Self, TextError> {
-        let waiting = list_files(inputs)?;
-        let mut total_bytes = 0;
-        for path in &waiting {
-            total_bytes += std::fs::metadata(path).map_err(read_failed(path))?.len();
+/// A text of a file.
+enum Opened {
+    Prose { lines: Lines, has_tags: bool },
+    RecordLines(Lines),
+    Records { values: Values, is_list: bool },
+}
+
+impl From<Text> for Opened {
+    fn from(text: Text) -> Self {
+        let Text { name, form, reader } = text;
+        match form {
+            Form::Plain | Form::WikiDocuments => Self::Prose {
+                lines: Lines::new(name, reader, false),
+                has_tags: form == Form::WikiDocuments,
+            },
+            Form::Json(JsonForm::Lines) => Self::RecordLines(Lines::new(name, reader, true)),
+            Form::Json(form) => {
+                let is_list = form == JsonForm::List;
+                Self::Records {
+                    values: Values::new(name, reader, is_list),
+                    is_list,
+                }
+            }
         }
-        Ok(Self {
-            waiting: waiting.into(),
-            open: None,
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the first file.
+    pub(crate) fn new(inputs: &'a Inputs) -> Self {
+        Self {
+            inputs,
+            next: 0,
+            file: None,
+            texts: 0,
+            text: None,
             finished: Vec::new(),
-            on_invalid,
             at_boundary: true,
-            total_bytes,
             finished_bytes: 0,
             text_bytes: 0,
-            skipped_lines: 0,
-        })
+            counted: Counted {
+                left_out: inputs.left_out().clone(),
+                ..Counted::default()
+            },
+        }
     }
 
     /// The next paragraphs, until they exceed `block_bytes`; nothing at the end of all files.
     pub(crate) fn next_block(&mut self, block_bytes: usize) -> Result<Option<Block>, TextError> {
         let mut block = Block::default();
         while block.text.len() < block_bytes {
-            let Some(file) = &mut self.open else {
-                let Some(path) = self.waiting.pop_front() else {
-                    break;
-                };
-                self.open = Some(LineFile::open(path)?);
-                self.at_boundary = true;
-                continue;
-            };
-            match file.next_line()? {
-                Line::End => {
-                    let finished = file.finish();
-                    self.finished_bytes += finished.bytes;
-                    self.finished.push(finished);
-                    self.open = None;
-                }
-                Line::Piece { continues } => {
-                    let Some(text) = decode(file, self.on_invalid)? else {
-                        self.skipped_lines += 1;
-                        continue;
+            let is_open = match &mut self.text {
+                Some(text) => {
+                    let mut place = Place {
+                        block: &mut block,
+                        at_boundary: &mut self.at_boundary,
+                        text_bytes: &mut self.text_bytes,
+                        counted: &mut self.counted,
+                        reading: self.inputs.reading(),
                     };
-                    if file.is_json() {
-                        self.text_bytes +=
-                            push_record(&mut block, text, file.path(), file.line_number())?;
-                        continue;
-                    }
-                    self.text_bytes += text.len() as u64;
-                    if text.trim().is_empty() {
-                        self.at_boundary |= !continues;
-                    } else {
-                        block.push(trim_line_end(text), self.at_boundary);
-                        self.at_boundary = false;
-                    }
+                    text.advance(&mut place)?
                 }
+                None => false,
+            };
+            if !is_open && !self.open_next()? {
+                self.inputs.set_counted(self.counted.clone());
+                break;
             }
         }
         Ok((!block.paragraphs.is_empty()).then_some(block))
     }
 
-    /// Bytes of all files, as stored.
+    /// Goes on to the next text; there is none if not.
+    fn open_next(&mut self) -> Result<bool, TextError> {
+        self.text = None;
+        self.at_boundary = true;
+        loop {
+            let Some(file) = &mut self.file else {
+                self.file = self.inputs.open(self.next)?;
+                self.next += 1;
+                self.texts = 0;
+                if self.file.is_none() {
+                    return Ok(false);
+                }
+                continue;
+            };
+            if let Some(text) = file.next_text(&mut self.counted.left_out)? {
+                self.text = Some(text.into());
+                self.texts += 1;
+                return Ok(true);
+            }
+            let finished = file.finish()?;
+            if self.texts == 0 {
+                let reason = "archive without text";
+                self.counted.left_out.add(reason, &finished.path);
+            }
+            self.finished_bytes += finished.bytes;
+            self.finished.push(finished);
+            self.file = None;
+        }
+    }
+
+    /// How text is taken out of the files.
+    pub(crate) fn reading(&self) -> &'a Reading {
+        self.inputs.reading()
+    }
+
+    /// Bytes of all files, as stored, as far as that is known.
     pub(crate) fn total_bytes(&self) -> u64 {
-        self.total_bytes
+        self.inputs.stored_bytes().max(self.bytes_read())
     }
 
     /// Bytes read so far, as stored.
     pub(crate) fn bytes_read(&self) -> u64 {
-        self.finished_bytes + self.open.as_ref().map_or(0, |file| file.bytes_read())
+        self.finished_bytes + self.file.as_ref().map_or(0, OpenFile::bytes_read)
     }
 
     /// Bytes of text so far: what plain files hold decompressed, and what records would take in
-    /// one, so that it does not depend on how text is stored. Lines left out don't count.
+    /// one, so that it does not depend on how text is stored. What is left out does not count.
     pub(crate) fn text_bytes(&self) -> u64 {
         self.text_bytes
     }
 
-    /// Lines left out so far because they are not UTF-8.
-    pub(crate) fn skipped_lines(&self) -> u64 {
-        self.skipped_lines
+    /// What was left out or changed so far.
+    pub(crate) fn counted(&self) -> Counted {
+        self.counted.clone()
     }
 
     /// The files read to their end.
@@ -173,91 +215,168 @@ impl Reader {
     }
 }
 
-/// The inputs' files in order: a folder stands for the text files in it, by name.
-pub(crate) fn list_files(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, TextError> {
-    let mut files = Vec::new();
-    for input in inputs {
-        if !std::fs::metadata(input)
-            .map_err(read_failed(input))?
-            .is_dir()
-        {
-            files.push(input.clone());
-            continue;
-        }
-        let before = files.len();
-        for entry in std::fs::read_dir(input).map_err(read_failed(input))? {
-            let path = entry.map_err(read_failed(input))?.path();
-            if is_text_file(&path) && path.is_file() {
-                files.push(path);
+/// Where a text's paragraphs go.
+struct Place<'a> {
+    block: &'a mut Block,
+    at_boundary: &'a mut bool,
+    text_bytes: &'a mut u64,
+    counted: &'a mut Counted,
+    reading: &'a Reading,
+}
+
+impl Opened {
+    /// Reads a line or a record; false at the end.
+    fn advance(&mut self, place: &mut Place<'_>) -> Result<bool, TextError> {
+        match self {
+            Self::Prose { lines, has_tags } => {
+                let Line::Piece { continues } = lines.next()? else {
+                    return Ok(false);
+                };
+                let Some(text) = place.decode(lines)? else {
+                    return Ok(true);
+                };
+                *place.text_bytes += text.len() as u64;
+                let is_tag =
+                    *has_tags && (text.starts_with("<doc id=") || text.starts_with("</doc>"));
+                if is_tag || text.trim().is_empty() {
+                    *place.at_boundary |= !continues;
+                } else {
+                    let starts_document = std::mem::take(place.at_boundary);
+                    place.block.push(trim_line_end(text), starts_document);
+                }
+            }
+            Self::RecordLines(lines) => {
+                let line = lines.next()?;
+                let start = (lines.line_number(), 1);
+                match line {
+                    Line::End => return Ok(false),
+                    Line::TooLong => place.bad(lines.path(), start, &too_long())?,
+                    Line::Piece { .. } => {
+                        let Some(text) = place.decode(lines)? else {
+                            return Ok(true);
+                        };
+                        if !text.trim().is_empty() {
+                            let read = record::text_of(text, &place.reading.text_field);
+                            place.record(lines.path(), start, read)?;
+                        }
+                    }
+                }
+            }
+            Self::Records { values, is_list } => {
+                let value = values.next()?;
+                let start = values.start();
+                match value {
+                    Value::End => return Ok(false),
+                    Value::TooLong => place.bad(values.path(), start, &too_long())?,
+                    Value::Record => match std::str::from_utf8(values.record()) {
+                        Ok(text) => {
+                            let read = if *is_list && text.starts_with('"') {
+                                record::string_of(text)
+                            } else {
+                                record::text_of(text, &place.reading.text_field)
+                            };
+                            place.record(values.path(), start, read)?;
+                        }
+                        Err(_) if place.skips() => place.counted.skipped_lines += 1,
+                        Err(error) => {
+                            let start = values.position() - values.record().len() as u64;
+                            let valid = values.record().iter().take(error.valid_up_to());
+                            let lines = valid.filter(|&&byte| byte == b'\n').count() as u64;
+                            return Err(TextError::Encoding {
+                                path: values.path().to_path_buf(),
+                                line: values.start().0 + lines,
+                                byte: start + error.valid_up_to() as u64,
+                            });
+                        }
+                    },
+                }
             }
         }
-        files[before..].sort();
-        if files.len() == before {
-            return Err(TextError::EmptyCorpus {
-                inputs: format!(
-                    "{}: a folder without .txt, .jsonl or .json files (or such with .gz, .zst)",
-                    input.display()
-                ),
-            });
+        Ok(true)
+    }
+}
+
+impl Place<'_> {
+    fn skips(&self) -> bool {
+        self.reading.on_invalid == OnInvalid::Skip
+    }
+
+    /// The line as text, without a byte order mark; nothing if it is to be skipped.
+    fn decode<'l>(&mut self, lines: &'l Lines) -> Result<Option<&'l str>, TextError> {
+        match std::str::from_utf8(lines.line()) {
+            Ok(text) if lines.line_start() == 0 => {
+                Ok(Some(text.strip_prefix('\u{feff}').unwrap_or(text)))
+            }
+            Ok(text) => Ok(Some(text)),
+            Err(_) if self.skips() => {
+                self.counted.skipped_lines += 1;
+                Ok(None)
+            }
+            Err(error) => Err(TextError::Encoding {
+                path: lines.path().to_path_buf(),
+                line: lines.line_number(),
+                byte: lines.line_start() + error.valid_up_to() as u64,
+            }),
         }
     }
-    Ok(files)
-}
 
-fn is_text_file(path: &Path) -> bool {
-    matches!(extension(path).as_str(), "txt" | "text" | "jsonl" | "json")
-}
-
-/// The line as text, without a byte order mark; nothing if it is to be skipped.
-fn decode(file: &LineFile, on_invalid: OnInvalid) -> Result<Option<&str>, TextError> {
-    match std::str::from_utf8(file.line()) {
-        Ok(text) if file.line_start() == 0 => {
-            Ok(Some(text.strip_prefix('\u{feff}').unwrap_or(text)))
+    fn record(
+        &mut self,
+        path: &std::path::Path,
+        start: (u64, usize),
+        read: Result<record::Text, Bad>,
+    ) -> Result<(), TextError> {
+        match read {
+            Ok(record) => {
+                self.counted.replaced_surrogates += record.replaced;
+                // What it would take in a plain file: its last line's end, and a blank line.
+                *self.text_bytes += record.text.len() as u64 + 2;
+                self.block.push_document(&record.text);
+                Ok(())
+            }
+            Err(bad) => self.bad(path, start, &bad),
         }
-        Ok(text) => Ok(Some(text)),
-        Err(_) if on_invalid == OnInvalid::Skip => Ok(None),
-        Err(error) => Err(TextError::Encoding {
-            path: file.path().to_path_buf(),
-            byte: file.line_start() + error.valid_up_to() as u64,
-        }),
+    }
+
+    /// A record that starts there has no text.
+    fn bad(
+        &mut self,
+        path: &std::path::Path,
+        (line, column): (u64, usize),
+        bad: &Bad,
+    ) -> Result<(), TextError> {
+        if self.skips() {
+            self.counted.skipped_records += 1;
+            return Ok(());
+        }
+        let remedy = if bad.lacks_field {
+            "name the field that holds the text with --text-field, or leave such records out with \
+             --skip-invalid"
+        } else {
+            "mend the record, or leave it out with --skip-invalid"
+        };
+        let column = match bad.line {
+            0 | 1 => column + bad.column.saturating_sub(1),
+            _ => bad.column,
+        };
+        Err(TextError::JsonLine {
+            path: path.to_path_buf(),
+            line: line + bad.line.saturating_sub(1) as u64,
+            reason: format!("column {column}: {}; {remedy}", bad.reason),
+        })
+    }
+}
+
+fn too_long() -> Bad {
+    Bad {
+        line: 1,
+        column: 1,
+        reason: format!("a record of more than {} MiB", MAX_RECORD_BYTES >> 20),
+        lacks_field: false,
     }
 }
 
 fn trim_line_end(line: &str) -> &str {
     let line = line.strip_suffix('\n').unwrap_or(line);
     line.strip_suffix('\r').unwrap_or(line)
-}
-
-#[derive(Deserialize)]
-struct Record<'a> {
-    #[serde(borrow)]
-    text: Cow<'a, str>,
-}
-
-/// Appends the document of a JSON line, and gives the bytes it would take in a plain file; a blank
-/// line has none.
-fn push_record(block: &mut Block, line: &str, path: &Path, number: u64) -> Result<u64, TextError> {
-    if line.trim().is_empty() {
-        return Ok(0);
-    }
-    let record: Record<'_> = serde_json::from_str(line).map_err(|reason| {
-        let what = reason.to_string();
-        // serde_json counts lines inside this one line.
-        let what = what.split(" at line ").next().unwrap_or_default();
-        TextError::JsonLine {
-            path: path.to_path_buf(),
-            line: number,
-            reason: format!(
-                "column {}: {what}; every line needs one object with a string \"text\"",
-                reason.column()
-            ),
-        }
-    })?;
-    let mut starts_document = true;
-    for paragraph in record.text.lines().filter(|line| !line.trim().is_empty()) {
-        block.push(paragraph, starts_document);
-        starts_document = false;
-    }
-    // Its last line's end, and a blank line.
-    Ok(record.text.len() as u64 + 2)
 }

@@ -5,8 +5,6 @@
 //! is trained here has DeBERTa's special tokens: `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]`, then the bytes
 //! and the pieces in the order in which they were joined, and `[MASK]` last.
 
-use std::path::PathBuf;
-
 use serde_json::{Map, Value, json};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
@@ -16,7 +14,7 @@ use super::splitter::Splitter;
 use super::text_sample::SampleSettings;
 use super::train::{self, TrainSettings};
 use super::{Tokenizer, TrainProgress, bert, byte_level};
-use crate::corpus::OnInvalid;
+use crate::corpus::Inputs;
 use crate::error::TextError;
 
 /// `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]`, the bytes, `[MASK]`.
@@ -34,8 +32,6 @@ pub struct ByteBpeSettings {
     pub sample: SampleSettings,
     /// Longest sequence of the model it is for.
     pub model_max_length: Option<u32>,
-    /// What to do with a line that is not UTF-8.
-    pub on_invalid: OnInvalid,
     /// Threads to count with; 0 = one for each core. Changes nothing in the result.
     pub threads: usize,
 }
@@ -48,18 +44,17 @@ impl Default for ByteBpeSettings {
             min_frequency: 2,
             sample: SampleSettings::default(),
             model_max_length: Some(512),
-            on_invalid: OnInvalid::Refuse,
             threads: 0,
         }
     }
 }
 
-/// Trains a byte-level BPE tokenizer on text files and folders of them, read as for a corpus.
+/// Trains a byte-level BPE tokenizer on text files, read as for a corpus.
 ///
 /// # Errors
 /// If an input can't be read or is empty, or `vocab_size` has no room for the bytes.
 pub fn train_byte_bpe(
-    inputs: &[PathBuf],
+    inputs: &Inputs,
     settings: &ByteBpeSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<Tokenizer, TextError> {

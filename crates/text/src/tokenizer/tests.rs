@@ -1,13 +1,14 @@
 //! Tokenizers as their users see them: trained, saved, opened, compared.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::corpus::{Inputs, Reading};
 
 const ENGLISH: &str = "The kiln was hot. The potter opened the kiln, and the pots were red-hot; \
     he waited, opened it again, and the red pots were cool.";
@@ -104,13 +105,14 @@ fn training_twice_gives_the_same_vocabulary_for_any_number_of_threads() {
         .map(|n| format!("{:x} ", n.wrapping_mul(2_654_435_761)))
         .collect();
     fs::write(&file, text.repeat(2)).unwrap();
+    let inputs = Inputs::find(std::slice::from_ref(&file), Reading::default()).unwrap();
     let train = |threads| {
         let settings = WordPieceSettings {
             threads,
             min_frequency: 1,
             ..settings(500)
         };
-        train_word_piece(std::slice::from_ref(&file), &settings, &mut |_| {})
+        train_word_piece(&inputs, &settings, &mut |_| {})
             .unwrap()
             .identity()
     };
@@ -420,7 +422,8 @@ fn files_and_folders_train_alike() {
     fs::write(dir.path().join("a.txt"), ENGLISH).unwrap();
     let json = serde_json::json!({ "text": RUSSIAN });
     fs::write(dir.path().join("b.jsonl"), format!("{json}\n")).unwrap();
-    let inputs: [PathBuf; 1] = [dir.path().to_path_buf()];
+    let folder = [dir.path().to_path_buf()];
+    let inputs = Inputs::find(&folder, Reading::default()).unwrap();
     let from_files = train_word_piece(&inputs, &settings(150), &mut |_| {}).unwrap();
     let from_texts = train_word_piece_on_texts([ENGLISH, RUSSIAN], &settings(150)).unwrap();
     assert_eq!(from_files.identity(), from_texts.identity());

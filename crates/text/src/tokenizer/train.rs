@@ -1,17 +1,15 @@
 //! Training by the kind of tokenizer.
 
-use std::path::PathBuf;
-
 use super::Tokenizer;
 use super::alphabet::DroppedCharacters;
 use super::byte_bpe::{self, ByteBpeSettings};
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
 use super::unigram::{self, UnigramLayout, UnigramSettings};
-use super::word_counts::{Reading, TextSummary, WordCounts};
+use super::word_counts::{Counting, TextSummary, WordCounts};
 use super::word_piece::{self, WordPieceSettings};
 use super::xlnet;
-use crate::corpus::tasks::names;
+use crate::corpus::Inputs;
 use crate::error::TextError;
 
 /// The kinds of tokenizers that can be trained.
@@ -85,17 +83,13 @@ impl TrainSettings {
         }
     }
 
-    fn reading(&self) -> Reading {
-        let (on_invalid, threads, sample) = match self {
-            Self::WordPiece(s) => (s.on_invalid, s.threads, s.sample),
-            Self::Unigram(s) => (s.on_invalid, s.threads, s.sample),
-            Self::ByteBpe(s) => (s.on_invalid, s.threads, s.sample),
+    fn counting(&self) -> Counting {
+        let (threads, sample) = match self {
+            Self::WordPiece(s) => (s.threads, s.sample),
+            Self::Unigram(s) => (s.threads, s.sample),
+            Self::ByteBpe(s) => (s.threads, s.sample),
         };
-        Reading {
-            on_invalid,
-            threads,
-            sample,
-        }
+        Counting { threads, sample }
     }
 
     fn counts(&self) -> Result<WordCounts, TextError> {
@@ -195,28 +189,28 @@ pub enum TrainProgress {
     },
 }
 
-/// Counts the words of text files and folders of them, read as for a corpus.
+/// Counts the words of text files, read as for a corpus.
 ///
 /// # Errors
 /// If an input can't be read or is empty.
 pub fn count_text(
-    inputs: &[PathBuf],
+    inputs: &Inputs,
     settings: &TrainSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<CountedText, TextError> {
     settings.check()?;
     let mut counts = settings.counts()?;
-    counts.add_files(inputs, settings.reading(), progress)?;
-    let (words, summary) = counts.finish(|| names(inputs))?;
+    counts.add_files(inputs, settings.counting(), progress)?;
+    let (words, summary) = counts.finish(|| inputs.names())?;
     Ok(CountedText { words, summary })
 }
 
-/// Trains a tokenizer on text files and folders of them, read as for a corpus.
+/// Trains a tokenizer on text files, read as for a corpus.
 ///
 /// # Errors
 /// If an input can't be read or is empty, or the vocabulary has no room for the alphabet.
 pub fn train(
-    inputs: &[PathBuf],
+    inputs: &Inputs,
     settings: &TrainSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<Trained, TextError> {

@@ -6,8 +6,6 @@
 //! probability, and after them `[MASK]`; in XLNet's its own seventeen, then the pieces. The same
 //! text gives the same model every time, on every machine.
 
-use std::path::PathBuf;
-
 use super::alphabet::{self, DroppedCharacters};
 use super::sentence_piece::{self, WORD_START};
 use super::special::SpecialTokens;
@@ -16,7 +14,7 @@ use super::text_sample::SampleSettings;
 use super::train::{self, TrainSettings};
 use super::xlnet::{self, XlnetLetters};
 use super::{Tokenizer, TrainProgress};
-use crate::corpus::OnInvalid;
+use crate::corpus::Inputs;
 use crate::corpus::tasks::thread_pool;
 use crate::error::TextError;
 
@@ -76,8 +74,6 @@ pub struct UnigramSettings {
     pub layout: UnigramLayout,
     /// Longest sequence of the model it is for.
     pub model_max_length: Option<u32>,
-    /// What to do with a line that is not UTF-8.
-    pub on_invalid: OnInvalid,
     /// Threads to train with; 0 = one for each core. Changes nothing in the result.
     pub threads: usize,
 }
@@ -91,7 +87,6 @@ impl Default for UnigramSettings {
             sample: SampleSettings::default(),
             layout: UnigramLayout::default(),
             model_max_length: Some(512),
-            on_invalid: OnInvalid::Refuse,
             threads: 0,
         }
     }
@@ -111,12 +106,12 @@ impl UnigramSettings {
     }
 }
 
-/// Trains a unigram tokenizer on text files and folders of them, read as for a corpus.
+/// Trains a unigram tokenizer on text files, read as for a corpus.
 ///
 /// # Errors
 /// If an input can't be read or is empty, or `vocab_size` has no room for the alphabet.
 pub fn train_unigram(
-    inputs: &[PathBuf],
+    inputs: &Inputs,
     settings: &UnigramSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<Tokenizer, TextError> {

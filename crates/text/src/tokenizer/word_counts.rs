@@ -4,7 +4,6 @@
 //! text itself, a sample is counted ([`super::text_sample`]).
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 
 use rayon::prelude::*;
 
@@ -12,9 +11,9 @@ use super::TrainProgress;
 use super::encoder::Cuts;
 use super::splitter::Splitter;
 use super::text_sample::SampleSettings;
-use crate::corpus::OnInvalid;
+use crate::corpus::Inputs;
 use crate::corpus::reader::{Paragraph, Reader};
-use crate::corpus::tasks::{names, tasks, thread_pool};
+use crate::corpus::tasks::{tasks, thread_pool};
 use crate::error::TextError;
 
 /// Text in memory at a time.
@@ -30,10 +29,9 @@ const MAX_PARTS_BYTES: u64 = 32 << 20;
 /// Parts that one task splits into words.
 const TASK_PARTS: usize = 4096;
 
-/// How files are read to be counted.
+/// How words are counted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
-    pub(super) on_invalid: OnInvalid,
+pub(super) struct Counting {
     pub(super) threads: usize,
     pub(super) sample: SampleSettings,
 }
@@ -102,17 +100,17 @@ impl WordCounts {
         }
     }
 
-    /// Counts the words of files and folders of files, as they are read for a corpus: all of them,
+    /// Counts the words of files, as they are read for a corpus: all of them,
     /// or of a sample, for which they are read a second time.
     pub(super) fn add_files(
         &mut self,
-        inputs: &[PathBuf],
-        reading: Reading,
+        inputs: &Inputs,
+        counting: Counting,
         progress: &mut dyn FnMut(TrainProgress),
     ) -> Result<(), TextError> {
-        let pool = thread_pool(reading.threads)?;
-        let sample = reading.sample;
-        let mut reader = Reader::new(inputs, reading.on_invalid)?;
+        let pool = thread_pool(counting.threads)?;
+        let sample = counting.sample;
+        let mut reader = Reader::new(inputs);
         let mut needed = None;
         let mut all_bytes = 0;
         while let Some(block) = reader.next_block(BLOCK_BYTES)? {
@@ -126,19 +124,17 @@ impl WordCounts {
             progress(self.progress(&reader));
         }
         if all_bytes == 0 {
-            return Err(TextError::EmptyCorpus {
-                inputs: names(inputs),
-            });
+            return Err(inputs.empty());
         }
         if needed.is_none() {
             pool.install(|| self.split_parts())?;
             needed = self.sample_needed(sample);
         }
-        let (text_bytes, skipped_lines) = (reader.text_bytes(), reader.skipped_lines());
+        let (text_bytes, skipped_lines) = (reader.text_bytes(), reader.counted().skipped_lines);
         if let Some(size) = needed {
             self.forget();
             let share = size as f64 / all_bytes as f64;
-            let mut reader = Reader::new(inputs, reading.on_invalid)?;
+            let mut reader = Reader::new(inputs);
             let mut numbers = 0..;
             while let Some(block) = reader.next_block(BLOCK_BYTES)? {
                 let mut paragraphs = block.paragraphs();
@@ -177,7 +173,7 @@ impl WordCounts {
         sample.needed(counted, self.words_bytes)
     }
 
-    fn progress(&self, reader: &Reader) -> TrainProgress {
+    fn progress(&self, reader: &Reader<'_>) -> TrainProgress {
         TrainProgress::Counting {
             total_bytes: reader.total_bytes(),
             bytes_read: reader.bytes_read(),

@@ -8,7 +8,6 @@
 //! counts have 64 bits.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use super::alphabet::{self, DroppedCharacters};
 use super::bert::{self, CONTINUATION, Normalisation};
@@ -18,7 +17,7 @@ use super::splitter::Splitter;
 use super::text_sample::SampleSettings;
 use super::train::{self, TrainSettings};
 use super::{Tokenizer, TrainProgress};
-use crate::corpus::OnInvalid;
+use crate::corpus::Inputs;
 use crate::error::TextError;
 
 /// What to learn, and from what kind of text.
@@ -40,8 +39,6 @@ pub struct WordPieceSettings {
     pub sample: SampleSettings,
     /// Longest sequence of the model it is for.
     pub model_max_length: Option<u32>,
-    /// What to do with a line that is not UTF-8.
-    pub on_invalid: OnInvalid,
     /// Threads to count with; 0 = one for each core. Changes nothing in the result.
     pub threads: usize,
 }
@@ -58,18 +55,17 @@ impl Default for WordPieceSettings {
             limit_alphabet: None,
             sample: SampleSettings::default(),
             model_max_length: Some(512),
-            on_invalid: OnInvalid::Refuse,
             threads: 0,
         }
     }
 }
 
-/// Trains BERT's tokenizer on text files and folders of them, read as for a corpus.
+/// Trains BERT's tokenizer on text files, read as for a corpus.
 ///
 /// # Errors
 /// If an input can't be read or is empty, or `vocab_size` has no room for the alphabet.
 pub fn train_word_piece(
-    inputs: &[PathBuf],
+    inputs: &Inputs,
     settings: &WordPieceSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<Tokenizer, TextError> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{SMALL, change, copy_again, folder, names_in, pretrain, replace};
-use crate::command::kiln;
+use crate::command::{kiln, kiln_with};
 
 #[test]
 fn a_corpus_without_text_is_refused_by_every_command_and_nothing_is_made() {
@@ -67,7 +67,7 @@ fn text_that_is_not_utf8_is_refused_by_file_and_byte_or_left_out_and_counted() {
     for command in [prepare, &train] {
         let line = kiln(folder, command).error(1);
         assert!(
-            line.contains("mixed.txt: byte 14 is not UTF-8"),
+            line.contains("mixed.txt: line 2: byte 14 of the file is not UTF-8"),
             "{command}: {line}"
         );
     }
@@ -86,7 +86,15 @@ fn text_that_is_not_utf8_is_refused_by_file_and_byte_or_left_out_and_counted() {
         "{done:?}"
     );
     assert_eq!(done.json()["skipped_lines"], 1);
-    kiln(folder, &format!("{train} --skip-invalid")).ok();
+    let trained = kiln(folder, &format!("{train} --skip-invalid"));
+    let tokenizer =
+        "tokenizer train --arch bert --corpus mixed.txt --vocab-size 100 --output other";
+    let tokenizer = kiln(folder, &format!("{tokenizer} --skip-invalid"));
+    for done in [trained, tokenizer] {
+        let expected = "warning: 1 lines that are not UTF-8 were left out";
+        assert!(done.stderr.contains(expected), "{done:?}");
+        done.ok();
+    }
 }
 
 /// Where a shard is damaged, what it does to it, and what is said of it.
@@ -218,4 +226,113 @@ fn shards_that_changed_under_a_run_stop_its_resuming() {
     )
     .ok();
     kiln(folder, "resume new").ok();
+}
+
+#[test]
+fn a_folder_says_how_many_files_were_read_and_why_others_were_not() {
+    let folder = folder();
+    let folder = folder.path();
+    fs::create_dir_all(folder.join("text/sub")).unwrap();
+    fs::copy(folder.join("text.txt"), folder.join("text/sub/part")).unwrap();
+    fs::write(folder.join("text/a.md"), "the river and the wall\n").unwrap();
+    fs::write(folder.join("text/a.png"), b"\x89PNG\0").unwrap();
+    fs::write(folder.join("text/.a.md.swp"), "x").unwrap();
+    let expected = "2 files read, 2 left out: a PNG image: 1 (text/a.png); hidden file or folder: \
+                    1 (text/.a.md.swp)\n";
+    let prepare = "prepare --tokenizer tok --corpus text --json --output";
+    let done = kiln(folder, &format!("{prepare} shards"));
+    assert!(done.stderr.contains(expected), "{done:?}");
+    let done = done.json();
+    assert_eq!(done["files"], 2);
+    assert_eq!(
+        done["left_out"][0],
+        serde_json::json!({ "reason": "a PNG image", "files": 1, "first": "text/a.png" })
+    );
+    let train = "tokenizer train --arch bert --corpus text --vocab-size 100 --json --output other";
+    let done = kiln(folder, train);
+    assert!(done.stderr.contains(expected), "{done:?}");
+    assert_eq!(done.json()["files"], 2);
+    // Read now, and then found in the cache.
+    for run in ["first", "second"] {
+        let train = format!(
+            "pretrain bert --corpus text --tokenizer tok --config model.json --steps 1 {SMALL} \
+             --output {run}"
+        );
+        let done = kiln(folder, &train);
+        assert!(done.stderr.contains(expected), "{run}: {done:?}");
+        done.ok();
+    }
+}
+
+#[test]
+fn the_text_of_records_may_be_in_another_field_for_every_command() {
+    let folder = folder();
+    let folder = folder.path();
+    let text = fs::read_to_string(folder.join("text.txt")).unwrap();
+    let records: String = text
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| format!("{}\n", serde_json::json!({ "meta": { "body": line } })))
+        .collect();
+    fs::write(folder.join("records"), records + "{\"meta\": {}}\n").unwrap();
+    let flags = "--corpus records --text-field meta.body --skip-invalid";
+    let train = pretrain(&format!("{flags} --tokenizer tok --config model.json"));
+    for command in [
+        &format!("tokenizer train --arch bert --vocab-size 100 --output other {flags}"),
+        &format!("prepare --tokenizer tok --output shards {flags}"),
+        &train,
+    ] {
+        let done = kiln(folder, command);
+        for expected in [
+            "records: holds JSON, and is read as such",
+            "warning: 1 JSON records without text were left out",
+        ] {
+            assert!(done.stderr.contains(expected), "{command}: {done:?}");
+        }
+        done.ok();
+    }
+    let line = kiln(
+        folder,
+        "prepare --tokenizer tok --output no --corpus records",
+    )
+    .late_error(1);
+    assert!(
+        line.contains(
+            "records: line 1: column 215: the record has no field \"text\" (it has meta); name \
+             the field that holds the text with --text-field"
+        ),
+        "{line}"
+    );
+}
+
+#[test]
+fn standard_input_is_text_for_every_command() {
+    let folder = folder();
+    let folder = folder.path();
+    let text = fs::read_to_string(folder.join("text.txt")).unwrap();
+    let train = pretrain("--corpus - --tokenizer tok --config model.json");
+    for command in [
+        "tokenizer train --arch bert --vocab-size 100 --output other --corpus -",
+        "prepare --tokenizer tok --output shards --corpus -",
+        &train,
+    ] {
+        let arguments: Vec<&str> = command.split_whitespace().collect();
+        let done = kiln_with(folder, &arguments, &text);
+        done.ok();
+    }
+    let same = |file: &str| fs::read(folder.join(file)).unwrap();
+    assert!(same("tok/vocab.txt") == same("other/vocab.txt"));
+    let header = crate::command::read_json(&folder.join("shards/header.json"));
+    assert_eq!(header["header"]["inputs"][0]["path"], "standard input");
+    assert_eq!(header["header"]["inputs"][0]["is_pipe"], true);
+
+    let empty = pretrain("--corpus - --config model.json --output none");
+    let line = kiln(folder, &empty.replace("--output new ", "")).error(1);
+    assert!(line.contains("standard input: no text in it"), "{line}");
+    let both = pretrain("--corpus - --eval-corpus - --config model.json");
+    let line = kiln(folder, &both).error(2);
+    assert!(
+        line.contains("standard input can be read once only"),
+        "{line}"
+    );
 }

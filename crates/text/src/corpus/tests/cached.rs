@@ -24,7 +24,7 @@ impl Cache {
     fn get(&self) -> (Corpus, bool) {
         let mut reports = 0;
         let corpus = cached(
-            std::slice::from_ref(&self.file),
+            &Inputs::find(std::slice::from_ref(&self.file), Reading::default()).unwrap(),
             &tokenizer(),
             &self.path(),
             &PrepareSettings::default(),

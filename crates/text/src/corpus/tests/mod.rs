@@ -11,6 +11,10 @@ use super::*;
 
 mod cached;
 mod damaged;
+mod folders;
+mod json;
+mod kinds;
+mod pipes;
 mod prepared;
 mod read;
 
@@ -50,13 +54,44 @@ impl Place {
         name: &str,
         settings: &PrepareSettings,
     ) -> Result<PrepareSummary, TextError> {
+        self.prepare_as(inputs, Reading::default(), name, settings)
+    }
+
+    /// The same, read in another way.
+    fn prepare_as(
+        &self,
+        inputs: &[PathBuf],
+        reading: Reading,
+        name: &str,
+        settings: &PrepareSettings,
+    ) -> Result<PrepareSummary, TextError> {
         prepare(
-            inputs,
+            &Inputs::find(inputs, reading)?,
             &tokenizer(),
             &self.path(name),
             settings,
             &mut |_| {},
         )
+    }
+
+    /// Prepares with what can't be read left out.
+    fn prepare_rest(&self, inputs: &[PathBuf], name: &str) -> Result<PrepareSummary, TextError> {
+        self.prepare_as(inputs, skipping(), name, &PrepareSettings::default())
+    }
+
+    /// The documents of `inputs`, and what was counted.
+    fn read(
+        &self,
+        inputs: &[PathBuf],
+        reading: Reading,
+    ) -> Result<(Vec<Vec<String>>, PrepareSummary), TextError> {
+        let shard = tempfile::tempdir_in(self.dir.path()).unwrap();
+        let shard = shard.path().join("shard");
+        let settings = PrepareSettings::default();
+        let inputs = Inputs::find(inputs, reading)?;
+        let summary = prepare(&inputs, &tokenizer(), &shard, &settings, &mut |_| {})?;
+        let corpus = Corpus::open(&shard, &tokenizer())?;
+        Ok((contents(&corpus)?, summary))
     }
 
     fn prepare(&self, inputs: &[PathBuf], name: &str) -> Result<Corpus, TextError> {
@@ -71,6 +106,13 @@ impl Place {
             .collect();
         names.sort();
         names
+    }
+}
+
+fn skipping() -> Reading {
+    Reading {
+        on_invalid: OnInvalid::Skip,
+        ..Reading::default()
     }
 }
 

@@ -87,7 +87,7 @@ fn a_killed_run_leaves_nothing_under_the_final_name_and_the_next_run_cleans_up()
             ..PrepareSettings::default()
         };
         let _ = prepare(
-            &inputs,
+            &Inputs::find(&inputs, Reading::default()).unwrap(),
             &tokenizer(),
             &dir.join("shard"),
             &settings,
@@ -132,7 +132,12 @@ fn a_large_vocabulary_takes_four_bytes_an_id() {
             ShardWriter::create(&dir, vocab_size).unwrap()
         };
         writer.push_sentence(&ids).unwrap();
-        let header = Header::new(&[0; 32], vocab_size, PrepareSettings::default());
+        let read = ReadSettings {
+            on_invalid: OnInvalid::Refuse,
+            lines_are_sentences: false,
+            text_field: "text".to_owned(),
+        };
+        let header = Header::new(&[0; 32], vocab_size, read);
         writer.finish(header).unwrap();
         let shard = Shard::open(&dir.path().join("again")).unwrap();
         let mut read = Vec::new();
@@ -182,7 +187,7 @@ fn a_cached_corpus_is_prepared_once_and_again_after_a_change() {
     let get = |settings: PrepareSettings| {
         let mut reports = 0;
         let corpus = cached(
-            std::slice::from_ref(&file),
+            &Inputs::find(std::slice::from_ref(&file), Reading::default()).unwrap(),
             &tokenizer(),
             &place.path("cache"),
             &settings,
@@ -247,14 +252,7 @@ fn the_size_of_a_text_is_that_of_its_text_however_it_is_stored() {
     let size = |name: &str, bytes: &[u8]| {
         let inputs = [place.write(name, bytes)];
         let shard = format!("{name}-shard");
-        let settings = PrepareSettings {
-            on_invalid: OnInvalid::Skip,
-            ..PrepareSettings::default()
-        };
-        place
-            .prepare_with(&inputs, &shard, &settings)
-            .unwrap()
-            .bytes_in
+        place.prepare_rest(&inputs, &shard).unwrap().bytes_in
     };
     let plain = text.len() as u64;
     assert_eq!(size("a.txt", text.as_bytes()), plain);

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::corpus::{Inputs, Reading};
 
 const TEXT: &str = "The kiln was hot. The potter opened the kiln, and the pots were red-hot; he \
     waited, opened it again, and the red pots were cool. Ёжик пил чай; мой чай, твой чай.";
@@ -114,12 +115,13 @@ fn training_gives_the_same_vocabulary_for_any_number_of_threads() {
         .map(|n| format!("{:x} ", n.wrapping_mul(2_654_435_761)))
         .collect();
     fs::write(&file, &text).unwrap();
+    let inputs = Inputs::find(std::slice::from_ref(&file), Reading::default()).unwrap();
     let train = |threads| {
         let settings = ByteBpeSettings {
             threads,
             ..settings(400)
         };
-        train_byte_bpe(std::slice::from_ref(&file), &settings, &mut |_| {})
+        train_byte_bpe(&inputs, &settings, &mut |_| {})
             .unwrap()
             .identity()
     };

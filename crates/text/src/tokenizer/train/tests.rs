@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::super::{SampleSettings, SampleSize};
 use super::*;
+use crate::corpus::{OnInvalid, Reading};
 use crate::rng::{Purpose, Rng};
 
 /// Paragraphs without spaces: 40 of 600 Chinese characters each, and a full stop.
@@ -26,8 +27,12 @@ fn byte_bpe(size: SampleSize, seed: u64) -> TrainSettings {
     })
 }
 
+fn found(input: &Path) -> Inputs {
+    Inputs::find(&[input.to_path_buf()], Default::default()).unwrap()
+}
+
 fn trained(input: &Path, settings: &TrainSettings) -> Trained {
-    train(&[input.to_path_buf()], settings, &mut |_| {}).unwrap()
+    train(&found(input), settings, &mut |_| {}).unwrap()
 }
 
 #[test]
@@ -72,7 +77,7 @@ fn a_sample_is_the_same_wherever_the_text_is_stored() {
         assert_eq!(whole.tokenizer.identity(), all.tokenizer.identity());
     }
     let tiny = byte_bpe(SampleSize::Bytes(1), 1);
-    let refused = train(&[path("plain.txt")], &tiny, &mut |_| {}).unwrap_err();
+    let refused = train(&found(&path("plain.txt")), &tiny, &mut |_| {}).unwrap_err();
     assert!(refused.to_string().starts_with("sample = 1: "), "{refused}");
 }
 
@@ -85,10 +90,14 @@ fn what_of_a_text_is_lost_on_a_tokenizer_is_counted() {
     fs::write(&file, [text.as_bytes(), b"\xff\xfe\n"].concat()).unwrap();
     let settings = TrainSettings::WordPiece(WordPieceSettings {
         vocab_size: 100,
-        on_invalid: crate::corpus::OnInvalid::Skip,
         ..WordPieceSettings::default()
     });
-    let Trained { text, dropped, .. } = trained(&file, &settings);
+    let reading = Reading {
+        on_invalid: OnInvalid::Skip,
+        ..Reading::default()
+    };
+    let inputs = Inputs::find(std::slice::from_ref(&file), reading).unwrap();
+    let Trained { text, dropped, .. } = train(&inputs, &settings, &mut |_| {}).unwrap();
     assert_eq!((text.skipped_lines, text.long_words), (1, 2));
     // 400 characters in long words; the others: thekilnmaskishot. asepandsepmaskagain and signs.
     let known = "thekiln[mask]ishot.a[sep]and[sep]([mask])again".len() as f64;
@@ -98,7 +107,7 @@ fn what_of_a_text_is_lost_on_a_tokenizer_is_counted() {
     assert_eq!(dropped, None);
 
     fs::write(&file, format!("{long}\n\n{long}\n")).unwrap();
-    let refused = train(&[file.clone()], &settings, &mut |_| {}).unwrap_err();
+    let refused = train(&found(&file), &settings, &mut |_| {}).unwrap_err();
     assert_eq!(
         refused.to_string(),
         format!(

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::corpus::{Inputs, Reading};
 
 const TEXT: &str = "The kiln was hot. The potter opened the kiln, and the pots were red-hot; he \
     waited, opened it again, and the red pots were cool. Potters open kilns; kilns open slowly. \
@@ -89,12 +90,13 @@ fn training_twice_gives_the_same_vocabulary_for_any_number_of_threads() {
         .map(|n| format!("{:x} ", n.wrapping_mul(2_654_435_761)))
         .collect();
     fs::write(&file, text.repeat(2)).unwrap();
+    let inputs = Inputs::find(std::slice::from_ref(&file), Reading::default()).unwrap();
     let train = |threads| {
         let settings = UnigramSettings {
             threads,
             ..settings(500)
         };
-        train_unigram(std::slice::from_ref(&file), &settings, &mut |_| {})
+        train_unigram(&inputs, &settings, &mut |_| {})
             .unwrap()
             .identity()
     };

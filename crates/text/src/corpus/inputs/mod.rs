@@ -1,0 +1,407 @@
+//! Where the text of a corpus comes from: files, folders of files, and pipes, found once before
+//! anything slow, so that every part that reads them reads the same.
+
+use std::fs::{self, File};
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::files::{self, Looked, OpenFile};
+use super::tasks::names;
+use crate::error::{TextError, read_failed};
+
+pub(super) mod left_out;
+mod pipe;
+pub(super) mod walk;
+
+pub use left_out::{LeftOut, LeftOutFiles};
+use pipe::Spooled;
+
+/// The field of a JSON record that holds its text, where nobody names another.
+pub(super) const TEXT_FIELD: &str = "text";
+
+/// What to do with a line that is not UTF-8, or with a record without text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnInvalid {
+    /// Stop, and say where it is.
+    #[default]
+    Refuse,
+    /// Leave it out and count it.
+    Skip,
+}
+
+/// How text is taken out of files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// What to do with a line that is not UTF-8, or with a record without text.
+    pub on_invalid: OnInvalid,
+    /// The field of a JSON record that holds its text. For an object in an object, keys with dots
+    /// between them.
+    pub text_field: String,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            on_invalid: OnInvalid::default(),
+            text_field: TEXT_FIELD.to_owned(),
+        }
+    }
+}
+
+/// What was left out or changed while a text was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Lines that are not UTF-8.
+    pub skipped_lines: u64,
+    /// Records of JSON without text.
+    pub skipped_records: u64,
+    /// Halves of surrogate pairs that became U+FFFD.
+    pub replaced_surrogates: u64,
+    /// Files in folders and archives.
+    pub left_out: LeftOut,
+}
+
+/// Text files, found.
+#[derive(Debug)]
+pub struct Inputs {
+    given: Vec<PathBuf>,
+    reading: Reading,
+    sources: Vec<Source>,
+    left_out: LeftOut,
+    /// Files that hold JSON though their names don't say so: how many, and the first.
+    json_by_content: Option<(u64, PathBuf)>,
+    /// By whoever read them last.
+    counted: Mutex<Counted>,
+}
+
+/// A file or a pipe.
+#[derive(Debug)]
+struct Source {
+    /// As messages call it.
+    name: PathBuf,
+    place: Place,
+    /// As stored; 0 if nobody knows yet.
+    bytes: u64,
+}
+
+enum Place {
+    File,
+    /// Until it is read.
+    Pipe(Mutex<Option<Box<dyn Read + Send>>>),
+    Spooled(Spooled),
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::File => "File",
+            Self::Pipe(_) => "Pipe",
+            Self::Spooled(_) => "Spooled",
+        })
+    }
+}
+
+impl Inputs {
+    /// Finds what `paths` stand for: a folder for all text files below it, `-` for standard input.
+    ///
+    /// Every file's first bytes are looked at. One that holds no text is refused if it is named
+    /// itself, and left out and counted if it is in a folder. Pipes are opened, and nothing is read
+    /// from them yet.
+    ///
+    /// # Errors
+    /// If a path can't be read or holds no text, or nobody writes into a pipe.
+    pub fn find(paths: &[PathBuf], reading: Reading) -> Result<Self, TextError> {
+        if reading.text_field.is_empty() {
+            return Err(TextError::Setting {
+                field: "--text-field",
+                value: "\"\"".to_owned(),
+                remedy: "name the field that holds the text".to_owned(),
+            });
+        }
+        let mut inputs = Self {
+            given: paths.to_vec(),
+            reading,
+            sources: Vec::new(),
+            left_out: LeftOut::default(),
+            json_by_content: None,
+            counted: Mutex::default(),
+        };
+        for path in paths {
+            if pipe::is_pipe(path)? {
+                inputs.add_pipe(path)?;
+            } else if path.is_dir() {
+                inputs.add_folder(path)?;
+            } else {
+                inputs.add_file(path.clone(), false)?;
+            }
+        }
+        Ok(inputs)
+    }
+
+    fn add_pipe(&mut self, path: &Path) -> Result<(), TextError> {
+        let name = pipe::name(path);
+        if self.sources.iter().any(|source| source.name == name) {
+            return Err(TextError::NotText {
+                path: name,
+                kind: "given twice, and a pipe can be read once only".to_owned(),
+                remedy: "name it once".to_owned(),
+            });
+        }
+        self.sources.push(Source {
+            name,
+            place: Place::Pipe(Mutex::new(Some(pipe::open(path)?))),
+            bytes: 0,
+        });
+        Ok(())
+    }
+
+    fn add_folder(&mut self, folder: &Path) -> Result<(), TextError> {
+        if folder.join("header.json").is_file() && folder.join("tokens.bin").is_file() {
+            return Err(TextError::NotText {
+                path: folder.to_path_buf(),
+                kind: "a folder of tokens that kiln prepare made".to_owned(),
+                remedy: "pass it with --data, or pass the text it was made from".to_owned(),
+            });
+        }
+        let before = self.sources.len();
+        let mut left_out = LeftOut::default();
+        let files = walk::walk(folder, &mut left_out)?;
+        std::mem::swap(&mut left_out, &mut self.left_out);
+        for path in files {
+            self.add_file(path, true)?;
+        }
+        // What this folder lacks, then what all do.
+        std::mem::swap(&mut left_out, &mut self.left_out);
+        if self.sources.len() == before {
+            let reasons = if left_out.is_empty() {
+                "a folder without files".to_owned()
+            } else {
+                format!("a folder without text files; left out: {left_out}")
+            };
+            return Err(TextError::EmptyCorpus {
+                inputs: format!("{}: {reasons}", folder.display()),
+            });
+        }
+        self.left_out.extend(&left_out);
+        Ok(())
+    }
+
+    fn add_file(&mut self, path: PathBuf, is_in_folder: bool) -> Result<(), TextError> {
+        let looked = files::look_at(&path, &path, is_in_folder, &self.reading.text_field);
+        let looked = match looked {
+            Err(TextError::Read { path, reason }) if is_in_folder => {
+                self.left_out
+                    .add(format!("cannot be read ({reason})"), path.display());
+                return Ok(());
+            }
+            looked => looked?,
+        };
+        match looked {
+            Looked::Readable { is_json_by_content } => {
+                if is_json_by_content {
+                    let (files, _) = self.json_by_content.get_or_insert((0, path.clone()));
+                    *files += 1;
+                }
+                let bytes = fs::metadata(&path).map_err(read_failed(&path))?.len();
+                self.sources.push(Source {
+                    name: path,
+                    place: Place::File,
+                    bytes,
+                });
+            }
+            Looked::NotText(not_text) if is_in_folder => {
+                self.left_out.add(not_text.kind, path.display());
+            }
+            Looked::NotText(not_text) => {
+                return Err(not_text.error(&path.display().to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies what comes through pipes to temporary files, so that it can be read more than once,
+    /// and looks at it. `progress` is told the pipe's name and how many bytes came.
+    ///
+    /// # Errors
+    /// If nothing comes, what comes is no text, or the disk is full.
+    pub fn keep_pipes(&mut self, progress: &mut dyn FnMut(&Path, u64)) -> Result<(), TextError> {
+        for source in &mut self.sources {
+            let Place::Pipe(pipe) = &source.place else {
+                continue;
+            };
+            let content = take(pipe, &source.name)?;
+            let name = &source.name;
+            let spooled = pipe::spool(name, content, &mut |bytes| progress(name, bytes))?;
+            if spooled.bytes == 0 {
+                return Err(TextError::EmptyCorpus {
+                    inputs: name.display().to_string(),
+                });
+            }
+            match files::look_at(&spooled.path, name, false, &self.reading.text_field)? {
+                Looked::Readable { .. } => {}
+                Looked::NotText(not_text) => {
+                    return Err(not_text.error(&name.display().to_string()));
+                }
+            }
+            source.bytes = spooled.bytes;
+            source.place = Place::Spooled(spooled);
+        }
+        Ok(())
+    }
+
+    /// How text is taken out of them.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    /// Number of files and pipes.
+    pub fn num_files(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// Bytes of all files, as stored; of pipes those that are kept.
+    pub fn stored_bytes(&self) -> u64 {
+        self.sources.iter().map(|source| source.bytes).sum()
+    }
+
+    /// Whether they can be read more than once.
+    pub fn is_kept(&self) -> bool {
+        !self
+            .sources
+            .iter()
+            .any(|source| matches!(source.place, Place::Pipe(_)))
+    }
+
+    /// Files in folders that are no text.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
+    }
+
+    /// Files that are read as JSON though their names don't say so: how many, and the first.
+    pub fn json_by_content(&self) -> Option<(u64, &Path)> {
+        self.json_by_content
+            .as_ref()
+            .map(|(files, first)| (*files, first.as_path()))
+    }
+
+    /// What was left out or changed when they were read last; the same each time. Nothing if that
+    /// has not happened.
+    pub fn counted(&self) -> Counted {
+        self.lock().clone()
+    }
+
+    pub(super) fn set_counted(&self, counted: Counted) {
+        *self.lock() = counted;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The paths for a message.
+    pub(crate) fn names(&self) -> String {
+        names(&self.given)
+    }
+
+    /// That nothing was in them, and what was left out.
+    pub(crate) fn empty(&self) -> TextError {
+        let counted = self.counted();
+        let mut inputs = names(&self.given);
+        let mut reasons = Vec::new();
+        if counted.skipped_lines > 0 {
+            reasons.push(format!(
+                "{} lines that are not UTF-8",
+                counted.skipped_lines
+            ));
+        }
+        if counted.skipped_records > 0 {
+            let field = &self.reading.text_field;
+            reasons.push(format!(
+                "{} records without a text in \"{field}\"",
+                counted.skipped_records
+            ));
+        }
+        if !counted.left_out.is_empty() {
+            reasons.push(counted.left_out.to_string());
+        }
+        if !reasons.is_empty() {
+            inputs = format!("{inputs}: left out: {}", reasons.join("; "));
+        }
+        TextError::EmptyCorpus { inputs }
+    }
+
+    /// Opens file `index`; nothing if there are not so many.
+    pub(super) fn open(&self, index: usize) -> Result<Option<OpenFile>, TextError> {
+        let Some(source) = self.sources.get(index) else {
+            return Ok(None);
+        };
+        let field = &self.reading.text_field;
+        let name = &source.name;
+        let open = |path: &Path| {
+            let file = File::open(path).map_err(read_failed(name))?;
+            OpenFile::open(name, Some(path), Box::new(file), field)
+        };
+        let file = match &source.place {
+            Place::File => open(name)?,
+            Place::Spooled(spooled) => open(&spooled.path)?.through_pipe(None),
+            Place::Pipe(pipe) => {
+                let mut content = take(pipe, name)?;
+                let mut head = Vec::new();
+                (&mut content)
+                    .take(4)
+                    .read_to_end(&mut head)
+                    .map_err(read_failed(name))?;
+                // A zip archive's list of files stands at its end.
+                let is_zip = head.starts_with(b"PK\x03\x04");
+                let content = Cursor::new(head).chain(content);
+                if is_zip {
+                    let spooled = pipe::spool(name, content, &mut |_| {})?;
+                    let file = open(&spooled.path)?;
+                    file.through_pipe(Some(spooled.path))
+                } else {
+                    OpenFile::open(name, None, Box::new(content), field)?.through_pipe(None)
+                }
+            }
+        };
+        Ok(Some(file))
+    }
+
+    /// Where what they hold lies, to be read as often as one likes.
+    pub(super) fn places(&self) -> Result<Vec<PathBuf>, TextError> {
+        let place = |source: &Source| match &source.place {
+            Place::File => Ok(source.name.clone()),
+            Place::Spooled(spooled) => Ok(spooled.path.to_path_buf()),
+            Place::Pipe(_) => Err(read_already(&source.name)),
+        };
+        self.sources.iter().map(place).collect()
+    }
+
+    /// The one true path of each; the same for all that came through pipes.
+    pub(super) fn identities(&self) -> Result<Vec<PathBuf>, TextError> {
+        let identity = |source: &Source| match source.place {
+            Place::File => fs::canonicalize(&source.name).map_err(read_failed(&source.name)),
+            Place::Spooled(_) | Place::Pipe(_) => Ok(PathBuf::from("pipe")),
+        };
+        self.sources.iter().map(identity).collect()
+    }
+}
+
+fn take(
+    pipe: &Mutex<Option<Box<dyn Read + Send>>>,
+    name: &Path,
+) -> Result<Box<dyn Read + Send>, TextError> {
+    let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
+    pipe.take().ok_or_else(|| read_already(name))
+}
+
+fn read_already(name: &Path) -> TextError {
+    TextError::NotText {
+        path: name.to_path_buf(),
+        kind: "a pipe that was read already".to_owned(),
+        remedy: "save what comes through it to a file, and pass the file".to_owned(),
+    }
+}
