@@ -298,7 +298,7 @@ fn the_text_of_records_may_be_in_another_field_for_every_command() {
     .late_error(1);
     assert!(
         line.contains(
-            "records: line 1: column 215: the record has no field \"text\" (it has meta); name \
+            "records: line 1: column 347: the record has no field \"text\" (it has meta); name \
              the field that holds the text with --text-field"
         ),
         "{line}"
@@ -326,11 +326,11 @@ fn standard_input_is_text_for_every_command() {
     assert_eq!(header["header"]["inputs"][0]["path"], "standard input");
     assert_eq!(header["header"]["inputs"][0]["is_pipe"], true);
 
-    let empty = pretrain("--corpus - --config model.json --output none");
-    let line = kiln(folder, &empty.replace("--output new ", "")).error(1);
+    let empty = pretrain("--corpus - --config model.json").replace("--output new", "--output none");
+    let line = kiln(folder, &empty).error(1);
     assert!(line.contains("standard input: no text in it"), "{line}");
     let both = pretrain("--corpus - --eval-corpus - --config model.json");
-    let line = kiln(folder, &both).error(2);
+    let line = kiln(folder, &both.replace("--output new ", "--output none ")).error(2);
     assert!(
         line.contains("standard input can be read once only"),
         "{line}"

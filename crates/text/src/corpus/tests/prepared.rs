@@ -261,10 +261,7 @@ fn the_size_of_a_text_is_that_of_its_text_however_it_is_stored() {
         size("c.txt", &[b"\xef\xbb\xbf", text.as_bytes()].concat()),
         plain
     );
-    assert_eq!(
-        size("d.txt", &[b"\xff\xfe\n", text.as_bytes()].concat()),
-        plain
-    );
+    assert_eq!(size("d.txt", &[b"\xff\n", text.as_bytes()].concat()), plain);
     let records = "{\"id\": 1, \"text\": \"a b\\nc d\"}\n{\"text\": \"e f\", \"id\": 2}\n";
     assert_eq!(size("e.jsonl", records.as_bytes()), plain);
 }
