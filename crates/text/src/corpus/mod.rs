@@ -309,7 +309,8 @@ fn entropy(counts: &[u64]) -> f64 {
             let share = count as f64 / total as f64;
             -share * share.ln()
         })
-        .sum()
+        // Not -0 for one token alone.
+        .fold(0.0, |sum, part| sum + part)
 }
 
 /// SHA-256 over pieces of bytes.

@@ -82,7 +82,7 @@ fn text_that_is_not_utf8_is_refused_by_file_and_byte_or_left_out_and_counted() {
     let done = kiln(folder, &format!("{prepare} --skip-invalid"));
     assert!(
         done.stderr
-            .contains("1 lines that are not UTF-8 were left out"),
+            .contains("1 line that is not UTF-8 was left out"),
         "{done:?}"
     );
     assert_eq!(done.json()["skipped_lines"], 1);
@@ -91,7 +91,7 @@ fn text_that_is_not_utf8_is_refused_by_file_and_byte_or_left_out_and_counted() {
         "tokenizer train --arch bert --corpus mixed.txt --vocab-size 100 --output other";
     let tokenizer = kiln(folder, &format!("{tokenizer} --skip-invalid"));
     for done in [trained, tokenizer] {
-        let expected = "warning: 1 lines that are not UTF-8 were left out";
+        let expected = "warning: 1 line that is not UTF-8 was left out";
         assert!(done.stderr.contains(expected), "{done:?}");
         done.ok();
     }
@@ -285,7 +285,7 @@ fn the_text_of_records_may_be_in_another_field_for_every_command() {
         let done = kiln(folder, command);
         for expected in [
             "records: holds JSON, and is read as such",
-            "warning: 1 JSON records without text were left out",
+            "warning: left out: 1 JSON record without text",
         ] {
             assert!(done.stderr.contains(expected), "{command}: {done:?}");
         }

@@ -9,6 +9,9 @@ pub(super) const HEAD_BYTES: usize = 8 << 10;
 /// Of a file that is not text one byte in this many is a control character, or more are.
 const BYTES_PER_CONTROL: usize = 20;
 
+/// Text in an encoding of eight bits has a space or a line's end in so many bytes.
+const LONGEST_WORD: usize = 1000;
+
 /// A way to store bytes in fewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
@@ -121,14 +124,12 @@ fn is_binary(head: &[u8], is_whole: bool) -> bool {
         byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x08 | 0x0b | 0x0c | 0x1b)
     };
     let controls = head.iter().filter(|&&byte| is_control(byte)).count();
-    if controls == 0 {
-        return false;
-    }
     let is_utf8 = match std::str::from_utf8(head) {
         Ok(_) => true,
         // Cut in the middle of a character.
         Err(error) => error.error_len().is_none() && !is_whole,
     };
     // Text with a stray zero is text; bytes that are neither UTF-8 nor free of zeros are not.
-    controls * BYTES_PER_CONTROL > head.len() || (!is_utf8 && head.contains(&0))
+    let is_unbroken = head.len() > LONGEST_WORD && !head.iter().any(u8::is_ascii_whitespace);
+    controls * BYTES_PER_CONTROL > head.len() || (!is_utf8 && (head.contains(&0) || is_unbroken))
 }

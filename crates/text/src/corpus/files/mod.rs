@@ -20,6 +20,8 @@ mod gzip;
 mod json;
 mod kind;
 mod known;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod tar;
 mod wide;
 mod zip;
@@ -66,6 +68,7 @@ enum Found {
     Text(Text),
     Tar(tar::Tar),
     Zip,
+    Parquet,
     NotText(NotText),
 }
 
@@ -138,6 +141,10 @@ impl OpenFile {
                 Ok(zip) => file.archives.push((name.to_path_buf(), zip)),
                 Err(not_text) => return Err(not_text.error(&name.display().to_string())),
             },
+            Found::Parquet => match rows(on_disk, name, text_field)? {
+                Ok(text) => file.first = Some(text),
+                Err(not_text) => return Err(not_text.error(&name.display().to_string())),
+            },
             Found::NotText(not_text) => return Err(not_text.error(&name.display().to_string())),
         }
         Ok(file)
@@ -154,7 +161,7 @@ impl OpenFile {
 
     fn open_zip(&self) -> Result<Result<Archive, NotText>, TextError> {
         let Some(path) = &self.on_disk else {
-            return Ok(Err(zip_needs_disk()));
+            return Ok(Err(needs_disk("a zip archive")));
         };
         match zip::Zip::open(path.clone()) {
             Ok(zip) => Ok(Ok(Archive::Zip(Box::new(zip)))),
@@ -218,6 +225,7 @@ impl OpenFile {
                 }
                 Found::Tar(_) => left_out.add("archive too deep in others", name.display()),
                 Found::Zip => left_out.add("zip archive in an archive", name.display()),
+                Found::Parquet => left_out.add("Parquet file in an archive", name.display()),
                 Found::NotText(not_text) => left_out.add(not_text.kind, name.display()),
             }
         }
@@ -255,11 +263,41 @@ impl OpenFile {
     }
 }
 
-fn zip_needs_disk() -> NotText {
+/// For a file whose parts have to be sought.
+fn needs_disk(kind: &str) -> NotText {
     NotText::new(
-        "a zip archive inside of another file",
+        format!("{kind} inside of another file"),
         "unpack the outer one, and pass the folder",
     )
+}
+
+/// The rows of a Parquet file as records, one a line.
+#[cfg(feature = "parquet")]
+fn rows(
+    on_disk: Option<&Path>,
+    name: &Path,
+    text_field: &str,
+) -> Result<Result<Text, NotText>, TextError> {
+    let Some(path) = on_disk else {
+        return Ok(Err(needs_disk("a Parquet file")));
+    };
+    let rows = File::open(path)
+        .and_then(|file| parquet::Rows::open(file, text_field))
+        .map_err(read_failed(name))?;
+    Ok(Ok(Text {
+        name: name.to_path_buf(),
+        form: Form::Json(JsonForm::Lines),
+        reader: Box::new(BufReader::with_capacity(BUFFER_BYTES, rows)),
+    }))
+}
+
+#[cfg(not(feature = "parquet"))]
+fn rows(_: Option<&Path>, _: &Path, _: &str) -> Result<Result<Text, NotText>, TextError> {
+    Ok(Err(NotText::new(
+        "a Parquet file, which this build does not read",
+        "rebuild with --features parquet (cargo run --release --features parquet -- …), or write its \
+         text as JSON Lines, one {\"text\": …} a line",
+    )))
 }
 
 /// What the file at `path` is, by its first bytes, if it is called `name`; `is_member` if it is one
@@ -288,6 +326,18 @@ pub(super) fn look_at(
         }
         Found::Tar(_) => Looked::Readable {
             is_json_by_content: false,
+        },
+        Found::Parquet => match rows(Some(path), name, text_field)? {
+            Ok(text) if is_member => match lacking(text, text_field)? {
+                Ok(_) => Looked::Readable {
+                    is_json_by_content: false,
+                },
+                Err(reason) => Looked::NotText(NotText::new(reason, "")),
+            },
+            Ok(_) => Looked::Readable {
+                is_json_by_content: false,
+            },
+            Err(not_text) => Looked::NotText(not_text),
         },
         Found::Zip => match zip::Zip::open(path.to_path_buf()) {
             Ok(_) => Looked::Readable {
@@ -318,13 +368,9 @@ fn look(name: &Path, mut reader: Bytes) -> Result<Found, TextError> {
             }
             Kind::Tar => return Ok(Found::Tar(tar::Tar::new(reader))),
             Kind::Zip if compressions == 0 => return Ok(Found::Zip),
-            Kind::Zip => return Ok(Found::NotText(zip_needs_disk())),
-            Kind::Parquet => {
-                return Ok(Found::NotText(NotText::new(
-                    "a Parquet file",
-                    "write its text as JSON Lines, one {\"text\": …} a line",
-                )));
-            }
+            Kind::Zip => return Ok(Found::NotText(needs_disk("a zip archive"))),
+            Kind::Parquet if compressions == 0 => return Ok(Found::Parquet),
+            Kind::Parquet => return Ok(Found::NotText(needs_disk("a Parquet file"))),
             Kind::Wide(width) => {
                 let reader = Box::new(wide::Decoded::new(reader, width));
                 return text(name, reader).map(Found::Text).map_err(failed());

@@ -355,10 +355,10 @@ impl Inputs {
                     .take(4)
                     .read_to_end(&mut head)
                     .map_err(read_failed(name))?;
-                // A zip archive's list of files stands at its end.
-                let is_zip = head.starts_with(b"PK\x03\x04");
+                // What is in these stands at their end.
+                let is_sought = head.starts_with(b"PK\x03\x04") || head.starts_with(b"PAR1");
                 let content = Cursor::new(head).chain(content);
-                if is_zip {
+                if is_sought {
                     let spooled = pipe::spool(name, content, &mut |_| {})?;
                     let file = open(&spooled.path)?;
                     file.through_pipe(Some(spooled.path))

@@ -293,6 +293,7 @@ fn what_is_no_text_is_refused_by_its_kind_with_a_remedy() {
         ("r.txt", numbers, "a binary file; pass text"),
         ("s.txt", noise, "a binary file; pass text"),
         ("t.txt", vec![0; 2000], "a binary file; pass text"),
+        ("w.txt", vec![0xf0; 2000], "a binary file; pass text"),
         (
             "u.txt",
             b"7z\xbc\xaf\x27\x1c\0\x04".to_vec(),
@@ -303,7 +304,6 @@ fn what_is_no_text_is_refused_by_its_kind_with_a_remedy() {
             b"\x04\x22\x4d\x18\x64\x40".to_vec(),
             "an lz4 file; decompress it first: lz4 -d",
         ),
-        ("w.txt", b"PAR1\x15\x04\x15".to_vec(), "a Parquet file; "),
         (
             "x.txt",
             gzip(b"%PDF-1.7\n"),
@@ -449,6 +449,70 @@ fn a_damaged_member_of_an_archive_is_named() {
     let error = error.to_string();
     assert!(
         error.contains("x.zip:a.txt: cannot be read (the checksum"),
+        "{error}"
+    );
+}
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn parquet_is_refused_with_the_feature_that_reads_it() {
+    let place = Place::new();
+    let file = place.write("x.parquet", b"PAR1\x15\x04\x15");
+    let error = place
+        .read(std::slice::from_ref(&file), Reading::default())
+        .unwrap_err();
+    let expected = "x.parquet: a Parquet file, which this build does not read; rebuild with \
+                    --features parquet (cargo run --release --features parquet -- …), or write its \
+                    text as JSON Lines";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn rows_of_parquet_are_documents() {
+    use std::sync::Arc;
+
+    use ::parquet::data_type::{ByteArray, ByteArrayType};
+    use ::parquet::file::writer::SerializedFileWriter;
+    use ::parquet::schema::parser::parse_message_type;
+
+    let place = Place::new();
+    let schema = parse_message_type("message m { optional binary text (UTF8); }").unwrap();
+    let file = fs::File::create(place.path("x.parquet")).unwrap();
+    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let texts = ["a b\nc", "d"].map(ByteArray::from);
+    column
+        .typed::<ByteArrayType>()
+        .write_batch(&texts, Some(&[1, 0, 1]), None)
+        .unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    let file = place.path("x.parquet");
+    let (documents, summary) = place.read(std::slice::from_ref(&file), skipping()).unwrap();
+    assert_eq!(documents, [vec!["a b", "c"], vec!["d"]]);
+    assert_eq!(summary.counted.skipped_records, 1);
+    let error = place
+        .read(std::slice::from_ref(&file), Reading::default())
+        .unwrap_err();
+    let expected = "x.parquet: line 2: column 12: null in the place of a string";
+    assert!(error.to_string().contains(expected), "{error}");
+    let corpus = place.prepare_rest(&[file.clone()], "shard").map(|_| ());
+    corpus.unwrap();
+    let corpus = Corpus::open(&place.path("shard"), &tokenizer()).unwrap();
+    let stored = fs::read(&file).unwrap();
+    let input = &corpus.header().unwrap().inputs[0];
+    assert_eq!(input.sha256, hex(&Sha256::digest(&stored)));
+    place.write("whole", &stored[..stored.len() - 5]);
+    let error = place
+        .read(&[place.path("whole")], Reading::default())
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("whole: cannot be read (as Parquet: "),
         "{error}"
     );
 }

@@ -1,0 +1,208 @@
+//! Parquet files, as JSON with a record a line: all that is done with records holds for rows then.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use parquet::basic::Repetition;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::reader::RowIter;
+use parquet::record::{Field, Row};
+use parquet::schema::types::Type;
+use serde_json::{Map, Value};
+
+/// Rows that are decoded at a time.
+const BATCH_ROWS: usize = 256;
+
+/// Reads a record for each row, with the column alone that holds the text if there is one.
+pub(super) struct Rows {
+    rows: RowIter<'static>,
+    line: Vec<u8>,
+    position: usize,
+}
+
+impl Rows {
+    /// Opens a file for its column `text_field`, or the one whose name that begins with.
+    pub(super) fn open(file: File, text_field: &str) -> io::Result<Self> {
+        let reader = SerializedFileReader::new(file).map_err(|error| failed(&error))?;
+        // Here an error, later a panic of the library.
+        for group in 0..reader.num_row_groups() {
+            reader
+                .get_row_group(group)
+                .map_err(|error| failed(&error))?;
+        }
+        let root = reader.metadata().file_metadata().schema().clone();
+        let column = root.get_fields().iter().find(|column| {
+            let rest = text_field.strip_prefix(column.name());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        });
+        let alone = match column {
+            Some(column) => Some(group(root.name(), column)?),
+            None => None,
+        };
+        let rows = RowIter::from_file_into(Box::new(reader))
+            .project(alone)
+            .map_err(|error| failed(&error))?
+            .with_batch_size(BATCH_ROWS);
+        Ok(Self {
+            rows,
+            line: Vec::new(),
+            position: 0,
+        })
+    }
+}
+
+/// The schema of a file with one column.
+fn group(name: &str, column: &Arc<Type>) -> io::Result<Type> {
+    Type::group_type_builder(name)
+        .with_repetition(Repetition::REQUIRED)
+        .with_fields(vec![Arc::clone(column)])
+        .build()
+        .map_err(|error| failed(&error))
+}
+
+impl Read for Rows {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.position >= self.line.len() {
+            let Some(row) = self.rows.next() else {
+                return Ok(0);
+            };
+            let row = row.map_err(|error| failed(&error))?;
+            self.line = serde_json::to_vec(&record(&row))?;
+            self.line.push(b'\n');
+            self.position = 0;
+        }
+        let read = self
+            .line
+            .get(self.position..)
+            .unwrap_or_default()
+            .read(buffer)?;
+        self.position += read;
+        Ok(read)
+    }
+}
+
+fn record(row: &Row) -> Value {
+    let fields = row.get_column_iter();
+    Value::Object(
+        fields
+            .map(|(name, field)| (name.clone(), value(field)))
+            .collect::<Map<_, _>>(),
+    )
+}
+
+/// A field as JSON. Of what is no text it takes to be told by its type.
+fn value(field: &Field) -> Value {
+    match field {
+        Field::Null => Value::Null,
+        Field::Bool(value) => Value::from(*value),
+        Field::Str(text) => Value::from(text.as_str()),
+        // Older writers do not say that their strings are text.
+        Field::Bytes(bytes) => std::str::from_utf8(bytes.data()).map_or(Value::Null, Value::from),
+        Field::Group(row) => record(row),
+        Field::ListInternal(_) | Field::MapInternal(_) => Value::Array(Vec::new()),
+        Field::Int(value) => Value::from(*value),
+        Field::Long(value) => Value::from(*value),
+        Field::Float(value) => Value::from(*value),
+        Field::Double(value) => Value::from(*value),
+        _ => Value::from(0),
+    }
+}
+
+/// Shortened: the library shows whole values.
+fn failed(error: &parquet::errors::ParquetError) -> io::Error {
+    let message: String = error.to_string().chars().take(200).collect();
+    io::Error::new(io::ErrorKind::InvalidData, format!("as Parquet: {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+
+    use super::*;
+
+    /// Rows of a number, a text that may be missing, and a text in a group.
+    fn file(rows: &[(i64, Option<&str>, &str)]) -> File {
+        let schema = "message schema { required int64 id; optional binary text (UTF8); \
+                      required group meta { required binary title (UTF8); } }";
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let file = tempfile::tempfile().unwrap();
+        let written = file.try_clone().unwrap();
+        let mut writer = SerializedFileWriter::new(written, schema, Arc::default()).unwrap();
+        for rows in rows.chunks(2) {
+            let mut group = writer.next_row_group().unwrap();
+            let mut column = group.next_column().unwrap().unwrap();
+            let ids: Vec<i64> = rows.iter().map(|it| it.0).collect();
+            column
+                .typed::<Int64Type>()
+                .write_batch(&ids, None, None)
+                .unwrap();
+            column.close().unwrap();
+            let mut column = group.next_column().unwrap().unwrap();
+            let levels: Vec<i16> = rows.iter().map(|it| i16::from(it.1.is_some())).collect();
+            let texts: Vec<ByteArray> = rows
+                .iter()
+                .filter_map(|it| it.1)
+                .map(ByteArray::from)
+                .collect();
+            column
+                .typed::<ByteArrayType>()
+                .write_batch(&texts, Some(&levels), None)
+                .unwrap();
+            column.close().unwrap();
+            let mut column = group.next_column().unwrap().unwrap();
+            let titles: Vec<ByteArray> = rows.iter().map(|it| ByteArray::from(it.2)).collect();
+            column
+                .typed::<ByteArrayType>()
+                .write_batch(&titles, None, None)
+                .unwrap();
+            column.close().unwrap();
+            group.close().unwrap();
+        }
+        writer.close().unwrap();
+        file
+    }
+
+    fn lines(field: &str) -> String {
+        let file = file(&[
+            (1, Some("a \"b\"\nc"), "x"),
+            (2, None, "y"),
+            (3, Some("d"), "z"),
+        ]);
+        let mut lines = String::new();
+        let mut rows = Rows::open(file, field).unwrap();
+        rows.read_to_string(&mut lines).unwrap();
+        lines
+    }
+
+    #[test]
+    fn rows_become_records_with_the_column_of_the_text() {
+        assert_eq!(
+            lines("text"),
+            "{\"text\":\"a \\\"b\\\"\\nc\"}\n{\"text\":null}\n{\"text\":\"d\"}\n"
+        );
+        assert_eq!(
+            lines("meta.title"),
+            "{\"meta\":{\"title\":\"x\"}}\n{\"meta\":{\"title\":\"y\"}}\n{\"meta\":{\"title\":\"z\"}}\n"
+        );
+        let all = lines("body");
+        assert!(all.starts_with("{\"id\":1,\"text\":"), "{all}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused() {
+        let mut content = Vec::new();
+        use std::io::{Seek, Write};
+        let mut whole = file(&[(1, Some("a"), "x")]);
+        whole.rewind().unwrap();
+        whole.read_to_end(&mut content).unwrap();
+        content.truncate(content.len() - 5);
+        let mut torn = tempfile::tempfile().unwrap();
+        torn.write_all(&content).unwrap();
+        assert!(Rows::open(torn, "text").is_err());
+    }
+}
