@@ -82,7 +82,7 @@ fn text_that_is_not_utf8_is_refused_by_file_and_byte_or_left_out_and_counted() {
     let done = kiln(folder, &format!("{prepare} --skip-invalid"));
     assert!(
         done.stderr
-            .contains("1 line that is not UTF-8 was left out"),
+            .contains("1 lines that are not UTF-8 were left out"),
         "{done:?}"
     );
     assert_eq!(done.json()["skipped_lines"], 1);
@@ -91,7 +91,7 @@ fn text_that_is_not_utf8_is_refused_by_file_and_byte_or_left_out_and_counted() {
         "tokenizer train --arch bert --corpus mixed.txt --vocab-size 100 --output other";
     let tokenizer = kiln(folder, &format!("{tokenizer} --skip-invalid"));
     for done in [trained, tokenizer] {
-        let expected = "warning: 1 line that is not UTF-8 was left out";
+        let expected = "warning: 1 lines that are not UTF-8 were left out";
         assert!(done.stderr.contains(expected), "{done:?}");
         done.ok();
     }
