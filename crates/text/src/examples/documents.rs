@@ -94,6 +94,39 @@ impl Documents {
         self.parts[index].clone()
     }
 
+    /// The parts of the view that belong to the same document as part `index`, which is among them.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Documents::len`]: the caller's mistake.
+    pub(super) fn parts_of_same_document(&self, index: usize) -> Range<usize> {
+        let start = self.parts[index].start;
+        let document = self.document_around(start);
+        // Parts keep the corpus' order, so those of a document stand together.
+        let first = self
+            .parts
+            .partition_point(|part| part.start < document.start);
+        let end = self.parts.partition_point(|part| part.start < document.end);
+        first.min(index)..end.max(index + 1)
+    }
+
+    /// The document that holds a sentence; nothing but the sentence where damaged bounds give none.
+    fn document_around(&self, sentence: usize) -> Range<usize> {
+        let (mut first, mut end) = (0, self.corpus.num_documents());
+        while first < end {
+            let middle = first + (end - first) / 2;
+            let document = self.corpus.document(middle);
+            if document.contains(&sentence) {
+                return document;
+            }
+            if document.end <= sentence {
+                first = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        sentence..sentence + 1
+    }
+
     /// Token positions of a run of sentences, at least one, of one document.
     ///
     /// If the bounds of a damaged corpus make none, positions past its end, which
@@ -182,6 +215,33 @@ mod tests {
         assert_eq!((train.len(), kept.len()), (1, 0));
         let (_, kept) = Documents::split(corpus(&[1; 50]), 0, 0.0).unwrap();
         assert!(kept.is_empty());
+    }
+
+    #[test]
+    fn the_parts_of_a_document_are_those_cut_from_it_on_either_side_of_a_split() {
+        let corpus = corpus(&[3, 1100, 2, 600, 1]);
+        let all = Documents::all(Arc::clone(&corpus));
+        let same: Vec<_> = (0..all.len())
+            .map(|part| all.parts_of_same_document(part))
+            .collect();
+        assert_eq!(
+            same,
+            [0..1, 1..4, 1..4, 1..4, 4..5, 5..7, 5..7, 7..8],
+            "{:?}",
+            all.parts
+        );
+        for seed in 0..20 {
+            let (train, kept) = Documents::split(Arc::clone(&corpus), seed, 0.4).unwrap();
+            for view in [train, kept] {
+                for index in 0..view.len() {
+                    let document = view.document_around(view.part(index).start);
+                    let expected: Vec<_> = (0..view.len())
+                        .filter(|&other| document.contains(&view.part(other).start))
+                        .collect();
+                    assert!(view.parts_of_same_document(index).eq(expected), "{seed}");
+                }
+            }
+        }
     }
 
     #[test]

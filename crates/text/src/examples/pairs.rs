@@ -22,8 +22,9 @@ const SPECIAL_TOKENS: usize = 3;
 /// One token for each segment.
 const MIN_ROOM: usize = 2;
 
-/// How often another document is drawn for a random B. If the tenth is A's own document again, it
-/// stands, as in the original: so a view of a single part takes B from that part.
+/// How often another document is drawn for a random B. The original takes A's own document if the
+/// tenth draw is that again; here the next draw is among the others alone, so that a B labelled as
+/// random never belongs to A's document while there is another.
 const TRIES: usize = 10;
 
 /// Pairs of segments, half of them (and all one-sentence chunks) with a random second one.
@@ -46,6 +47,7 @@ pub struct SentencePairs {
     seed: u64,
     per_epoch: u64,
     epochs: WalkedEpochs,
+    from_parts: bool,
 }
 
 /// A run of sentences that becomes one example.
@@ -100,9 +102,19 @@ impl SentencePairs {
             seed,
             per_epoch: 0,
             epochs,
+            from_parts: false,
         };
         pairs.per_epoch = pairs.epochs.count(0, |part| pairs.walk(0, part));
         Ok(pairs)
+    }
+
+    /// Draws a random B as runs did that were started before it was kept out of A's document: from
+    /// another part, which may be one of the same long document, and from A's own if the tenth draw
+    /// is that again. For such runs to go on as they began.
+    #[must_use]
+    pub fn from_parts(mut self) -> Self {
+        self.from_parts = true;
+        self
     }
 
     fn room(&self) -> usize {
@@ -152,14 +164,7 @@ impl SentencePairs {
     /// Sentences of another document: from a random one on until there are `want` tokens or the
     /// document ends, and at least one.
     fn random_next(&self, part: usize, want: u64, rng: &mut Rng) -> Range<usize> {
-        let mut other = part;
-        for _ in 0..TRIES {
-            other = rng.below(self.documents.len() as u64) as usize;
-            if other != part {
-                break;
-            }
-        }
-        let sentences = self.documents.part(other);
+        let sentences = self.documents.part(self.other_part(part, rng));
         let first = sentences.start + rng.below(sentences.len() as u64) as usize;
         let (mut end, mut tokens) = (first, 0);
         while end == first || (end < sentences.end && tokens < want) {
@@ -167,6 +172,39 @@ impl SentencePairs {
             end += 1;
         }
         first..end
+    }
+
+    /// A part of another document, each as likely; where all parts are of one document, another
+    /// part; where there is one part, that.
+    fn other_part(&self, part: usize, rng: &mut Rng) -> usize {
+        let count = self.documents.len();
+        let own = if self.from_parts {
+            part..part + 1
+        } else {
+            let of_document = self.documents.parts_of_same_document(part);
+            if of_document.len() < count {
+                of_document
+            } else {
+                part..part + 1
+            }
+        };
+        let mut other = part;
+        for _ in 0..TRIES {
+            other = rng.below(count as u64) as usize;
+            if !own.contains(&other) {
+                return other;
+            }
+        }
+        let others = count - own.len();
+        if self.from_parts || others == 0 {
+            return other;
+        }
+        let other = rng.below(others as u64) as usize;
+        if other < own.start {
+            other
+        } else {
+            other + own.len()
+        }
     }
 }
 

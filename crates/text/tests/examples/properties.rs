@@ -112,6 +112,8 @@ proptest! {
             if example.next_sentence_label == 0 {
                 prop_assert_eq!(document(&lengths, a[1]), document(&lengths, b[0]));
                 prop_assert!(a[a.len() - 2] < b[0]);
+            } else if lengths.len() > 1 {
+                prop_assert_ne!(document(&lengths, a[1]), document(&lengths, b[0]));
             }
         }
     }

@@ -143,6 +143,93 @@ fn an_actual_b_continues_a_and_a_random_b_is_from_another_document() {
     assert!(labels.iter().all(|&count| count > 20), "{labels:?}");
 }
 
+/// Documents of these numbers of sentences of two tokens.
+fn of_sentences(sentences: &[usize]) -> Vec<Vec<usize>> {
+    sentences.iter().map(|&count| vec![2; count]).collect()
+}
+
+#[test]
+fn a_random_b_is_from_another_document_wherever_there_is_one() {
+    // A long document of many parts beside few short ones: nearly every draw is the long one's.
+    let corpora: [&[usize]; 5] = [
+        &[9_000, 1],
+        &[1, 9_000],
+        &[3, 9_000, 2],
+        &[600, 600],
+        &[1, 1],
+    ];
+    for sentences in corpora {
+        let lengths = of_sentences(sentences);
+        let pairs = pairs(&lengths, 32, 3);
+        let document = |id| numbered::document(&lengths, id);
+        let mut example = Example::default();
+        let mut seen = 0;
+        for epoch in 0..3 {
+            for place in 0..pairs.per_epoch() {
+                pairs.build(epoch, place, &mut example).unwrap();
+                if example.next_sentence_label == 1 {
+                    seen += 1;
+                    let (a, b) = (1, example.first_segment);
+                    let [a, b] = [a, b].map(|at| document(example.input_ids[at]));
+                    assert_ne!(a, b, "{sentences:?}");
+                }
+            }
+        }
+        assert!(seen > 3, "{sentences:?}");
+    }
+}
+
+#[test]
+fn other_documents_are_as_likely_as_their_parts_however_many_parts_a_has() {
+    // A's document has 18 of 20 parts: in a third of the draws (0.9^10) ten tries do not leave it.
+    let lengths = of_sentences(&[1, 9_000, 1]);
+    let pairs = pairs(&lengths, 32, 0);
+    assert_eq!(pairs.documents.len(), 20);
+    let mut counts = [0; 20];
+    let draws = 20_000;
+    for draw in 0..draws {
+        let mut rng = Rng::at(1, Purpose::Examples, draw, 0);
+        counts[pairs.other_part(5, &mut rng)] += 1;
+    }
+    assert_eq!(counts[0] + counts[19], draws);
+    let share = f64::from(counts[0] as u32) / draws as f64;
+    assert!((share - 0.5).abs() < bound(0.5, draws as usize), "{share}");
+}
+
+#[test]
+fn where_all_parts_are_of_one_document_b_is_from_another_part_and_from_the_only_one_if_there_is_one()
+ {
+    let many = pairs(&of_sentences(&[9_000]), 32, 0);
+    let one = pairs(&of_sentences(&[9]), 32, 0);
+    for draw in 0..1000 {
+        let mut rng = Rng::at(2, Purpose::Examples, draw, 0);
+        let part = (draw % 18) as usize;
+        assert_ne!(many.other_part(part, &mut rng), part);
+        assert_eq!(one.other_part(0, &mut rng), 0);
+    }
+}
+
+#[test]
+fn draws_that_left_the_document_at_once_are_the_same_as_before() {
+    let lengths = varied(50, 7);
+    let (now, before) = (pairs(&lengths, 48, 8), pairs(&lengths, 48, 8).from_parts());
+    let (mut example, mut earlier) = (Example::default(), Example::default());
+    for place in 0..now.per_epoch() {
+        now.build(4, place, &mut example).unwrap();
+        before.build(4, place, &mut earlier).unwrap();
+        assert_eq!(example, earlier);
+    }
+    // Two parts of one document beside a single sentence: now never from the other part.
+    let lengths = of_sentences(&[1000, 1]);
+    let (now, before) = (pairs(&lengths, 48, 8), pairs(&lengths, 48, 8).from_parts());
+    let differs = (0..now.per_epoch()).any(|place| {
+        now.build(0, place, &mut example).unwrap();
+        before.build(0, place, &mut earlier).unwrap();
+        example != earlier
+    });
+    assert!(differs);
+}
+
 #[test]
 fn truncation_takes_from_the_longer_segment_and_from_b_when_equal() {
     let mut rng = Rng::at(0, Purpose::Examples, 0, 0);
