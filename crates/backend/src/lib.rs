@@ -16,6 +16,7 @@
 //! | `open.rs` | [`open`]: once per process and device, same number types everywhere, checked |
 //! | `choose.rs` | [`choose`], [`default_spec`]: which device, when nobody says |
 //! | `report.rs` | [`list_devices`], [`probe`]: what answers, for `kiln backends` |
+//! | `host_memory.rs` | [`available_memory`]: what is free, within the limits of the machine, its groups and its shell |
 //! | `state.rs` | [`seed`], [`device_memory`], [`process_memory`] |
 //!
 //! ```
@@ -29,6 +30,7 @@
 mod choose;
 mod error;
 mod hardware;
+mod host_memory;
 mod name;
 mod open;
 mod quiet;
@@ -38,6 +40,7 @@ mod state;
 
 pub use choose::{BACKEND_VARIABLE, choose, default_spec};
 pub use error::BackendError;
+pub use host_memory::{AvailableMemory, MemoryBound, available_memory};
 pub use name::{BackendName, Determinism, compiled_in};
 pub use open::open;
 pub use quiet::quietly;

@@ -4,6 +4,7 @@ use kiln_learner::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext, unknown_preset,
 };
 use kiln_learner::masked_lm_data::{check_masking, open_masked, refuse_word_head};
+use kiln_learner::memory::{Footprint, ModelSize};
 use kiln_learner::model_config::{config_value, parse_config};
 use kiln_learner::run::{ExampleKind, ObjectiveSettings, RunSettings};
 use kiln_learner::start::{match_padding, open_tokenizer, start_from};
@@ -54,6 +55,7 @@ impl Architecture for Bert {
             examples: ExampleKind::Pairs,
             word_head: None,
             replaced_tokens: None,
+            next_from_others: true,
         }
     }
 
@@ -81,6 +83,28 @@ impl Architecture for Bert {
         refuse_word_head(&settings.objective, self.name())?;
         check_masking(&settings.objective, seq_len)?;
         settings.training.validate().map_err(LearnError::Settings)
+    }
+
+    fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
+        let config = open_config(&settings.model)?;
+        let model = ModelSize {
+            layers: config.num_hidden_layers,
+            hidden: config.hidden_size,
+            inner: config.intermediate_size,
+            heads: config.num_attention_heads,
+            embedding: config.hidden_size,
+            words: config.vocab_size,
+            other_rows: config
+                .max_position_embeddings
+                .saturating_add(config.type_vocab_size),
+            keys: settings.data.seq_len,
+            predicts_words: true,
+            ..ModelSize::default()
+        };
+        Ok(Footprint {
+            models: vec![model],
+            in_turns: false,
+        })
     }
 
     fn pretrain(

@@ -18,7 +18,7 @@ use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
 use kiln_learner::masked_lm::{MaskedLmBatch, score};
 use kiln_learner::start::write_tokenizer;
 use kiln_learner::upload::{floats, ints};
-use kiln_learner::{Objective, PartOutput, PartSpec, TermSpec};
+use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -101,15 +101,17 @@ impl Objective for BertPretraining {
     }
 
     fn terms(&self) -> Vec<TermSpec> {
-        let term = |name, is_perplexity| TermSpec {
+        let term = |name, is_perplexity, constant| TermSpec {
             name,
             part: 0,
             coefficient: 1.0,
             is_perplexity,
+            constant,
         };
-        let mut terms = vec![term("mlm_loss", true)];
+        let mut terms = vec![term("mlm_loss", true, ConstantGuess::WORDS)];
         if self.next_sentence {
-            terms.push(term("nsp_loss", false));
+            // Small models stay at a coin's loss for long while they learn words.
+            terms.push(term("nsp_loss", false, ConstantGuess::Untold));
         }
         terms
     }

@@ -5,6 +5,7 @@ use kiln_learner::architecture::{
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
 use kiln_learner::masked_lm_data::{check_masking, open_masked};
+use kiln_learner::memory::{Footprint, ModelSize};
 use kiln_learner::model_config::{config_value, parse_config};
 use kiln_learner::run::{
     ExampleKind, ObjectiveSettings, ReplacedTokenSettings, RunSettings, Sharing, WordHead,
@@ -116,6 +117,7 @@ impl Architecture for Deberta {
                 uniform_generator: false,
                 alternating: true,
             }),
+            next_from_others: false,
         }
     }
 
@@ -157,6 +159,55 @@ impl Architecture for Deberta {
         }
         check_masking(&settings.objective, seq_len)?;
         settings.training.validate().map_err(LearnError::Settings)
+    }
+
+    fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
+        let config = open_config(&settings.model)?;
+        let seq_len = settings.data.seq_len;
+        let size = |config: &DebertaConfig| {
+            let terms = [config.content_to_position(), config.position_to_content()];
+            let terms = terms.into_iter().filter(|&has_term| has_term).count();
+            // Of the table's rows no more are used than there are distances.
+            let span = config.position_buckets();
+            let span = span.unwrap_or_else(|| config.max_relative_positions());
+            let own_keys = if config.share_att_key == Some(true) {
+                0
+            } else {
+                terms
+            };
+            ModelSize {
+                layers: config.num_hidden_layers,
+                hidden: config.hidden_size,
+                inner: config.intermediate_size,
+                heads: config.num_attention_heads,
+                embedding: config.embedding_size(),
+                words: config.vocab_size,
+                other_rows: config.max_position_embeddings,
+                keys: seq_len,
+                relative: terms.saturating_mul(span.min(seq_len)),
+                more_projections: own_keys,
+                ..ModelSize::default()
+            }
+        };
+        // The mask decoder is the last layer twice, for the predicted positions alone.
+        let of_words = |config: &DebertaConfig| ModelSize {
+            predicts_words: true,
+            query_layers: 2,
+            ..size(config)
+        };
+        Ok(match &settings.objective.replaced_tokens {
+            Some(replaced_tokens) => {
+                let pair = pair_config(&config, replaced_tokens, &settings.objective)?;
+                Footprint {
+                    models: vec![of_words(&pair.generator), size(&pair.discriminator)],
+                    in_turns: replaced_tokens.alternating,
+                }
+            }
+            None => Footprint {
+                models: vec![of_words(&config)],
+                in_turns: false,
+            },
+        })
     }
 
     fn pretrain(

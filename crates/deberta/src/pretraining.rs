@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
 use kiln_learner::masked_lm::MaskedLmBatch;
 use kiln_learner::start::write_tokenizer;
-use kiln_learner::{Objective, PartOutput, PartSpec, TermSpec};
+use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
@@ -73,6 +73,7 @@ impl Objective for DebertaPretraining {
             part: 0,
             coefficient: 1.0,
             is_perplexity: true,
+            constant: ConstantGuess::WORDS,
         }]
     }
 

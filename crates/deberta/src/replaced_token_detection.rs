@@ -19,11 +19,12 @@ use burn::tensor::{Device, Int, Tensor};
 use kiln_checkpoint::{NamedTensor, OpenError, WriteError};
 use kiln_electra::ReplacedTokenBatch;
 use kiln_electra::replacement::{
-    DISCRIMINATOR_MEASURES, GENERATOR_ACCURACY, SAMPLED_ACCURACY, corrupt, draw, sampled_accuracy,
+    DISCRIMINATOR_MEASURES, GENERATOR_ACCURACY, REPLACED_SHARE, SAMPLED_ACCURACY, corrupt, draw,
+    sampled_accuracy,
 };
 use kiln_learner::masked_lm::MaskedLmBatch;
 use kiln_learner::run::{ReplacedTokenSettings, Sharing};
-use kiln_learner::{Measure, Objective, PartOutput, PartSpec, TermSpec};
+use kiln_learner::{ConstantGuess, Measure, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
@@ -132,12 +133,14 @@ impl Objective for DebertaReplacedTokens {
             part: 0,
             coefficient: self.settings.generator_weight,
             is_perplexity: true,
+            constant: ConstantGuess::WORDS,
         };
         let discriminator = TermSpec {
             name: "discriminator_loss",
             part: usize::from(self.settings.alternating),
             coefficient: self.settings.discriminator_weight,
             is_perplexity: false,
+            constant: REPLACED_SHARE,
         };
         vec![generator, discriminator]
     }

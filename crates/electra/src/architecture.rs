@@ -5,6 +5,7 @@ use kiln_learner::architecture::{
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
 use kiln_learner::masked_lm_data::{check_masking, open_masked, refuse_word_head};
+use kiln_learner::memory::{Footprint, ModelSize};
 use kiln_learner::model_config::{config_value, parse_config};
 use kiln_learner::run::{
     ExampleKind, ObjectiveSettings, ReplacedTokenSettings, RunSettings, Sharing,
@@ -82,6 +83,7 @@ impl Architecture for Electra {
                 uniform_generator: false,
                 alternating: false,
             }),
+            next_from_others: false,
         }
     }
 
@@ -119,6 +121,33 @@ impl Architecture for Electra {
         refuse_word_head(&settings.objective, self.name())?;
         check_masking(&settings.objective, seq_len)?;
         settings.training.validate().map_err(LearnError::Settings)
+    }
+
+    fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
+        let pair = pair_config(settings)?;
+        let size = |config: &ElectraConfig| ModelSize {
+            layers: config.num_hidden_layers,
+            hidden: config.hidden_size,
+            inner: config.intermediate_size,
+            heads: config.num_attention_heads,
+            embedding: config.embedding_size,
+            words: config.vocab_size,
+            other_rows: config
+                .max_position_embeddings
+                .saturating_add(config.type_vocab_size),
+            keys: settings.data.seq_len,
+            ..ModelSize::default()
+        };
+        let generator = pair.generator.as_ref().map(|config| ModelSize {
+            shares_words: pair.sharing != Sharing::None,
+            predicts_words: true,
+            ..size(config)
+        });
+        let discriminator = size(&pair.discriminator);
+        Ok(Footprint {
+            models: generator.into_iter().chain([discriminator]).collect(),
+            in_turns: false,
+        })
     }
 
     fn pretrain(

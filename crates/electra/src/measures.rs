@@ -16,8 +16,11 @@ pub const NAMES: [&str; 5] = [
     "discriminator_precision",
     "discriminator_recall",
     "discriminator_auc",
-    "replaced",
+    REPLACED,
 ];
+
+/// The name of the share of replaced tokens.
+pub(crate) const REPLACED: &str = "replaced";
 
 /// Accuracy, precision, recall, area under the receiver operating characteristic, and the share of
 /// replaced tokens, over all real tokens.

@@ -20,7 +20,7 @@ use burn::tensor::Device;
 use kiln_checkpoint::{NamedTensor, OpenError, WriteError};
 use kiln_learner::masked_lm::MaskedLmBatch;
 use kiln_learner::run::ReplacedTokenSettings;
-use kiln_learner::{Objective, PartOutput, PartSpec, TermSpec};
+use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
@@ -28,7 +28,8 @@ use kiln_text::tokenizer::Tokenizer;
 use crate::batch::ReplacedTokenBatch;
 use crate::pair::{ElectraPair, PairConfig};
 use crate::replacement::{
-    DISCRIMINATOR_MEASURES, GENERATOR_ACCURACY, SAMPLED_ACCURACY, corrupt, draw, sampled_accuracy,
+    DISCRIMINATOR_MEASURES, GENERATOR_ACCURACY, REPLACED_SHARE, SAMPLED_ACCURACY, corrupt, draw,
+    sampled_accuracy,
 };
 
 /// What ELECTRA is pretrained with. Holds settings and files to write beside the weights, no
@@ -109,12 +110,14 @@ impl Objective for ElectraPretraining {
             part: 0,
             coefficient: self.settings.generator_weight,
             is_perplexity: true,
+            constant: ConstantGuess::WORDS,
         });
         let discriminator = TermSpec {
             name: "discriminator_loss",
             part: 0,
             coefficient: self.settings.discriminator_weight,
             is_perplexity: false,
+            constant: REPLACED_SHARE,
         };
         generator.into_iter().chain([discriminator]).collect()
     }

@@ -4,13 +4,13 @@
 use burn::tensor::{Bool, FloatDType, Int, IntDType, Tensor};
 use kiln_learner::masked_lm::untracked;
 use kiln_learner::run::ReplacedTokenSettings;
-use kiln_learner::{Measure, Weight};
+use kiln_learner::{ConstantGuess, Measure, Weight};
 use kiln_nn::EncoderInputs;
 use kiln_nn::loss::binary_cross_entropy_sum;
 use kiln_nn::sampling::{sample_tokens, sample_uniform_tokens};
 
 use crate::batch::ReplacedTokenBatch;
-use crate::measures::discriminator_measures;
+use crate::measures::{REPLACED, discriminator_measures};
 
 pub use crate::measures::NAMES as DISCRIMINATOR_MEASURES;
 
@@ -19,6 +19,12 @@ pub const GENERATOR_ACCURACY: &str = "generator_accuracy";
 
 /// How often the token that was drawn is the one that stood there.
 pub const SAMPLED_ACCURACY: &str = "sampled_accuracy";
+
+/// What a discriminator that has learned nothing goes by.
+pub const REPLACED_SHARE: ConstantGuess = ConstantGuess::Share {
+    measure: REPLACED,
+    knows: "the share of replaced tokens",
+};
 
 /// What the discriminator reads, and what it has to say.
 #[derive(Debug, Clone)]

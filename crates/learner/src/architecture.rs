@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::documents::RunData;
 use crate::error::LearnError;
+use crate::memory::Footprint;
 use crate::objective::Objective;
 use crate::run::{ObjectiveSettings, RunFolder, RunSettings};
 use crate::settings::{OptimizerSettings, ScheduleKind};
@@ -272,6 +273,12 @@ pub trait Architecture: Sync {
     /// # Errors
     /// A sentence that names the field and the remedy.
     fn check(&self, settings: &RunSettings) -> Result<(), LearnError>;
+
+    /// The sizes of the models that a run trains, as far as memory depends on them.
+    ///
+    /// # Errors
+    /// As [`Architecture::check`].
+    fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError>;
 
     /// Runs or resumes a pretraining run.
     ///

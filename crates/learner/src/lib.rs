@@ -19,10 +19,12 @@
 //! | `masked_lm_data.rs` | their masked batches |
 //! | `sift.rs` | [`sift::CleanPass`]: a classifier's predictions under disturbed embeddings |
 //! | `model_config.rs` | [`ConfigError`]: a model's config.json, opened and checked |
+//! | `memory.rs` | [`memory::Footprint`]: what a run needs, estimated beforehand |
 //! | `start.rs` | tokenizer and first weights of a run |
 //! | `train.rs` | [`train()`]: starts or resumes a run |
 //! | `strategy.rs` | the loop, as a burn-train strategy |
 //! | `step.rs` | one optimizer step, and an evaluation |
+//! | `watch.rs` | notices a part that learns nothing |
 //! | `optimizer.rs`, `gradients.rs` | AdamW, the global norm |
 //! | `checkpoint.rs`, `record.rs` | what is written, and read again |
 //! | `trainee.rs`, `metric.rs`, `loader.rs`, `renderer.rs` | what burn-train wants to see |
@@ -36,6 +38,7 @@ pub mod fill_mask;
 pub mod forward;
 pub mod masked_lm;
 pub mod masked_lm_data;
+pub mod memory;
 pub mod model_config;
 pub mod objective;
 pub mod one_text;
@@ -48,6 +51,7 @@ pub mod sift;
 pub mod start;
 pub mod trainee;
 pub mod upload;
+pub mod watch;
 
 mod checkpoint;
 mod error;
@@ -67,9 +71,10 @@ pub use error::LearnError;
 pub use loader::Batches;
 pub use metric::StepMetric;
 pub use model_config::ConfigError;
-pub use objective::{Measure, Objective, PartOutput, PartSpec, TermSpec, Weight};
+pub use objective::{ConstantGuess, Measure, Objective, PartOutput, PartSpec, TermSpec, Weight};
 pub use optimizer::decays;
 pub use record::{Record, RecordKind};
 pub use run::{RunFolder, RunSettings};
 pub use settings::{OptimizerSettings, ScheduleKind, TrainingSettings};
 pub use train::{EvalData, NoObserver, Observer, Stop, TrainOutcome, TrainRequest, train};
+pub use watch::Stall;

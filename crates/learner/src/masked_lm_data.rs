@@ -73,9 +73,14 @@ fn examples(
     let (seq_len, seed) = (settings.data.seq_len, settings.training.seed);
     let short = settings.objective.short_seq_prob;
     Ok(match settings.objective.examples {
-        ExampleKind::Pairs => Arc::new(SentencePairs::new(
-            documents, vocabulary, seq_len, short, seed,
-        )?),
+        ExampleKind::Pairs => {
+            let pairs = SentencePairs::new(documents, vocabulary, seq_len, short, seed)?;
+            Arc::new(if settings.objective.next_from_others {
+                pairs
+            } else {
+                pairs.from_parts()
+            })
+        }
         ExampleKind::Segments => Arc::new(ContinuousSegments::new(
             documents, vocabulary, seq_len, short, seed,
         )?),

@@ -19,6 +19,41 @@ pub struct TermSpec {
     pub coefficient: f64,
     /// Whether exp(loss) is a perplexity worth showing.
     pub is_perplexity: bool,
+    /// What a model that has learned nothing would guess.
+    pub constant: ConstantGuess,
+}
+
+/// The best guess that never looks at the input: a term whose loss stays at what that loses is told
+/// to have learned nothing (`watch.rs`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConstantGuess {
+    /// There is none, or it is no news that a model stays at it for long.
+    Untold,
+    /// A label, by how frequent each one is.
+    Frequencies {
+        /// The labels' whole-number buffer in the host's batch.
+        labels: &'static str,
+        /// The buffer of their weights; 0: not scored.
+        weights: &'static str,
+        /// What the guess knows, for messages: `word frequencies`.
+        knows: &'static str,
+    },
+    /// Yes or no, by the share of yes.
+    Share {
+        /// The measure that reports the share.
+        measure: &'static str,
+        /// What the guess knows, for messages.
+        knows: &'static str,
+    },
+}
+
+impl ConstantGuess {
+    /// A word, by its frequency among those to be predicted.
+    pub const WORDS: Self = Self::Frequencies {
+        labels: "labels",
+        weights: "weights",
+        knows: "word frequencies",
+    };
 }
 
 /// One part of a step: a forward pass, a backward pass and an optimizer step of its own.

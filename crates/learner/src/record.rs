@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::error::LearnError;
 
 /// Steps of the past that a resumed run shows again: more than a dashboard is wide.
-const REMEMBERED: usize = 1000;
+pub(crate) const REMEMBERED: usize = 1000;
 
 /// What a line tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum RecordKind {
     Train,
     /// An evaluation.
     Eval,
+    /// A term of the loss that has learned nothing ([`crate::Stall`]).
+    Stalled,
 }
 
 impl RecordKind {
@@ -27,6 +29,7 @@ impl RecordKind {
         match self {
             Self::Train => "train",
             Self::Eval => "eval",
+            Self::Stalled => "stalled",
         }
     }
 }
@@ -74,6 +77,7 @@ impl Record {
         let kind = match object.get("kind")?.as_str()? {
             "train" => RecordKind::Train,
             "eval" => RecordKind::Eval,
+            "stalled" => RecordKind::Stalled,
             _ => return None,
         };
         let step = object.get("step")?.as_u64()?;
@@ -236,7 +240,7 @@ impl MetricsFile {
 #[derive(Default)]
 struct History {
     /// With their place in the file.
-    evaluations: Vec<(u64, Record)>,
+    rare: Vec<(u64, Record)>,
     steps: VecDeque<(u64, Record)>,
     seen: u64,
 }
@@ -245,7 +249,7 @@ impl History {
     fn push(&mut self, record: Record) {
         self.seen += 1;
         match record.kind {
-            RecordKind::Eval => self.evaluations.push((self.seen, record)),
+            RecordKind::Eval | RecordKind::Stalled => self.rare.push((self.seen, record)),
             RecordKind::Train => {
                 if self.steps.len() == REMEMBERED {
                     self.steps.pop_front();
@@ -256,7 +260,7 @@ impl History {
     }
 
     fn into_records(self) -> Vec<Record> {
-        let mut records = self.evaluations;
+        let mut records = self.rare;
         records.extend(self.steps);
         records.sort_by_key(|(place, _)| *place);
         records.into_iter().map(|(_, record)| record).collect()

@@ -168,6 +168,10 @@ pub struct ObjectiveSettings {
     /// Replaced token detection; none where only masked words are predicted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_tokens: Option<ReplacedTokenSettings>,
+    /// A random second segment is never of the first one's document where there is another.
+    // In runs written before this was so it could be, and they go on as they began.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub next_from_others: bool,
 }
 
 fn single() -> usize {

@@ -27,7 +27,7 @@ use burn::tensor::{DType, Distribution, FloatDType, Tensor, assert_shape};
 use kiln_nn::fused;
 use serde::{Deserialize, Serialize};
 
-use crate::TermSpec;
+use crate::{ConstantGuess, TermSpec};
 
 /// Inside the root of N; the original's.
 const EPSILON: f64 = 1e-7;
@@ -109,6 +109,7 @@ impl SiftSettings {
     /// sum of the row weights.
     pub fn term(&self, part: usize) -> TermSpec {
         TermSpec {
+            constant: ConstantGuess::Untold,
             name: "sift_loss",
             part,
             coefficient: self.weight,

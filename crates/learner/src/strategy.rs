@@ -32,6 +32,7 @@ use crate::settings::TrainingSettings;
 use crate::step::{Stepper, evaluate};
 use crate::train::{Observer, Stop, TrainOutcome};
 use crate::trainee::{StepItem, Trainee, TraineeOf};
+use crate::watch::Watch;
 
 type Events<O> = SupervisedTrainingEventProcessor<TraineeOf<O>>;
 
@@ -45,6 +46,7 @@ pub(crate) struct Job<O: Objective> {
     pub(crate) stepper: Stepper<O>,
     pub(crate) state: TrainingState,
     pub(crate) metrics: MetricsFile,
+    pub(crate) watch: Watch,
     /// The records of the steps before, for the dashboard and early stopping.
     pub(crate) history: Vec<Record>,
     pub(crate) has_eval: bool,
@@ -260,6 +262,10 @@ impl<O: Objective> Fit<'_, O> {
             self.job.state.bad_in_row = bad_in_row;
             self.job.metrics.append(&record)?;
             self.job.observer.step(&record, &self.job.settings);
+            for stall in self.job.watch.step(&record)? {
+                self.job.metrics.append(&stall.to_record())?;
+                self.job.observer.stalled(&stall, &self.job.settings);
+            }
             let (done, total) = self.stretch_progress(step);
             self.dashboard.step(&record, done, total)?;
 
@@ -297,6 +303,7 @@ impl<O: Objective> Fit<'_, O> {
                     let (done, total) = self.stretch_progress(record.step);
                     self.dashboard.step(&record, done, total)?;
                 }
+                RecordKind::Stalled => {}
                 RecordKind::Eval => {
                     if self.dashboard.evaluation(&record)? {
                         stop = Some(Stop::Early);

@@ -28,6 +28,7 @@ use crate::settings::TrainingSettings;
 use crate::step::Stepper;
 use crate::strategy::{Job, StepStrategy};
 use crate::trainee::Trainee;
+use crate::watch::{Stall, Watch};
 
 /// Told of everything that happens in a run, as it happens.
 pub trait Observer: Send + Sync {
@@ -42,6 +43,10 @@ pub trait Observer: Send + Sync {
     /// A step is done.
     fn step(&self, record: &Record, settings: &TrainingSettings) {
         let _ = (record, settings);
+    }
+    /// A term of the loss turns out to have learned nothing.
+    fn stalled(&self, stall: &Stall, settings: &TrainingSettings) {
+        let _ = (stall, settings);
     }
     /// An evaluation is done.
     fn evaluation(&self, record: &Record) {
@@ -184,6 +189,12 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
             settings.data_ahead,
         ))
     };
+    let watch = Watch::new(
+        objective.terms(),
+        settings.steps,
+        (train.clone(), per_step),
+        &history,
+    );
     let train = loader(
         train,
         state.step.saturating_mul(per_step),
@@ -238,6 +249,7 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         stepper,
         state,
         metrics,
+        watch,
         history,
         has_eval: eval.is_some(),
         observer: request.observer,

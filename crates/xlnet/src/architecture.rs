@@ -6,6 +6,7 @@ use kiln_learner::architecture::{
     unknown_preset,
 };
 use kiln_learner::masked_lm_data::refuse_word_head;
+use kiln_learner::memory::{Footprint, ModelSize};
 use kiln_learner::model_config::{config_value, parse_config};
 use kiln_learner::run::{ExampleKind, ObjectiveSettings, RunSettings};
 use kiln_learner::start::{match_padding, open_tokenizer, start_from};
@@ -76,6 +77,7 @@ impl Architecture for Xlnet {
             short_seq_prob: 0.0,
             word_head: None,
             replaced_tokens: None,
+            next_from_others: false,
         }
     }
 
@@ -109,6 +111,7 @@ impl Architecture for Xlnet {
                     .into(),
             );
         }
+        permuted(settings, &config).validate_length()?;
         if config.reuse_len == Some(0) {
             return refuse(
                 "reuse_len = 0: the text would not go on; choose at least 1, or leave it out"
@@ -150,6 +153,31 @@ impl Architecture for Xlnet {
         }
         permuted(settings, &config).validate()?;
         settings.training.validate().map_err(LearnError::Settings)
+    }
+
+    fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
+        let config = open_config(&settings.model)?;
+        let model = ModelSize {
+            layers: config.n_layer,
+            hidden: config.d_model,
+            inner: config.d_inner,
+            heads: config.n_head,
+            embedding: config.d_model,
+            words: config.vocab_size,
+            keys: settings
+                .data
+                .seq_len
+                .saturating_add(config.mem_len().unwrap_or(0)),
+            // That of the positions.
+            more_projections: 1,
+            predicts_words: true,
+            query_layers: config.n_layer,
+            ..ModelSize::default()
+        };
+        Ok(Footprint {
+            models: vec![model],
+            in_turns: false,
+        })
     }
 
     fn pretrain(

@@ -55,7 +55,7 @@ impl Preset {
             n_layer: self.n_layer,
             n_head: self.d_model / 64,
             d_inner: 4 * self.d_model,
-            mem_len: Some(seq_len * 3 / 4),
+            mem_len: Some(seq_len.saturating_mul(3) / 4),
             reuse_len: Some(seq_len / 2),
             use_mems_train: true,
             bi_data: true,

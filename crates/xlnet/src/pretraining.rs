@@ -15,7 +15,7 @@ use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
 use kiln_learner::masked_lm::{score, untracked};
 use kiln_learner::start::write_tokenizer;
 use kiln_learner::upload::{floats, ints};
-use kiln_learner::{Objective, PartOutput, PartSpec, TermSpec};
+use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
@@ -139,6 +139,7 @@ impl Objective for XlnetPretraining {
             part: 0,
             coefficient: 1.0,
             is_perplexity: true,
+            constant: ConstantGuess::WORDS,
         }]
     }
 

@@ -10,7 +10,7 @@ use kiln_bert::{
 use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
 use kiln_learner::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
 use kiln_learner::upload::{floats, ints};
-use kiln_learner::{Objective, PartOutput, PartSpec, TermSpec};
+use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
 use kiln_nn::loss::cross_entropy_sum;
 use kiln_testing::{Fixture, fixtures_dir};
@@ -123,6 +123,7 @@ impl Objective for Classification {
 
     fn terms(&self) -> Vec<TermSpec> {
         let task = TermSpec {
+            constant: ConstantGuess::Untold,
             name: "task_loss",
             part: 0,
             coefficient: 1.0,

@@ -12,7 +12,9 @@ use kiln_checkpoint::{
     write_safetensors,
 };
 use kiln_learner::upload::floats;
-use kiln_learner::{Measure, Objective, PartOutput, PartSpec, TermSpec, TrainingSettings, Weight};
+use kiln_learner::{
+    ConstantGuess, Measure, Objective, PartOutput, PartSpec, TermSpec, TrainingSettings, Weight,
+};
 use kiln_nn::{Dropout, Init};
 use kiln_text::rng::{Purpose, Rng};
 use kiln_text::{BatchSource, HostBatch, TextError};
@@ -82,6 +84,7 @@ impl Objective for ToyObjective {
             part,
             coefficient,
             is_perplexity: false,
+            constant: ConstantGuess::Untold,
         };
         vec![
             term("generator_loss", 0, 1.0),

@@ -72,14 +72,7 @@ impl PermutedSettings {
                 remedy,
             })
         };
-        let shortest = 1 + FUNCTIONAL_TOKENS + MIN_ROOM;
-        if self.seq_len < shortest {
-            return refuse(
-                "seq_len",
-                self.seq_len,
-                format!("choose at least {shortest}"),
-            );
-        }
+        self.validate_length()?;
         let needed = self.reuse_len.saturating_add(FUNCTIONAL_TOKENS + MIN_ROOM);
         if self.reuse_len == 0 || self.seq_len < needed {
             return refuse(
@@ -148,6 +141,27 @@ impl PermutedSettings {
         }
         if self.devices == 0 {
             return refuse("devices", 0, "choose at least 1".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Checks that a sequence has room for its parts, the first of which may be its half.
+    ///
+    /// # Errors
+    /// If it has not.
+    pub fn validate_length(&self) -> Result<(), TextError> {
+        let second_part = FUNCTIONAL_TOKENS + MIN_ROOM;
+        let (shortest, what) = if self.reuse_len == self.seq_len / 2 {
+            (2 * second_part - 1, "of which the first half is reused")
+        } else {
+            (1 + second_part, "with its special tokens")
+        };
+        if self.seq_len < shortest {
+            return Err(TextError::Setting {
+                field: "seq_len",
+                value: self.seq_len.to_string(),
+                remedy: format!("too short for a sequence {what}; choose at least {shortest}"),
+            });
         }
         Ok(())
     }

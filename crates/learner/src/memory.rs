@@ -1,0 +1,161 @@
+//! How much memory a run needs, estimated from sizes alone: before anything is made.
+//!
+//! ```text
+//! process + 4 bytes x (parameters x copies + factor x what the forward pass keeps) + batches
+//! ```
+//!
+//! What the forward pass keeps for the backward pass, in numbers a token and layer of width H,
+//! feed-forward width I, A heads and K keys a query: 8 H (inputs, queries, keys, values, context, both
+//! normalised sums), 2 I (before and after the activation), 2 A K (probabilities, and what dropout left
+//! of them) and what relative positions add; besides, 4 E a token for embeddings of width E, and three
+//! rows of the vocabulary a prediction. The factor stands for what the backward pass makes meanwhile
+//! and for gaps in the allocator's pages.
+//!
+//! The constants are fitted to the highest resident size of runs on flex: 4 architectures, sizes tiny,
+//! small and base, 256 to 8,192 tokens a batch, sequences of 64 to 512. There the estimate was 0.8 to
+//! 1.4 times what was measured. Other backends on the processor keep the same tensors; on a GPU it is
+//! the memory of the device that is meant.
+
+use crate::run::RunSettings;
+
+/// Bytes of a number.
+const FLOAT: f64 = 4.0;
+
+/// The process by itself, its code and buffers.
+const PROCESS: f64 = 80e6;
+
+/// Weights, gradients and both moments, and what an update and a checkpoint take for a moment.
+const COPIES: f64 = 5.5;
+
+/// The same where the two parts of a model have their gradients in turns.
+const COPIES_IN_TURNS: f64 = 4.5;
+
+/// Over what the forward pass keeps.
+const BACKWARD: f64 = 1.35;
+
+/// The sizes of one model that memory depends on.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ModelSize {
+    /// Layers of the encoder.
+    pub layers: usize,
+    /// Its width.
+    pub hidden: usize,
+    /// The width of its feed-forward blocks.
+    pub inner: usize,
+    /// Heads of a layer.
+    pub heads: usize,
+    /// The width of its embeddings.
+    pub embedding: usize,
+    /// Rows of its table of words.
+    pub words: usize,
+    /// Whether another model owns that table.
+    pub shares_words: bool,
+    /// Rows of its other tables: positions, types.
+    pub other_rows: usize,
+    /// Tokens that a query looks at: those of the sequence, and of a memory.
+    pub keys: usize,
+    /// Numbers by relative position that are kept for each query and head.
+    pub relative: usize,
+    /// Matrices of a layer, as wide as it is, beside those of queries, keys, values and output.
+    pub more_projections: usize,
+    /// Whether it predicts words.
+    pub predicts_words: bool,
+    /// Layers that run once more for the predicted positions alone.
+    pub query_layers: usize,
+}
+
+/// The models that a run trains.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Footprint {
+    /// One, or a generator and a discriminator.
+    pub models: Vec<ModelSize>,
+    /// Whether they step in turns, so that only one's activations exist at a time.
+    pub in_turns: bool,
+}
+
+/// An estimate, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MemoryEstimate {
+    /// The process by itself, and batches built ahead: in main memory, whatever the device.
+    pub host: f64,
+    /// Parameters, gradients and the optimizer's moments.
+    pub state: f64,
+    /// What a batch needs on its way forth and back.
+    pub activations: f64,
+}
+
+impl MemoryEstimate {
+    /// All of it.
+    pub fn total(&self) -> f64 {
+        self.host + self.state + self.activations
+    }
+}
+
+impl ModelSize {
+    /// About as many parameters as it has.
+    fn parameters(&self) -> f64 {
+        let [hidden, inner, embedding] = [self.hidden, self.inner, self.embedding].map(float);
+        let projections = float(4 + self.more_projections);
+        let layer = projections * hidden * hidden + 2.0 * hidden * inner + inner + 13.0 * hidden;
+        let words = if self.shares_words {
+            0.0
+        } else {
+            float(self.words)
+        };
+        let between = if self.embedding == self.hidden {
+            0.0
+        } else {
+            embedding * hidden
+        };
+        let head = hidden * embedding + float(self.words);
+        embedding * (words + float(self.other_rows)) + between + float(self.layers) * layer + head
+    }
+
+    /// Numbers that the forward pass keeps, for so many tokens and predictions.
+    fn kept(&self, tokens: f64, predictions: f64) -> f64 {
+        let of_attention = float(self.heads) * float(2 * self.keys + self.relative);
+        let layer = 8.0 * float(self.hidden) + 2.0 * float(self.inner) + of_attention;
+        let rows = if self.predicts_words {
+            3.0 * float(self.words) + 4.0 * float(self.hidden)
+        } else {
+            0.0
+        };
+        tokens * (float(self.layers) * layer + 4.0 * float(self.embedding))
+            + predictions * (rows + float(self.query_layers) * layer)
+    }
+}
+
+impl Footprint {
+    /// The estimate for a run with these settings.
+    pub fn estimate(&self, settings: &RunSettings) -> MemoryEstimate {
+        let training = &settings.training;
+        let (rows, seq_len) = (float(training.batch_size), float(settings.data.seq_len));
+        let tokens = rows * seq_len;
+        let predictions = rows * float(settings.objective.max_predictions);
+        let kept = self
+            .models
+            .iter()
+            .map(|model| model.kept(tokens, predictions));
+        let (kept, copies) = if self.in_turns {
+            (kept.fold(0.0, f64::max), COPIES_IN_TURNS)
+        } else {
+            (kept.sum(), COPIES)
+        };
+        let parameters: f64 = self.models.iter().map(ModelSize::parameters).sum();
+        let devices = float(settings.devices.len().max(1));
+        let micro_batches = devices * float(training.accumulate);
+        // Three buffers of the tokens' size and three of the predictions', for those built ahead and
+        // for a step's own, which are on the host and on the device.
+        let batch = FLOAT * 3.0 * (tokens + predictions);
+        MemoryEstimate {
+            host: PROCESS + batch * (float(training.data_ahead) + 2.0 * micro_batches),
+            // Each further device has a replica and its gradients.
+            state: FLOAT * parameters * (copies + 2.0 * (devices - 1.0)),
+            activations: FLOAT * BACKWARD * kept,
+        }
+    }
+}
+
+fn float(number: usize) -> f64 {
+    number as f64
+}

@@ -1,0 +1,298 @@
+//! Notices a part that learns nothing while it runs.
+//!
+//! A term of the loss says what the best guess that never looks at the text would lose
+//! ([`ConstantGuess`]): the entropy of the labels' frequencies. A model that stays there has learned
+//! how frequent the answers are and nothing else, whatever the curve looks like: a generator that
+//! gets better makes fewer replacements, and the discriminator's loss falls with their entropy.
+//!
+//! | when | what |
+//! | --- | --- |
+//! | [`FIRST_TENTH`] tenths of the steps, and every tenth after it | the mean loss of the tenth before is held against the constant guess on the labels of the same steps |
+//! | above [`LEARNED`] of what that loses, later above all of it: it was learned and is lost again | told once, and recorded |
+//! | fewer than [`SHORTEST`] steps in a tenth, or too few labels to know their frequencies | nothing is said |
+//!
+//! Everything is a function of the run's records and of its batches, which are one of their number:
+//! a resumed run tells at the same step, nothing is read back from a device, and no number of the
+//! training changes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use kiln_text::{BatchSource, HostBatch};
+
+use crate::error::LearnError;
+use crate::objective::{ConstantGuess, TermSpec};
+use crate::record::{REMEMBERED, Record, RecordKind};
+
+/// Parts of a run at whose ends it is looked at.
+const TENTHS: u64 = 10;
+
+/// Tenths of the steps before anything is said: words are learned in a while that looks like none.
+pub const FIRST_TENTH: u64 = 5;
+
+/// The share of the constant guess's loss below which something has been learned. A model that
+/// guesses so can't come below the whole of it, whatever it guesses; one that learns slowly has left
+/// a few thousandths of it by then.
+pub const LEARNED: f64 = 0.998;
+
+/// Steps in a tenth at least: in fewer, much that learns has not begun to.
+pub const SHORTEST: u64 = 50;
+
+/// How much of an entropy may be its own correction for the labels that were not seen.
+const TRUSTED: f64 = 0.05;
+
+/// A term that has learned nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stall {
+    /// The step after which it was found.
+    pub step: u64,
+    /// The term's name.
+    pub term: String,
+    /// Its mean loss over the steps before.
+    pub loss: f64,
+    /// What the constant guess loses on them.
+    pub constant: f64,
+    /// What that guess knows, e.g. `word frequencies`.
+    pub knows: &'static str,
+}
+
+impl Stall {
+    /// The name of the second value of a record of this kind.
+    pub const CONSTANT: &'static str = "constant_guess";
+
+    pub(crate) fn to_record(&self) -> Record {
+        Record {
+            kind: RecordKind::Stalled,
+            step: self.step,
+            values: vec![
+                (self.term.clone(), self.loss),
+                (Self::CONSTANT.into(), self.constant),
+            ],
+        }
+    }
+
+    /// The stall that a record tells of; what the guess knows is not in it.
+    pub fn from_record(record: &Record) -> Option<Self> {
+        if record.kind != RecordKind::Stalled {
+            return None;
+        }
+        let (term, loss) = record
+            .values
+            .iter()
+            .find(|(name, _)| name != Self::CONSTANT)?;
+        Some(Self {
+            step: record.step,
+            term: term.clone(),
+            loss: *loss,
+            constant: record.get(Self::CONSTANT)?,
+            knows: "",
+        })
+    }
+}
+
+/// The watch over a run's terms.
+pub(crate) struct Watch {
+    terms: Vec<TermSpec>,
+    /// Those told already.
+    told: Vec<String>,
+    steps: u64,
+    /// The micro-batches of a step.
+    per_step: u64,
+    source: Arc<dyn BatchSource>,
+    /// The last steps' records.
+    recent: VecDeque<Record>,
+}
+
+impl Watch {
+    /// A watch over `terms` in a run of `steps`, which has `history` behind it.
+    pub(crate) fn new(
+        terms: Vec<TermSpec>,
+        steps: u64,
+        (source, per_step): (Arc<dyn BatchSource>, u64),
+        history: &[Record],
+    ) -> Self {
+        let mut watch = Self {
+            terms,
+            told: Vec::new(),
+            steps,
+            per_step,
+            source,
+            recent: VecDeque::new(),
+        };
+        for record in history {
+            match record.kind {
+                RecordKind::Train => watch.remember(record),
+                RecordKind::Stalled => {
+                    watch
+                        .told
+                        .extend(Stall::from_record(record).map(|stall| stall.term));
+                }
+                RecordKind::Eval => {}
+            }
+        }
+        watch
+    }
+
+    /// Takes in a step, and gives the terms that turn out to have learned nothing after it.
+    ///
+    /// # Errors
+    /// If a batch can't be built again.
+    pub(crate) fn step(&mut self, record: &Record) -> Result<Vec<Stall>, LearnError> {
+        self.remember(record);
+        let step = record.step;
+        let Some((first, learned)) = self.window(step) else {
+            return Ok(Vec::new());
+        };
+        let mut stalls = Vec::new();
+        for term in &self.terms {
+            if self.told.iter().any(|told| told == term.name) {
+                continue;
+            }
+            let Some(loss) = self.mean(term.name, first) else {
+                continue;
+            };
+            let Some((constant, knows)) = self.constant(term.constant, first..=step)? else {
+                continue;
+            };
+            if loss > learned * constant {
+                stalls.push(Stall {
+                    step,
+                    term: term.name.to_owned(),
+                    loss,
+                    constant,
+                    knows,
+                });
+            }
+        }
+        self.told
+            .extend(stalls.iter().map(|stall| stall.term.clone()));
+        Ok(stalls)
+    }
+
+    fn remember(&mut self, record: &Record) {
+        if self.recent.len() == REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(record.clone());
+    }
+
+    /// The first step of the window that ends with `step`, if one does, and the share of the constant
+    /// guess's loss below which a loss is one of something learned.
+    fn window(&self, step: u64) -> Option<(u64, f64)> {
+        let end = |tenth: u64| {
+            let steps = u128::from(self.steps) * u128::from(tenth);
+            (steps / u128::from(TENTHS)) as u64
+        };
+        let tenth = (FIRST_TENTH..=TENTHS).find(|&tenth| end(tenth) == step)?;
+        let length = (step - end(tenth - 1)).min(REMEMBERED as u64);
+        // What was not told at first is near the bound at worst, and noise must not carry it over.
+        let learned = if tenth == FIRST_TENTH { LEARNED } else { 1.0 };
+        (length >= SHORTEST).then(|| (step - length + 1, learned))
+    }
+
+    /// The mean of a value over the steps from `first` on that have one; none where most have none.
+    fn mean(&self, name: &str, first: u64) -> Option<f64> {
+        let records = self.recent.iter().filter(|record| record.step >= first);
+        let all = records.clone().count();
+        let values: Vec<f64> = records
+            .filter_map(|record| record.get(name))
+            .filter(|value| value.is_finite())
+            .collect();
+        let sum: f64 = values.iter().sum();
+        (2 * values.len() > all).then(|| sum / values.len() as f64)
+    }
+
+    /// What the guess loses on the steps of a window, and what it knows.
+    fn constant(
+        &self,
+        guess: ConstantGuess,
+        window: std::ops::RangeInclusive<u64>,
+    ) -> Result<Option<(f64, &'static str)>, LearnError> {
+        match guess {
+            ConstantGuess::Untold => Ok(None),
+            ConstantGuess::Share { measure, knows } => Ok(self
+                .mean(measure, *window.start())
+                .map(|share| (binary_entropy(share), knows))),
+            ConstantGuess::Frequencies {
+                labels,
+                weights,
+                knows,
+            } => {
+                let mut counts = Counts::default();
+                let first = (window.start() - 1).saturating_mul(self.per_step);
+                let end = window.end().saturating_mul(self.per_step);
+                for index in first..end {
+                    let batch = self.source.batch(index)?;
+                    counts.add(index, &batch, (labels, weights));
+                    if counts.are_plenty() {
+                        break;
+                    }
+                }
+                Ok(counts.entropy().map(|entropy| (entropy, knows)))
+            }
+        }
+    }
+}
+
+/// How often each label was seen, in every other batch and in those between.
+#[derive(Default)]
+struct Counts {
+    counts: BTreeMap<i32, [u64; 2]>,
+    totals: [u64; 2],
+}
+
+impl Counts {
+    /// Counts the labels of batch `index` that are scored.
+    fn add(&mut self, index: u64, batch: &HostBatch, (labels, weights): (&str, &str)) {
+        let (Some(labels), Some(weights)) = (batch.ints.get(labels), batch.floats.get(weights))
+        else {
+            return;
+        };
+        let half = usize::from(!index.is_multiple_of(2));
+        for (&label, &weight) in labels.data.iter().zip(&weights.data) {
+            if weight > 0.0 {
+                self.counts.entry(label).or_default()[half] += 1;
+                self.totals[half] += 1;
+            }
+        }
+    }
+
+    fn total(&self) -> u64 {
+        self.totals.iter().sum()
+    }
+
+    /// Whether more labels would not change the entropy by what matters here.
+    fn are_plenty(&self) -> bool {
+        self.total() > 100_000 && self.total() > 50 * self.counts.len() as u64
+    }
+
+    /// The entropy in nats of the labels' distribution; none where they are too few to know it.
+    ///
+    /// That of the frequencies seen is too low, by what is in inverse proportion to their number:
+    /// how much lower it is in half of the labels says how much it is in all of them.
+    fn entropy(&self) -> Option<f64> {
+        let all = entropy(self.counts.values().map(|halves| halves.iter().sum()));
+        let halves = [0, 1].map(|half| entropy(self.counts.values().map(|halves| halves[half])));
+        let correction = (all - (halves[0] + halves[1]) / 2.0).max(0.0);
+        (self.total() > 0 && correction <= TRUSTED * all).then_some(all + correction)
+    }
+}
+
+/// The entropy in nats of the distribution that these counts show.
+fn entropy(counts: impl Iterator<Item = u64> + Clone) -> f64 {
+    let total = counts.clone().sum::<u64>() as f64;
+    let of_label = |count: u64| {
+        let share = count as f64 / total;
+        -share * share.ln()
+    };
+    counts.filter(|&count| count > 0).map(of_label).sum()
+}
+
+/// The entropy in nats of a yes that has this probability.
+fn binary_entropy(share: f64) -> f64 {
+    let term = |p: f64| if p > 0.0 { -p * p.ln() } else { 0.0 };
+    term(share) + term(1.0 - share)
+}
+
+#[cfg(test)]
+mod tests;
