@@ -3,7 +3,9 @@
 //! Here and in the commands' files, structs of arguments carry plain comments: clap takes a doc
 //! comment on one for the help of the command that holds it.
 
-use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::backends::BackendsArgs;
@@ -18,7 +20,8 @@ use crate::report_command::ReportArgs;
 use crate::resume::ResumeArgs;
 use crate::tokenizer::TokenizerCommand;
 use crate::{
-    backends, cache, forward, predict, prepare, pretrain, report_command, resume, tokenizer,
+    backends, cache, forward, predict, prepare, pretrain, report_command, resume, swallowed,
+    tokenizer,
 };
 
 const EXAMPLES: &str = "Examples:
@@ -82,6 +85,22 @@ enum Command {
 }
 
 impl Cli {
+    /// Reads the command line. What clap has to say about it, help too, ends the process here.
+    ///
+    /// # Errors
+    /// If a word was taken by a flag that it was not meant for.
+    pub(crate) fn read() -> Result<Self, Failure> {
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        let error = match Self::try_parse_from(&arguments) {
+            Ok(cli) => return Ok(cli),
+            Err(error) => error,
+        };
+        match swallowed::as_meant(&arguments, &Self::command(), &error)? {
+            Some(arguments) => Ok(Self::parse_from(arguments)),
+            None => error.exit(),
+        }
+    }
+
     /// Does what the command line asks for.
     ///
     /// # Errors

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use kiln_learner::architecture::MaskCandidate;
-use kiln_learner::{Record, RecordKind, Stop, TrainOutcome};
+use kiln_learner::{Record, RecordKind, Stall, Stop, TrainOutcome};
 use serde_json::{Map, Value, json};
 
 use crate::doubt::Doubt;
 use crate::failure::Failure;
 use crate::finish::{Job, has_generator};
 use crate::samples::Sample;
-use crate::wording::{count, duration, is_quality, shell};
+use crate::wording::{count, duration, is_quality, number, shell};
 
 /// What became of a run.
 pub(crate) struct Ending<'a> {
@@ -100,6 +100,18 @@ impl Ending<'_> {
         if let Some(best) = self.best() {
             row("best", describe(best))?;
         }
+        for stall in self.records.iter().filter_map(Stall::from_record) {
+            row(
+                "stalled",
+                format!(
+                    "{} {} at step {}, no less than the {} of a guess that never looks at the text",
+                    stall.term,
+                    number(stall.loss, 3),
+                    count(stall.step),
+                    number(stall.constant, 3)
+                ),
+            )?;
+        }
         if let Some(entropy) = self.unigram_entropy {
             row(
                 "to compare",
@@ -153,6 +165,21 @@ impl Ending<'_> {
         Ok(())
     }
 
+    /// The terms that had learned nothing when they were looked at.
+    fn stalls(&self) -> Vec<Value> {
+        let stalls = self.records.iter().filter_map(Stall::from_record);
+        stalls
+            .map(|stall| {
+                json!({
+                    "term": stall.term,
+                    "step": stall.step,
+                    "loss": stall.loss,
+                    "constant_guess": stall.constant,
+                })
+            })
+            .collect()
+    }
+
     /// The object that `--json` prints.
     pub(crate) fn to_json(&self) -> Value {
         let commands = self.next_commands();
@@ -181,6 +208,7 @@ impl Ending<'_> {
             "step": self.outcome.step,
             "steps": self.job.settings.training.steps,
             "skipped_steps": self.outcome.bad_steps,
+            "learned_nothing": self.stalls(),
             "evaluation": self.evaluations().last().map(values),
             "best_evaluation": self.best().map(values),
             "unigram_entropy": self.unigram_entropy,
@@ -208,15 +236,16 @@ fn describe(record: &Record) -> String {
         })
         .map(|(name, value)| {
             if name.ends_with("_perplexity") {
-                format!("{name} {value:.1}")
+                format!("{name} {}", number(*value, 1))
             } else {
-                format!("{name} {value:.3}")
+                format!("{name} {}", number(*value, 3))
             }
         })
         .collect();
     let loss = record.get("loss").unwrap_or(f64::NAN);
     format!(
-        "{loss:.3} after step {} ({})",
+        "{} after step {} ({})",
+        number(loss, 3),
         count(record.step),
         parts.join(", ")
     )

@@ -10,6 +10,7 @@ use kiln_learner::{RunFolder, RunSettings, Stop, TrainOutcome};
 use kiln_text::{Corpus, Tokenizer};
 use serde_json::Value;
 
+use crate::allocator::{self, Work};
 use crate::console::Console;
 use crate::corpus_notes;
 use crate::doubt::Doubt;
@@ -53,7 +54,9 @@ pub(crate) fn train(job: Job<'_>) -> Result<(), Failure> {
         observer: progress.clone(),
         dashboard: job.dashboard,
     };
+    let memory = allocator::during(Work::Training);
     let outcome = job.architecture.pretrain(job.settings, context);
+    drop(memory);
     progress.finish();
     let ending = conclude(&job, outcome?, progress.parameters());
     if job.json {

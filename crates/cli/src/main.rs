@@ -2,16 +2,16 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `arguments.rs` | the commands and the flags that all of them take |
+//! | `arguments.rs`, `swallowed.rs` | the commands and the flags that all of them take |
 //! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume.rs`, `predict.rs`, `predict/`, `forward.rs`, `report_command.rs`, `cache.rs` | one command each |
 //! | `architectures.rs` | the one list of architectures |
-//! | `console.rs`, `progress.rs`, `task_progress.rs`, `wording.rs` | what the user sees |
+//! | `console.rs`, `progress.rs`, `live_line.rs`, `task_progress.rs`, `wording.rs` | what the user sees |
 //! | `failure.rs`, `interrupt.rs` | how a command ends |
 //! | `tokenizer_text.rs`, `corpus_notes.rs` | what is told of a text |
 //! | `devices.rs`, `model_folder.rs` | `--backend` and `--model` |
 //! | `finish.rs`, `samples.rs`, `doubt.rs`, `ending.rs` | training, and the end of a run |
 //! | `report/` | `report.html` |
-//! | `allocator.rs` | the memory allocator's setting |
+//! | `allocator.rs`, `memory.rs` | the memory allocator, and whether a run fits into memory |
 
 mod allocator;
 mod architectures;
@@ -28,6 +28,8 @@ mod failure;
 mod finish;
 mod forward;
 mod interrupt;
+mod live_line;
+mod memory;
 mod model_folder;
 mod predict;
 mod prepare;
@@ -37,6 +39,7 @@ mod report;
 mod report_command;
 mod resume;
 mod samples;
+mod swallowed;
 mod task_progress;
 mod tokenizer;
 mod tokenizer_text;
@@ -44,33 +47,18 @@ mod wording;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use crate::arguments::Cli;
 use crate::console::Console;
 use crate::failure::Failure;
 
 /// Matrix products write their results into fresh memory; see `allocator.rs`.
 #[global_allocator]
-static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static GLOBAL: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
     allocator::keep_freed_memory();
-    let cli = Cli::parse();
-    arguments::start_diagnostics(cli.global.verbose);
     let console = Console::new();
-    // What Burn answers with a panic, such as a device without memory, is a failure like others.
-    let outcome = if std::env::var_os("RUST_BACKTRACE").is_some() {
-        cli.run(console)
-    } else {
-        kiln_backend::quietly(|| cli.run(console)).unwrap_or_else(|reason| {
-            Err(Failure::run(format_args!(
-                "internal fault ({reason}); please report it with the command, and with what it \
-                 prints when RUST_BACKTRACE=1 is set"
-            )))
-        })
-    };
-    match outcome {
+    match Cli::read().and_then(|cli| run(cli, console)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = failure.message() {
@@ -79,4 +67,18 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+fn run(cli: Cli, console: Console) -> Result<(), Failure> {
+    arguments::start_diagnostics(cli.global.verbose);
+    // What Burn answers with a panic, such as a device without memory, is a failure like others.
+    if std::env::var_os("RUST_BACKTRACE").is_some() {
+        return cli.run(console);
+    }
+    kiln_backend::quietly(|| cli.run(console)).unwrap_or_else(|reason| {
+        Err(Failure::run(format_args!(
+            "internal fault ({reason}); please report it with the command, and with what it prints \
+             when RUST_BACKTRACE=1 is set"
+        )))
+    })
 }

@@ -5,11 +5,12 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use kiln_learner::{Observer, Record, TrainingSettings};
+use kiln_learner::{Observer, Record, Stall, TrainingSettings};
 
 use crate::console::Console;
+use crate::live_line::{StepLine, terminal_width};
 use crate::task_progress::live_line;
-use crate::wording::{count, duration, is_quality};
+use crate::wording::{count, is_quality, number};
 
 /// Tells of a run as it happens.
 pub(crate) struct Progress {
@@ -49,7 +50,8 @@ impl Pace {
     fn left(&self, step: u64, steps: u64) -> Duration {
         let done = step.saturating_sub(self.first_step).max(1);
         let left = steps.saturating_sub(step) as f64;
-        self.started.elapsed().mul_f64(left / done as f64)
+        let seconds = self.started.elapsed().as_secs_f64() * (left / done as f64);
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 }
 
@@ -119,19 +121,16 @@ impl Observer for Progress {
         let mut pace = self.pace();
         pace.add(record);
         let due = record.step.is_multiple_of(settings.log_every) || record.step == settings.steps;
-        let text = || {
-            format!(
-                "step {}/{}  {}  {} tokens/s  {} left",
-                count(record.step),
-                count(settings.steps),
-                losses(record),
-                count(pace.tokens_per_second() as u64),
-                duration(pace.left(record.step, settings.steps))
-            )
+        let line = || StepLine {
+            step: record.step,
+            steps: settings.steps,
+            losses: losses(record),
+            tokens_per_second: pace.tokens_per_second(),
+            left: pace.left(record.step, settings.steps),
         };
         match &self.bar {
-            Some(bar) => bar.set_message(text()),
-            None if due && !self.silent => self.console.note(text()),
+            Some(bar) => bar.set_message(line().fitting(terminal_width())),
+            None if due && !self.silent => self.console.note(line().whole()),
             None => {}
         }
         if due {
@@ -139,15 +138,18 @@ impl Observer for Progress {
         }
     }
 
+    fn stalled(&self, stall: &Stall, settings: &TrainingSettings) {
+        self.line(&format!("warning: {}", describe(stall, settings)));
+    }
+
     fn evaluation(&self, record: &Record) {
-        let mut text = format!(
-            "evaluation after step {}  {}",
-            count(record.step),
-            losses(record)
-        );
+        let mut text = format!("evaluation after step {}", count(record.step));
+        for (name, value) in losses(record) {
+            text.push_str(&format!("  {name} {}", number(value, 3)));
+        }
         for (name, value) in &record.values {
             if name.ends_with("_perplexity") {
-                text.push_str(&format!("  {name} {value:.1}"));
+                text.push_str(&format!("  {name} {}", number(*value, 1)));
             } else if is_quality(name) {
                 text.push_str(&format!("  {name} {value:.3}"));
             }
@@ -172,15 +174,28 @@ impl Observer for Progress {
     }
 }
 
-/// `loss 5.310  mlm_loss 4.900  nsp_loss 0.410`, in the order of the record.
-fn losses(record: &Record) -> String {
-    let parts: Vec<String> = record
-        .values
-        .iter()
-        .filter(|(name, _)| name == "loss" || name.ends_with("_loss"))
-        .map(|(name, value)| format!("{name} {value:.3}"))
-        .collect();
-    parts.join("  ")
+/// What a term's standstill means, and what mostly helps: the rate.
+fn describe(stall: &Stall, settings: &TrainingSettings) -> String {
+    let rate = settings.optimizer.learning_rate;
+    format!(
+        "{} has learned nothing by step {} of {}: {} is no less than the {} that {} alone give; start \
+         again with a lower --lr ({} here, try {}), or, if that is low already, with more --steps",
+        stall.term.trim_end_matches("_loss"),
+        count(stall.step),
+        count(settings.steps),
+        number(stall.loss, 3),
+        number(stall.constant, 3),
+        stall.knows,
+        rate,
+        rate / 4.0
+    )
+}
+
+/// The whole loss and its terms, in the order of the record.
+fn losses(record: &Record) -> Vec<(String, f64)> {
+    let is_loss = |name: &str| name == "loss" || name.ends_with("_loss");
+    let values = record.values.iter();
+    values.filter(|(name, _)| is_loss(name)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -202,9 +217,7 @@ mod tests {
             .map(|(name, value)| (name.to_owned(), value))
             .to_vec(),
         };
-        assert_eq!(
-            losses(&record),
-            "loss 5.500  mlm_loss 5.000  nsp_loss 0.500"
-        );
+        let names = losses(&record).into_iter().map(|(name, _)| name);
+        assert!(names.eq(["loss", "mlm_loss", "nsp_loss"]));
     }
 }

@@ -11,6 +11,7 @@ use crate::console::Console;
 use crate::devices;
 use crate::failure::Failure;
 use crate::finish::{self, Job};
+use crate::memory;
 use crate::pretrain::{check_dashboard, versions};
 use crate::wording::{count, shell};
 
@@ -70,6 +71,9 @@ pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Re
     })?;
     settings.devices = specs.iter().map(ToString::to_string).collect();
     let devices = devices::open(&specs)?;
+    let memory = memory::Plan::new(architecture, &settings, &specs)?;
+    memory.tell(console);
+    memory.warn(console);
     finish::train(Job {
         architecture,
         run: &run,

@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{ForwardRequest, MaskFilling, Output};
+use kiln_learner::memory::Footprint;
 use kiln_learner::run::ObjectiveSettings;
 use kiln_text::tokenizer::{WordPieceSettings, train_word_piece_on_texts};
 use serde_json::Value;
@@ -31,6 +32,10 @@ impl Architecture for Panicking {
 
     fn check(&self, _: &RunSettings) -> Result<(), LearnError> {
         Ok(())
+    }
+
+    fn footprint(&self, _: &RunSettings) -> Result<Footprint, LearnError> {
+        unreachable!("never asked")
     }
 
     fn pretrain(&self, _: &RunSettings, _: RunContext) -> Result<TrainOutcome, LearnError> {

@@ -59,10 +59,11 @@ pub(crate) struct RunArgs {
     /// Newest checkpoints kept; each takes three times the model's size
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) keep_last: usize,
-    /// Checkpoints with the lowest evaluation loss kept beside them
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) keep_best: usize,
-    /// Evaluations in a row without a lower loss after which the run stops. Default: never
+    /// Checkpoints with the lowest evaluation loss kept beside them; needs an evaluation. Default: 1
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_best: Option<usize>,
+    /// Evaluations in a row without a lower loss after which the run stops; needs an evaluation.
+    /// Default: never
     #[arg(long, value_name = "N")]
     pub(crate) early_stop: Option<usize>,
     /// Steps between lines of progress off a terminal; metrics.jsonl has every step
@@ -74,6 +75,10 @@ pub(crate) struct RunArgs {
     /// Print one JSON object at the end instead of a summary
     #[arg(long)]
     pub(crate) json: bool,
+    /// Start although the run seems to need more memory than there is. Default: refuse it, and say
+    /// what fits
+    #[arg(long)]
+    pub(crate) no_memory_check: bool,
 }
 
 // Text, tokenizer and batches.

@@ -1,6 +1,7 @@
 //! A run's tokenizer and corpora.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kiln_learner::Architecture;
 use kiln_learner::run::DataSettings;
@@ -8,9 +9,10 @@ use kiln_text::corpus::{Inputs, PrepareSettings, cached, hex};
 use kiln_text::tokenizer::{self as tokenizers, TokenizerKind, TrainSettings};
 use kiln_text::{Corpus, Tokenizer};
 
-use super::absolute;
 use super::args::PretrainArgs;
 use super::model::ModelSource;
+use super::{absolute, evaluation, folder};
+use crate::allocator::{self, Work};
 use crate::cache;
 use crate::console::Console;
 use crate::corpus::keep_pipes;
@@ -245,6 +247,7 @@ impl DataPlan {
         if let Some(header) = corpus.header() {
             corpus_notes::tell(header, "", origin, trainer, console);
         }
+        let corpus = Arc::new(corpus);
         settings.corpus = hex(&corpus.identity());
         settings.shards = shards(&corpus)?;
         if !data.eval_corpus.is_empty() || data.eval_data.is_some() {
@@ -260,6 +263,8 @@ impl DataPlan {
             }
             settings.eval_corpus = Some(hex(&eval.identity()));
             settings.eval_shards = Some(shards(&eval)?);
+        } else {
+            evaluation::check_corpus(&corpus, args, console)?;
         }
         settings.tokenizer_identity = hex(&tokenizer.identity());
         Ok(RunData {
@@ -281,6 +286,7 @@ fn train(
 ) -> Result<Tokenizer, Failure> {
     let data = &args.data;
     let failed = |error| tokenizer_text::failure(error, trainer);
+    let _memory = allocator::during(Work::Tokenizer);
     let mut progress = TaskProgress::new(console, "training the tokenizer");
     let counted =
         tokenizers::count_text(inputs, &settings, &mut |p| progress.training(p)).map_err(failed)?;
@@ -330,6 +336,7 @@ fn open(
     };
     let given = args.data.cache_dir.as_deref();
     let cache = cache::folder(given)?;
+    let _memory = allocator::during(Work::Tokenising);
     let mut progress = TaskProgress::new(console, "tokenising");
     let corpus = cached(text, tokenizer, &cache, &settings, &mut |p| {
         progress.preparing(p)

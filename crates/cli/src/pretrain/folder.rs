@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use kiln_learner::RunFolder;
 
+use crate::allocator;
 use crate::failure::Failure;
 use crate::wording::shell;
 
@@ -62,7 +63,12 @@ pub(super) fn check_writable(path: &Path) -> Result<(), Failure> {
 ///
 /// What is in the folder decides, not how the command ended: after a panic too, what took time to
 /// make stays.
-pub(super) struct NewRun {
+///
+/// So it is where memory runs out and nothing is dropped any more.
+pub(super) struct NewRun(MadeFolder);
+
+#[derive(Clone)]
+struct MadeFolder {
     run: RunFolder,
     /// The folders that did not exist before, the run's own first; none: it did.
     made: Vec<PathBuf>,
@@ -80,16 +86,28 @@ impl NewRun {
             .take_while(|ancestor| !ancestor.exists())
             .map(Path::to_path_buf)
             .collect();
-        Ok(Self {
+        let folder = MadeFolder {
             run: RunFolder::create(path)?,
             made,
-        })
+        };
+        let last_deed = folder.clone();
+        allocator::before_the_end(Some(Box::new(move || last_deed.take_away_unless_started())));
+        Ok(Self(folder))
     }
 
     pub(super) fn run(&self) -> &RunFolder {
-        &self.run
+        &self.0.run
     }
+}
 
+impl Drop for NewRun {
+    fn drop(&mut self) {
+        allocator::before_the_end(None);
+        self.0.take_away_unless_started();
+    }
+}
+
+impl MadeFolder {
     /// Whether there is anything in it that took time to make; in doubt there is.
     fn is_started(&self) -> bool {
         let has_steps = match fs::metadata(self.run.metrics()) {
@@ -99,10 +117,8 @@ impl NewRun {
         let checkpoints = self.run.list_checkpoints();
         has_steps || checkpoints.map_or(true, |list| !list.is_empty())
     }
-}
 
-impl Drop for NewRun {
-    fn drop(&mut self) {
+    fn take_away_unless_started(&self) {
         if self.is_started() {
             return;
         }

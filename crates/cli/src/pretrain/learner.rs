@@ -13,6 +13,9 @@ use crate::failure::Failure;
 /// Where nobody says: warmup takes a tenth of the steps, and there are ten evaluations.
 const TENTHS: u64 = 10;
 
+/// Checkpoints of the lowest evaluation loss that are kept where nobody says.
+const KEEP_BEST: usize = 1;
+
 /// The learner's settings.
 ///
 /// # Errors
@@ -24,8 +27,7 @@ pub(super) fn training(
     recipe: Recipe,
 ) -> Result<TrainingSettings, Failure> {
     let published = recipe.optimizer;
-    let tenth = args.steps.div_ceil(TENTHS);
-    let eval_every = run.eval_every.unwrap_or(tenth);
+    let eval_every = run.eval_every.unwrap_or(tenth(args.steps));
     let default = TrainingSettings::default();
     let settings = TrainingSettings {
         steps: args.steps,
@@ -49,7 +51,7 @@ pub(super) fn training(
         eval_every,
         save_every: run.save_every.unwrap_or(eval_every),
         keep_last: run.keep_last,
-        keep_best: run.keep_best,
+        keep_best: run.keep_best.unwrap_or(KEEP_BEST),
         log_every: run.log_every,
         early_stop: run.early_stop,
         max_bad_steps: args.max_bad_steps,
@@ -63,6 +65,15 @@ pub(super) fn training(
         ));
     }
     Ok(settings)
+}
+
+/// Evaluations of a run of `steps` where nobody says how often.
+pub(super) fn evaluations_by_default(steps: u64) -> u64 {
+    steps.div_ceil(tenth(steps).max(1))
+}
+
+fn tenth(steps: u64) -> u64 {
+    steps.div_ceil(TENTHS)
 }
 
 /// The objective's settings: `published` where nothing else is asked for.
@@ -114,6 +125,7 @@ pub(super) fn objective(
         short_seq_prob: args.short_seq_prob.unwrap_or(published.short_seq_prob),
         word_head: args.mlm_head.map(Into::into).or(published.word_head),
         replaced_tokens,
+        next_from_others: next_sentence && published.next_from_others,
     })
 }
 

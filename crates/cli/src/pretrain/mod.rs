@@ -10,10 +10,12 @@
 //! | `replaced_tokens.rs` | the flags of replaced token detection, and their settings |
 //! | `model.rs` | preset, config file or another model: config.json |
 //! | `data.rs` | tokenizer and corpora |
+//! | `evaluation.rs` | whether there is anything to evaluate on |
 //! | `folder.rs` | the run's folder, taken away again if nothing comes of it |
 
 mod args;
 mod data;
+mod evaluation;
 mod folder;
 mod learner;
 mod model;
@@ -32,6 +34,7 @@ use crate::console::Console;
 use crate::devices;
 use crate::failure::Failure;
 use crate::finish::{self, Job};
+use crate::memory;
 
 pub(crate) use args::PretrainArgs;
 use data::DataPlan;
@@ -58,6 +61,7 @@ pub(crate) fn run(
     let Named(architecture) = args.architecture;
     check_dashboard(args.run.dashboard)?;
     refuse_used_folder(&args.run.output, "continue the run in it with: kiln resume")?;
+    evaluation::check_flags(args, console)?;
     let specs = devices::choose(backend)?;
     let objective_name = learner::objective_name(args)?;
     let words_alone = architecture
@@ -98,7 +102,10 @@ pub(crate) fn run(
         Ok(settings)
     };
     // With a vocabulary and a corpus not known yet: what they can't change is checked now.
-    settings(plan.expected_vocab_size(), plan.placeholder(args, seq_len)?)?;
+    let expected = settings(plan.expected_vocab_size(), plan.placeholder(args, seq_len)?)?;
+    if !args.run.no_memory_check {
+        memory::Plan::new(architecture, &expected, &specs)?.require_room()?;
+    }
     check_writable(&args.run.output)?;
     let devices = devices::open(&specs)?;
 
@@ -112,6 +119,7 @@ pub(crate) fn run(
     {
         tokenizer.set_model_max_length(positions.try_into().unwrap_or(u32::MAX));
     }
+    memory::Plan::new(architecture, &settings, &specs)?.tell(console);
     let new = NewRun::create(&args.run.output)?;
     tokenizer.save(&new.run().tokenizer())?;
     new.run().write_settings(&settings)?;
@@ -163,7 +171,6 @@ fn generator(objective: &mut ObjectiveSettings) -> Option<&mut Value> {
 fn seq_len(args: &PretrainArgs, model: &ModelSource) -> Result<usize, Failure> {
     let longest = model.positions();
     match args.data.seq_len {
-        Some(0) => Err(Failure::usage("--seq-len 0: choose at least 8 tokens")),
         Some(wanted) => Ok(wanted),
         None => Ok(longest.map_or(SEQ_LEN, |longest| longest.min(SEQ_LEN))),
     }

@@ -1,6 +1,6 @@
 //! The values of a run by name, thinned and smoothed for drawing.
 
-use kiln_learner::{Record, RecordKind};
+use kiln_learner::{Record, RecordKind, Stall};
 
 /// One value of a run by step; not finite where a step had none that is.
 pub(super) type Points = Vec<(u64, f64)>;
@@ -10,6 +10,7 @@ pub(super) type Points = Vec<(u64, f64)>;
 pub(super) struct History {
     train: Vec<(String, Points)>,
     eval: Vec<(String, Points)>,
+    stalls: Vec<Stall>,
 }
 
 impl History {
@@ -20,6 +21,10 @@ impl History {
             let known = match record.kind {
                 RecordKind::Train => &mut history.train,
                 RecordKind::Eval => &mut history.eval,
+                RecordKind::Stalled => {
+                    history.stalls.extend(Stall::from_record(record));
+                    continue;
+                }
             };
             for (place, (name, value)) in record.values.iter().enumerate() {
                 // Every line has mostly the same names in the same places.
@@ -45,6 +50,11 @@ impl History {
             }
         }
         names
+    }
+
+    /// The terms that had learned nothing when they were looked at.
+    pub(super) fn stalls(&self) -> &[Stall] {
+        &self.stalls
     }
 
     /// The training steps' values called `name`.

@@ -1,6 +1,6 @@
 //! The page's head: what was trained, how far it came, and the figures one looks for first.
 
-use kiln_learner::{RunSettings, Stop};
+use kiln_learner::{RunSettings, Stall, Stop};
 
 use super::ReportFacts;
 use super::curve::{Curve, Look};
@@ -148,6 +148,7 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
         cards.push(card);
     }
 
+    cards.extend(history.stalls().iter().map(stalled));
     cards.extend(throughput(history));
 
     let skipped = skipped_steps(history);
@@ -164,6 +165,22 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
     card.alert = skipped > 0;
     cards.push(card);
     cards
+}
+
+/// A term that had learned nothing.
+fn stalled(stall: &Stall) -> Card {
+    let mut card = Card::new(
+        title(&stall.term),
+        "nothing learned".into(),
+        format!(
+            "{} at step {}; a guess that never looks at the text has {}",
+            significant(stall.loss),
+            grouped(stall.step),
+            significant(stall.constant)
+        ),
+    );
+    card.alert = true;
+    card
 }
 
 /// Tokens, tokens per second, and time. A training record has the step's tokens and their rate;

@@ -84,6 +84,16 @@ pub(crate) fn kiln_with_room(folder: &Path, blocks: usize, command: &str) -> Don
     run(shell, folder, "")
 }
 
+/// Runs `kiln` as [`kiln`] does, with `kilobytes` of address space.
+#[cfg(target_os = "linux")]
+pub(crate) fn kiln_with_memory(folder: &Path, kilobytes: usize, command: &str) -> Done {
+    let script = format!("ulimit -v {kilobytes}; exec \"$0\" \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_kiln")]);
+    shell.args(command.split_whitespace());
+    run(shell, folder, "")
+}
+
 fn run(mut command: Command, folder: &Path, stdin: &str) -> Done {
     let mut child = command
         .current_dir(folder)

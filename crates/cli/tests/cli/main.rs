@@ -10,10 +10,15 @@ mod command;
 mod deberta;
 mod electra;
 mod errors;
+mod evaluation;
 mod faults;
 mod help;
 #[cfg(unix)]
 mod interrupted;
+#[cfg(target_os = "linux")]
+mod memory;
+mod stalled;
+mod swallowed;
 mod text;
 mod tokenizers;
 mod whole_run;

@@ -1,0 +1,255 @@
+//! Whether a run fits into memory: said before it starts, and refused where it does not.
+
+use kiln_backend::{AvailableMemory, DeviceSpec, MemoryBound, Place, available_memory};
+use kiln_learner::memory::MemoryEstimate;
+use kiln_learner::{Architecture, LearnError, RunSettings};
+
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::wording::{bytes, count};
+
+/// From here on a size is beyond all machines, and told as such.
+const MEASURABLE: f64 = 1e15;
+
+/// The share of the addresses left by `ulimit -v` that memory can take: allocator and threads set
+/// more aside than they use.
+const OF_ADDRESSES: f64 = 0.6;
+
+/// The share of the room that a proposal fills: estimates may be a fifth too low.
+const PROPOSED: f64 = 0.8;
+
+/// Tokens of a sequence that is worth proposing.
+const SHORTEST: usize = 16;
+
+/// What a run needs, and what there is.
+pub(crate) struct Plan<'a> {
+    architecture: &'static dyn Architecture,
+    settings: &'a RunSettings,
+    estimate: MemoryEstimate,
+    /// None where the device's memory is not known: on a GPU, and where the system does not say.
+    available: Option<AvailableMemory>,
+}
+
+impl<'a> Plan<'a> {
+    /// Estimates a run's need.
+    ///
+    /// # Errors
+    /// If the settings are none that can be trained with.
+    pub(crate) fn new(
+        architecture: &'static dyn Architecture,
+        settings: &'a RunSettings,
+        specs: &[DeviceSpec],
+    ) -> Result<Self, LearnError> {
+        let is_host = specs.iter().all(|spec| spec.place == Place::Processor);
+        Ok(Self {
+            architecture,
+            settings,
+            estimate: architecture.footprint(settings)?.estimate(settings),
+            available: is_host.then(available_memory).flatten(),
+        })
+    }
+
+    /// Refuses a run that does not fit.
+    ///
+    /// # Errors
+    /// If it does not, with the largest batch that would.
+    pub(crate) fn require_room(&self) -> Result<(), Failure> {
+        match self.shortage() {
+            Some(shortage) => Err(Failure::run(format_args!(
+                "{shortage}; --no-memory-check starts all the same"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Says what is needed, as one of the lines before a run starts.
+    pub(crate) fn tell(&self, console: Console) {
+        let estimate = &self.estimate;
+        let free = self.available.map_or(String::new(), |available| {
+            let is_close = estimate.total() > PROPOSED * room(available);
+            let doubt = if is_close {
+                ", which may be too little"
+            } else {
+                ""
+            };
+            format!("; {} are free{doubt}", bytes(available.bytes))
+        });
+        console.note(format_args!(
+            "memory: about {} ({} parameters with gradients and moments, {} a batch of {} x \
+             {}){free}",
+            bytes(estimate.total() as u64),
+            bytes(estimate.state as u64),
+            bytes(estimate.activations as u64),
+            count(self.settings.training.batch_size as u64),
+            count(self.settings.data.seq_len as u64),
+        ));
+    }
+
+    /// Warns of a run that may not fit: one that was started elsewhere is not refused.
+    pub(crate) fn warn(&self, console: Console) {
+        if let Some(shortage) = self.shortage() {
+            console.note(format_args!("warning: {shortage}"));
+        }
+    }
+
+    /// What is too little, and what would do; none if there is enough.
+    fn shortage(&self) -> Option<String> {
+        let available = self.available?;
+        let need = self.estimate.total();
+        if need <= room(available) {
+            return None;
+        }
+        let settings = self.settings;
+        let (batch_size, seq_len) = (settings.training.batch_size, settings.data.seq_len);
+        let accumulate = match settings.training.accumulate {
+            1 => String::new(),
+            accumulate => format!(" --accumulate {accumulate}"),
+        };
+        let about = if need < MEASURABLE { "about " } else { "" };
+        let bound = match available.bound {
+            MemoryBound::Machine => "are free",
+            MemoryBound::ControlGroup => "are left of the control group's limit",
+            MemoryBound::AddressSpace => "are left of ulimit -v, of which 60 % can be used",
+            MemoryBound::Data => "are left of ulimit -d",
+        };
+        let remedy = match (self.largest_batch(available), self.accumulation(available)) {
+            (0, 0) => self.shorter(available),
+            (0, accumulate) => format!("the largest that fits is --accumulate {accumulate}"),
+            (largest, _) => self.smaller(largest, available),
+        };
+        Some(format!(
+            "not enough memory: --batch-size {batch_size}{accumulate} --seq-len {seq_len} need \
+             {about}{}, {} {bound}; {remedy}",
+            bytes(need as u64),
+            bytes(available.bytes),
+        ))
+    }
+
+    /// The largest batch that fits, at most as large as the run's; 0: none does.
+    fn largest_batch(&self, available: AvailableMemory) -> usize {
+        let fits = |batch_size: usize| {
+            let mut settings = self.settings.clone();
+            settings.training.batch_size = batch_size;
+            self.fits(&settings, available)
+        };
+        largest(self.settings.training.batch_size, fits)
+    }
+
+    /// The largest accumulation that fits: all of a step's batches lie ready; 0: none does.
+    fn accumulation(&self, available: AvailableMemory) -> usize {
+        largest(self.settings.training.accumulate, |accumulate| {
+            let mut settings = self.settings.clone();
+            settings.training.accumulate = accumulate;
+            self.fits(&settings, available)
+        })
+    }
+
+    fn fits(&self, settings: &RunSettings, available: AvailableMemory) -> bool {
+        let footprint = self.architecture.footprint(settings);
+        footprint.is_ok_and(|footprint| {
+            footprint.estimate(settings).total() <= PROPOSED * room(available)
+        })
+    }
+
+    /// What to say where a batch of `largest` fits: the same step in smaller pieces, if there is one.
+    fn smaller(&self, largest: usize, available: AvailableMemory) -> String {
+        let training = &self.settings.training;
+        let rows = training.batch_size.saturating_mul(training.accumulate);
+        let is_possible = |batch_size: usize| {
+            let mut settings = self.settings.clone();
+            settings.training.batch_size = batch_size;
+            settings.training.accumulate = rows / batch_size;
+            self.fits(&settings, available) && self.architecture.check(&settings).is_ok()
+        };
+        let same_step = (1..=largest)
+            .rev()
+            .filter(|&batch_size| rows.is_multiple_of(batch_size))
+            .find(|&batch_size| is_possible(batch_size));
+        let fitting = format!("the largest that fits is --batch-size {largest}");
+        match same_step {
+            Some(batch_size) => format!(
+                "{fitting}; --batch-size {batch_size} --accumulate {} makes the same step",
+                rows / batch_size
+            ),
+            None => fitting,
+        }
+    }
+
+    /// What to say where not even one sequence fits.
+    fn shorter(&self, available: AvailableMemory) -> String {
+        let before = self.settings.data.seq_len;
+        let longest = largest(before, |seq_len| {
+            self.fits(&of_length(self.settings, seq_len), available)
+        });
+        if longest < SHORTEST {
+            return "not even --batch-size 1 fits: choose a smaller model with --preset or --config"
+                .to_owned();
+        }
+        format!(
+            "not even --batch-size 1 fits: choose a shorter sequence, at most --seq-len {longest} \
+             with that batch, or a smaller model"
+        )
+    }
+}
+
+/// Bytes that can be counted on.
+fn room(available: AvailableMemory) -> f64 {
+    let bytes = available.bytes as f64;
+    match available.bound {
+        MemoryBound::AddressSpace => OF_ADDRESSES * bytes,
+        MemoryBound::Machine | MemoryBound::ControlGroup | MemoryBound::Data => bytes,
+    }
+}
+
+/// The settings for a batch of one sequence of another length, with what follows from the length.
+fn of_length(settings: &RunSettings, seq_len: usize) -> RunSettings {
+    let mut settings = settings.clone();
+    let before = std::mem::replace(&mut settings.data.seq_len, seq_len);
+    let share = seq_len as f64 / before.max(1) as f64;
+    let scaled = |number: f64| (number * share) as u64;
+    settings.training.batch_size = 1;
+    settings.objective.max_predictions = scaled(settings.objective.max_predictions as f64) as usize;
+    // A preset has room for the sequence asked for, and a memory in proportion to it.
+    for field in ["max_position_embeddings", "mem_len", "reuse_len"] {
+        if let Some(value) = settings.model.get_mut(field)
+            && let Some(number) = value.as_f64()
+            && (field != "max_position_embeddings" || number as usize == before)
+        {
+            *value = scaled(number).max(1).into();
+        }
+    }
+    settings
+}
+
+/// The largest number from 1 to `most` that `fits`, where those below one that does fit as well; 0:
+/// none.
+fn largest(most: usize, fits: impl Fn(usize) -> bool) -> usize {
+    if fits(most) {
+        return most;
+    }
+    let (mut fitting, mut too_large) = (0, most);
+    while too_large - fitting > 1 {
+        let middle = fitting + (too_large - fitting) / 2;
+        if fits(middle) {
+            fitting = middle;
+        } else {
+            too_large = middle;
+        }
+    }
+    fitting
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_that_fits_is_found_at_either_end_and_between() {
+        for most in [1, 2, 7, 1000, usize::MAX] {
+            for limit in [0, 1, 2, 5, 999, most] {
+                let expected = limit.min(most);
+                assert_eq!(largest(most, |number| number <= limit), expected, "{most}");
+            }
+        }
+    }
+}
