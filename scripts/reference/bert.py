@@ -2,6 +2,7 @@
 
     pretraining              both objectives, erf gelu, a padded row
     masked_lm                no pooler, tanh gelu, 37 words, three segment types, padded rows
+    masked_lm_untied         the head with a matrix and a bias of its own
     encoder                  hidden states and pooled vector against fixed cotangents
     encoder_no_pooler        relu, three layers, four heads, a row padded on the left
     next_sentence            the pooled vector's head alone
@@ -57,6 +58,7 @@ def make_bert(folder: Path) -> None:
     cases = [
         pretraining_case,
         masked_lm(),
+        masked_lm_untied(),
         encoder(),
         encoder_no_pooler(),
         next_sentence(),
@@ -111,6 +113,16 @@ def masked_lm() -> Case:
     inputs = sentence_batch(stream, config.vocab_size, seq_len=15, lengths=[12, 15, 7], segments=3)
     mask_words(stream, inputs, counts=[3, 5, 1])
     return Case("masked_lm", model, inputs, loss_of_model)
+
+
+def masked_lm_untied() -> Case:
+    stream = generator("bert/masked_lm_untied")
+    config = small_config(tie_word_embeddings=False)
+    model = build(BertForMaskedLM, config)
+    set_weights(model, stream)
+    inputs = sentence_batch(stream, config.vocab_size, seq_len=13, lengths=[13, 8])
+    mask_words(stream, inputs, counts=[4, 2])
+    return Case("masked_lm_untied", model, inputs, loss_of_model)
 
 
 def add_cotangents(stream: torch.Generator, model: BertModel, inputs: Tensors) -> None:

@@ -14,8 +14,10 @@
     v2_conv_groups            the same in two groups, tanh
     v3                        shared projections, logarithmic buckets, a norm on the embeddings
     v3_long                   a row as long as the positions, far beyond the buckets
+    v3_short                  the largest distance below half the buckets
     masked_lm                 Hugging Face's own head
     masked_lm_narrow          the same on embeddings narrower than the encoder
+    masked_lm_untied          Hugging Face's own head with a matrix and a bias of its own
     masked_lm_plain           the original's head on the last layer
     sequence_classification   three labels, no problem type
     soft_labels               rows of probabilities, no problem type
@@ -98,8 +100,10 @@ def make_deberta(folder: Path) -> None:
         v2_conv_groups(),
         v3(),
         v3_long(),
+        v3_short(),
         masked_lm(),
         masked_lm_narrow(),
+        masked_lm_untied(),
         masked_lm_plain(),
         sequence_classification(),
         soft_labels(),
@@ -116,6 +120,7 @@ def make_deberta(folder: Path) -> None:
         write_case(folder, case)
     write_sift_pass(folder, sift_classifier(), random_stream("deberta/sift"))
     log_buckets(folder / "log_buckets")
+    short_buckets(folder / "log_buckets_short")
 
 
 SIZES = {
@@ -235,6 +240,12 @@ def v3_long() -> Case:
     return Case("v3_long", model, inputs, cotangent_loss)
 
 
+def v3_short() -> Case:
+    """Rows of 13 tokens, of which distances beyond 4 fall back to ever lower buckets."""
+    config = v3_config(position_buckets=8, max_relative_positions=3)
+    return encoder_case("v3_short", DebertaV2Model, config)
+
+
 # --- heads -----------------------------------------------------------------------------------
 
 
@@ -258,6 +269,11 @@ def masked_lm() -> Case:
 def masked_lm_narrow() -> Case:
     config = v3_config(embedding_size=14)
     return masked_lm_case("masked_lm_narrow", DebertaV2ForMaskedLM, config)
+
+
+def masked_lm_untied() -> Case:
+    config = v3_config(tie_word_embeddings=False)
+    return masked_lm_case("masked_lm_untied", DebertaV2ForMaskedLM, config)
 
 
 def masked_lm_plain() -> Case:
@@ -537,3 +553,27 @@ def log_buckets(folder: Path) -> None:
         for count, largest in pairs
     }
     write_tensors(folder / "outputs.safetensors", buckets)
+
+
+def short_buckets(folder: Path) -> None:
+    """The bucket of every distance for every small pair of buckets and largest distance.
+
+    `small` is [buckets from 2, largest from 1, distance from 0]. Where the largest distance is half
+    the buckets and one more, the formula divides by zero; what infinity is as a whole number is the
+    processor's choice, and 0 is written.
+    """
+    distances = torch.arange(25)
+
+    def buckets(count: int, largest: int) -> Tensor:
+        if largest == count // 2 + 1:
+            return torch.zeros_like(distances)
+        return make_log_bucket_position(distances, count, largest).long()
+
+    small = [[buckets(count, largest) for largest in range(1, 13)] for count in range(2, 14)]
+    far = torch.arange(600)
+    published = {
+        f"256_{largest}": make_log_bucket_position(far, 256, largest).long()
+        for largest in (64, 100, 128)
+    }
+    small = torch.stack([torch.stack(row) for row in small])
+    write_tensors(folder / "outputs.safetensors", {"small": small, **published})

@@ -2,6 +2,7 @@
 
     generator                 masked LM; a table wider than the encoder, padded rows
     generator_narrow          a third of the discriminator's width; relu, except in the head
+    generator_untied          a head with a matrix of its own
     discriminator             replaced or not at every real token, padded rows
     discriminator_same_width  no projection; relu, in the head too
     encoder                   hidden states against fixed cotangents, three segment types
@@ -62,6 +63,7 @@ def make_electra(folder: Path) -> None:
     cases = [
         generator(),
         generator_narrow(),
+        generator_untied(),
         discriminator(),
         discriminator_same_width(),
         encoder(),
@@ -119,6 +121,16 @@ def generator_narrow() -> Case:
     inputs = sentence_batch(stream, config.vocab_size, seq_len=15, lengths=[12, 15, 7])
     mask_words(stream, inputs, counts=[3, 5, 1])
     return Case("generator_narrow", model, inputs, loss_of_model)
+
+
+def generator_untied() -> Case:
+    stream = random_stream("electra/generator_untied")
+    config = generator_config(tie_word_embeddings=False)
+    model = build(ElectraForMaskedLM, config)
+    set_weights(model, stream)
+    inputs = sentence_batch(stream, config.vocab_size, seq_len=13, lengths=[13, 9])
+    mask_words(stream, inputs, counts=[4, 1])
+    return Case("generator_untied", model, inputs, loss_of_model)
 
 
 def add_replaced(stream: torch.Generator, inputs: Tensors) -> None:

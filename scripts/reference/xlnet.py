@@ -7,10 +7,12 @@
     two_streams_alone        the same without memory and segments, padded
     two_directions           the second half of the batch reads backwards
     clamped                  distances beyond the largest; memory longer than what is kept
+    all_but_two              a negative length of memory: all is kept but the first two
     left_to_right            attn_type uni, with memory
     left_to_right_predicted  the same with a query stream
     same_length              uni, every query sees as many keys
     language_model           the head on the content stream
+    language_model_untied    the head with a matrix of its own
     tanh_gelu                the original's activation
     sequence_classification  three labels
     multi_label              three labels, each true or not; summary of the first token
@@ -85,10 +87,12 @@ def make_xlnet(folder: Path) -> None:
         two_streams_alone(),
         two_directions(),
         clamped(),
+        all_but_two(),
         left_to_right(),
         left_to_right_predicted(),
         same_length(),
         language_model(),
+        language_model_untied(),
         tanh_gelu(),
         sequence_classification(),
         multi_label(),
@@ -261,6 +265,13 @@ def clamped() -> Case:
     return stack_case("clamped", model, stream, inputs)
 
 
+def all_but_two() -> Case:
+    model, stream = small_model("all_but_two", XLNetModel, mem_len=-2, reuse_len=-1)
+    inputs = words(stream, model, 2, 7)
+    add_memory(stream, model, inputs, 3)
+    return stack_case("all_but_two", model, stream, inputs)
+
+
 def left_to_right() -> Case:
     model, stream = small_model("left_to_right", XLNetModel, attn_type="uni")
     inputs = words(stream, model, 2, 8)
@@ -296,6 +307,17 @@ def language_model() -> Case:
     labels[1, ::3] = inputs["input_ids"][1, ::3]
     inputs["labels"] = labels
     return Case("language_model", model, inputs, loss_of_model)
+
+
+def language_model_untied() -> Case:
+    model, stream = small_model(
+        "language_model_untied", XLNetLMHeadModel, tie_word_embeddings=False
+    )
+    inputs = words(stream, model, 2, 9)
+    labels = torch.full_like(inputs["input_ids"], IGNORED)
+    labels[:, ::4] = inputs["input_ids"][:, ::4]
+    inputs["labels"] = labels
+    return Case("language_model_untied", model, inputs, loss_of_model)
 
 
 def tanh_gelu() -> Case:
