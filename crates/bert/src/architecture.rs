@@ -28,6 +28,10 @@ impl Architecture for Bert {
         "bert"
     }
 
+    fn class_prefix(&self) -> Option<&'static str> {
+        Some("Bert")
+    }
+
     fn presets(&self) -> Vec<&'static str> {
         PRESETS.iter().map(|preset| preset.name).collect()
     }
@@ -150,5 +154,5 @@ fn init_from(
 }
 
 fn open_config(model: &Value) -> Result<BertConfig, LearnError> {
-    parse_config(model, BertConfig::validate)
+    parse_config(model, &[], BertConfig::validate)
 }

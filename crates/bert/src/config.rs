@@ -3,9 +3,10 @@
 use kiln_learner::ConfigError;
 use kiln_learner::forward::Sizes;
 use kiln_learner::model_config::{
-    check_demands, check_heads, check_parameters, check_problem_type, check_rates, check_sizes,
-    check_vocabulary, refuse,
+    check_demands, check_heads, check_labels, check_padding, check_parameters, check_rates,
+    check_sizes, num_labels, one_or_several, refuse,
 };
+use kiln_learner::tying::check_tying;
 use kiln_nn::Activation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,7 +17,7 @@ use serde_json::{Map, Value};
 pub struct BertConfig {
     /// Hugging Face's class names; the first decides what the checkpoint is opened as. Not written
     /// from here: whoever writes a model knows its class.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing, deserialize_with = "one_or_several")]
     pub architectures: Option<Vec<String>>,
     /// Always `"bert"`.
     pub model_type: String,
@@ -48,7 +49,7 @@ pub struct BertConfig {
     pub pad_token_id: Option<usize>,
     /// Dropout before a fine-tuning head; `hidden_dropout_prob` when null.
     pub classifier_dropout: Option<f64>,
-    /// Names of the labels by their number, as strings; absent means two.
+    /// Names of the labels by their number, as strings; absent: as many as `num_labels`, or two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id2label: Option<Map<String, Value>>,
     /// The inverse of `id2label`.
@@ -115,9 +116,9 @@ impl BertConfig {
         }
     }
 
-    /// The number of labels of a fine-tuning head: `id2label`'s, two when absent.
+    /// The number of labels of a fine-tuning head.
     pub fn num_labels(&self) -> usize {
-        self.id2label.as_ref().map_or(2, Map::len)
+        num_labels(self.id2label.as_ref(), &self.other)
     }
 
     /// Dropout before a fine-tuning head.
@@ -173,10 +174,10 @@ impl BertConfig {
             ("position_embedding_type", Value::from("absolute")),
             ("is_decoder", Value::from(false)),
             ("add_cross_attention", Value::from(false)),
-            ("tie_word_embeddings", Value::from(true)),
+            ("pruned_heads", Value::Object(Map::new())),
         ];
         check_demands(&self.other, &demands)?;
-        check_problem_type(self.problem_type.as_deref())
+        check_tying(&self.other)
     }
 
     fn validate_sizes(&self) -> Result<(), ConfigError> {
@@ -191,7 +192,8 @@ impl BertConfig {
         ])?;
         let width = ("hidden_size", self.hidden_size);
         check_heads(("num_attention_heads", self.num_attention_heads), width)?;
-        check_vocabulary(self.pad_token_id, self.vocab_size, self.id2label.as_ref())?;
+        check_padding(self.pad_token_id, self.vocab_size)?;
+        check_labels(self.id2label.as_ref(), &self.other)?;
         check_parameters(width, self.pretraining_parameters())
     }
 
@@ -241,14 +243,18 @@ mod tests {
             ),
             (r#"{"is_decoder":true}"#, "is_decoder"),
             (r#"{"add_cross_attention":true}"#, "add_cross_attention"),
-            (r#"{"tie_word_embeddings":false}"#, "tie_word_embeddings"),
+            (r#"{"tie_word_embeddings":"no"}"#, "tie_word_embeddings"),
+            (r#"{"pruned_heads":{"0":[1]}}"#, "pruned_heads"),
+            (r#"{"num_labels":0}"#, "num_labels"),
+            (r#"{"num_labels":"3"}"#, "num_labels"),
+            (r#"{"num_labels":2000000}"#, "num_labels"),
+            (r#"{"id2label":{}}"#, "id2label"),
             (r#"{"num_attention_heads":7}"#, "num_attention_heads"),
             (r#"{"num_attention_heads":0}"#, "num_attention_heads"),
             (r#"{"hidden_dropout_prob":1.0}"#, "hidden_dropout_prob"),
             (r#"{"classifier_dropout":-0.1}"#, "classifier_dropout"),
             (r#"{"layer_norm_eps":0}"#, "layer_norm_eps"),
             (r#"{"pad_token_id":30522}"#, "pad_token_id"),
-            (r#"{"problem_type":"ranking"}"#, "problem_type"),
             (r#"{"intermediate_size":2000000000}"#, "hidden_size"),
         ] {
             let error = parse(json).validate().unwrap_err();
@@ -265,8 +271,29 @@ mod tests {
     fn fields_that_older_files_carry_are_fine() {
         let config = parse(
             r#"{"position_embedding_type":"absolute","gradient_checkpointing":false,
-                "is_decoder":false,"chunk_size_feed_forward":0,"use_cache":true}"#,
+                "is_decoder":false,"chunk_size_feed_forward":0,"use_cache":true,
+                "finetuning_task":null,"torchscript":false,"pruned_heads":{},
+                "tie_word_embeddings":false,"problem_type":"tagging","architectures":"BertModel"}"#,
         );
         assert_eq!(config.validate(), Ok(()));
+        assert_eq!(config.architectures.unwrap(), ["BertModel"]);
+    }
+
+    #[test]
+    fn labels_are_counted_by_their_names_or_else_by_their_number() {
+        for (json, expected) in [
+            ("{}", 2),
+            (r#"{"num_labels":5}"#, 5),
+            (r#"{"num_labels":null}"#, 2),
+            (r#"{"num_labels":5,"id2label":null}"#, 5),
+            (
+                r#"{"num_labels":5,"id2label":{"0":"a","1":"b","2":"c"}}"#,
+                3,
+            ),
+        ] {
+            let config = parse(json);
+            assert_eq!(config.num_labels(), expected, "{json}");
+            assert_eq!(config.validate(), Ok(()), "{json}");
+        }
     }
 }

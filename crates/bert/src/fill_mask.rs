@@ -7,9 +7,11 @@ use kiln_learner::LearnError;
 use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
 use kiln_learner::fill_mask::TextFiller;
 use kiln_learner::one_text::{read_output, text_inputs, text_positions};
+use kiln_learner::tying::apart_in;
 use kiln_nn::{Init, gather_positions};
 
 use crate::BertForPreTraining;
+use crate::names::LOAD_OPTIONS;
 use crate::open::{check_sizes, open_config, open_weights};
 
 /// A masked language model with its tokenizer, opened once and used for many texts.
@@ -31,7 +33,9 @@ impl MaskFiller {
         let texts = TextFiller::open(folder, config.sizes())?;
         let weights = ModelFile::open(folder)?;
         check_sizes(&config, &weights)?;
-        let model = BertForPreTraining::masked_lm(&config, &mut Init::zeros(device));
+        let apart = apart_in(&weights, &LOAD_OPTIONS, &config.other)?;
+        let init = &mut Init::zeros(device);
+        let model = BertForPreTraining::masked_lm(&config, init).with_apart(apart, init);
         let (model, report) = open_weights(model, &weights)?;
         report.require_all(weights.path())?;
         Ok(Self {

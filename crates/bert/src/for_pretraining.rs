@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Int, Tensor};
-use kiln_nn::{Init, gather_positions};
+use kiln_nn::{Apart, Init, gather_positions};
 
 use crate::masked_lm::MaskedLmHead;
 use crate::{BertConfig, BertInputs, BertModel};
@@ -58,6 +58,13 @@ impl BertForPreTraining {
                 seq_relationship: None,
             },
         }
+    }
+
+    /// The same model with a decoder that has this apart, whatever its config says.
+    #[must_use]
+    pub fn with_apart(mut self, apart: Apart, init: &mut Init) -> Self {
+        self.cls.predictions = self.cls.predictions.with_apart(apart, init);
+        self
     }
 
     /// Whether it predicts the next sentence.

@@ -8,6 +8,7 @@ use kiln_checkpoint::ModelFile;
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{ForwardRequest, Output};
 use kiln_learner::forward::{Call, Inputs, Results, class_of_config, mean_cross_entropy, refused};
+use kiln_learner::tying::apart_in;
 use kiln_nn::Init;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
@@ -50,7 +51,9 @@ pub fn forward(request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
             })
         }
         BertClass::PreTraining => {
-            let new = |init: &mut Init| BertForPreTraining::new(&config, init);
+            let apart = apart_in(&file, &LOAD_OPTIONS, &config.other)?;
+            let new =
+                |init: &mut Init| BertForPreTraining::new(&config, init).with_apart(apart, init);
             call.run(new, |model, inputs| {
                 let mut results = Results::default();
                 let hidden_states = hidden(&model.bert, inputs)?;
@@ -60,7 +63,10 @@ pub fn forward(request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
             })
         }
         BertClass::MaskedLm => {
-            let new = |init: &mut Init| BertForPreTraining::masked_lm(&config, init);
+            let apart = apart_in(&file, &LOAD_OPTIONS, &config.other)?;
+            let new = |init: &mut Init| {
+                BertForPreTraining::masked_lm(&config, init).with_apart(apart, init)
+            };
             call.run(new, |model, inputs| {
                 let mut results = Results::default();
                 let hidden_states = hidden(&model.bert, inputs)?;

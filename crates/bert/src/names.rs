@@ -1,6 +1,6 @@
 //! Where the module's paths and Hugging Face's parameter names differ.
 
-use kiln_checkpoint::{LoadOptions, Names};
+use kiln_checkpoint::{LoadOptions, Names, Tied};
 
 /// Module path to Hugging Face name; all other parts agree.
 pub const NAMES: Names = Names {
@@ -15,11 +15,16 @@ pub const LOAD_OPTIONS: LoadOptions = LoadOptions {
     base_prefix: Some("bert."),
     ignorable: &["embeddings.position_ids", "embeddings.token_type_ids"],
     tied: &[
-        (
-            "cls.predictions.decoder.weight",
-            "bert.embeddings.word_embeddings.weight",
-        ),
-        ("cls.predictions.decoder.bias", "cls.predictions.bias"),
+        Tied {
+            copy: "cls.predictions.decoder.weight",
+            owner: "bert.embeddings.word_embeddings.weight",
+            head: "cls.predictions.",
+        },
+        Tied {
+            copy: "cls.predictions.decoder.bias",
+            owner: "cls.predictions.bias",
+            head: "cls.predictions.",
+        },
     ],
 };
 

@@ -17,7 +17,7 @@ use crate::{BertClass, BertConfig};
 /// # Errors
 /// If the file is unreadable, or a field has a value that BERT or Kiln cannot have.
 pub fn open_config(folder: &Path) -> Result<BertConfig, OpenError> {
-    model_config::open_config(folder, BertConfig::validate)
+    model_config::open_config(folder, &[], BertConfig::validate)
 }
 
 /// Gives a module the weights of a folder. What the file lacks keeps the values it had and stands in

@@ -1,11 +1,14 @@
 //! A model's config.json: the fields an architecture knows as a plain serde struct, all others kept.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::foreign::{foreign_file, foreign_folder};
+use crate::json::parse_json;
 use crate::write::write_json;
 use crate::{OpenError, WriteError};
 
@@ -37,15 +40,34 @@ impl ConfigFile {
     /// # Errors
     /// If it is unreadable or not a JSON object.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let path = if path.is_dir() {
-            path.join(CONFIG_FILE)
-        } else {
-            path.to_path_buf()
-        };
-        let text = std::fs::read(&path).map_err(|reason| OpenError::read(&path, reason))?;
-        match serde_json::from_slice(&text) {
+        let folder = path.is_dir().then_some(path);
+        let path = folder.map_or(path.to_path_buf(), |folder| folder.join(CONFIG_FILE));
+        let text = std::fs::read(&path).map_err(|reason| match folder {
+            Some(folder) if reason.kind() == ErrorKind::NotFound => {
+                let path = folder.to_path_buf();
+                match foreign_folder(folder) {
+                    Some(what) => OpenError::Foreign { path, what },
+                    None => OpenError::read(&path.join(CONFIG_FILE), reason),
+                }
+            }
+            _ => OpenError::read(&path, reason),
+        })?;
+        match parse_json(&text) {
             Ok(fields) => Ok(Self { path, fields }),
-            Err(reason) => Err(OpenError::Json { path, reason }),
+            Err(reason) => Err(match foreign_file(&path) {
+                Some(what) => OpenError::Foreign { path, what },
+                None => OpenError::Json { path, reason },
+            }),
+        }
+    }
+
+    /// Gives every field that stands under another name its own; where a file has both, the other
+    /// name's value counts, as in Hugging Face. `aliases` are pairs of (other name, name).
+    pub fn resolve_aliases(&mut self, aliases: &[(&str, &str)]) {
+        for (alias, name) in aliases {
+            if let Some(value) = self.fields.shift_remove(*alias) {
+                self.set(name, value);
+            }
         }
     }
 
@@ -95,15 +117,15 @@ impl ConfigFile {
         self.fields.get("model_type")?.as_str()
     }
 
-    /// The classes the weights were saved from, such as `BertForPreTraining`.
+    /// The classes the weights were saved from, such as `BertForPreTraining`: a list, or one name.
     #[must_use]
     pub fn architectures(&self) -> Vec<&str> {
-        let names = self.fields.get("architectures").and_then(Value::as_array);
-        names
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect()
+        let names = match self.fields.get("architectures") {
+            Some(Value::Array(names)) => names.as_slice(),
+            Some(name) => std::slice::from_ref(name),
+            None => &[],
+        };
+        names.iter().filter_map(Value::as_str).collect()
     }
 
     /// The fields that `T` knows.
@@ -203,6 +225,30 @@ mod tests {
         file.update(&known).unwrap();
         file.write(folder.path()).unwrap();
         assert_eq!(std::fs::read_to_string(path).unwrap(), text);
+    }
+
+    #[test]
+    fn a_field_under_another_name_gets_its_own_and_the_other_names_value_counts() {
+        let fields = r#"{"n_token": 9, "vocab_size": 7, "hidden_size": 8, "x": 1}"#;
+        let fields = serde_json::from_str(fields).unwrap();
+        let mut file = ConfigFile::from_fields("config.json", fields);
+        file.resolve_aliases(&[("n_token", "vocab_size"), ("hidden_size", "d_model")]);
+        let expected = serde_json::json!({"vocab_size": 9, "x": 1, "d_model": 8});
+        assert_eq!(Value::Object(file.fields().clone()), expected);
+    }
+
+    #[test]
+    fn a_lone_class_need_not_stand_in_a_list() {
+        for (json, expected) in [
+            (r#"{"architectures": "BertModel"}"#, vec!["BertModel"]),
+            (r#"{"architectures": ["A", "B"]}"#, vec!["A", "B"]),
+            (r#"{"architectures": null}"#, vec![]),
+            ("{}", vec![]),
+        ] {
+            let fields = serde_json::from_str(json).unwrap();
+            let file = ConfigFile::from_fields("config.json", fields);
+            assert_eq!(file.architectures(), expected, "{json}");
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub enum OpenError {
         path.display()
     )]
     NoModel { path: PathBuf },
+    /// A file or folder is of another kind than was looked for.
+    #[error("{}: {what}", path.display())]
+    Foreign { path: PathBuf, what: String },
     /// A weights file contradicts itself.
     #[error("{}: {problem}; the file is truncated or damaged, copy or download it again", path.display())]
     Malformed { path: PathBuf, problem: String },
@@ -47,13 +50,25 @@ pub enum OpenError {
     },
     /// Two tensors that are one in the model are stored with different values.
     #[error(
-        "{}: {copy} differs from {owner}, but the two are one parameter in this model; a checkpoint trained with both apart cannot be used",
+        "{}: {copy} differs from {owner}, but the two are one parameter in this model; {remedy}",
         path.display()
     )]
     Untied {
         path: PathBuf,
         copy: String,
         owner: String,
+        remedy: &'static str,
+    },
+    /// The names in a file begin with what the model's do not.
+    #[error(
+        "{}: its names begin with {prefix:?}, as {stored} for {name}; is this another architecture's checkpoint, or the state dict of a class around the model? Then save it again without {prefix:?}",
+        path.display()
+    )]
+    Prefixed {
+        path: PathBuf,
+        prefix: String,
+        stored: String,
+        name: String,
     },
     /// The file lacks parameters of the model, or holds tensors the model has no place for.
     #[error("{}: {}; is this another model's checkpoint?", path.display(), incomplete(missing, unused))]
@@ -74,6 +89,13 @@ pub enum OpenError {
         path: PathBuf,
         field: String,
         reason: String,
+    },
+    /// config.json names a class that nobody has, such as someone's own.
+    #[error("{}: architectures: {class} is not a class that Kiln has; choose what to run with --task: {known}", path.display())]
+    Class {
+        path: PathBuf,
+        class: String,
+        known: String,
     },
     /// A file of a checkpoint is not what was written.
     #[error("{}: {problem}; this checkpoint is not whole, continue from an earlier one", path.display())]

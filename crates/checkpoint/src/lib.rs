@@ -13,11 +13,15 @@
 //! | `write` | weights and JSON to files |
 //! | `folder`, `scratch` | folders under a temporary name until they are whole |
 //! | `seal` | checksums, by which resuming knows a whole checkpoint |
-//! | `config` | config.json with unknown fields kept |
+//! | `config`, `json` | config.json with unknown fields kept, as Python writes it |
+//! | `wrapped` | names behind what a model was wrapped in |
+//! | `foreign` | what a file or folder is that is no model's, and the remedy |
 
 mod config;
 mod error;
 mod folder;
+mod foreign;
+mod json;
 mod load;
 mod names;
 mod parameters;
@@ -26,15 +30,18 @@ mod safetensors_file;
 mod scratch;
 mod seal;
 mod tensors;
+mod wrapped;
 mod write;
 
 pub use config::{CONFIG_FILE, ConfigFile, read_config};
 pub use error::{OpenError, WriteError};
 pub use folder::CheckpointFolder;
-pub use load::{LoadOptions, LoadReport, check_shapes, load_module};
+pub use foreign::foreign_config;
+pub use json::parse_json;
+pub use load::{LoadOptions, LoadReport, Tied, check_shapes, load_module};
 pub use names::Names;
 pub use parameters::{NameClash, Parameter, parameters, parameters_by_name};
-pub use read::{Dtype, ModelFile, TensorInfo};
+pub use read::{Dtype, ModelFile, TensorInfo, WEIGHTS_FILES};
 pub use scratch::clean_stale;
 pub use seal::{MANIFEST, newest_whole, verify};
 pub use tensors::{NamedTensor, gradient_tensors, module_tensors};

@@ -24,9 +24,21 @@ pub struct LoadOptions {
     /// Dotted fragments of names that a file may hold without a place in the module, such as
     /// `position_ids`.
     pub ignorable: &'static [&'static str],
-    /// Pairs of (copy, owner): names of one and the same parameter. The module has the owner; a
-    /// file may hold both, if they are equal bit for bit, or the copy alone.
-    pub tied: &'static [(&'static str, &'static str)],
+    /// Names of one and the same parameter.
+    pub tied: &'static [Tied],
+}
+
+/// Two names of one parameter. A module has the owner; a file may hold both, if they are equal bit
+/// for bit, or the copy alone. Where a module has a parameter of the copy's name, the two are apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Tied {
+    /// The other name.
+    pub copy: &'static str,
+    /// The module's name.
+    pub owner: &'static str,
+    /// What the names begin with of the head that uses it under the other name: without that head
+    /// nobody reads the copy, and it may be anything.
+    pub head: &'static str,
 }
 
 /// What became of each parameter of the module and each tensor of the file.
@@ -83,7 +95,8 @@ impl LoadReport {
 /// copy. Parameters keep their identifier, device, element type and whether they require a gradient.
 ///
 /// # Errors
-/// If a shape or element type does not fit, if two tied tensors differ, or if reading fails.
+/// If a shape or element type does not fit, if two tied tensors differ of which a head reads one, if
+/// an index promises a parameter that is not there, or if reading fails.
 pub fn load_module<M: Module>(
     module: M,
     names: &Names,
@@ -93,15 +106,18 @@ pub fn load_module<M: Module>(
     let mut plan = HashMap::new();
     let mut report = LoadReport::default();
     let mut used = BTreeSet::new();
-    for parameter in parameters(&module, names) {
-        let candidates = options.candidates(&parameter.name);
-        let Some(stored) = candidates
-            .into_iter()
-            .find(|name| file.info(name).is_some())
-        else {
+    let parameters = parameters(&module, names);
+    let tied: Vec<&Tied> = options.tied_in(&parameters);
+    for parameter in parameters.iter().cloned() {
+        let candidates = options.candidates(&parameter.name, &tied);
+        let Some(stored) = candidates.iter().find(|name| file.info(name).is_some()) else {
+            if let Some(error @ OpenError::Malformed { .. }) = file.absence(&candidates) {
+                return Err(error);
+            }
             report.missing.push(parameter.name);
             continue;
         };
+        let stored = stored.clone();
         check_fit(file, &stored, &parameter)?;
         used.insert(stored.clone());
         report.loaded.push(parameter.name);
@@ -109,9 +125,11 @@ pub fn load_module<M: Module>(
     }
     for name in file.names().filter(|name| !used.contains(*name)) {
         let name = name.to_owned();
-        match options.owner_of(&name, &used) {
-            Some(owner) => {
-                check_equal(file, &name, &owner)?;
+        match options.owner_of(&name, &tied, &used) {
+            Some((tied, owner)) => {
+                if options.is_read(tied, &parameters) {
+                    check_equal(file, &name, &owner)?;
+                }
                 report.ignored.push(name);
             }
             None if options.is_ignorable(&name) => report.ignored.push(name),
@@ -143,20 +161,29 @@ pub fn check_shapes(
     expected: &[(String, [usize; 2])],
 ) -> Result<(), OpenError> {
     let prefix = options.base_prefix.unwrap_or_default();
+    let tied: Vec<&Tied> = options.tied.iter().collect();
     let mut missing = Vec::new();
     for (name, expected) in expected {
         let prefixed = format!("{prefix}{name}");
-        match file.info(&prefixed).or_else(|| file.info(name)) {
-            Some(info) if info.shape == *expected => {}
-            Some(info) => {
+        let candidates = options.candidates(&prefixed, &tied);
+        let stored = candidates
+            .iter()
+            .find_map(|stored| Some((stored, file.info(stored)?)));
+        match stored {
+            Some((_, info)) if info.shape == *expected => {}
+            Some((stored, info)) => {
+                let is_owner = *stored == prefixed;
                 return Err(OpenError::Shape {
                     path: file.path().to_path_buf(),
-                    name: name.clone(),
+                    name: if is_owner { name } else { stored }.clone(),
                     found: info.shape.clone(),
                     expected: expected.to_vec(),
                 });
             }
-            None => missing.push(prefixed),
+            None => match file.absence(&candidates) {
+                Some(error) => return Err(error),
+                None => missing.push(prefixed),
+            },
         }
     }
     if missing.is_empty() {
@@ -170,10 +197,56 @@ pub fn check_shapes(
 }
 
 impl LoadOptions {
+    /// The tied copies that a model has as parameters of their own: all of them where its
+    /// config.json does not tie (`ties`), else those that `file` holds beside their owners with other
+    /// values, as in Hugging Face.
+    ///
+    /// # Errors
+    /// If a tensor cannot be read.
+    pub fn apart(&self, file: &ModelFile, ties: bool) -> Result<Vec<&'static str>, OpenError> {
+        let mut apart = Vec::new();
+        for tied in self.tied {
+            let stored = |name: &str| {
+                let mut spellings = self.spellings(name).into_iter();
+                spellings.find(|name| file.info(name).is_some())
+            };
+            let differ = match (stored(tied.copy), stored(tied.owner)) {
+                (Some(copy), Some(owner)) if ties => !file.are_equal(&copy, &owner)?,
+                _ => !ties,
+            };
+            if differ {
+                apart.push(tied.copy);
+            }
+        }
+        Ok(apart)
+    }
+
+    /// Why `file` does not hold the parameter `name`, if more can be said than that.
+    pub fn why_missing(&self, file: &ModelFile, name: &str) -> Option<OpenError> {
+        let tied: Vec<&Tied> = self.tied.iter().collect();
+        file.absence(&self.candidates(name, &tied))
+    }
+
+    /// Those of the tied names that are one parameter in a module of these parameters.
+    fn tied_in(&self, parameters: &[Parameter]) -> Vec<&Tied> {
+        let is_own = |tied: &Tied| {
+            let spellings = self.spellings(tied.copy);
+            let mut names = parameters.iter().map(|parameter| &parameter.name);
+            names.any(|name| spellings.contains(name))
+        };
+        self.tied.iter().filter(|tied| !is_own(tied)).collect()
+    }
+
+    /// Whether the module has the head that reads a parameter under its other name.
+    fn is_read(&self, tied: &Tied, parameters: &[Parameter]) -> bool {
+        let mut names = parameters.iter().map(|parameter| &parameter.name);
+        names.any(|name| name.starts_with(tied.head))
+    }
+
     /// The names under which a file may hold the parameter `name`, the usual one first.
-    fn candidates(&self, name: &str) -> Vec<String> {
+    fn candidates(&self, name: &str, tied: &[&Tied]) -> Vec<String> {
         let mut candidates = self.spellings(name);
-        for (copy, owner) in self.tied {
+        for Tied { copy, owner, .. } in tied {
             if self.spellings(owner).iter().any(|owner| owner == name) {
                 candidates.extend(self.spellings(copy));
             }
@@ -203,14 +276,20 @@ impl LoadOptions {
     }
 
     /// The used tensor that `name` is a tied copy of.
-    fn owner_of(&self, name: &str, used: &BTreeSet<String>) -> Option<String> {
-        let mut pairs = self.tied.iter();
-        pairs.find_map(|(copy, owner)| {
-            if !self.spellings(copy).iter().any(|spelling| spelling == name) {
+    fn owner_of<'a>(
+        &self,
+        name: &str,
+        tied: &[&'a Tied],
+        used: &BTreeSet<String>,
+    ) -> Option<(&'a Tied, String)> {
+        tied.iter().find_map(|tied| {
+            let copies = self.spellings(tied.copy);
+            if !copies.iter().any(|spelling| spelling == name) {
                 return None;
             }
-            let mut owners = self.spellings(owner).into_iter();
-            owners.find(|owner| used.contains(owner))
+            let mut owners = self.spellings(tied.owner).into_iter();
+            let owner = owners.find(|owner| used.contains(owner))?;
+            Some((*tied, owner))
         })
     }
 
@@ -244,21 +323,14 @@ fn check_fit(file: &ModelFile, stored: &str, parameter: &Parameter) -> Result<()
 }
 
 fn check_equal(file: &ModelFile, copy: &str, owner: &str) -> Result<(), OpenError> {
-    let same_shape =
-        file.info(copy).map(|info| &info.shape) == file.info(owner).map(|info| &info.shape);
-    let same = same_shape && {
-        let (copy, owner) = (file.read(copy)?, file.read(owner)?);
-        copy.iter()
-            .map(|x| x.to_bits())
-            .eq(owner.iter().map(|x| x.to_bits()))
-    };
-    if same {
+    if file.are_equal(copy, owner)? {
         return Ok(());
     }
     Err(OpenError::Untied {
         path: file.path().to_path_buf(),
         copy: copy.to_owned(),
         owner: owner.to_owned(),
+        remedy: "set tie_word_embeddings to false in config.json to go on with both",
     })
 }
 

@@ -5,20 +5,25 @@
 //! pieces. The last is a Python pickle; `pytorch-reader` interprets the few instructions that
 //! describe tensors and executes none.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use half::{bf16, f16};
 use pytorch_reader::{PytorchError, PytorchReader};
 use serde::Deserialize;
 
 use crate::OpenError;
+use crate::foreign::{foreign_file, foreign_folder};
+use crate::json::parse_json;
 use crate::safetensors_file::SafetensorsFile;
+use crate::wrapped::{prefix_before, unwrapped, wrapper};
 
 pub use safetensors::Dtype;
 
-/// The names looked for in a folder, the preferred first.
-const CANDIDATES: [&str; 4] = [
+/// The names of weights that are looked for in a folder, the preferred first.
+pub const WEIGHTS_FILES: [&str; 4] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
@@ -49,8 +54,22 @@ impl TensorInfo {
 pub struct ModelFile {
     path: PathBuf,
     files: Vec<WeightsFile>,
-    /// By name: position in `files` and description.
-    tensors: BTreeMap<String, (usize, TensorInfo)>,
+    /// By name, that of a wrapper taken away.
+    tensors: BTreeMap<String, Stored>,
+    /// Names that an index gives a file which does not hold them, with that file.
+    promised: BTreeMap<String, String>,
+    /// Pairs of tensors that were compared, and whether they are equal.
+    compared: Mutex<BTreeMap<(String, String), bool>>,
+}
+
+/// Where a tensor is.
+#[derive(Debug)]
+struct Stored {
+    /// Position among the files.
+    file: usize,
+    /// The name in the file.
+    name: String,
+    info: TensorInfo,
 }
 
 impl ModelFile {
@@ -63,12 +82,10 @@ impl ModelFile {
         let path = path.as_ref();
         let metadata = std::fs::metadata(path).map_err(|reason| OpenError::read(path, reason))?;
         let path = if metadata.is_dir() {
-            let mut candidates = CANDIDATES.iter().map(|name| path.join(name));
+            let mut candidates = WEIGHTS_FILES.iter().map(|name| path.join(name));
             candidates
                 .find(|candidate| candidate.is_file())
-                .ok_or_else(|| OpenError::NoModel {
-                    path: path.to_path_buf(),
-                })?
+                .ok_or_else(|| no_model(path))?
         } else {
             path.to_path_buf()
         };
@@ -79,7 +96,7 @@ impl ModelFile {
             Self::open_index(path)
         } else {
             let file = WeightsFile::open(&path)?;
-            Self::new(path, vec![file])
+            Self::new(path, vec![file], BTreeMap::new())
         }
     }
 
@@ -97,7 +114,7 @@ impl ModelFile {
     /// Type and shape of a tensor.
     #[must_use]
     pub fn info(&self, name: &str) -> Option<&TensorInfo> {
-        self.tensors.get(name).map(|(_, info)| info)
+        self.tensors.get(name).map(|stored| &stored.info)
     }
 
     /// The elements of a tensor as float32, row-major; F64, F16 and BF16 are cast.
@@ -107,46 +124,121 @@ impl ModelFile {
     /// be read.
     pub fn read(&self, name: &str) -> Result<Vec<f32>, OpenError> {
         let found = self.tensors.get(name);
-        let (file, info) = found
-            .and_then(|(index, info)| Some((self.files.get(*index)?, info)))
+        let (file, stored) = found
+            .and_then(|stored| Some((self.files.get(stored.file)?, stored)))
             .ok_or_else(|| OpenError::NoTensor {
                 path: self.path.clone(),
                 name: name.to_owned(),
             })?;
-        if !info.is_float() {
+        if !stored.info.is_float() {
             return Err(OpenError::Dtype {
                 path: file.path().to_path_buf(),
                 name: name.to_owned(),
-                dtype: info.dtype.to_string(),
+                dtype: stored.info.dtype.to_string(),
             });
         }
-        file.read(name)
+        file.read(&stored.name)
     }
 
-    fn new(path: PathBuf, files: Vec<WeightsFile>) -> Result<Self, OpenError> {
-        let mut tensors = BTreeMap::new();
-        for (index, file) in files.iter().enumerate() {
+    /// Whether two tensors are equal as float32, bit for bit. They are compared once.
+    ///
+    /// # Errors
+    /// If one of them cannot be read.
+    pub(crate) fn are_equal(&self, copy: &str, owner: &str) -> Result<bool, OpenError> {
+        let pair = (copy.to_owned(), owner.to_owned());
+        // Nothing panics while the lock is held.
+        let compared = || self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&equal) = compared().get(&pair) {
+            return Ok(equal);
+        }
+        let shape = |name: &str| self.info(name).map(|info| &info.shape);
+        let equal = shape(copy) == shape(owner) && {
+            let (copy, owner) = (self.read(copy)?, self.read(owner)?);
+            copy.iter()
+                .map(|x| x.to_bits())
+                .eq(owner.iter().map(|x| x.to_bits()))
+        };
+        compared().insert(pair, equal);
+        Ok(equal)
+    }
+
+    /// Why a parameter with the names `candidates` is not there, if more can be said of it: an
+    /// index promised it, or it stands behind a prefix that nobody knows.
+    pub(crate) fn absence(&self, candidates: &[String]) -> Option<OpenError> {
+        for name in candidates {
+            if let Some(shard) = self.promised.get(name) {
+                let problem = format!("says that {shard} holds {name}, which it does not");
+                return Some(OpenError::malformed(&self.path, problem));
+            }
+        }
+        candidates.iter().find_map(|name| {
+            let prefix = prefix_before(self.names(), name)?;
+            Some(OpenError::Prefixed {
+                path: self.path.clone(),
+                prefix: prefix.to_owned(),
+                stored: format!("{prefix}{name}"),
+                name: name.clone(),
+            })
+        })
+    }
+
+    fn new(
+        path: PathBuf,
+        files: Vec<WeightsFile>,
+        index: BTreeMap<String, String>,
+    ) -> Result<Self, OpenError> {
+        let mut all: BTreeMap<String, Stored> = BTreeMap::new();
+        let mut doubled = BTreeSet::new();
+        for (at, file) in files.iter().enumerate() {
             for (name, info) in file.tensors() {
-                if tensors.insert(name.clone(), (index, info)).is_some() {
-                    let problem = format!("{name} is in two of the files it names");
-                    return Err(OpenError::malformed(&path, problem));
+                let stored = Stored {
+                    file: at,
+                    name: name.clone(),
+                    info,
+                };
+                match all.entry(name) {
+                    Entry::Vacant(place) => {
+                        place.insert(stored);
+                    }
+                    Entry::Occupied(place) => {
+                        doubled.insert(place.key().clone());
+                    }
                 }
             }
         }
+        for name in &doubled {
+            check_doubled(&path, &files, name)?;
+        }
+        let promised = index.into_iter();
+        let promised = promised
+            .filter(|(name, _)| !all.contains_key(name))
+            .collect();
+        let wrapper = wrapper(all.keys().map(String::as_str));
+        let tensors = all.into_iter().filter_map(|(name, stored)| {
+            let name = unwrapped(&wrapper, &name)?.to_owned();
+            Some((name, stored))
+        });
         Ok(Self {
+            tensors: tensors.collect(),
             path,
             files,
-            tensors,
+            promised,
+            compared: Mutex::default(),
         })
     }
 
     fn open_index(path: PathBuf) -> Result<Self, OpenError> {
         let text = std::fs::read(&path).map_err(|reason| OpenError::read(&path, reason))?;
-        let index: ShardIndex =
-            serde_json::from_slice(&text).map_err(|reason| OpenError::Json {
+        let index: ShardIndex = parse_json(&text).map_err(|reason| match foreign_file(&path) {
+            Some(what) => OpenError::Foreign {
+                path: path.clone(),
+                what,
+            },
+            None => OpenError::Json {
                 path: path.clone(),
                 reason,
-            })?;
+            },
+        })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut shards: Vec<&String> = index.weight_map.values().collect();
         shards.sort_unstable();
@@ -164,19 +256,40 @@ impl ModelFile {
             }
             files.push(WeightsFile::open(&file)?);
         }
-        let model = Self::new(path, files)?;
-        for (name, shard) in &index.weight_map {
-            let found = model
-                .tensors
-                .get(name)
-                .and_then(|(at, _)| model.files.get(*at));
-            if found.is_none_or(|file| !file.path().ends_with(shard)) {
-                let problem = format!("says that {shard} holds {name}, which it does not");
-                return Err(OpenError::malformed(&model.path, problem));
-            }
-        }
-        Ok(model)
+        Self::new(path, files, index.weight_map)
     }
+}
+
+/// Why a folder has no weights.
+fn no_model(folder: &Path) -> OpenError {
+    let path = folder.to_path_buf();
+    match foreign_folder(folder) {
+        Some(what) => OpenError::Foreign { path, what },
+        None => OpenError::NoModel { path },
+    }
+}
+
+/// A tensor may stand in two files if it is the same in both.
+fn check_doubled(path: &Path, files: &[WeightsFile], name: &str) -> Result<(), OpenError> {
+    let mut first: Option<Vec<u32>> = None;
+    for file in files {
+        let tensors = file.tensors();
+        let info = tensors.iter().find(|(found, _)| found == name);
+        // Whole numbers are nobody's parameters.
+        if !info.is_some_and(|(_, info)| info.is_float()) {
+            continue;
+        }
+        let bits: Vec<u32> = file.read(name)?.iter().map(|x| x.to_bits()).collect();
+        match &first {
+            Some(first) if *first != bits => {
+                let problem = format!("{name} is in two of the files it names, and differs");
+                return Err(OpenError::malformed(path, problem));
+            }
+            Some(_) => {}
+            None => first = Some(bits),
+        }
+    }
+    Ok(())
 }
 
 /// Which file holds which tensor.
@@ -200,12 +313,14 @@ impl WeightsFile {
             .extension()
             .is_some_and(|extension| extension == "safetensors")
         {
-            return SafetensorsFile::open(path).map(Self::Safetensors);
+            let file = SafetensorsFile::open(path).map_err(|error| foreign_or(path, error))?;
+            return Ok(Self::Safetensors(file));
         }
         let reader = PytorchReader::new(path).map_err(|error| match error {
             PytorchError::Io(reason) => OpenError::read(path, reason),
             error => OpenError::malformed(path, error.to_string()),
-        })?;
+        });
+        let reader = reader.map_err(|error| foreign_or(path, error))?;
         Ok(Self::Pytorch {
             path: path.to_path_buf(),
             reader,
@@ -260,6 +375,14 @@ impl WeightsFile {
                 Ok(data)
             }
         }
+    }
+}
+
+/// `error`, or what the file is instead of a damaged one.
+fn foreign_or(path: &Path, error: OpenError) -> OpenError {
+    match (error, foreign_file(path)) {
+        (OpenError::Malformed { path, .. }, Some(what)) => OpenError::Foreign { path, what },
+        (error, _) => error,
     }
 }
 

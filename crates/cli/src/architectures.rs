@@ -49,6 +49,14 @@ pub(crate) fn by_model_type(model_type: &str) -> Option<&'static dyn Architectur
         .find(|architecture| architecture.model_types().contains(&model_type))
 }
 
+/// The architecture whose classes are called like this one.
+pub(crate) fn by_class(class: &str) -> Option<&'static dyn Architecture> {
+    ARCHITECTURES.iter().copied().find(|architecture| {
+        let prefix = architecture.class_prefix();
+        prefix.is_some_and(|prefix| class.starts_with(prefix))
+    })
+}
+
 /// Every `model_type` that is read, for messages.
 pub(crate) fn model_types() -> String {
     let of_one = |architecture: &&dyn Architecture| architecture.model_types();
@@ -76,6 +84,18 @@ mod tests {
             assert_eq!(same, 1, "{name}");
             assert_eq!(by_name(name).unwrap().name(), name);
         }
+    }
+
+    #[test]
+    fn classes_lead_to_the_architecture_that_reads_a_config_without_a_model_type() {
+        let of = |class| by_class(class).map(Architecture::name);
+        assert_eq!(of("BertForMaskedLM"), Some("bert"));
+        assert_eq!(of("ElectraForPreTraining"), Some("electra"));
+        assert_eq!(of("DebertaV2Model"), Some("deberta"));
+        assert_eq!(of("XLNetLMHeadModel"), Some("xlnet"));
+        // Its config would be read as v2's.
+        assert_eq!(of("DebertaForMaskedLM"), None);
+        assert_eq!(of("RobertaModel"), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use safetensors::{Dtype, SafeTensors};
 use crate::devices;
 use crate::failure::Failure;
 use crate::model_folder::ModelFolder;
+use crate::overwriting::refuse_overwriting;
 
 const EXAMPLES: &str = "Examples:
   kiln forward --model bert-base-uncased --inputs x.safetensors --outputs y.safetensors
@@ -33,7 +34,8 @@ pub(crate) struct ForwardArgs {
     /// float32 or Booleans
     #[arg(long, value_name = "X.safetensors")]
     inputs: PathBuf,
-    /// File for the outputs by Hugging Face output name, float32; replaced as a whole
+    /// File for the outputs by Hugging Face output name, float32; replaced as a whole, but never a
+    /// file that is read
     #[arg(long, value_name = "Y.safetensors")]
     outputs: PathBuf,
     /// The model class, e.g. BertForMaskedLM, or its task. Default: config.json's architectures; of
@@ -52,6 +54,8 @@ pub(crate) struct ForwardArgs {
 /// If a file can't be read or written, or the inputs do not fit the model.
 pub(crate) fn run(args: &ForwardArgs, backend: &[String]) -> Result<(), Failure> {
     let model = ModelFolder::open(&args.model)?;
+    let (read, models) = ([args.inputs.as_path()], [args.model.as_path(), &model.path]);
+    refuse_overwriting("--outputs", &args.outputs, &read, &models)?;
     let inputs = read_inputs(&args.inputs)?;
     let device = devices::open_one(backend)?;
     let outputs = model.architecture.forward(&ForwardRequest {

@@ -31,6 +31,7 @@ mod interrupt;
 mod live_line;
 mod memory;
 mod model_folder;
+mod overwriting;
 mod predict;
 mod prepare;
 mod pretrain;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln_checkpoint::{CONFIG_FILE, ConfigFile};
+use kiln_checkpoint::{CONFIG_FILE, ConfigFile, foreign_config};
 use kiln_learner::architecture::{DISCRIMINATOR_FOLDER, GENERATOR_FOLDER};
 use kiln_learner::{Architecture, RunFolder};
 
@@ -22,6 +22,7 @@ impl ModelFolder {
     /// # Errors
     /// If there is no config.json, or it names no architecture of the list.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        refuse_file(path)?;
         if !path.is_dir() {
             return Err(Failure::run(format_args!(
                 "{}: no such folder; pass a Hugging Face model folder or a run",
@@ -29,9 +30,18 @@ impl ModelFolder {
             )));
         }
         let path = newest_checkpoint(path)?.unwrap_or_else(|| path.to_path_buf());
-        let config = ConfigFile::open(&half_of_pair(&path).unwrap_or_else(|| path.clone()))?;
+        let folder = half_of_pair(&path).unwrap_or_else(|| path.clone());
+        let config = ConfigFile::open(&folder)?;
         let known = architectures::model_types();
         let Some(model_type) = config.model_type() else {
+            // As years ago, when the class said enough.
+            let class = config.architectures().first().copied();
+            if let Some(architecture) = class.and_then(architectures::by_class) {
+                return Ok(Self { path, architecture });
+            }
+            if let Some(error) = foreign_config(&folder) {
+                return Err(error.into());
+            }
             return Err(Failure::run(format_args!(
                 "{}: model_type is missing; set it to one of {known}",
                 config.path().display()
@@ -46,6 +56,20 @@ impl ModelFolder {
             ))),
         }
     }
+}
+
+/// Refuses a file where a model's folder is meant.
+///
+/// # Errors
+/// If `path` is one.
+pub(crate) fn refuse_file(path: &Path) -> Result<(), Failure> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    Err(Failure::run(format_args!(
+        "{}: is a file; pass the folder that holds it and config.json",
+        path.display()
+    )))
 }
 
 /// The first half that is there, if `path` holds a generator and a discriminator, or one of them, in

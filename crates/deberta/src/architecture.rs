@@ -53,6 +53,10 @@ impl Architecture for Deberta {
             .to_vec()
     }
 
+    fn class_prefix(&self) -> Option<&'static str> {
+        Some("DebertaV2")
+    }
+
     fn objectives(&self) -> Vec<&'static str> {
         vec![RTD, MLM]
     }
@@ -365,5 +369,5 @@ fn pair_config(
 }
 
 fn open_config(model: &Value) -> Result<DebertaConfig, LearnError> {
-    parse_config(model, DebertaConfig::validate)
+    parse_config(model, &[], DebertaConfig::validate)
 }

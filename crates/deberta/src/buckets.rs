@@ -1,7 +1,9 @@
 //! Which relative embedding stands for a distance between two tokens.
 //!
 //! He et al. 2021 (DeBERTa), equation 3, with v2's logarithmic buckets: distances up to half the
-//! number of buckets have a row each, those beyond share rows, ever more of them.
+//! number of buckets have a row each, those beyond share rows, ever more of them. Where the largest
+//! distance lies below half the number of buckets, the logarithm that divides is negative, and
+//! buckets fall again with the distance: such models are published, and read as in Hugging Face.
 
 use std::ops::Range;
 
@@ -42,16 +44,28 @@ impl RelativePositions {
         (bucket.saturating_add(span)).clamp(0, 2 * span - 1) as usize
     }
 
-    /// The rows that distances within `seq_len` tokens reach. Every other row of the table can stay
-    /// out of the forward pass.
+    /// The rows that distances within `seq_len` tokens reach, and those between them. Every other
+    /// row of the table can stay out of the forward pass.
     pub fn reached(&self, seq_len: usize) -> Range<usize> {
         let farthest = seq_len.saturating_sub(1) as i64;
-        // Rows grow with distances.
-        self.row(-farthest)..self.row(farthest) + 1
+        if self.buckets.is_none_or(LogBuckets::grow) {
+            return self.row(-farthest)..self.row(farthest) + 1;
+        }
+        let same = self.row(0);
+        let rows = (-farthest..=farthest).map(|distance| self.row(distance));
+        let (lowest, highest) = rows.fold((same, same), |(lowest, highest), row| {
+            (lowest.min(row), highest.max(row))
+        });
+        lowest..highest + 1
     }
 }
 
 impl LogBuckets {
+    /// Whether buckets grow with the distance.
+    fn grow(self) -> bool {
+        self.max_relative_positions > self.buckets / 2 + 1
+    }
+
     /// The bucket of a distance; its sign is the distance's.
     fn of(self, distance: i64) -> i64 {
         let middle = (self.buckets / 2) as i64;
@@ -144,6 +158,30 @@ mod tests {
         assert_eq!(plain.reached(99), 0..10);
         assert_eq!(positions(256, 512).reached(128), 129..384);
         assert_eq!(positions(256, 512).reached(512), 1..512);
+    }
+
+    /// Distances below half the buckets have a row each; beyond it rows fall, and leave the table on
+    /// the other side.
+    #[test]
+    fn with_a_largest_distance_below_half_the_buckets_rows_fall_beyond_it() {
+        let short = positions(8, 4);
+        let rows: Vec<usize> = (0..12).map(|distance| short.row(distance)).collect();
+        assert_eq!(rows, [8, 9, 10, 11, 12, 10, 8, 7, 5, 4, 3, 2]);
+        assert_eq!(short.reached(5), 4..13);
+        assert_eq!(short.reached(6), 4..13);
+        assert_eq!(short.reached(12), 2..15);
+        // Published: 256 buckets for 128 positions.
+        let published = positions(256, 128);
+        assert_eq!(published.reached(129), 128..385);
+        assert_eq!(published.reached(160), 0..512);
+        for positions in [short, published] {
+            for seq_len in [1, 2, 5, 9, 100, 131, 200] {
+                let reached = positions.reached(seq_len);
+                let farthest = seq_len as i64 - 1;
+                let mut rows = (-farthest..=farthest).map(|distance| positions.row(distance));
+                assert!(rows.all(|row| reached.contains(&row)), "{seq_len}");
+            }
+        }
     }
 
     /// A table larger than the distances it can tell apart has buckets nobody reaches; far beyond

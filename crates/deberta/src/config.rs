@@ -4,6 +4,9 @@
 //! values of the same fields.
 
 use kiln_learner::forward::Sizes;
+use kiln_learner::model_config::{
+    none_below_zero, num_labels, one_or_several, optional_none_below_zero,
+};
 use kiln_nn::Activation;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -17,7 +20,7 @@ use crate::pos_att_type::PosAttType;
 pub struct DebertaConfig {
     /// Hugging Face's class names; the first decides what the checkpoint is opened as. Not written
     /// from here: whoever writes a model knows its class.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing, deserialize_with = "one_or_several")]
     pub architectures: Option<Vec<String>>,
     /// `"deberta"` for v1, `"deberta-v2"` for v2 and v3.
     pub model_type: String,
@@ -47,7 +50,8 @@ pub struct DebertaConfig {
     pub attention_probs_dropout_prob: f64,
     /// Rows of the position table, where there is one.
     pub max_position_embeddings: usize,
-    /// Rows of the segment table; 0: there is none.
+    /// Rows of the segment table; 0 or less: there is none.
+    #[serde(deserialize_with = "none_below_zero")]
     pub type_vocab_size: usize,
     /// Whether the position table's rows are added to the words' before the first layer.
     pub position_biased_input: bool,
@@ -66,8 +70,11 @@ pub struct DebertaConfig {
     /// `"layer_norm"`: relative embeddings are normalised; `"none"` if absent. v2 and v3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub norm_rel_ebd: Option<String>,
-    /// Width of the convolution beside the first layer; none if absent or 0. v2.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Width of the convolution beside the first layer; none if absent, 0 or less. v2.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_none_below_zero"
+    )]
     pub conv_kernel_size: Option<usize>,
     /// Groups of that convolution, 1 if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +101,7 @@ pub struct DebertaConfig {
     /// Which masked language model head a checkpoint has: `cls.predictions` if true, else
     /// `lm_predictions.lm_head`.
     pub legacy: bool,
-    /// Names of the labels by their number, as strings; absent means two.
+    /// Names of the labels by their number, as strings; absent: as many as `num_labels`, or two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id2label: Option<Map<String, Value>>,
     /// The inverse of `id2label`.
@@ -298,9 +305,9 @@ impl DebertaConfig {
         self.conv_act.unwrap_or(Activation::Tanh)
     }
 
-    /// The number of labels of a fine-tuning head: `id2label`'s, two when absent.
+    /// The number of labels of a fine-tuning head.
     pub fn num_labels(&self) -> usize {
-        self.id2label.as_ref().map_or(2, Map::len)
+        num_labels(self.id2label.as_ref(), &self.other)
     }
 
     /// Dropout before a sequence classifier.

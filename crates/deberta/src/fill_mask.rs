@@ -11,8 +11,10 @@ use kiln_learner::LearnError;
 use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
 use kiln_learner::fill_mask::TextFiller;
 use kiln_learner::one_text::{read_output, text_inputs, text_positions};
+use kiln_learner::tying::apart_in;
 use kiln_nn::Init;
 
+use crate::names::names_of;
 use crate::open::{check_masked_lm_sizes, masked_lm_form, open_all_weights, open_config};
 use crate::{DebertaForMaskedLm, MaskedLmForm};
 
@@ -43,7 +45,9 @@ impl MaskFiller {
             },
         )?;
         check_masked_lm_sizes(&config, form, &weights)?;
-        let model = DebertaForMaskedLm::new(&config, form, &mut Init::zeros(device));
+        let apart = apart_in(&weights, names_of(&weights).options, &config.other)?;
+        let init = &mut Init::zeros(device);
+        let model = DebertaForMaskedLm::new(&config, form, init).with_apart(apart, init);
         Ok(Self {
             model: open_all_weights(model, &weights)?,
             texts,

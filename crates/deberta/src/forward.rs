@@ -13,6 +13,7 @@ use kiln_electra::{Role, half};
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{ForwardRequest, Output};
 use kiln_learner::forward::{Call, Inputs, Results, class_of_config, refused};
+use kiln_learner::tying::apart_in;
 use kiln_nn::Init;
 
 use crate::names::{FileNames, names_of};
@@ -109,7 +110,8 @@ fn masked_lm(call: Call<'_>, config: &DebertaConfig) -> Result<Vec<Output>, Lear
         },
         MaskedLmForm::Legacy | MaskedLmForm::Plain => call,
     };
-    let new = |init: &mut Init| DebertaForMaskedLm::new(config, form, init);
+    let apart = apart_in(call.file, call.options, &config.other)?;
+    let new = |init: &mut Init| DebertaForMaskedLm::new(config, form, init).with_apart(apart, init);
     call.run(new, |model, inputs| {
         let (mut results, hidden_states) = encode(&model.deberta, inputs)?;
         let logits = match form {

@@ -5,8 +5,8 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Int, Tensor, assert_shape};
-use kiln_nn::fused::tied_linear;
-use kiln_nn::{Activation, EncoderInputs, Init, LayerNorm, gather_positions};
+use kiln_learner::tying;
+use kiln_nn::{Activation, Apart, Decoder, EncoderInputs, Init, LayerNorm, gather_positions};
 
 use crate::{DebertaConfig, DebertaModel};
 
@@ -31,11 +31,14 @@ impl MaskedLmForm {
 /// Scores every vocabulary entry at the positions it is given.
 ///
 /// The word table is an argument, not a field: the tied matrix has one owner, hence one gradient,
-/// one optimizer state and one entry in the checkpoint.
+/// one optimizer state and one entry in the checkpoint. Where config.json does not tie, the decoder
+/// of `cls.predictions` has a matrix and a bias of its own, and the bias here is nobody's, as in
+/// Hugging Face; `lm_predictions` reads the word table whatever config.json says.
 #[derive(Module, Debug)]
 pub struct MaskedLmHead {
     dense: Linear,
     layer_norm: LayerNorm,
+    decoder: Decoder,
     /// `[vocab_size]`
     bias: Param<Tensor<1>>,
     #[module(skip)]
@@ -49,8 +52,19 @@ impl MaskedLmHead {
         Self {
             dense: init.linear(config.hidden_size, embedding_size),
             layer_norm: init.layer_norm(embedding_size, config.layer_norm_eps),
+            decoder: Decoder::shared(),
             bias: init.filled([config.vocab_size], 0.0),
             activation: config.hidden_act,
+        }
+    }
+
+    /// The same head with a decoder that has this apart.
+    #[must_use]
+    pub fn with_apart(self, apart: Apart, init: &mut Init) -> Self {
+        let ([vocab_size], [_, width]) = (self.bias.dims(), self.dense.weight.dims());
+        Self {
+            decoder: Decoder::new(apart, [vocab_size, width], init),
+            ..self
         }
     }
 
@@ -70,7 +84,7 @@ impl MaskedLmHead {
 
         let transformed = self.activation.forward(self.dense.forward(hidden_states));
         let transformed = self.layer_norm.forward(transformed);
-        tied_linear(transformed, word_embeddings, bias)
+        self.decoder.score(transformed, word_embeddings, bias)
     }
 }
 
@@ -104,13 +118,27 @@ impl DebertaForMaskedLm {
             MaskedLmForm::Legacy | MaskedLmForm::Plain => DebertaModel::new(config, init),
         };
         let head = MaskedLmHead::new(config, init);
-        Self {
+        let model = Self {
             deberta,
             head: if form.legacy() {
                 NamedHead::Legacy(head)
             } else {
                 NamedHead::LmHead(head)
             },
+        };
+        model.with_apart(tying::apart(&config.other), init)
+    }
+
+    /// The same model with a decoder that has this apart, whatever its config says;
+    /// `lm_predictions` has none.
+    #[must_use]
+    pub fn with_apart(self, apart: Apart, init: &mut Init) -> Self {
+        Self {
+            head: match self.head {
+                NamedHead::Legacy(head) => NamedHead::Legacy(head.with_apart(apart, init)),
+                head @ NamedHead::LmHead(_) => head,
+            },
+            ..self
         }
     }
 

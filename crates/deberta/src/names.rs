@@ -1,6 +1,6 @@
 //! Where the modules' paths and Hugging Face's parameter names differ.
 
-use kiln_checkpoint::{LoadOptions, ModelFile, Names};
+use kiln_checkpoint::{LoadOptions, ModelFile, Names, Tied};
 
 /// Module path to Hugging Face name; all other parts agree.
 pub const NAMES: Names = Names { rules: &RULES };
@@ -10,15 +10,15 @@ pub const LOAD_OPTIONS: LoadOptions = LoadOptions {
     base_prefix: Some("deberta."),
     ignorable: &IGNORABLE,
     tied: &[
-        (
-            "cls.predictions.decoder.weight",
-            "deberta.embeddings.word_embeddings.weight",
-        ),
+        Tied {
+            owner: "deberta.embeddings.word_embeddings.weight",
+            ..DECODER_WEIGHT
+        },
         DECODER_BIAS,
     ],
 };
 
-const RULES: [(&str, &str); 7] = [
+const RULES: [(&str, &str); 8] = [
     ("layer_norm", "LayerNorm"),
     // The embeddings without the word table, which a pair may share.
     ("embeddings.block", "embeddings"),
@@ -32,6 +32,7 @@ const RULES: [(&str, &str); 7] = [
         "attention.self",
     ),
     ("head.Legacy.bias", "cls.predictions.bias"),
+    ("head.Legacy.decoder", "cls.predictions.decoder"),
     ("head.Legacy", "cls.predictions.transform"),
     ("head.LmHead", "lm_predictions.lm_head"),
 ];
@@ -47,7 +48,18 @@ const IGNORABLE: [&str; 5] = [
     "lm_predictions",
 ];
 
-const DECODER_BIAS: (&str, &str) = ("cls.predictions.decoder.bias", "cls.predictions.bias");
+/// The head's matrix in v1's first releases.
+const DECODER_WEIGHT: Tied = Tied {
+    copy: "cls.predictions.decoder.weight",
+    owner: "bert.embeddings.word_embeddings.weight",
+    head: "cls.predictions.",
+};
+
+const DECODER_BIAS: Tied = Tied {
+    copy: "cls.predictions.decoder.bias",
+    owner: "cls.predictions.bias",
+    head: "cls.predictions.",
+};
 
 /// How the encoder's names may begin: `bert.` in v1's first releases.
 pub(crate) const BACKBONE_PREFIXES: [&str; 3] = ["deberta.", "bert.", ""];
@@ -55,21 +67,15 @@ pub(crate) const BACKBONE_PREFIXES: [&str; 3] = ["deberta.", "bert.", ""];
 /// The same names for v1's first releases.
 const FIRST_NAMES: Names = Names {
     rules: &{
-        let [a, b, c, d, e, f, g] = RULES;
-        [("deberta", "bert"), a, b, c, d, e, f, g]
+        let [a, b, c, d, e, f, g, h] = RULES;
+        [("deberta", "bert"), a, b, c, d, e, f, g, h]
     },
 };
 
 const FIRST_LOAD_OPTIONS: LoadOptions = LoadOptions {
     base_prefix: Some("bert."),
     ignorable: &IGNORABLE,
-    tied: &[
-        (
-            "cls.predictions.decoder.weight",
-            "bert.embeddings.word_embeddings.weight",
-        ),
-        DECODER_BIAS,
-    ],
+    tied: &[DECODER_WEIGHT, DECODER_BIAS],
 };
 
 /// The names that a file's parameters are found under.
@@ -195,6 +201,26 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_does_not_tie_has_a_matrix_and_a_bias_of_its_own() {
+        let untied = config(r#""position_buckets":2,"tie_word_embeddings":false"#);
+        let own = |form| {
+            let model = DebertaForMaskedLm::new(&untied, form, &mut init());
+            let names = names(&model).into_iter();
+            names
+                .filter(|name| name.contains("decoder"))
+                .collect::<Vec<_>>()
+        };
+        let decoder = [
+            "cls.predictions.decoder.bias [11]",
+            "cls.predictions.decoder.weight [11, 4]",
+        ];
+        assert_eq!(own(MaskedLmForm::Legacy), decoder);
+        // The other head reads the word table in any case.
+        assert!(own(MaskedLmForm::Plain).is_empty());
+        assert!(own(MaskedLmForm::Enhanced).is_empty());
+    }
+
+    #[test]
     fn v2s_names_are_hugging_faces_one_to_one() {
         let config = config(
             r#""position_buckets":2,"norm_rel_ebd":"layer_norm","conv_kernel_size":3,
@@ -290,7 +316,7 @@ mod tests {
 
     #[test]
     fn no_rule_has_outlived_its_module() {
-        let v1 = config(r#""model_type":"deberta""#);
+        let v1 = config(r#""model_type":"deberta","tie_word_embeddings":false"#);
         let v2 = config(r#""position_buckets":2"#);
         let v1 = DebertaForMaskedLm::new(&v1, MaskedLmForm::Legacy, &mut init());
         let v2 = DebertaForMaskedLm::new(&v2, MaskedLmForm::Plain, &mut init());

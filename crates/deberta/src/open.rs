@@ -17,7 +17,7 @@ use crate::{DebertaClass, DebertaConfig, DebertaForMaskedLm, MaskedLmForm};
 /// # Errors
 /// If the file is unreadable, or a field has a value that DeBERTa or Kiln cannot have.
 pub fn open_config(folder: &Path) -> Result<DebertaConfig, OpenError> {
-    model_config::open_config(folder, DebertaConfig::validate)
+    model_config::open_config(folder, &[], DebertaConfig::validate)
 }
 
 /// Which kind of masked language model a file holds: its head's names say which, and where both or

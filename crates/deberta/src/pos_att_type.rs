@@ -13,14 +13,16 @@ pub enum PosAttType {
 }
 
 impl PosAttType {
-    /// The words in lower case and without spaces, in the order given.
+    /// The words in the order given; those of one string in lower case and without spaces, those of a
+    /// list as they are, as in Hugging Face.
     pub fn terms(&self) -> Vec<String> {
-        let words: Vec<&str> = match self {
-            Self::Words(words) => words.split('|').collect(),
-            Self::List(words) => words.iter().map(String::as_str).collect(),
-        };
-        let words = words.into_iter();
-        words.map(|word| word.trim().to_lowercase()).collect()
+        match self {
+            Self::Words(words) => {
+                let words = words.split('|');
+                words.map(|word| word.trim().to_lowercase()).collect()
+            }
+            Self::List(words) => words.clone(),
+        }
     }
 }
 
@@ -34,5 +36,7 @@ mod tests {
         let list = PosAttType::List(vec!["c2p".into(), "p2c".into()]);
         assert_eq!(words.terms(), list.terms());
         assert_eq!(PosAttType::Words(String::new()).terms(), [""]);
+        let list = PosAttType::List(vec!["C2P".into()]);
+        assert_eq!(list.terms(), ["C2P"]);
     }
 }

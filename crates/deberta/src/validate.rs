@@ -2,10 +2,11 @@
 
 use kiln_learner::ConfigError;
 use kiln_learner::model_config::{
-    check_demands, check_heads, check_parameters, check_problem_type, check_rates, check_sizes,
-    check_vocabulary, refuse,
+    check_demands, check_heads, check_labels, check_padding, check_parameters, check_rates,
+    check_sizes, refuse,
 };
-use serde_json::Value;
+use kiln_learner::tying::check_tying;
+use serde_json::{Map, Value};
 
 use crate::config::{DebertaConfig, DebertaVersion};
 use crate::pos_att_type::PosAttType;
@@ -57,10 +58,10 @@ impl DebertaConfig {
         }
         let demands = [
             ("talking_head", Value::from(false)),
-            ("tie_word_embeddings", Value::from(true)),
+            ("pruned_heads", Value::Object(Map::new())),
         ];
         check_demands(&self.other, &demands)?;
-        check_problem_type(self.problem_type.as_deref())?;
+        check_tying(&self.other)?;
         if self.version() == DebertaVersion::V1 {
             self.validate_v1()?;
         }
@@ -125,7 +126,7 @@ impl DebertaConfig {
                     "implementations differ on it; for no term write an empty list"
                 }
                 "none" | "" => continue,
-                _ => "choose c2p, p2c or both",
+                _ => "choose c2p, p2c or both, in small letters",
             };
             return refuse("pos_att_type", value, remedy);
         }
@@ -175,7 +176,8 @@ impl DebertaConfig {
                 format!("only hidden_size ({}) is supported", self.hidden_size),
             );
         }
-        check_vocabulary(self.pad_token_id, self.vocab_size, self.id2label.as_ref())?;
+        check_padding(self.pad_token_id, self.vocab_size)?;
+        check_labels(self.id2label.as_ref(), &self.other)?;
         self.validate_convolution()?;
         if self.span() > i32::MAX as usize / 2 {
             return refuse(
@@ -210,7 +212,7 @@ impl DebertaConfig {
     }
 
     fn validate_positions(&self) -> Result<(), ConfigError> {
-        let Some(buckets) = self.position_buckets() else {
+        let Some(buckets) = self.position_buckets().filter(|_| self.relative_attention) else {
             return Ok(());
         };
         if buckets < 2 {
@@ -218,6 +220,23 @@ impl DebertaConfig {
                 "position_buckets",
                 buckets,
                 "choose 2 or more, or -1 for none",
+            );
+        }
+        // The logarithm that divides is that of (largest distance - 1) / (buckets / 2).
+        let largest = self.max_relative_positions();
+        if largest == buckets / 2 + 1 {
+            let field = match usize::try_from(self.max_relative_positions) {
+                Ok(1..) => "max_relative_positions",
+                _ => "max_position_embeddings",
+            };
+            return refuse(
+                field,
+                largest,
+                format!(
+                    "with position_buckets = {buckets} distances beyond {} are divided by zero; \
+                     choose another number than {largest}, or other buckets",
+                    buckets / 2
+                ),
             );
         }
         Ok(())
@@ -250,8 +269,8 @@ mod tests {
         for (json, field) in [
             (r#"{"model_type":"bert"}"#, "model_type"),
             (r#"{"talking_head":true}"#, "talking_head"),
-            (r#"{"tie_word_embeddings":false}"#, "tie_word_embeddings"),
-            (r#"{"problem_type":"ranking"}"#, "problem_type"),
+            (r#"{"tie_word_embeddings":0}"#, "tie_word_embeddings"),
+            (r#"{"num_labels":0}"#, "num_labels"),
             (r#"{"pos_att_type":"c2p|p2p"}"#, "pos_att_type"),
             (r#"{"pos_att_type":["c2p","c2p"]}"#, "pos_att_type"),
             (
@@ -275,7 +294,19 @@ mod tests {
                 r#"{"model_type":"deberta","conv_kernel_size":3}"#,
                 "conv_kernel_size",
             ),
-            (r#"{"position_buckets":1}"#, "position_buckets"),
+            (
+                r#"{"relative_attention":true,"position_buckets":1}"#,
+                "position_buckets",
+            ),
+            (
+                r#"{"relative_attention":true,"position_buckets":8,"max_relative_positions":5}"#,
+                "max_relative_positions",
+            ),
+            (
+                r#"{"relative_attention":true,"position_buckets":9,"max_relative_positions":0,
+                    "max_position_embeddings":5}"#,
+                "max_position_embeddings",
+            ),
             (r#"{"position_buckets":2000000000}"#, "position_buckets"),
             (
                 r#"{"max_relative_positions":2000000000}"#,
@@ -313,6 +344,9 @@ mod tests {
             r#"{"model_type":"deberta","position_buckets":-1,"norm_rel_ebd":"none",
                 "share_att_key":false,"attention_head_size":1,"pos_att_type":[]}"#,
             r#"{"pos_att_type":"P2C|c2p","norm_rel_ebd":" Layer_Norm"}"#,
+            r#"{"position_buckets":8,"max_relative_positions":5}"#,
+            r#"{"type_vocab_size":-1,"conv_kernel_size":-1,"tie_word_embeddings":false}"#,
+            r#"{"relative_attention":true,"position_buckets":256,"max_position_embeddings":128}"#,
         ] {
             assert_eq!(parse(json).validate(), Ok(()), "{json}");
         }

@@ -363,6 +363,9 @@ fn masks_are_filled_by_the_logits_of_the_checkpoints_own_kind() {
         write_masked_lm(&masked_lm(&config, form, &device), &config, folder.path()).unwrap();
         let words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ncat\nsat\n";
         std::fs::write(folder.path().join("vocab.txt"), words).unwrap();
+        // Not the tokenizer that the model's class is published with.
+        let class = r#"{"tokenizer_class": "BertTokenizer"}"#;
+        std::fs::write(folder.path().join("tokenizer_config.json"), class).unwrap();
 
         let filler = kiln_deberta::MaskFiller::open(folder.path(), &device).unwrap();
         let fillings = filler.fill("the [MASK] sat [MASK]", 8).unwrap();

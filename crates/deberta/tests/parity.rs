@@ -36,6 +36,54 @@ fn hidden_states_at_padding_are_the_references_too() {
     report.finish();
 }
 
+/// Every distance for every small pair of buckets and largest distance, most of which fall back where
+/// the largest distance lies below half the buckets; and far beyond it for published ones.
+#[test]
+fn distances_fall_into_the_references_buckets_where_the_largest_is_short() {
+    let folder = fixtures_dir("deberta", env!("CARGO_MANIFEST_DIR")).join("log_buckets_short");
+    let fixture = Fixture::open(&folder);
+    let config = |buckets: i64, largest: i64| DebertaConfig {
+        relative_attention: true,
+        position_buckets: Some(buckets),
+        max_relative_positions: largest,
+        ..DebertaConfig::v2()
+    };
+    let check = |buckets: i64, largest: i64, expected: &[i32]| {
+        let positions = RelativePositions::new(&config(buckets, largest));
+        for (distance, &bucket) in (0..).zip(expected) {
+            let rows = [1, -1].map(|sign| positions.row(sign * distance) as i64);
+            let expected = [1, -1].map(|sign| buckets + sign * i64::from(bucket));
+            let expected = expected.map(|row| row.clamp(0, 2 * buckets - 1));
+            assert_eq!(rows, expected, "{buckets} {largest}: {distance}");
+        }
+    };
+    let small = fixture.output("small");
+    let [counts, sizes, distances] = small.shape[..] else {
+        panic!("{:?}", small.shape);
+    };
+    let mut tables = small.ints().chunks(distances);
+    for buckets in (2..).take(counts) {
+        for largest in (1..).take(sizes) {
+            let table = tables.next().unwrap();
+            if largest == buckets / 2 + 1 {
+                // Divided by zero: no model.
+                let error = config(buckets, largest).validate().unwrap_err();
+                assert_eq!(error.field, "max_relative_positions");
+            } else {
+                assert_eq!(config(buckets, largest).validate(), Ok(()));
+                check(buckets, largest, table);
+            }
+        }
+    }
+    for largest in [64, 100, 128] {
+        check(
+            256,
+            largest,
+            fixture.output(&format!("256_{largest}")).ints(),
+        );
+    }
+}
+
 /// Every distance within the largest, for seven pairs of buckets and largest distances.
 #[test]
 fn distances_fall_into_the_references_buckets() {

@@ -37,6 +37,10 @@ impl Architecture for Electra {
         "electra"
     }
 
+    fn class_prefix(&self) -> Option<&'static str> {
+        Some("Electra")
+    }
+
     fn presets(&self) -> Vec<&'static str> {
         PRESETS.iter().map(|preset| preset.name).collect()
     }
@@ -287,5 +291,5 @@ fn check_fit(
 }
 
 fn open_config(model: &Value) -> Result<ElectraConfig, LearnError> {
-    parse_config(model, ElectraConfig::validate)
+    parse_config(model, &[], ElectraConfig::validate)
 }

@@ -1,7 +1,7 @@
 //! ELECTRA's config.json, field by field, with Hugging Face's names and defaults.
 
 use kiln_bert::{BertConfig, ConfigError};
-use kiln_learner::model_config::{check_sizes, refuse};
+use kiln_learner::model_config::{check_sizes, num_labels, one_or_several, refuse};
 use kiln_nn::Activation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 pub struct ElectraConfig {
     /// Hugging Face's class names; the first decides what the checkpoint is opened as. Not written
     /// from here: whoever writes a model knows its class.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing, deserialize_with = "one_or_several")]
     pub architectures: Option<Vec<String>>,
     /// Always `"electra"`.
     pub model_type: String,
@@ -47,7 +47,7 @@ pub struct ElectraConfig {
     pub pad_token_id: Option<usize>,
     /// Dropout in a fine-tuning head; `hidden_dropout_prob` when null.
     pub classifier_dropout: Option<f64>,
-    /// Names of the labels by their number, as strings; absent means two.
+    /// Names of the labels by their number, as strings; absent: as many as `num_labels`, or two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id2label: Option<Map<String, Value>>,
     /// The inverse of `id2label`.
@@ -159,9 +159,9 @@ impl ElectraConfig {
         self.embedding_size != self.hidden_size
     }
 
-    /// The number of labels of a fine-tuning head: `id2label`'s, two when absent.
+    /// The number of labels of a fine-tuning head.
     pub fn num_labels(&self) -> usize {
-        self.id2label.as_ref().map_or(2, Map::len)
+        num_labels(self.id2label.as_ref(), &self.other)
     }
 
     /// Dropout in a fine-tuning head.
@@ -261,7 +261,8 @@ mod tests {
             (r#"{"embedding_size":0}"#, "embedding_size"),
             (r#"{"embedding_size":2000000000}"#, "embedding_size"),
             (r#"{"num_attention_heads":7}"#, "num_attention_heads"),
-            (r#"{"tie_word_embeddings":false}"#, "tie_word_embeddings"),
+            (r#"{"tie_word_embeddings":1}"#, "tie_word_embeddings"),
+            (r#"{"num_labels":0}"#, "num_labels"),
             (
                 r#"{"position_embedding_type":"relative_key"}"#,
                 "position_embedding_type",

@@ -9,9 +9,11 @@ use kiln_learner::LearnError;
 use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
 use kiln_learner::fill_mask::TextFiller;
 use kiln_learner::one_text::{read_output, text_inputs, text_positions};
+use kiln_learner::tying::apart_in;
 use kiln_nn::{Init, gather_positions};
 
 use crate::ElectraForMaskedLm;
+use crate::names::LOAD_OPTIONS;
 use crate::open::{Role, check_sizes, half, open_all_weights, open_config};
 
 /// A generator with its tokenizer, opened once and used for many texts.
@@ -34,7 +36,9 @@ impl MaskFiller {
         let texts = TextFiller::open(&folder, config.encoder().sizes())?;
         let weights = ModelFile::open(&folder)?;
         check_sizes(&config, &weights)?;
-        let model = ElectraForMaskedLm::new(&config, &mut Init::zeros(device));
+        let apart = apart_in(&weights, &LOAD_OPTIONS, &config.other)?;
+        let init = &mut Init::zeros(device);
+        let model = ElectraForMaskedLm::new(&config, init).with_apart(apart, init);
         Ok(Self {
             model: open_all_weights(model, &weights)?,
             texts,

@@ -10,6 +10,7 @@ use kiln_checkpoint::ModelFile;
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{ForwardRequest, Output};
 use kiln_learner::forward::{Call, Inputs, Results, class_of_config, refused};
+use kiln_learner::tying::apart_in;
 use kiln_nn::Init;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
@@ -62,7 +63,9 @@ pub fn forward(request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
             })
         }
         ElectraClass::MaskedLm => {
-            let new = |init: &mut Init| ElectraForMaskedLm::new(&config, init);
+            let apart = apart_in(&file, &LOAD_OPTIONS, &config.other)?;
+            let new =
+                |init: &mut Init| ElectraForMaskedLm::new(&config, init).with_apart(apart, init);
             call.run(new, |model, inputs| {
                 let (mut results, hidden_states) = encode(&model.electra, inputs)?;
                 let logits = model.prediction_logits(hidden_states);

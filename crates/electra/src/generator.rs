@@ -6,8 +6,8 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, assert_shape};
-use kiln_nn::fused::tied_linear;
-use kiln_nn::{Activation, Init, LayerNorm};
+use kiln_learner::tying;
+use kiln_nn::{Activation, Apart, Decoder, Init, LayerNorm};
 
 use crate::{ElectraConfig, ElectraModel};
 
@@ -18,9 +18,10 @@ pub struct GeneratorPredictions {
     layer_norm: LayerNorm,
 }
 
-/// What the decoder has beside the word table.
+/// What the decoder has beside the word table, or, where config.json does not tie, apart from it.
 #[derive(Module, Debug)]
 pub struct GeneratorLmHead {
+    decoder: Decoder,
     /// `[vocab_size]`
     bias: Param<Tensor<1>>,
 }
@@ -36,17 +37,34 @@ pub struct GeneratorHead {
 }
 
 impl GeneratorHead {
-    /// Draws the transform; the bias is zero.
+    /// Draws the transform; the bias is zero. Whether the decoder has a matrix of its own is the
+    /// config's.
     pub fn new(config: &ElectraConfig, init: &mut Init) -> Self {
-        Self {
+        let head = Self {
             generator_predictions: GeneratorPredictions {
                 dense: init.linear(config.hidden_size, config.embedding_size),
                 layer_norm: init.layer_norm(config.embedding_size, config.layer_norm_eps),
             },
             generator_lm_head: GeneratorLmHead {
+                decoder: Decoder::shared(),
                 bias: init.filled([config.vocab_size], 0.0),
             },
-        }
+        };
+        head.with_apart(tying::apart(&config.other), init)
+    }
+
+    /// The same head with a decoder that has this apart; its bias is always its own.
+    #[must_use]
+    pub fn with_apart(mut self, apart: Apart, init: &mut Init) -> Self {
+        let head = &mut self.generator_lm_head;
+        let [_, width] = self.generator_predictions.dense.weight.dims();
+        let [vocab_size] = head.bias.dims();
+        let weight_alone = Apart {
+            bias: false,
+            ..apart
+        };
+        head.decoder = Decoder::new(weight_alone, [vocab_size, width], init);
+        self
     }
 
     /// Unnormalised log-probabilities.
@@ -70,7 +88,9 @@ impl GeneratorHead {
         let transformed = transform.dense.forward(hidden_states);
         let transformed = Activation::Gelu.forward(transformed);
         let transformed = transform.layer_norm.forward(transformed);
-        tied_linear(transformed, word_embeddings, bias)
+        self.generator_lm_head
+            .decoder
+            .score(transformed, word_embeddings, bias)
     }
 }
 
@@ -90,6 +110,15 @@ impl ElectraForMaskedLm {
         Self {
             electra: ElectraModel::new(config, init),
             head: GeneratorHead::new(config, init),
+        }
+    }
+
+    /// The same model with a decoder that has this apart, whatever its config says.
+    #[must_use]
+    pub fn with_apart(self, apart: Apart, init: &mut Init) -> Self {
+        Self {
+            head: self.head.with_apart(apart, init),
+            ..self
         }
     }
 

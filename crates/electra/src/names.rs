@@ -1,6 +1,6 @@
 //! Where the modules' paths and Hugging Face's parameter names differ.
 
-use kiln_checkpoint::{LoadOptions, Names};
+use kiln_checkpoint::{LoadOptions, Names, Tied};
 
 /// Module path to Hugging Face name; all other parts agree.
 pub const NAMES: Names = Names {
@@ -8,6 +8,7 @@ pub const NAMES: Names = Names {
         // Not every model owns its embeddings: what stands above them has a module of its own here.
         ("electra.body", "electra"),
         ("body", ""),
+        ("generator_lm_head.decoder", "generator_lm_head"),
         ("head", ""),
         ("layer_norm", "LayerNorm"),
         ("attention.self_attention", "attention.self"),
@@ -18,10 +19,11 @@ pub const NAMES: Names = Names {
 pub const LOAD_OPTIONS: LoadOptions = LoadOptions {
     base_prefix: Some("electra."),
     ignorable: &["embeddings.position_ids", "embeddings.token_type_ids"],
-    tied: &[(
-        "generator_lm_head.weight",
-        "electra.embeddings.word_embeddings.weight",
-    )],
+    tied: &[Tied {
+        copy: "generator_lm_head.weight",
+        owner: "electra.embeddings.word_embeddings.weight",
+        head: "generator_lm_head.",
+    }],
 };
 
 #[cfg(test)]
@@ -103,6 +105,26 @@ mod tests {
     }
 
     #[test]
+    fn a_generator_that_does_not_tie_has_a_matrix_of_its_own() {
+        let heads = [
+            "generator_predictions.dense.weight [6, 4]",
+            "generator_predictions.dense.bias [6]",
+            "generator_predictions.LayerNorm.weight [6]",
+            "generator_predictions.LayerNorm.bias [6]",
+            "generator_lm_head.weight [11, 6]",
+            "generator_lm_head.bias [11]",
+        ];
+        let new = |config: &ElectraConfig, init: &mut Init| {
+            let mut config = config.clone();
+            config
+                .other
+                .insert("tie_word_embeddings".into(), false.into());
+            ElectraForMaskedLm::new(&config, init)
+        };
+        assert_eq!(names(new), expected(&heads));
+    }
+
+    #[test]
     fn the_discriminators_names_are_hugging_faces_one_to_one() {
         let heads = [
             "discriminator_predictions.dense.weight [4, 4]",
@@ -126,7 +148,11 @@ mod tests {
     fn no_rule_has_outlived_its_module() {
         let device = kiln_testing::devices().remove(0).1;
         let init = &mut Init::zeros(&device);
-        let generator = parameters(&ElectraForMaskedLm::new(&config(), init), &Names::SAME);
+        let mut untied = config();
+        untied
+            .other
+            .insert("tie_word_embeddings".into(), false.into());
+        let generator = parameters(&ElectraForMaskedLm::new(&untied, init), &Names::SAME);
         let bare = parameters(&ElectraModel::new(&config(), init), &Names::SAME);
         let paths = generator.iter().chain(&bare);
         let paths = paths.map(|parameter| parameter.path.as_str());

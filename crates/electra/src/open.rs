@@ -74,7 +74,7 @@ pub fn make_half(
 /// # Errors
 /// If the file is unreadable, or a field has a value that ELECTRA or Kiln cannot have.
 pub fn open_config(folder: &Path) -> Result<ElectraConfig, OpenError> {
-    model_config::open_config(folder, ElectraConfig::validate)
+    model_config::open_config(folder, &[], ElectraConfig::validate)
 }
 
 /// Gives a module the weights of a folder. What the file lacks keeps the values it had and stands in

@@ -212,6 +212,17 @@ pub trait Architecture: Sync {
         vec![self.name()]
     }
 
+    /// What the names of Hugging Face's classes begin with whose config.json is read as this
+    /// architecture's where it has no `model_type`.
+    fn class_prefix(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Other names of config.json's fields, each with the field's name.
+    fn config_aliases(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// The objectives that can be chosen from, the usual one first; none where there is one alone.
     fn objectives(&self) -> Vec<&'static str> {
         Vec::new()

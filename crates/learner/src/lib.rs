@@ -20,6 +20,7 @@
 //! | `sift.rs` | [`sift::CleanPass`]: a classifier's predictions under disturbed embeddings |
 //! | `model_config.rs` | [`ConfigError`]: a model's config.json, opened and checked |
 //! | `memory.rs` | [`memory::Footprint`]: what a run needs, estimated beforehand |
+//! | `tying.rs` | whether a head shares its matrix with the word table |
 //! | `start.rs` | tokenizer and first weights of a run |
 //! | `train.rs` | [`train()`]: starts or resumes a run |
 //! | `strategy.rs` | the loop, as a burn-train strategy |
@@ -50,6 +51,7 @@ pub mod settings;
 pub mod sift;
 pub mod start;
 pub mod trainee;
+pub mod tying;
 pub mod upload;
 pub mod watch;
 

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use kiln_checkpoint::{CONFIG_FILE, ConfigFile, OpenError, read_config};
-use serde::Serialize;
+use kiln_checkpoint::{CONFIG_FILE, ConfigFile, OpenError};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::LearnError;
@@ -45,30 +45,93 @@ impl From<ConfigError> for LearnError {
     }
 }
 
-/// Reads a folder's config.json and checks it by `validate`.
+/// More labels than any classifier has; beyond them a config.json is damaged.
+const MOST_LABELS: u64 = 1_000_000;
+
+/// Reads a folder's config.json and checks it by `validate`. `aliases` are pairs of another name of
+/// a field and its name.
 ///
 /// # Errors
 /// If the file is unreadable, or as `validate`; the error names the file and the field.
 pub fn open_config<T: DeserializeOwned>(
     folder: &Path,
+    aliases: &[(&str, &str)],
     validate: impl Fn(&T) -> Result<(), ConfigError>,
 ) -> Result<T, OpenError> {
-    let (config, file) = read_config::<T>(folder)?;
+    let mut file = ConfigFile::open(folder)?;
+    let config = parse_file(&mut file, aliases)?;
     validate(&config).map_err(|error| error.in_file(file.path()))?;
     Ok(config)
 }
 
+fn parse_file<T: DeserializeOwned>(
+    file: &mut ConfigFile,
+    aliases: &[(&str, &str)],
+) -> Result<T, OpenError> {
+    file.resolve_aliases(aliases);
+    let number = |field: &str| file.fields().get(field).and_then(Value::as_i64);
+    // PyTorch counts a row below 0 from the table's end.
+    if let (Some(row @ ..0), Some(rows)) = (number("pad_token_id"), number("vocab_size"))
+        && let Some(row @ 0..) = rows.checked_add(row)
+    {
+        file.set("pad_token_id", row.into());
+    }
+    file.parse()
+}
+
+/// A number that means none below 0: read as 0.
+///
+/// # Errors
+/// If it is no whole number.
+pub fn none_below_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let number = i64::deserialize(deserializer)?;
+    Ok(usize::try_from(number).unwrap_or(0))
+}
+
+/// The same for one that may be absent or null.
+///
+/// # Errors
+/// As [`none_below_zero`].
+pub fn optional_none_below_zero<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<usize>, D::Error> {
+    let number = Option::<i64>::deserialize(deserializer)?;
+    Ok(number.map(|number| usize::try_from(number).unwrap_or(0)))
+}
+
+/// A list of names, or one name by itself.
+///
+/// # Errors
+/// If it is neither, nor null.
+pub fn one_or_several<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        One(String),
+        Several(Vec<String>),
+    }
+    let names = Option::<Names>::deserialize(deserializer)?;
+    Ok(names.map(|names| match names {
+        Names::One(name) => vec![name],
+        Names::Several(names) => names,
+    }))
+}
+
 /// A model's config from the run's settings, checked by `validate`. What settings mean together is
-/// for the architecture to check.
+/// for the architecture to check. `aliases` are as in [`open_config`].
 ///
 /// # Errors
 /// If a field has another type than its architecture gives it, or as `validate`; names the field.
 pub fn parse_config<T: DeserializeOwned>(
     model: &Value,
+    aliases: &[(&str, &str)],
     validate: impl Fn(&T) -> Result<(), ConfigError>,
 ) -> Result<T, LearnError> {
     let fields = model.as_object().cloned().unwrap_or_default();
-    let config = match ConfigFile::from_fields(CONFIG_FILE, fields).parse() {
+    let mut file = ConfigFile::from_fields(CONFIG_FILE, fields);
+    let config = match parse_file(&mut file, aliases) {
         Ok(config) => config,
         Err(OpenError::Field { field, reason, .. }) => {
             return Err(LearnError::Config { field, reason });
@@ -177,15 +240,11 @@ pub fn check_heads(
     )
 }
 
-/// Checks the id of padding and the names of labels.
+/// Checks the id of padding.
 ///
 /// # Errors
-/// If the id has no row in the word table, or there are names but not one.
-pub fn check_vocabulary(
-    pad_token_id: Option<usize>,
-    vocab_size: usize,
-    id2label: Option<&Map<String, Value>>,
-) -> Result<(), ConfigError> {
+/// If it has no row in the word table.
+pub fn check_padding(pad_token_id: Option<usize>, vocab_size: usize) -> Result<(), ConfigError> {
     if let Some(pad_token_id) = pad_token_id
         && pad_token_id >= vocab_size
     {
@@ -195,10 +254,46 @@ pub fn check_vocabulary(
             format!("choose an id below vocab_size ({vocab_size})"),
         );
     }
-    if id2label.is_some_and(Map::is_empty) {
-        return refuse("id2label", Map::new(), "name at least one label");
-    }
     Ok(())
+}
+
+/// Labels of a config that says nothing of them.
+const LABELS: usize = 2;
+
+/// The number of labels of a fine-tuning head: as many as have names, or else `num_labels`, which
+/// stands in configs of years ago and in those written by hand; two where neither is there.
+pub fn num_labels(id2label: Option<&Map<String, Value>>, other: &Map<String, Value>) -> usize {
+    let number = || other.get("num_labels").and_then(Value::as_u64);
+    match id2label {
+        Some(names) => names.len(),
+        None => number()
+            .and_then(|number| number.try_into().ok())
+            .unwrap_or(LABELS),
+    }
+}
+
+/// Checks the names of labels, or their number.
+///
+/// # Errors
+/// If there are names but not one, or the number is none.
+pub fn check_labels(
+    id2label: Option<&Map<String, Value>>,
+    other: &Map<String, Value>,
+) -> Result<(), ConfigError> {
+    match (id2label, other.get("num_labels")) {
+        (Some(names), _) if names.is_empty() => {
+            refuse("id2label", Map::new(), "name at least one label")
+        }
+        (Some(_), _) | (None, None | Some(Value::Null)) => Ok(()),
+        (None, Some(number)) => match number.as_u64() {
+            Some(1..=MOST_LABELS) => Ok(()),
+            _ => refuse(
+                "num_labels",
+                number.clone(),
+                format!("choose a number from 1 to {MOST_LABELS}"),
+            ),
+        },
+    }
 }
 
 /// Checks the number of all parameters together; `field` is the width's.

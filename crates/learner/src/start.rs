@@ -74,12 +74,16 @@ pub fn start_from<M: Module>(
             problem,
         })
     };
+    let first_missing = missing.iter().find(|name| is_needed(name));
+    if let Some(error) = first_missing.and_then(|name| options.why_missing(&file, name)) {
+        return Err(error.into());
+    }
     if loaded.is_empty() {
         return refuse(
             "holds none of the model's parameters; pass a folder of the same architecture".into(),
         );
     }
-    if let Some(name) = missing.iter().find(|name| is_needed(name)) {
+    if let Some(name) = first_missing {
         return refuse(format!(
             "{name} is missing; only heads may be: copy or download the folder again"
         ));

@@ -7,6 +7,7 @@
 //! last_made   tables that depend on lengths alone
 //! inputs      what an encoder reads
 //! words       the word table's rows
+//! decoder     scores of all words                                         fused (tied linear)
 //! gather      hidden states at the predicted positions
 //! loss        sums of weighted cross-entropies                            fused (cross-entropy)
 //! sampling    tokens drawn from a softmax on the device
@@ -18,6 +19,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod decoder;
 pub mod dropout;
 #[allow(
     deprecated,
@@ -36,6 +38,7 @@ pub mod words;
 
 pub use activation::{Activation, UnknownActivation};
 pub use attention::{AttentionOptions, attend, is_padding, merge_heads, split_heads};
+pub use decoder::{Apart, Decoder};
 pub use dropout::Dropout;
 pub use gather::gather_positions;
 pub use init::Init;

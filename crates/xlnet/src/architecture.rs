@@ -17,10 +17,13 @@ use kiln_text::examples::PermutedSettings;
 use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
 use serde_json::Value;
 
+use crate::config::ALIASES;
 use crate::data::{open_permuted, permuted};
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::presets::{PRESETS, Preset};
-use crate::{AttentionType, XlnetConfig, XlnetPretraining, check_sizes, fill_mask, forward};
+use crate::{
+    AttentionType, XlnetConfig, XlnetPretraining, check_shared, check_sizes, fill_mask, forward,
+};
 
 /// Share of tokens that are predicted (the paper's 1/K with K = 6).
 const PREDICTED: f64 = 1.0 / 6.0;
@@ -32,6 +35,14 @@ pub struct Xlnet;
 impl Architecture for Xlnet {
     fn name(&self) -> &'static str {
         "xlnet"
+    }
+
+    fn class_prefix(&self) -> Option<&'static str> {
+        Some("XLNet")
+    }
+
+    fn config_aliases(&self) -> &'static [(&'static str, &'static str)] {
+        ALIASES
     }
 
     fn presets(&self) -> Vec<&'static str> {
@@ -193,11 +204,11 @@ impl Architecture for Xlnet {
         self.check_tokenizer(&tokenizer)?;
         if settings.init_from.is_some() && config.mem_len().is_none() {
             observer.warning(
-                "mem_len in the model's config is null or 0: trained without memory; --mem-len gives \
-                 it one",
+                "mem_len in the model's config is null, 0 or less: trained without memory; --mem-len \
+                 gives it one",
             );
         }
-        config.reuse_len = Some(permuted(settings, &config).reuse_len);
+        config.reuse_len = i64::try_from(permuted(settings, &config).reuse_len).ok();
         let is_fresh = context.run.list_checkpoints()?.is_empty();
         let data = open_permuted(settings, &config, &tokenizer, &vocabulary, is_fresh)?;
         let device = context.first_device()?;
@@ -207,7 +218,9 @@ impl Architecture for Xlnet {
             .with_tokenizer(tokenizer);
         let mut model = objective.new_model(&mut init);
         if let (Some(folder), true) = (&settings.init_from, is_fresh) {
-            check_sizes(&config, &ModelFile::open(folder)?)?;
+            let file = ModelFile::open(folder)?;
+            check_sizes(&config, &file)?;
+            check_shared(&config, &file)?;
             let is_needed = |name: &str| name.starts_with("transformer.");
             let names = (&NAMES, &LOAD_OPTIONS);
             model = start_from(model, folder, names, is_needed, observer)?;
@@ -225,5 +238,5 @@ impl Architecture for Xlnet {
 }
 
 fn open_config(model: &Value) -> Result<XlnetConfig, LearnError> {
-    parse_config(model, XlnetConfig::validate)
+    parse_config(model, ALIASES, XlnetConfig::validate)
 }

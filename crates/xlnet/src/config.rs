@@ -3,15 +3,26 @@
 use kiln_learner::ConfigError;
 use kiln_learner::forward::Sizes;
 use kiln_learner::model_config::{
-    check_demands, check_heads, check_parameters, check_problem_type, check_rates, check_sizes,
-    check_vocabulary, refuse,
+    check_demands, check_heads, check_labels, check_parameters, check_rates, check_sizes,
+    num_labels, refuse,
 };
+use kiln_learner::tying::check_tying;
 use kiln_nn::Activation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::model::Kept;
+
 /// No length is larger; a config.json beyond it is damaged.
-const LONGEST: usize = i32::MAX as usize;
+const LONGEST: i64 = i32::MAX as i64;
+
+/// Other names of fields, as in Hugging Face.
+pub(crate) const ALIASES: &[(&str, &str)] = &[
+    ("n_token", "vocab_size"),
+    ("hidden_size", "d_model"),
+    ("num_attention_heads", "n_head"),
+    ("num_hidden_layers", "n_layer"),
+];
 
 /// What a query may see of the tokens before and behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +35,7 @@ pub enum AttentionType {
 }
 
 /// Which vector stands for a whole sequence in a classifier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SummaryType {
     /// The last token's: `<cls>`, where padding is on the left.
     Last,
@@ -48,18 +58,14 @@ pub struct XlnetConfig {
     /// `"xlnet"`.
     pub model_type: String,
     /// Rows of the word table.
-    #[serde(alias = "n_token")]
     pub vocab_size: usize,
     /// Width of the hidden states.
-    #[serde(alias = "hidden_size")]
     pub d_model: usize,
     /// Layers.
-    #[serde(alias = "num_hidden_layers")]
     pub n_layer: usize,
     /// Heads of attention; a divisor of `d_model`.
-    #[serde(alias = "num_attention_heads")]
     pub n_head: usize,
-    /// Width of a head; only `d_model / n_head` is supported.
+    /// Width of a head; only `d_model / n_head` is supported, which is also what 0 means.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub d_head: Option<usize>,
     /// Width between the two linear layers of the feed-forward block.
@@ -68,8 +74,8 @@ pub struct XlnetConfig {
     /// computes the tanh form, Hugging Face's `gelu_new`, under that name.
     pub ff_activation: Activation,
     /// Whether each layer has vectors of its own that are added to its queries; absent: it has. With
-    /// false all layers share the first one's. Hugging Face does not read it, and its files hold
-    /// those of every layer either way.
+    /// false all layers are trained with the first one's. Hugging Face does not read it, and its
+    /// files hold those of every layer either way; a model that is run has them, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub untie_r: Option<bool>,
     /// What a query may see.
@@ -81,12 +87,12 @@ pub struct XlnetConfig {
     /// Dropout on words, distances, attention probabilities, within the feed-forward block, on both
     /// residual branches and on the output.
     pub dropout: f64,
-    /// Hidden states that each layer keeps of the segments before; null or 0: all of them, in
-    /// pretraining none.
-    pub mem_len: Option<usize>,
-    /// How many of a segment's first positions are kept; null or 0: all of them, in pretraining
-    /// half.
-    pub reuse_len: Option<usize>,
+    /// Hidden states that each layer keeps of the segments before; null or 0: all of them, below 0:
+    /// all but so many of the first; in pretraining none.
+    pub mem_len: Option<i64>,
+    /// How many of a segment's first positions are kept; null, 0 or less: all of them, in
+    /// pretraining half.
+    pub reuse_len: Option<i64>,
     /// Whether an evaluation returns memories.
     pub use_mems_eval: bool,
     /// Whether training returns memories.
@@ -97,8 +103,9 @@ pub struct XlnetConfig {
     pub clamp_len: i64,
     /// With `attn_type` uni: whether every query sees equally many keys.
     pub same_length: bool,
-    /// Which vector stands for a sequence.
-    pub summary_type: SummaryType,
+    /// Which vector stands for a sequence: `last`, `first`, `mean` or `cls_index`; another one is
+    /// refused where a summary is made.
+    pub summary_type: String,
     /// Whether the summary is projected.
     pub summary_use_proj: bool,
     /// The activation after the projection; null or empty: none.
@@ -111,10 +118,10 @@ pub struct XlnetConfig {
     pub end_n_top: usize,
     /// The id of padding.
     pub pad_token_id: Option<usize>,
-    /// The id of `<s>`.
-    pub bos_token_id: Option<usize>,
-    /// The id of `</s>`.
-    pub eos_token_id: Option<usize>,
+    /// The id of `<s>`, which is not read.
+    pub bos_token_id: Option<Value>,
+    /// The id of `</s>`, or several, which are not read.
+    pub eos_token_id: Option<Value>,
     /// Names of the labels by their number, as strings; absent means two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id2label: Option<Map<String, Value>>,
@@ -154,15 +161,15 @@ impl Default for XlnetConfig {
             bi_data: false,
             clamp_len: -1,
             same_length: false,
-            summary_type: SummaryType::Last,
+            summary_type: "last".to_owned(),
             summary_use_proj: true,
             summary_activation: Some("tanh".to_owned()),
             summary_last_dropout: 0.1,
             start_n_top: 5,
             end_n_top: 5,
             pad_token_id: Some(5),
-            bos_token_id: Some(1),
-            eos_token_id: Some(2),
+            bos_token_id: Some(1.into()),
+            eos_token_id: Some(2.into()),
             id2label: None,
             label2id: None,
             problem_type: None,
@@ -189,12 +196,62 @@ impl XlnetConfig {
 
     /// Hidden states that each layer keeps at most.
     pub fn mem_len(&self) -> Option<usize> {
-        self.mem_len.filter(|&len| len > 0)
+        above_zero(self.mem_len)
+    }
+
+    /// What a pass keeps of a layer's hidden states.
+    pub(crate) fn kept(&self) -> Kept {
+        match self.mem_len {
+            None | Some(0) => Kept::All,
+            Some(len) => {
+                let count = usize::try_from(len.unsigned_abs()).unwrap_or(usize::MAX);
+                match len {
+                    1.. => Kept::Last(count),
+                    _ => Kept::AllBut(count),
+                }
+            }
+        }
     }
 
     /// How many of a segment's first positions are kept.
     pub fn reuse_len(&self) -> Option<usize> {
-        self.reuse_len.filter(|&len| len > 0)
+        above_zero(self.reuse_len)
+    }
+
+    /// The same model with vectors of its own in each layer, as its file has them.
+    pub fn with_own_biases(self) -> Self {
+        Self {
+            untie_r: None,
+            ..self
+        }
+    }
+
+    /// Which vector stands for a sequence.
+    ///
+    /// # Errors
+    /// If `summary_type` is none of those that Hugging Face computes.
+    pub fn summary_type(&self) -> Result<SummaryType, ConfigError> {
+        match self.summary_type.as_str() {
+            "last" => Ok(SummaryType::Last),
+            "first" => Ok(SummaryType::First),
+            "mean" => Ok(SummaryType::Mean),
+            "cls_index" => Ok(SummaryType::ClsIndex),
+            other => Err(ConfigError {
+                field: "summary_type",
+                value: Value::from(other).to_string(),
+                remedy: "choose last, first, mean or cls_index".to_owned(),
+            }),
+        }
+    }
+
+    /// Checks the fields that a sequence classifier reads beside all others.
+    ///
+    /// # Errors
+    /// With the first that has an impossible or unsupported value.
+    pub fn validate_summary(&self) -> Result<(), ConfigError> {
+        self.summary_type()?;
+        self.summary_activation()?;
+        check_demands(&self.other, &[("summary_proj_to_labels", false.into())])
     }
 
     /// The activation of the summary, if there is one.
@@ -214,9 +271,9 @@ impl XlnetConfig {
         }
     }
 
-    /// The number of labels of a fine-tuning head: `id2label`'s, two when absent.
+    /// The number of labels of a fine-tuning head.
     pub fn num_labels(&self) -> usize {
-        self.id2label.as_ref().map_or(2, Map::len)
+        num_labels(self.id2label.as_ref(), &self.other)
     }
 
     /// The rows of the word table, for checks of ids; segments and lengths have no table.
@@ -268,13 +325,7 @@ impl XlnetConfig {
                 "this is no XLNet; choose its own architecture",
             );
         }
-        let demands = [
-            ("tie_word_embeddings", Value::from(true)),
-            ("summary_proj_to_labels", Value::from(false)),
-        ];
-        check_demands(&self.other, &demands)?;
-        self.summary_activation()?;
-        check_problem_type(self.problem_type.as_deref())
+        check_tying(&self.other)
     }
 
     fn validate_sizes(&self) -> Result<(), ConfigError> {
@@ -294,7 +345,7 @@ impl XlnetConfig {
         }
         let width = ("d_model", self.d_model);
         check_heads(("n_head", self.n_head), width)?;
-        if let Some(head_size) = self.d_head
+        if let Some(head_size) = self.d_head.filter(|&size| size != 0)
             && head_size != self.head_size()
         {
             return refuse(
@@ -310,7 +361,8 @@ impl XlnetConfig {
                 "half of a position's vector are sines, half cosines; choose an even number",
             );
         }
-        check_vocabulary(self.pad_token_id, self.vocab_size, self.id2label.as_ref())?;
+        // The id of padding is not read: no row is left out.
+        check_labels(self.id2label.as_ref(), &self.other)?;
         check_parameters(width, self.encoder_parameters())
     }
 
@@ -321,4 +373,10 @@ impl XlnetConfig {
         ];
         check_rates(&dropout, self.initializer_range, self.layer_norm_eps)
     }
+}
+
+/// A length above 0.
+fn above_zero(length: Option<i64>) -> Option<usize> {
+    let length = usize::try_from(length?).ok()?;
+    (length > 0).then_some(length)
 }

@@ -10,10 +10,12 @@ use kiln_learner::LearnError;
 use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
 use kiln_learner::fill_mask::TextFiller;
 use kiln_learner::one_text::{read_output, text_positions};
+use kiln_learner::tying::apart_in;
 use kiln_nn::Init;
 use kiln_text::Vocabulary;
 
 use crate::model::{Targets, XlnetInputs};
+use crate::names::LOAD_OPTIONS;
 use crate::open::{check_sizes, open_config, open_weights};
 use crate::{Visibility, XlnetConfig, XlnetLmHeadModel};
 
@@ -51,9 +53,11 @@ impl MaskFiller {
         // One text is read, and forwards.
         let forwards = XlnetConfig {
             bi_data: false,
-            ..config
+            ..config.with_own_biases()
         };
-        let model = XlnetLmHeadModel::new(&forwards, &mut Init::zeros(device));
+        let apart = apart_in(&weights, &LOAD_OPTIONS, &forwards.other)?;
+        let init = &mut Init::zeros(device);
+        let model = XlnetLmHeadModel::new(&forwards, init).with_apart(apart, init);
         let (model, report) = open_weights(model, &weights)?;
         report.require_all(weights.path())?;
         Ok(Self {

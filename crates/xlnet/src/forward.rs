@@ -7,10 +7,11 @@
 use std::path::Path;
 
 use burn::tensor::Tensor;
-use kiln_checkpoint::ModelFile;
+use kiln_checkpoint::{CONFIG_FILE, ModelFile};
 use kiln_learner::LearnError;
 use kiln_learner::architecture::{ForwardRequest, Output};
 use kiln_learner::forward::{Call, Inputs, Results, class_of_config};
+use kiln_learner::tying::apart_in;
 use kiln_nn::Init;
 
 use crate::arguments;
@@ -27,7 +28,7 @@ use crate::{
 /// If the folder cannot be opened, lacks parameters of the class, or the inputs do not fit it.
 pub fn forward(request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
     let folder = &request.model;
-    let config = open_config(folder)?.without_dropout();
+    let config = open_config(folder)?.without_dropout().with_own_biases();
     let class = class_of(folder, &config, request.task.as_deref())?;
     let file = ModelFile::open(folder)?;
     check_sizes(&config, &file)?;
@@ -45,7 +46,9 @@ pub fn forward(request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
             call.run(new, |model, inputs| Ok(encode(model, inputs, &config)?.0))
         }
         XlnetClass::LmHead => {
-            let new = |init: &mut Init| XlnetLmHeadModel::new(&config, init);
+            let apart = apart_in(&file, &LOAD_OPTIONS, &config.other)?;
+            let new =
+                |init: &mut Init| XlnetLmHeadModel::new(&config, init).with_apart(apart, init);
             call.run(new, |model, inputs| {
                 let (mut results, hidden_states) = encode(&model.transformer, inputs, &config)?;
                 let logits = model.score(hidden_states);
@@ -57,6 +60,8 @@ pub fn forward(request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
             })
         }
         XlnetClass::SequenceClassification => {
+            let checked = config.validate_summary();
+            checked.map_err(|error| error.in_file(&folder.join(CONFIG_FILE)))?;
             let new = |init: &mut Init| XlnetForSequenceClassification::new(&config, init);
             call.run(new, |model, inputs| {
                 let (mut results, hidden_states) = encode(&model.transformer, inputs, &config)?;

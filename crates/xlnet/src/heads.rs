@@ -26,8 +26,8 @@ impl SequenceSummary {
                 .summary_use_proj
                 .then(|| init.linear(config.d_model, config.d_model)),
             dropout: Dropout::new(config.summary_last_dropout),
-            kind: config.summary_type,
-            // Unknown ones are refused with the configuration.
+            // Unknown ones are refused by `validate_summary`.
+            kind: config.summary_type().unwrap_or(SummaryType::Last),
             activation: config.summary_activation().unwrap_or_default(),
         }
     }

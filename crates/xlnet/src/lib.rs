@@ -57,7 +57,7 @@ pub use kiln_learner::ConfigError;
 pub use layer::{FeedForward, XlnetLayer};
 pub use lm_head::{LmHead, XlnetLmHeadModel};
 pub use model::{Memory, Targets, XlnetInputs, XlnetModel, XlnetOutputs};
-pub use open::{check_sizes, open_config, open_weights, write_folder};
+pub use open::{check_shared, check_sizes, open_config, open_weights, write_folder};
 pub use positions::{PositionTable, QueryChunk, RelativePositions};
 pub use presets::Preset;
 pub use pretraining::{PermutedBatch, XlnetPretraining};

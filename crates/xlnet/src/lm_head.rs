@@ -2,15 +2,16 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use kiln_nn::Init;
-use kiln_nn::fused::tied_linear;
+use kiln_learner::tying;
+use kiln_nn::{Apart, Decoder, Init};
 
 use crate::config::XlnetConfig;
 use crate::model::{XlnetInputs, XlnetModel, XlnetOutputs};
 
-/// What the head has of its own; its matrix is the word table.
+/// What the head has of its own; its matrix is the word table, unless config.json does not tie.
 #[derive(Module, Debug)]
 pub struct LmHead {
+    decoder: Decoder,
     /// `[vocab_size]`
     bias: Param<Tensor<1>>,
 }
@@ -25,14 +26,28 @@ pub struct XlnetLmHeadModel {
 }
 
 impl XlnetLmHeadModel {
-    /// Draws the stack; the bias is zero.
+    /// Draws the stack; the bias is zero. Whether the head has a matrix of its own is the config's.
     pub fn new(config: &XlnetConfig, init: &mut Init) -> Self {
-        Self {
+        let model = Self {
             transformer: XlnetModel::new(config, init),
             lm_loss: LmHead {
+                decoder: Decoder::shared(),
                 bias: init.filled([config.vocab_size], 0.0),
             },
-        }
+        };
+        model.with_apart(tying::apart(&config.other), init)
+    }
+
+    /// The same model with a head that has this apart; its bias is always its own.
+    #[must_use]
+    pub fn with_apart(mut self, apart: Apart, init: &mut Init) -> Self {
+        let shape = self.transformer.word_embedding.weight.dims();
+        let weight_alone = Apart {
+            bias: false,
+            ..apart
+        };
+        self.lm_loss.decoder = Decoder::new(weight_alone, shape, init);
+        self
     }
 
     /// Unnormalised log-probabilities of all words.
@@ -43,7 +58,8 @@ impl XlnetLmHeadModel {
     pub fn score(&self, hidden_states: Tensor<3>) -> Tensor<2> {
         let rows = hidden_states.flatten::<2>(0, 1);
         let words = self.transformer.word_embeddings();
-        tied_linear(rows, words, self.lm_loss.bias.val())
+        let head = &self.lm_loss;
+        head.decoder.score(rows, words, head.bias.val())
     }
 
     /// From what XLNet reads to the scores at its predicted positions, or at all if there is no query

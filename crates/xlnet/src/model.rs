@@ -16,7 +16,7 @@ use crate::visibility::{Causal, Sizes, Visibility};
 /// each layer; none of them has a gradient.
 #[derive(Debug, Clone)]
 pub struct Memory {
-    /// As many as there are layers, all of one shape.
+    /// As many as there are layers, all of one shape; none where nothing is kept.
     pub states: Vec<Tensor<3>>,
 }
 
@@ -122,8 +122,19 @@ pub struct XlnetModel {
 struct PassRules {
     attn_type: AttentionType,
     same_length: bool,
-    mem_len: Option<usize>,
+    kept: Kept,
     reuse_len: Option<usize>,
+}
+
+/// What a pass keeps of a layer's hidden states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// All of them.
+    All,
+    /// At most so many, the last.
+    Last(usize),
+    /// All but so many, the first: what a negative `mem_len` means in Hugging Face.
+    AllBut(usize),
 }
 
 impl XlnetModel {
@@ -140,7 +151,7 @@ impl XlnetModel {
             rules: PassRules {
                 attn_type: config.attn_type,
                 same_length: config.same_length,
-                mem_len: config.mem_len(),
+                kept: config.kept(),
                 reuse_len: config.reuse_len(),
             },
         }
@@ -200,7 +211,7 @@ impl XlnetModel {
         let mut kept = Vec::with_capacity(self.layer.len());
         for (number, layer) in self.layer.iter().enumerate() {
             let memory = before.as_ref().and_then(|memory| memory.states.get(number));
-            kept.push(self.keep(memory, &streams.content));
+            kept.extend(self.keep(memory, &streams.content));
             let memory = memory.cloned().filter(|_| sizes.mem_len > 0);
             let is_last = number + 1 == self.layer.len();
             // The first layer has its own; another one has, or shares those before it.
@@ -270,9 +281,9 @@ impl XlnetModel {
         }
     }
 
-    /// The last `mem_len` of the memory before and the first `reuse_len` of the hidden states,
-    /// without a gradient.
-    fn keep(&self, before: Option<&Tensor<3>>, content: &Tensor<3>) -> Tensor<3> {
+    /// What `mem_len` says of the memory before and the first `reuse_len` of the hidden states,
+    /// without a gradient; none where nothing is left.
+    fn keep(&self, before: Option<&Tensor<3>>, content: &Tensor<3>) -> Option<Tensor<3>> {
         let [batch, seq_len, d_model] = content.dims();
         let reused = self.rules.reuse_len.unwrap_or(seq_len).min(seq_len);
         let content = content.clone().detach().narrow(1, 0, reused);
@@ -284,7 +295,11 @@ impl XlnetModel {
             None => content,
         };
         let [_, len, _] = all.dims();
-        let kept = self.rules.mem_len.unwrap_or(len).min(len);
-        all.narrow(1, len - kept, kept)
+        let kept = match self.rules.kept {
+            Kept::All => len,
+            Kept::Last(most) => most.min(len),
+            Kept::AllBut(first) => len.saturating_sub(first),
+        };
+        (kept > 0).then(|| all.narrow(1, len - kept, kept))
     }
 }

@@ -1,10 +1,13 @@
 //! Where the modules' paths and Hugging Face's parameter names differ.
 
-use kiln_checkpoint::{LoadOptions, Names};
+use kiln_checkpoint::{LoadOptions, Names, Tied};
 
 /// Module path to Hugging Face name; all other parts agree.
 pub const NAMES: Names = Names {
-    rules: &[("rel_attn.biases", "rel_attn")],
+    rules: &[
+        ("rel_attn.biases", "rel_attn"),
+        ("lm_loss.decoder", "lm_loss"),
+    ],
 };
 
 /// The vectors that are added to queries, which all layers may share: files hold them for every
@@ -16,5 +19,9 @@ pub const LOAD_OPTIONS: LoadOptions = LoadOptions {
     base_prefix: Some("transformer."),
     // Copies of the first layer's where all layers share them.
     ignorable: &QUERY_BIASES,
-    tied: &[("lm_loss.weight", "transformer.word_embedding.weight")],
+    tied: &[Tied {
+        copy: "lm_loss.weight",
+        owner: "transformer.word_embedding.weight",
+        head: "lm_loss.",
+    }],
 };

@@ -9,6 +9,7 @@ use kiln_checkpoint::{
 };
 use kiln_learner::model_config;
 
+use crate::config::ALIASES;
 use crate::names::{LOAD_OPTIONS, NAMES, QUERY_BIASES};
 use crate::{XlnetClass, XlnetConfig};
 
@@ -17,7 +18,7 @@ use crate::{XlnetClass, XlnetConfig};
 /// # Errors
 /// If the file is unreadable, or a field has a value that XLNet or Kiln cannot have.
 pub fn open_config(folder: &Path) -> Result<XlnetConfig, OpenError> {
-    model_config::open_config(folder, XlnetConfig::validate)
+    model_config::open_config(folder, ALIASES, XlnetConfig::validate)
 }
 
 /// Gives a module the weights of a folder. What the file lacks keeps the values it had and stands in
@@ -50,15 +51,18 @@ pub fn check_sizes(config: &XlnetConfig, file: &ModelFile) -> Result<(), OpenErr
             [config.n_head, config.head_size()],
         ),
     ];
-    check_shapes(file, &LOAD_OPTIONS, &expected)?;
-    if config.ties_biases() {
-        check_tied(config, file)?;
-    }
-    Ok(())
+    check_shapes(file, &LOAD_OPTIONS, &expected)
 }
 
-/// Holds the vectors of all layers against the first one's, which are used in their place.
-fn check_tied(config: &XlnetConfig, file: &ModelFile) -> Result<(), OpenError> {
+/// Holds the vectors that are added to queries in all layers against the first one's, which a model
+/// that shares them is trained with in their place.
+///
+/// # Errors
+/// If the configuration shares them, and the file has others, or lacks them.
+pub fn check_shared(config: &XlnetConfig, file: &ModelFile) -> Result<(), OpenError> {
+    if !config.ties_biases() {
+        return Ok(());
+    }
     let is_whole = file.names().any(|name| name.starts_with("transformer."));
     let prefix = if is_whole { "transformer." } else { "" };
     for bias in QUERY_BIASES {
@@ -70,6 +74,7 @@ fn check_tied(config: &XlnetConfig, file: &ModelFile) -> Result<(), OpenError> {
                     path: file.path().to_path_buf(),
                     copy: name(layer),
                     owner: name(0),
+                    remedy: "set untie_r to true in config.json to train those of each layer",
                 });
             }
         }

@@ -55,8 +55,8 @@ impl Preset {
             n_layer: self.n_layer,
             n_head: self.d_model / 64,
             d_inner: 4 * self.d_model,
-            mem_len: Some(seq_len.saturating_mul(3) / 4),
-            reuse_len: Some(seq_len / 2),
+            mem_len: length(seq_len.saturating_mul(3) / 4),
+            reuse_len: length(seq_len / 2),
             use_mems_train: true,
             bi_data: true,
             ..XlnetConfig::default()
@@ -78,6 +78,11 @@ impl Preset {
             schedule: ScheduleKind::Linear,
         }
     }
+}
+
+/// A length as config.json has it.
+fn length(length: usize) -> Option<i64> {
+    i64::try_from(length).ok()
 }
 
 #[cfg(test)]

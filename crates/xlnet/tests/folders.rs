@@ -11,8 +11,8 @@ use kiln_learner::Objective;
 use kiln_nn::Init;
 use kiln_testing::devices;
 use kiln_xlnet::{
-    XlnetClass, XlnetConfig, XlnetInputs, XlnetLmHeadModel, XlnetPretraining, check_sizes,
-    open_config, open_weights, write_folder,
+    XlnetClass, XlnetConfig, XlnetInputs, XlnetLmHeadModel, XlnetPretraining, check_shared,
+    check_sizes, open_config, open_weights, write_folder,
 };
 
 fn config(fields: &str) -> XlnetConfig {
@@ -133,12 +133,19 @@ fn layers_with_vectors_of_their_own_are_no_model_that_shares_them() {
     let folder = tempfile::tempdir().unwrap();
     write_folder(&model, &own, XlnetClass::LmHead, folder.path()).unwrap();
     let file = ModelFile::open(folder.path()).unwrap();
-    let error = check_sizes(&config(r#","untie_r":false"#), &file).unwrap_err();
-    let error = error.to_string();
+    let shared = config(r#","untie_r":false"#);
+    let error = check_shared(&shared, &file).unwrap_err().to_string();
     assert!(
         error.contains("layer.1.rel_attn.r_r_bias differs"),
         "{error}"
     );
+    assert!(error.contains("set untie_r to true"), "{error}");
+    assert!(check_shared(&own, &file).is_ok());
+    // Run as it stands it has those of its file.
+    assert!(check_sizes(&shared, &file).is_ok());
+    let fresh = XlnetLmHeadModel::new(&shared.with_own_biases(), &mut Init::zeros(&device));
+    let (opened, _) = open_weights(fresh, &file).unwrap();
+    assert_eq!(outputs(&opened, &device), outputs(&model, &device));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use kiln_checkpoint::{LoadOptions, NamedTensor, Names, parameters};
+use kiln_checkpoint::{LoadOptions, NamedTensor, Names, Tied, parameters};
 use safetensors::tensor::{Dtype, TensorView};
 
 pub(crate) const VOCAB: usize = 11;
@@ -20,11 +20,16 @@ pub(crate) const OPTIONS: LoadOptions = LoadOptions {
     base_prefix: Some("bert."),
     ignorable: &["embeddings.position_ids"],
     tied: &[
-        (
-            "cls.predictions.decoder.weight",
-            "bert.embeddings.word_embeddings.weight",
-        ),
-        ("cls.predictions.decoder.bias", "cls.predictions.bias"),
+        Tied {
+            copy: "cls.predictions.decoder.weight",
+            owner: "bert.embeddings.word_embeddings.weight",
+            head: "cls.predictions.",
+        },
+        Tied {
+            copy: "cls.predictions.decoder.bias",
+            owner: "cls.predictions.bias",
+            head: "cls.predictions.",
+        },
     ],
 };
 

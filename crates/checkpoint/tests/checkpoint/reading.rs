@@ -105,6 +105,43 @@ fn equal_copies_of_tied_tensors_are_ignored_and_different_ones_refused() {
 }
 
 #[test]
+fn a_copy_that_no_head_reads_may_be_anything() {
+    let (module, mut tensors, folder) = setting();
+    let mut copy = tensors[0].clone();
+    copy.name = "cls.predictions.decoder.weight".into();
+    tensors.push(copy);
+    let file = opened(&folder, &tensors);
+    let (_, report) = load_module(module.bert, &NAMES, &file, &OPTIONS).unwrap();
+    assert!(
+        report
+            .ignored
+            .contains(&"cls.predictions.decoder.weight".into())
+    );
+}
+
+#[test]
+fn copies_are_apart_where_the_config_or_their_values_say_so() {
+    let (_, mut tensors, folder) = setting();
+    let copies = [
+        "cls.predictions.decoder.weight",
+        "cls.predictions.decoder.bias",
+    ];
+    let file = opened(&folder, &tensors);
+    assert!(OPTIONS.apart(&file, true).unwrap().is_empty());
+    assert_eq!(OPTIONS.apart(&file, false).unwrap(), copies);
+    let words = "bert.embeddings.word_embeddings.weight";
+    let words = tensors.iter().find(|tensor| tensor.name == words).unwrap();
+    let mut copy = words.clone();
+    copy.name = copies[0].into();
+    tensors.push(copy);
+    let file = opened(&folder, &tensors);
+    assert!(OPTIONS.apart(&file, true).unwrap().is_empty());
+    tensors.last_mut().unwrap().data[3] += 1.0;
+    let file = opened(&folder, &tensors);
+    assert_eq!(OPTIONS.apart(&file, true).unwrap(), copies[..1]);
+}
+
+#[test]
 fn the_copy_of_a_tied_tensor_serves_where_the_owner_is_absent() {
     let (module, tensors, folder) = setting();
     let file = opened(
@@ -290,12 +327,26 @@ fn an_index_that_reaches_outside_its_folder_or_promises_what_is_not_there_is_ref
         Err(OpenError::MissingShard { .. })
     ));
 
-    std::fs::write(&path, r#"{"weight_map": {"nobody": "model.safetensors"}}"#).unwrap();
-    let error = ModelFile::open(&path).unwrap_err().to_string();
-    assert!(
-        error.contains("says that model.safetensors holds nobody"),
-        "{error}"
-    );
+    // What nobody needs may be missing.
+    let name = "cls.predictions.bias";
+    let index =
+        format!(r#"{{"weight_map": {{"{name}": "model.safetensors", "x": "model.safetensors"}}}}"#);
+    std::fs::write(&path, index).unwrap();
+    let (module, all, _) = setting();
+    let file = ModelFile::open(&path).unwrap();
+    assert!(load_module(module, &NAMES, &file, &OPTIONS).is_ok());
+    let without: Vec<_> = all
+        .into_iter()
+        .filter(|tensor| tensor.name != name)
+        .collect();
+    write_safetensors(&outside, &without).unwrap();
+    let (module, ..) = setting();
+    let file = ModelFile::open(&path).unwrap();
+    let error = load_module(module, &NAMES, &file, &OPTIONS)
+        .unwrap_err()
+        .to_string();
+    let expected = format!("says that model.safetensors holds {name}, which it does not");
+    assert!(error.contains(&expected), "{error}");
 }
 
 #[test]

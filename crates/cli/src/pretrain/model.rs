@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::SEQ_LEN;
 use super::args::ModelArgs;
 use crate::failure::Failure;
-use crate::model_folder::{generator_of_pair, half_of_pair, newest_checkpoint};
+use crate::model_folder::{generator_of_pair, half_of_pair, newest_checkpoint, refuse_file};
 
 /// A model's config, before the vocabulary is known.
 pub(super) struct ModelSource {
@@ -50,7 +50,7 @@ impl ModelSource {
             ModelFile::open(folder)?;
         }
         let kind = match (&args.config, &args.preset, &model) {
-            (Some(path), _, _) => read(path, architecture)?,
+            (Some(path), _, _) => read(&folder_or_file(path)?, architecture)?,
             (None, Some(preset), _) => Kind::Preset(preset.clone()),
             (None, None, Some(folder)) => read(folder, architecture)?,
             (None, None, None) => {
@@ -203,12 +203,31 @@ fn with_memory(
 
 /// A run's newest checkpoint, or the folder itself.
 fn resolve(folder: &Path) -> Result<PathBuf, Failure> {
+    refuse_file(folder)?;
     Ok(newest_checkpoint(folder)?.unwrap_or_else(|| folder.to_path_buf()))
+}
+
+/// Where `--config` is a folder, that of a run's newest checkpoint, or of the first of a pair.
+fn folder_or_file(path: &Path) -> Result<PathBuf, Failure> {
+    if path.is_file() {
+        return Ok(path.to_path_buf());
+    }
+    let folder = resolve(path)?;
+    Ok(half_of_pair(&folder).unwrap_or(folder))
 }
 
 /// The fields of a config.json that belongs to `architecture`, or does not say to which.
 fn read(path: &Path, architecture: &dyn Architecture) -> Result<Kind, Failure> {
-    let file = ConfigFile::open(path)?;
+    let mut file = ConfigFile::open(path)?;
+    file.resolve_aliases(architecture.config_aliases());
+    let is_object = |field: &str| file.fields().get(field).is_some_and(Value::is_object);
+    if is_object("model") && is_object("training") {
+        return Err(Failure::usage(format_args!(
+            "{}: these are the settings of a run, not a model's config; pass the run's folder, or \
+             config.json of a checkpoint",
+            file.path().display()
+        )));
+    }
     match file.model_type() {
         Some(other) if !architecture.model_types().contains(&other) => {
             Err(Failure::usage(format_args!(

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::absolute;
 use crate::failure::Failure;
-use crate::model_folder::generator_of_pair;
+use crate::model_folder::{generator_of_pair, refuse_file};
 
 // Where replacements come from, and how the losses weigh. Defaults are the preset's as published.
 #[derive(Args)]
@@ -120,6 +120,7 @@ impl ReplacedTokenArgs {
             self.check_size(flag, sharing, of_pair.as_deref())?;
         }
         if let Some(folder) = &self.init_generator {
+            refuse_file(folder)?;
             // Only the list of tensors is read.
             ModelFile::open(folder)?;
         }

@@ -12,6 +12,7 @@ mod electra;
 mod errors;
 mod evaluation;
 mod faults;
+mod folders;
 mod help;
 #[cfg(unix)]
 mod interrupted;

@@ -73,10 +73,10 @@ pub fn class_of_config<C>(
         return Ok(bare);
     };
     from_name(name).ok_or_else(|| {
-        OpenError::Field {
+        OpenError::Class {
             path: folder.join(CONFIG_FILE),
-            field: "architectures".to_owned(),
-            reason: format!("{name} is not supported, but {}", known()),
+            class: name.clone(),
+            known: known(),
         }
         .into()
     })

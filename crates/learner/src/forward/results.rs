@@ -8,6 +8,7 @@ use kiln_nn::loss::{binary_cross_entropy_sum, cross_entropy_sum};
 use super::{Inputs, Labels, refused};
 use crate::architecture::Output;
 use crate::error::LearnError;
+use crate::model_config::check_problem_type;
 
 /// What a forward pass gives: outputs in the order they were added, and a loss if there is one.
 ///
@@ -130,7 +131,7 @@ impl Results {
     /// - `logits`: `[batch, num_labels]`
     ///
     /// # Errors
-    /// If `labels` do not fit.
+    /// If `labels` do not fit, or there is no such problem.
     ///
     /// # Panics
     /// If `logits` has another shape: the caller's mistake.
@@ -142,6 +143,9 @@ impl Results {
         problem_type: Option<&str>,
     ) -> Result<(), LearnError> {
         self.add("logits", logits.clone());
+        if inputs.shape("labels").is_some() {
+            check_problem_type(problem_type)?;
+        }
         let problem = match problem_type {
             Some(problem) => problem,
             None if num_labels == 1 => "regression",
