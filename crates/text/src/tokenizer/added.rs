@@ -92,6 +92,9 @@ pub(super) struct Added {
     pub(super) named: Vec<(String, Token)>,
     /// `extra_special_tokens`.
     pub(super) extra: Vec<Token>,
+    /// Whether they are `additional_special_tokens` of special_tokens_map.json, which those of a
+    /// model file replace.
+    pub(super) extra_is_late: bool,
 }
 
 impl Added {
@@ -127,6 +130,7 @@ impl Added {
             && let Some(list) = config.shift_remove("additional_special_tokens")
         {
             config.insert("extra_special_tokens".to_string(), list);
+            added.extra_is_late = true;
         }
         added.named = added.named_tokens(config, class)?;
         match config.get("extra_special_tokens") {
@@ -211,22 +215,53 @@ impl Added {
             .filter(|token| !found.contains(token))
             .cloned()
             .collect();
-        let mut known: HashSet<String> = present
+        let known: HashSet<String> = present
             .iter()
             .chain(&tokens)
             .map(|token| token.content.clone())
             .collect();
         let named = self.named.iter().map(|(_, token)| token);
+        // One text may be there twice, by itself and with how it is found: the last one counts.
+        let mut more: Vec<&Token> = Vec::new();
         for token in named.clone().chain(&self.extra) {
-            if known.insert(token.content().to_string()) {
-                tokens.push(token.clone().into_added());
+            if !known.contains(token.content()) && !more.contains(&token) {
+                more.push(token);
             }
         }
+        tokens.extend(more.into_iter().cloned().map(Token::into_added));
         let names: HashSet<&str> = named.map(Token::content).collect();
         for token in &mut tokens {
             token.special |= names.contains(token.content.as_str());
         }
         tokens
+    }
+
+    /// The text of a named token.
+    pub(super) fn name(&self, field: &str) -> Option<&str> {
+        let named = self.named.iter().find(|(name, _)| name == field);
+        named.map(|(_, token)| token.content())
+    }
+
+    /// Names a token that no file names.
+    pub(super) fn name_if_missing(&mut self, field: &str, token: &str) {
+        if self.name(field).is_none() {
+            let token = Token::Text(token.to_string());
+            self.named.push((field.to_string(), token));
+            let place = |field: &str| NAMED.iter().position(|named| *named == field);
+            self.named
+                .sort_by_key(|(field, _)| place(field).unwrap_or(NAMED.len()));
+        }
+    }
+
+    /// A token that is named by its text alone takes the space before it along.
+    pub(super) fn strip_before(&mut self, field: &str) {
+        for (name, token) in &mut self.named {
+            if name == field
+                && let Token::Text(text) = token
+            {
+                *token = Token::Whole(AddedToken::from(text.as_str(), true).lstrip(true));
+            }
+        }
     }
 
     /// Whether a file lists the token, other than by naming it.

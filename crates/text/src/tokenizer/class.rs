@@ -61,6 +61,14 @@ impl Class {
         }
     }
 
+    /// Whether it reads SentencePiece's models.
+    pub(super) fn reads_pieces(self) -> bool {
+        match self {
+            Self::DebertaV2 | Self::Xlnet | Self::XlmRoberta => true,
+            Self::Bert | Self::Deberta | Self::Roberta | Self::Gpt2 => false,
+        }
+    }
+
     /// The special tokens that it has where no file names them, in the order in which transformers
     /// adds those that the vocabulary lacks.
     pub(super) fn special_tokens(self) -> Names {

@@ -126,6 +126,30 @@ impl Config {
         Ok(is_xlnet)
     }
 
+    /// Special tokens that the vocabulary lacks get new ids, also those that the class names:
+    /// `[MASK]` in all of DeBERTa's.
+    pub(super) fn take_new_ids(&mut self) {
+        self.usual = SpecialTokens {
+            pad: String::new(),
+            unk: String::new(),
+            cls: String::new(),
+            sep: String::new(),
+            mask: String::new(),
+        };
+    }
+
+    /// Special tokens that have no name here have none at all.
+    pub(super) fn name_only_what_is_named(&mut self) {
+        let name = |field| self.added.name(field).unwrap_or_default().to_string();
+        self.special = SpecialTokens {
+            pad: name("pad_token"),
+            unk: name("unk_token"),
+            cls: name("cls_token"),
+            sep: name("sep_token"),
+            mask: name("mask_token"),
+        };
+    }
+
     /// Whether byte-level BPE puts a space before the text; Hugging Face's default: no.
     pub(super) fn add_prefix_space(&self) -> Result<bool, TextError> {
         let space = bert::parse_bool(&self.fields, "add_prefix_space");

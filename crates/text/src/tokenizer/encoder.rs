@@ -13,6 +13,7 @@ use tokenizers::{
 };
 
 use super::Tokenizer;
+use super::sentence_piece::class_rules;
 use super::{bert, byte_level, sentence_piece, xlnet};
 use crate::error::TextError;
 
@@ -34,7 +35,7 @@ pub(super) enum Cuts {
     Separators,
     /// At spaces; these go: SentencePiece.
     Spaces,
-    /// Before a space that stands alone: byte-level BPE.
+    /// Before a space that stands alone: byte-level BPE, and DeBERTa's class for SentencePiece.
     BeforeSpaces,
 }
 
@@ -63,12 +64,14 @@ impl Cuts {
             Self::Separators
         } else if words_only && sentence_piece::splits_at_spaces(normalizer, pre_tokenizer) {
             Self::Spaces
-        } else if none_has(&["single_word"]) && xlnet::splits_at_spaces(full) {
+        } else if none_has(&["single_word"])
+            && (xlnet::splits_at_spaces(full) || class_rules::splits_at_all_spaces(full))
+        {
             // Spaces beside a token go anyway.
             Self::Spaces
         } else if bytes_only
-            && normalizer.is_null()
-            && byte_level::splits_before_spaces(pre_tokenizer)
+            && (normalizer.is_null() && byte_level::splits_before_spaces(pre_tokenizer)
+                || class_rules::splits_before_spaces(full))
         {
             Self::BeforeSpaces
         } else {

@@ -6,7 +6,7 @@
 //! | kind | its rules | its trainer | its own files |
 //! | --- | --- | --- | --- |
 //! | WordPiece | `bert.rs` | `word_piece.rs` | vocab.txt |
-//! | SentencePiece, unigram | `sentence_piece.rs`; XLNet's `xlnet.rs` | `unigram.rs` | spm.model; XLNet's spiece.model |
+//! | SentencePiece, unigram and BPE | `sentence_piece.rs`; XLNet's `xlnet.rs` | `unigram.rs` | spm.model; XLNet's spiece.model |
 //! | byte-level BPE | `byte_bpe.rs`, `byte_level.rs` | `byte_bpe.rs` | vocab.json, merges.txt; bpe_encoder.bin |
 
 use std::collections::HashMap;
@@ -76,8 +76,8 @@ pub struct Tokenizer {
     identity: [u8; 32],
     /// Where a text may be cut so that its ids are those of its parts in a row.
     cuts: Cuts,
-    /// `spm.model` or `spiece.model`, for SentencePiece.
-    sentence_piece: Option<Arc<[u8]>>,
+    /// The name and the bytes of SentencePiece's model: `spm.model`, `spiece.model`.
+    sentence_piece: Option<(&'static str, Arc<[u8]>)>,
     /// Ids of the vocabulary without what was added to it are below it.
     base_size: u32,
     /// Special tokens that no file has.

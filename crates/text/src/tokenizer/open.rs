@@ -6,16 +6,16 @@
 //! | about | first of these |
 //! | --- | --- |
 //! | the class, which decides the rest | code of its own (`auto_map`): refused; `tokenizer_class` in tokenizer_config.json; `tokenizer_class` in config.json; the class of `model_type` in config.json; none ([`super::class`]) |
-//! | the vocabulary | tokenizer.json; else the files of the class, whatever lies beside them; without a class the first that is there of `spm.model`, `spiece.model`, vocab.json, vocab.txt, `bpe_encoder.bin` |
-//! | the rules of splitting | the class's, with the options in tokenizer_config.json; a tokenizer.json with others is refused. A class that takes tokenizer.json as it stands, or none: that file's |
+//! | the vocabulary | tokenizer.json; else the files of the class, whatever lies beside them; without a class the first that is there of `tokenizer.model`, `spm.model`, `spiece.model`, vocab.json, vocab.txt, `bpe_encoder.bin` |
+//! | the rules of splitting | the class's, with the options in tokenizer_config.json; a tokenizer.json with others is refused, or by SentencePiece's classes read by theirs. A class that takes tokenizer.json as it stands, or none: that file's |
 //! | special tokens' names | special_tokens_map.json (unless `added_tokens_decoder` is there), tokenizer_config.json, the class's; `null`: there is none |
 //! | added tokens, and how they are found | `added_tokens_decoder` in tokenizer_config.json, and then nothing else; tokenizer.json; added_tokens.json ([`super::added`]) |
 //! | an added token's id | that of its text in the vocabulary, else the next free one; what a file states is only its place in the order |
 //! | what stands around texts | the class's; without one tokenizer.json's |
 //! | `model_max_length` | tokenizer_config.json; a number that is no length counts as none |
 //!
-//! A class that Kiln does not have is refused by its name. Two classes are read otherwise than
-//! transformers does, see [`super::sentence_piece`] and [`super::xlnet`].
+//! A class that Kiln does not have is refused by its name. Classes that read SentencePiece's models,
+//! and what is read without one, are in [`super::sentence_piece`].
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,7 @@ use serde_json::{Map, Value};
 use super::class::{Class, Reader, XLM_ROBERTA_SENTENCE_PIECE};
 use super::config::Config;
 use super::files::{read, read_json, read_text, refused};
+use super::sentence_piece::class_rules::{self, Source};
 use super::xlnet::XlnetLetters;
 use super::{Tokenizer, added, bert, bpe_encoder, byte_bpe, rebuilt, sentence_piece};
 use crate::error::TextError;
@@ -36,11 +37,22 @@ pub(super) const SENTENCE_PIECE: &str = "spm.model";
 pub(super) const XLNET_SENTENCE_PIECE: &str = "spiece.model";
 pub(super) const BYTE_VOCABULARY: &str = "vocab.json";
 pub(super) const MERGES: &str = "merges.txt";
+/// transformers reads it for any class, before the class's own file.
+pub(super) const TOKENIZER_MODEL: &str = "tokenizer.model";
 const ENCODER: &str = "bpe_encoder.bin";
 
+/// Names of SentencePiece's models.
+const MODEL_FILES: [&str; 4] = [
+    SENTENCE_PIECE,
+    XLNET_SENTENCE_PIECE,
+    XLM_ROBERTA_SENTENCE_PIECE,
+    TOKENIZER_MODEL,
+];
+
 /// The files that hold a vocabulary, in the order in which they are tried where no class decides.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     TOKENIZER,
+    TOKENIZER_MODEL,
     SENTENCE_PIECE,
     XLNET_SENTENCE_PIECE,
     BYTE_VOCABULARY,
@@ -65,7 +77,12 @@ pub(super) fn open(path: &Path) -> Result<Tokenizer, TextError> {
     let found = match config.class() {
         None => there(&FILES),
         Some(Class::Deberta) => there(&[BYTE_VOCABULARY, ENCODER]),
-        Some(class) => class.files().first().and_then(|name| there(&[name])),
+        Some(class) => class.files().first().and_then(|name| {
+            let own = there(&[name]);
+            there(&[TOKENIZER_MODEL])
+                .filter(|_| class.reads_pieces())
+                .or(own)
+        }),
     };
     if let Some(file) = found {
         return open_with(&file, config);
@@ -109,7 +126,7 @@ fn open_with(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let is_for = |class| match extension {
         Some("json" | "bin") => matches!(class, Class::Deberta | Class::Roberta | Class::Gpt2),
-        Some("model") => matches!(class, Class::DebertaV2 | Class::Xlnet | Class::XlmRoberta),
+        Some("model") => class.reads_pieces(),
         _ => class == Class::Bert,
     };
     let said = || {
@@ -141,7 +158,13 @@ fn open_json(path: &Path) -> Result<Tokenizer, TextError> {
     let mut json: Value = read_json(path)?;
     let mut config = Config::read(path, Some(&added::of_json(&json)))?;
     if let Some(class) = config.class() {
-        rebuilt::check(class, &config, &json, path)?;
+        if class.reads_pieces() {
+            let source = Source::of_json(&json, class).map_err(refused(path))?;
+            json = class_rules::by_class(class, source, &config.fields, &mut config.added)
+                .map_err(refused(path))?;
+        } else {
+            rebuilt::check(class, &config, &json, path)?;
+        }
         // They come with the config, in transformers' order.
         json["added_tokens"] = Value::Array(Vec::new());
     }
@@ -155,12 +178,12 @@ fn open_json(path: &Path) -> Result<Tokenizer, TextError> {
     config.name_special_tokens(pieces.iter().filter_map(|piece| piece[0].as_str()))?;
     let mut tokenizer = config.tokenizer(&json, path)?;
     // Kept to be saved again, if it is the same vocabulary.
-    let files = [SENTENCE_PIECE, XLNET_SENTENCE_PIECE].map(|name| path.with_file_name(name));
-    if let Some(sentence_piece) = files.iter().find(|file| file.exists()) {
-        let bytes = read(sentence_piece)?;
-        let names = sentence_piece::piece_names(&bytes).map_err(refused(sentence_piece))?;
-        if names.iter().eq(pieces.iter().map(|piece| &piece[0])) {
-            tokenizer.sentence_piece = Some(bytes.into());
+    let files = MODEL_FILES.map(|name| (name, path.with_file_name(name)));
+    if let Some((name, file)) = files.iter().find(|(_, file)| file.exists()) {
+        let bytes = read(file)?;
+        let names = sentence_piece::piece_names(&bytes).map_err(refused(file))?;
+        if sentence_piece::are_pieces_of(&names, pieces) {
+            tokenizer.sentence_piece = Some((name, bytes.into()));
         }
     }
     Ok(tokenizer)
@@ -168,18 +191,41 @@ fn open_json(path: &Path) -> Result<Tokenizer, TextError> {
 
 fn open_sentence_piece(path: &Path, mut config: Config) -> Result<Tokenizer, TextError> {
     let bytes = read(path)?;
-    let pieces = sentence_piece::piece_names(&bytes).map_err(refused(path))?;
-    let is_xlnet = config.name_special_tokens(pieces.iter().map(String::as_str))?;
-    if config.class() == Some(Class::XlmRoberta) {
-        return Err(refused(path)(format!(
-            "{} ({} in {}) numbers its pieces otherwise than the file, which is not supported; pass \
-             a folder with {TOKENIZER}",
-            Class::XlmRoberta.name(),
-            config.choice.said,
-            config.choice.path.display(),
-        )));
-    }
-    let letters = if is_xlnet {
+    // As transformers takes it, whatever the model says itself.
+    let json = match (config.class(), &config.choice.reader) {
+        (Some(class), _) => {
+            config.take_new_ids();
+            Source::of_model(&bytes)
+                .and_then(|source| {
+                    class_rules::by_class(class, source, &config.fields, &mut config.added)
+                })
+                .map_err(refused(path))?
+        }
+        (None, Reader::AsItStands | Reader::Unsaid) if path.ends_with(TOKENIZER_MODEL) => {
+            let json = class_rules::without_class(&bytes, &config.fields, &mut config.added)
+                .map_err(refused(path))?;
+            // There are none but those that have names.
+            config.take_new_ids();
+            config.name_only_what_is_named();
+            json
+        }
+        _ => as_the_original(&bytes, path, &mut config)?,
+    };
+    let name = MODEL_FILES.into_iter().find(|name| path.ends_with(name));
+    let mut tokenizer = config.tokenizer(&json, path)?;
+    let name = name.unwrap_or(if tokenizer.is_xlnet() {
+        XLNET_SENTENCE_PIECE
+    } else {
+        SENTENCE_PIECE
+    });
+    tokenizer.sentence_piece = Some((name, bytes.into()));
+    Ok(tokenizer)
+}
+
+/// The tokenizer.json with the ids of SentencePiece's own library, where no class is named.
+fn as_the_original(bytes: &[u8], path: &Path, config: &mut Config) -> Result<Value, TextError> {
+    let pieces = sentence_piece::piece_names(bytes).map_err(refused(path))?;
+    let letters = if config.name_special_tokens(pieces.iter().map(String::as_str))? {
         let letters = XlnetLetters::parse(&config.fields).map_err(refused(&config.path))?;
         Some(letters)
     } else {
@@ -188,16 +234,15 @@ fn open_sentence_piece(path: &Path, mut config: Config) -> Result<Tokenizer, Tex
     for field in ["do_lower_case", "split_by_punct"] {
         if letters.is_none() && config.fields.get(field).is_some_and(|value| value == true) {
             return Err(refused(&config.path)(format!(
-                "{field} is true, which is not supported with {SENTENCE_PIECE}; pass a folder with \
-                 {TOKENIZER}"
+                "{field} is true, which no class is named to follow; set tokenizer_class, as \
+                 {}, or pass a folder with {TOKENIZER}",
+                Class::DebertaV2.name()
             )));
         }
     }
-    let parsed = sentence_piece::parse(&bytes, &config.special, letters).map_err(refused(path))?;
+    let parsed = sentence_piece::parse(bytes, &config.special, letters).map_err(refused(path))?;
     config.special = parsed.special;
-    let mut tokenizer = config.tokenizer(&parsed.json, path)?;
-    tokenizer.sentence_piece = Some(bytes.into());
-    Ok(tokenizer)
+    Ok(parsed.json)
 }
 
 /// vocab.json, and merges.txt beside it.

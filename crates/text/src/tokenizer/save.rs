@@ -12,9 +12,7 @@ use super::added::{self, Token};
 use super::bert::{self, Normalisation};
 use super::byte_bpe;
 use super::class::Class;
-use super::open::{
-    BYTE_VOCABULARY, CONFIG, MERGES, SENTENCE_PIECE, TOKENIZER, VOCABULARY, XLNET_SENTENCE_PIECE,
-};
+use super::open::{BYTE_VOCABULARY, CONFIG, MERGES, TOKENIZER, VOCABULARY};
 use super::xlnet;
 use crate::error::{TextError, write_failed};
 
@@ -65,12 +63,7 @@ fn save_files(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
         write(&dir.join(BYTE_VOCABULARY), vocabulary.as_bytes())?;
         write(&dir.join(MERGES), merges.as_bytes())?;
     }
-    if let Some(model) = &tokenizer.sentence_piece {
-        let name = if xlnet::is_xlnet(&full["post_processor"]) {
-            XLNET_SENTENCE_PIECE
-        } else {
-            SENTENCE_PIECE
-        };
+    if let Some((name, model)) = &tokenizer.sentence_piece {
         write(&dir.join(name), model)?;
     }
     Ok(())

@@ -1,21 +1,20 @@
-//! SentencePiece's unigram models (Kudo 2018; Kudo and Richardson 2018), DeBERTa's since v2 and
-//! XLNet's.
+//! SentencePiece's models (Kudo 2018; Kudo and Richardson 2018), DeBERTa's since v2 and XLNet's.
 //!
-//! A model's ids are those of the original library. Its steps are written down as a tokenizer.json,
-//! so that `tokenizers`, and with it transformers, gives the same ids:
+//! Where a folder names a class of transformers, ids are those that the class gives
+//! ([`class_rules`]). Where none is named, and for models that are trained here, they are those of the
+//! original library. Its steps are written down as a tokenizer.json, so that `tokenizers`, and with it
+//! transformers, gives the same ids:
 //!
-//! - normalise by the model's own rules, drop spaces at the ends, make several spaces one;
+//! - normalise by the model's own rules, drop spaces at the ends, make several spaces one ([`steps`]);
 //! - put `▁` before the text and in place of spaces; split before each;
-//! - the most probable pieces; what has none is `[UNK]`, or its bytes if the model has those.
+//! - the most probable pieces, or in a model of type BPE joined pairs ([`pair_rules`]); what has none
+//!   is `[UNK]`, or its bytes if the model has those.
 //!
 //! Special tokens in the text are recognised, as in Hugging Face; the original does not.
 
 use std::collections::{HashMap, HashSet};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
-use tokenizers::normalizers::NFC;
 
 use super::bert;
 use super::special::{SpecialTokens, added_token};
@@ -23,29 +22,23 @@ use super::unigram::UnigramLayout;
 use super::xlnet::{self, XlnetLetters};
 
 mod charsmap;
+pub(super) mod class_rules;
+mod pair_rules;
 mod proto;
 mod rules;
+mod steps;
 mod unicode;
 
-use proto::{Model, Piece, PieceKind};
+use proto::{Model, ModelKind, Piece, PieceKind};
+pub(super) use steps::{
+    charsmaps, check_charsmaps, normalizer, precompiled, replace_regex, splits_at_spaces,
+};
 
 /// What stands for a space, and so begins a word.
 pub(super) const WORD_START: char = '▁';
 
-/// Keeps characters apart while text is normalised. A noncharacter, which Unicode sets aside for
-/// such uses.
-const BREAK: char = '\u{fdd0}';
-
-/// Marks of Hebrew and Arabic, as a regular expression's class.
-const POINTS: &str =
-    "\u{591}-\u{5c7}\u{610}-\u{61a}\u{64b}-\u{65f}\u{670}\u{6d6}-\u{6ed}\u{8d3}-\u{8ff}";
-
 /// What stands for the score of a user-defined piece, so that it wins over all others.
 const USER_DEFINED_SCORE: f32 = -0.1;
-
-/// The rules are taken for Unicode's composition if at most one in this many keys says otherwise:
-/// newer characters that the library here doesn't know yet.
-const RULES_PER_EXCEPTION: usize = 100;
 
 /// A model as tokenizer.json, and the names of its special tokens.
 #[derive(Debug)]
@@ -74,12 +67,30 @@ pub(super) fn piece_names(bytes: &[u8]) -> Result<Vec<String>, String> {
     Ok(model.pieces.into_iter().map(|piece| piece.text).collect())
 }
 
+/// Whether the pieces of a tokenizer.json are those of a model file: all of them, or as XLM-RoBERTa
+/// numbers them.
+pub(super) fn are_pieces_of(names: &[String], pieces: &[Value]) -> bool {
+    let is_same = |names: &[String], pieces: &[Value]| {
+        names.len() == pieces.len()
+            && names
+                .iter()
+                .zip(pieces)
+                .all(|(name, piece)| piece[0] == name.as_str())
+    };
+    let last = pieces.len().saturating_sub(1);
+    is_same(names, pieces)
+        || matches!(
+            (names.get(3..), pieces.get(4..last)),
+            (Some(names), Some(pieces)) if is_same(names, pieces)
+        )
+}
+
 /// The normaliser of models that are trained here.
 pub(super) fn trained_normalizer(layout: UnigramLayout) -> Result<Value, String> {
-    let charsmap = rules::nmt_nfkc()?;
-    match layout {
-        UnigramLayout::Deberta => normalizer(charsmap),
-        UnigramLayout::Xlnet(letters) => xlnet::normalizer(charsmap, letters),
+    let charsmap = rules::trained(layout.letters())?;
+    match layout.letters() {
+        None => normalizer(&charsmap),
+        Some(letters) => xlnet::normalizer(&charsmap, letters),
     }
 }
 
@@ -99,12 +110,8 @@ pub(super) fn trained_model(
         score,
         kind: PieceKind::Normal,
     });
-    let model = Model {
-        pieces: own.chain(pieces).collect(),
-        byte_fallback: false,
-        charsmap: rules::nmt_nfkc()?.to_vec(),
-        add_dummy_prefix: true,
-    };
+    let mut model = Model::unigram(own.chain(pieces).collect());
+    model.charsmap = rules::trained(layout.letters())?.to_vec();
     Ok(model.to_bytes())
 }
 
@@ -139,6 +146,9 @@ fn to_json(
     special: &SpecialTokens,
     letters: Option<XlnetLetters>,
 ) -> Result<Parsed, String> {
+    if let Some(reason) = &model.unsupported {
+        return Err(reason.clone());
+    }
     let mut ids: HashMap<&str, usize> = HashMap::new();
     for (id, piece) in model.pieces.iter().enumerate() {
         if piece.text.is_empty() || ids.insert(&piece.text, id).is_some() {
@@ -151,6 +161,14 @@ fn to_json(
             return Err(format!(
                 "piece {id} ({:?}) is marked as unused, which is not supported; train the model \
                  without such pieces",
+                piece.text
+            ));
+        }
+        if piece.kind == PieceKind::UserDefined && model.kind == ModelKind::Bpe {
+            return Err(format!(
+                "piece {id} ({:?}) is user-defined in a model of type bpe, which is supported only \
+                 as transformers reads it; name the class that it was made for as tokenizer_class \
+                 in tokenizer_config.json",
                 piece.text
             ));
         }
@@ -202,17 +220,13 @@ fn to_json(
         id_of(&special.mask),
     );
 
-    let vocab: Vec<(&str, f64)> = model
-        .pieces
-        .iter()
-        .map(|piece| {
-            let score = match piece.kind {
-                PieceKind::UserDefined => USER_DEFINED_SCORE,
-                _ => piece.score,
-            };
-            (piece.text.as_str(), f64::from(score))
-        })
-        .collect();
+    let vocabulary = match model.kind {
+        ModelKind::Unigram => unigram_json(model, unk_id),
+        ModelKind::Bpe => {
+            let unk = model.pieces.get(unk_id).map(|piece| piece.text.as_str());
+            bpe_json(model, &ids, unk)
+        }
+    };
     // Viterbi's best path is the same word by word, as long as no piece goes on after a space.
     let splits = ids.contains_key(WORD_START.to_string().as_str())
         && !ids
@@ -245,14 +259,44 @@ fn to_json(
         "pre_tokenizer": pre_tokenizer,
         "post_processor": post_processor,
         "decoder": decoder,
-        "model": {
-            "type": "Unigram",
-            "unk_id": unk_id,
-            "vocab": vocab,
-            "byte_fallback": model.byte_fallback,
-        },
+        "model": vocabulary,
     });
     Ok(Parsed { json, special })
+}
+
+fn unigram_json(model: &Model, unk_id: usize) -> Value {
+    let vocab: Vec<(&str, f64)> = model
+        .pieces
+        .iter()
+        .map(|piece| {
+            let score = match piece.kind {
+                PieceKind::UserDefined => USER_DEFINED_SCORE,
+                _ => piece.score,
+            };
+            (piece.text.as_str(), f64::from(score))
+        })
+        .collect();
+    json!({
+        "type": "Unigram",
+        "unk_id": unk_id,
+        "vocab": vocab,
+        "byte_fallback": model.byte_fallback,
+    })
+}
+
+fn bpe_json(model: &Model, ids: &HashMap<&str, usize>, unk: Option<&str>) -> Value {
+    json!({
+        "type": "BPE",
+        "dropout": null,
+        "unk_token": unk,
+        "continuing_subword_prefix": null,
+        "end_of_word_suffix": null,
+        "fuse_unk": true,
+        "byte_fallback": model.byte_fallback,
+        "ignore_merges": false,
+        "vocab": ids,
+        "merges": pair_rules::merges_of(model),
+    })
 }
 
 pub(super) fn metaspace(add_dummy_prefix: bool, splits: bool) -> Value {
@@ -262,125 +306,6 @@ pub(super) fn metaspace(add_dummy_prefix: bool, splits: bool) -> Value {
         "prepend_scheme": if add_dummy_prefix { "always" } else { "never" },
         "split": splits,
     })
-}
-
-/// The steps that normalise text by `charsmap` as SentencePiece does.
-///
-/// `tokenizers` has a step of the name, `Precompiled`, with a fault: where a short grapheme begins
-/// with a character that has a rule, what follows it is lost (`½` with an accent is `1⁄2` without),
-/// and rules for several characters, which compose accents, Korean and Japanese letters, are not
-/// found if they are long. So characters that carry marks are kept apart from them there, and what
-/// those rules say is left to Unicode's composition, NFC. Hebrew and Arabic points, which NFC would
-/// order anew, are kept apart from each other for the time. What still differs no writer writes: other
-/// marks on one letter against Unicode's order, marks on ligatures and units (`㎏`), a Korean syllable
-/// with its last letter apart.
-pub(super) fn normalizer(charsmap: &[u8]) -> Result<Value, String> {
-    Ok(steps(charsmap, composes(charsmap)?))
-}
-
-/// The steps; `composes`: whether there are rules for several characters.
-fn steps(charsmap: &[u8], composes: bool) -> Value {
-    let mut steps = Vec::new();
-    if !charsmap.is_empty() {
-        let precompiled =
-            json!({ "type": "Precompiled", "precompiled_charsmap": BASE64.encode(charsmap) });
-        if composes {
-            let between_points = format!("(?<![{POINTS}]){BREAK}|{BREAK}(?![{POINTS}])");
-            steps.extend([
-                // Not at the start of a text, where nothing stands before the mark.
-                replace_regex(r"(?!\A)(?=[\p{M}\x{200D}])", &BREAK.to_string()),
-                precompiled,
-                replace_regex(&between_points, ""),
-                json!({ "type": "NFC" }),
-                replace_regex(&BREAK.to_string(), ""),
-            ]);
-        } else {
-            steps.push(precompiled);
-        }
-    }
-    steps.extend([replace_regex(" {2,}", " "), replace_regex(r"\A +| +\z", "")]);
-    json!({ "type": "Sequence", "normalizers": steps })
-}
-
-pub(super) fn replace_regex(pattern: &str, content: &str) -> Value {
-    json!({ "type": "Replace", "pattern": { "Regex": pattern }, "content": content })
-}
-
-/// Whether there are rules for several characters.
-///
-/// # Errors
-/// If the rules are damaged, or say something else than Unicode's composition does.
-fn composes(charsmap: &[u8]) -> Result<bool, String> {
-    if charsmap.is_empty() {
-        return Ok(false);
-    }
-    let mut single: HashMap<char, String> = HashMap::new();
-    let mut several: Vec<(String, String)> = Vec::new();
-    charsmap::visit(charsmap, &mut |key, text| {
-        let mut characters = key.chars();
-        match (characters.next(), characters.next()) {
-            (Some(c), None) => _ = single.insert(c, text.to_string()),
-            _ => several.push((key.to_string(), text.to_string())),
-        }
-    })?;
-    // Published rules have 220,000, most of them permutations of each other.
-    let sampled = || several.iter().step_by(several.len() / 10_000 + 1);
-    let mapped = sampled().map(|(key, _)| {
-        let text = |c: char| single.get(&c).cloned().unwrap_or_else(|| c.to_string());
-        key.chars().map(text).collect::<String>()
-    });
-    let composed = unicode::apply_all(&NFC, mapped)?;
-    let count = composed.len();
-    let exceptions: Vec<&String> = sampled()
-        .zip(composed)
-        .filter_map(|((key, text), composed)| (*text != composed).then_some(key))
-        .collect();
-    match exceptions.first() {
-        Some(key) if exceptions.len() * RULES_PER_EXCEPTION > count => Err(format!(
-            "its rule for {key:?} is not one of Unicode's, and rules for several characters are \
-             not supported otherwise; train it with nmt_nfkc, nfkc or identity"
-        )),
-        _ => Ok(!several.is_empty()),
-    }
-}
-
-/// Refuses a tokenizer.json whose normalisation rules are damaged: readers would panic.
-pub(super) fn check_charsmaps(normalizer: &Value) -> Result<(), String> {
-    for charsmap in charsmaps(normalizer) {
-        charsmap::check(&charsmap?)?;
-    }
-    Ok(())
-}
-
-/// Whether all steps of a tokenizer.json leave what stands on two sides of a space alone: whether
-/// they are exactly those made here.
-pub(super) fn splits_at_spaces(normalizer: &Value, pre_tokenizer: &Value) -> bool {
-    let charsmap = match charsmaps(normalizer).pop() {
-        None => Vec::new(),
-        Some(Ok(charsmap)) => charsmap,
-        Some(Err(_)) => return false,
-    };
-    pre_tokenizer == &metaspace(true, true)
-        && [false, true]
-            .into_iter()
-            .any(|composes| normalizer == &steps(&charsmap, composes))
-}
-
-pub(super) fn charsmaps(normalizer: &Value) -> Vec<Result<Vec<u8>, String>> {
-    let one = std::slice::from_ref(normalizer);
-    let steps = normalizer["normalizers"]
-        .as_array()
-        .map_or(one, Vec::as_slice);
-    steps
-        .iter()
-        .filter(|step| step["type"] == "Precompiled")
-        .filter_map(|step| step["precompiled_charsmap"].as_str())
-        .map(|text| {
-            BASE64
-                .decode(text)
-                .map_err(|reason| format!("precompiled_charsmap: {reason}"))
-        })
-        .collect()
 }
 
 #[cfg(test)]

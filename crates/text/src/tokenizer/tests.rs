@@ -274,7 +274,7 @@ fn what_is_missing_or_malformed_is_named() {
     let error = |path: &Path| Tokenizer::open(path).unwrap_err().to_string();
 
     assert!(error(dir.path()).ends_with(
-        "no tokenizer.json, spm.model, spiece.model, vocab.json, vocab.txt, bpe_encoder.bin in it; pass a folder that holds one of them"
+        "no tokenizer.json, tokenizer.model, spm.model, spiece.model, vocab.json, vocab.txt, bpe_encoder.bin in it; pass a folder that holds one of them"
     ));
     assert!(error(&path("no")).contains("no: cannot be read"));
 

@@ -7,6 +7,7 @@
 //! text gives the same model every time, on every machine.
 
 use super::alphabet::{self, DroppedCharacters};
+use super::open::{SENTENCE_PIECE, XLNET_SENTENCE_PIECE};
 use super::sentence_piece::{self, WORD_START};
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
@@ -30,6 +31,9 @@ const MAX_PIECE_CHARS: usize = 16;
 /// Strings to choose from at most (SentencePiece's default).
 const MAX_SEEDS: usize = 1_000_000;
 
+/// Scores are whole numbers of these parts.
+const SCORES_PER_NAT: f64 = 256.0;
+
 /// Which pieces are not learned, where they stand, and what is done to text before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnigramLayout {
@@ -48,6 +52,14 @@ impl UnigramLayout {
             Self::Deberta => SpecialTokens::default().names().len(),
             // `<unk>` and `<eop>`.
             Self::Xlnet(_) => 2 + xlnet::CONTROLS.len() + xlnet::SIGNS.len(),
+        }
+    }
+
+    /// XLNet's steps before SentencePiece's.
+    pub(super) fn letters(self) -> Option<XlnetLetters> {
+        match self {
+            Self::Deberta => None,
+            Self::Xlnet(letters) => Some(letters),
         }
     }
 
@@ -167,11 +179,8 @@ pub(super) fn build(
         });
     }
     let dropped = alphabet::unigram_dropped(&words, &alphabet, own_pieces);
-    let words = {
-        let counted = words;
-        seed::within(&counted, &alphabet)
-    };
     let pool = thread_pool(settings.threads)?;
+    let words = pool.install(|| seed::within(words, &alphabet));
     let seeds = pool.install(|| seed::seeds(&words, &alphabet, MAX_PIECE_CHARS, MAX_SEEDS));
     let learner = Learner::new(&words, &alphabet, seeds, vocab_size - own_pieces);
     let pieces = learner.learn(&pool, &mut |pieces| {
@@ -185,13 +194,14 @@ pub(super) fn build(
 
 /// As its model file would be opened.
 fn tokenizer(pieces: &[Scored], settings: &UnigramSettings) -> Result<Tokenizer, TextError> {
-    let (special, letters) = match settings.layout {
-        UnigramLayout::Deberta => (SpecialTokens::default(), None),
-        UnigramLayout::Xlnet(letters) => (xlnet::special_tokens(), Some(letters)),
+    let special = match settings.layout {
+        UnigramLayout::Deberta => SpecialTokens::default(),
+        UnigramLayout::Xlnet(_) => xlnet::special_tokens(),
     };
+    let letters = settings.layout.letters();
     let pieces = pieces
         .iter()
-        .map(|(piece, score)| (String::from_iter(piece), *score as f32));
+        .map(|(piece, score)| (String::from_iter(piece), rounded(*score)));
     let bytes = sentence_piece::trained_model(pieces, settings.layout).map_err(failed)?;
     let parsed = sentence_piece::parse(&bytes, &special, letters).map_err(failed)?;
     let origin = "trained tokenizer".to_string();
@@ -202,8 +212,18 @@ fn tokenizer(pieces: &[Scored], settings: &UnigramSettings) -> Result<Tokenizer,
         origin,
     )
     .map_err(failed)?;
-    tokenizer.sentence_piece = Some(bytes.into());
+    let name = match settings.layout {
+        UnigramLayout::Deberta => SENTENCE_PIECE,
+        UnigramLayout::Xlnet(_) => XLNET_SENTENCE_PIECE,
+    };
+    tokenizer.sentence_piece = Some((name, bytes.into()));
     Ok(tokenizer)
+}
+
+/// A score whose sums are exact in single precision too, to the length of a page: SentencePiece adds
+/// them up so, and takes the first of ways that are equally good. Long words of one letter have many.
+fn rounded(score: f64) -> f32 {
+    ((score * SCORES_PER_NAT).round() / SCORES_PER_NAT) as f32
 }
 
 fn failed(reason: String) -> TextError {

@@ -12,12 +12,12 @@
 //! lacks and so does this: a piece that ends in a digit and a comma (`000,`) is cut before the comma.
 //! Two differences are transformers' own: the original drops accents by combining class, not by
 //! category, which differs in marks of Indic scripts and in variation selectors; and its
-//! SentencePiece joins Korean letters, which stay apart here. Given `spiece.model` alone,
-//! transformers takes the signs out of the text before all else and begins a word after each; the
-//! original does not, and nor does this.
+//! SentencePiece joins Korean letters, which stay apart here. The rules of a model that is trained
+//! here have the steps in them, so that SentencePiece's library gives the same pieces for a text as it
+//! stands. Given `spiece.model` alone where its class is named, transformers takes the signs out of
+//! the text before all else and begins a word after each, and so does this; where no class is named,
+//! signs are found as the original finds them.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 use super::bert::parse_bool;
@@ -54,7 +54,7 @@ pub(super) fn special_names() -> Vec<String> {
 pub(super) const SIGNS: [char; 8] = ['.', '(', ')', '"', '-', '–', '£', '€'];
 
 /// What becomes a quotation mark.
-const QUOTES: [&str; 2] = ["``", "''"];
+pub(super) const QUOTES: [&str; 2] = ["``", "''"];
 
 /// What is done to letters before SentencePiece's own normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -132,7 +132,7 @@ pub(super) fn normalizer(charsmap: &[u8], letters: XlnetLetters) -> Result<Value
         let own = sentence_piece::normalizer(charsmap)?;
         all.extend(steps(&own).to_vec());
     } else if !charsmap.is_empty() {
-        all.push(json!({ "type": "Precompiled", "precompiled_charsmap": BASE64.encode(charsmap) }));
+        all.push(sentence_piece::precompiled(charsmap));
     }
     Ok(json!({ "type": "Sequence", "normalizers": all }))
 }

@@ -138,7 +138,9 @@ fn a_folder_without_a_tokenizer_names_the_files_that_would_do() {
     fs::create_dir(folder.join("bad")).unwrap();
     let line = kiln(folder, PREPARE).error(1);
     assert!(
-        line.contains("bad: no tokenizer.json, spm.model, spiece.model, vocab.json"),
+        line.contains(
+            "bad: no tokenizer.json, tokenizer.model, spm.model, spiece.model, vocab.json"
+        ),
         "{line}"
     );
 }

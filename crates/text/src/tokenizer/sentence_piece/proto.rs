@@ -4,8 +4,23 @@
 //! Field numbers are those of `sentencepiece_model.proto`; what is not read here does not change
 //! ids. Later values of a field that stands twice replace earlier ones, as the format asks.
 
-/// `TrainerSpec.model_type` of a unigram model.
-const UNIGRAM: u64 = 1;
+/// How a model finds pieces: `TrainerSpec.model_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ModelKind {
+    /// The most probable ones.
+    Unigram,
+    /// By joining pairs.
+    Bpe,
+}
+
+impl ModelKind {
+    fn number(self) -> u64 {
+        match self {
+            Self::Unigram => 1,
+            Self::Bpe => 2,
+        }
+    }
+}
 
 /// What a piece is: `ModelProto.SentencePiece.Type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,37 +44,71 @@ pub(super) struct Piece {
     pub(super) kind: PieceKind,
 }
 
-/// A unigram model.
+/// A special piece as the trainer's settings name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Negative: there is none.
+    pub(super) id: i32,
+    pub(super) text: String,
+}
+
+impl Named {
+    fn new(id: i32, text: &str) -> Self {
+        let text = text.to_string();
+        Self { id, text }
+    }
+}
+
+/// A model.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Model {
+    pub(super) kind: ModelKind,
     pub(super) pieces: Vec<Piece>,
     pub(super) byte_fallback: bool,
     /// Empty: text is taken as it is.
     pub(super) charsmap: Vec<u8>,
     /// A space is put before the text.
     pub(super) add_dummy_prefix: bool,
+    /// What stands for what is unknown, as the trainer's settings have it.
+    pub(super) unk: Named,
+    /// What begins a text.
+    pub(super) bos: Named,
+    /// What ends one.
+    pub(super) eos: Named,
+    /// What the model asks for that its own rules need and Kiln has not.
+    pub(super) unsupported: Option<String>,
 }
 
 impl Model {
+    /// A unigram model with all else as it is where nothing is said.
+    pub(super) fn unigram(pieces: Vec<Piece>) -> Self {
+        Self {
+            kind: ModelKind::Unigram,
+            pieces,
+            byte_fallback: false,
+            charsmap: Vec::new(),
+            add_dummy_prefix: true,
+            unk: Named::new(0, "<unk>"),
+            bos: Named::new(1, "<s>"),
+            eos: Named::new(2, "</s>"),
+            unsupported: None,
+        }
+    }
+
     /// Reads a model.
     ///
     /// # Errors
     /// If the bytes are no `ModelProto`, or it asks for something that is not supported.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let damaged = || "not a SentencePiece model, or damaged; get the file again".to_string();
-        let mut model = Self {
-            pieces: Vec::new(),
-            byte_fallback: false,
-            charsmap: Vec::new(),
-            add_dummy_prefix: true,
-        };
+        let mut model = Self::unigram(Vec::new());
         for field in Fields::new(bytes) {
             match field.ok_or_else(damaged)? {
                 (1, Value::Bytes(piece)) => {
                     model.pieces.push(parse_piece(piece).ok_or_else(damaged)?);
                 }
                 (2, Value::Bytes(spec)) => model.parse_trainer(spec).ok_or_else(damaged)??,
-                (3, Value::Bytes(spec)) => model.parse_normalizer(spec).ok_or_else(damaged)??,
+                (3, Value::Bytes(spec)) => model.parse_normalizer(spec).ok_or_else(damaged)?,
                 _ => {}
             }
         }
@@ -73,20 +122,27 @@ impl Model {
     fn parse_trainer(&mut self, bytes: &[u8]) -> Option<Result<(), String>> {
         for field in Fields::new(bytes) {
             match field? {
-                (3, Value::Number(kind)) if kind != UNIGRAM => {
+                (3, Value::Number(1)) => self.kind = ModelKind::Unigram,
+                (3, Value::Number(2)) => self.kind = ModelKind::Bpe,
+                (3, Value::Number(kind)) => {
                     let name = match kind {
-                        2 => "bpe",
                         3 => "word",
                         4 => "char",
                         _ => "unknown",
                     };
                     return Some(Err(format!(
-                        "model_type is {name}; only unigram models are supported"
+                        "model_type is {name}; only unigram and bpe models are supported"
                     )));
                 }
                 (24, Value::Number(1..)) => {
-                    return Some(Err(unsupported("treat_whitespace_as_suffix", true)));
+                    self.unsupported = Some(unsupported("treat_whitespace_as_suffix", true));
                 }
+                (40, Value::Number(id)) => self.unk.id = id as i32,
+                (41, Value::Number(id)) => self.bos.id = id as i32,
+                (42, Value::Number(id)) => self.eos.id = id as i32,
+                (45, Value::Bytes(text)) => self.unk.text = text_of(text)?,
+                (46, Value::Bytes(text)) => self.bos.text = text_of(text)?,
+                (47, Value::Bytes(text)) => self.eos.text = text_of(text)?,
                 (35, Value::Number(value)) => self.byte_fallback = value != 0,
                 _ => {}
             }
@@ -94,21 +150,22 @@ impl Model {
         Some(Ok(()))
     }
 
-    fn parse_normalizer(&mut self, bytes: &[u8]) -> Option<Result<(), String>> {
+    /// `None`: damaged.
+    fn parse_normalizer(&mut self, bytes: &[u8]) -> Option<()> {
         for field in Fields::new(bytes) {
             match field? {
                 (2, Value::Bytes(charsmap)) => self.charsmap = charsmap.to_vec(),
                 (3, Value::Number(value)) => self.add_dummy_prefix = value != 0,
                 (4, Value::Number(0)) => {
-                    return Some(Err(unsupported("remove_extra_whitespaces", false)));
+                    self.unsupported = Some(unsupported("remove_extra_whitespaces", false));
                 }
                 (5, Value::Number(0)) => {
-                    return Some(Err(unsupported("escape_whitespaces", false)));
+                    self.unsupported = Some(unsupported("escape_whitespaces", false));
                 }
                 _ => {}
             }
         }
-        Some(Ok(()))
+        Some(())
     }
 
     /// The model as `spm.model` holds it.
@@ -142,7 +199,7 @@ impl Model {
     /// SentencePiece finds its special pieces by name here; −1 = there is none.
     fn trainer_spec(&self) -> Vec<u8> {
         let mut spec = Vec::new();
-        put_number(&mut spec, 3, UNIGRAM);
+        put_number(&mut spec, 3, self.kind.number());
         put_number(&mut spec, 4, self.pieces.len() as u64);
         put_number(&mut spec, 35, self.byte_fallback.into());
         let controls: Vec<(usize, &Piece)> = self
@@ -179,6 +236,10 @@ impl Model {
     }
 }
 
+fn text_of(bytes: &[u8]) -> Option<String> {
+    std::str::from_utf8(bytes).ok().map(str::to_string)
+}
+
 fn unsupported(field: &str, value: bool) -> String {
     format!(
         "{field} is {value}, which is not supported; train it with {field} = {}",
@@ -194,7 +255,7 @@ fn parse_piece(bytes: &[u8]) -> Option<Piece> {
     };
     for field in Fields::new(bytes) {
         match field? {
-            (1, Value::Bytes(text)) => piece.text = std::str::from_utf8(text).ok()?.to_string(),
+            (1, Value::Bytes(text)) => piece.text = text_of(text)?,
             (2, Value::Fixed32(score)) => piece.score = f32::from_le_bytes(score),
             (3, Value::Number(kind)) => {
                 piece.kind = match kind {
@@ -326,6 +387,11 @@ mod tests {
             byte_fallback: true,
             charsmap: vec![1, 2, 200],
             add_dummy_prefix: false,
+            kind: ModelKind::Bpe,
+            unk: Named::new(2, "[UNK]"),
+            bos: Named::new(1, "[CLS]"),
+            eos: Named::new(-1, "</s>"),
+            unsupported: None,
         }
     }
 
@@ -341,9 +407,10 @@ mod tests {
             let mut message = Vec::new();
             put_number(&mut message, field, value);
             put_bytes(&mut bytes, spec, &message);
-            Model::parse(&bytes).map(|_| ()).unwrap_err()
+            Model::parse(&bytes).map_or_else(|error| error, |model| model.unsupported.unwrap())
         };
-        assert!(with(2, 3, 2).starts_with("model_type is bpe;"));
+        assert!(with(2, 3, 3).starts_with("model_type is word;"));
+        assert!(with(2, 3, 4).starts_with("model_type is char;"));
         assert!(with(2, 24, 1).starts_with("treat_whitespace_as_suffix is true"));
         assert!(with(3, 4, 0).starts_with("remove_extra_whitespaces is false"));
         assert!(with(3, 5, 0).starts_with("escape_whitespaces is false"));

@@ -13,6 +13,8 @@ use super::proto::{Model, Piece};
 use super::*;
 use crate::tokenizer::Tokenizer;
 
+mod classes;
+mod trained;
 mod xlnet;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sentence_piece");
@@ -261,9 +263,7 @@ proptest! {
         let mut charsmap = MODEL.charsmap.clone();
         let at = at.index(charsmap.len());
         charsmap[at] = byte;
-        let json = serde_json::json!({
-            "type": "Precompiled", "precompiled_charsmap": BASE64.encode(&charsmap),
-        });
+        let json = precompiled(&charsmap);
         if check_charsmaps(&json).is_ok() {
             let precompiled: tokenizers::normalizers::Precompiled =
                 serde_json::from_str(&json.to_string()).map_err(|_| "refused").unwrap();

@@ -97,22 +97,25 @@ impl<'a> Learner<'a> {
     /// One sum a piece, over all words, made in parts.
     fn sums<M: Default>(&self, add: impl Fn(&[char], u64, &mut [f64], &mut M) + Sync) -> Vec<f64> {
         let part = self.words.len().div_ceil(PARTS).max(1);
-        let parts: Vec<Vec<f64>> = self
-            .words
-            .par_chunks(part)
-            .map(|words| {
-                let mut sums = vec![0.0; self.pieces.len()];
-                let mut memory = M::default();
-                for (word, count) in words {
-                    add(word, *count, &mut sums, &mut memory);
-                }
-                sums
-            })
-            .collect();
+        let parts: Vec<&[Counted]> = self.words.chunks(part).collect();
         let mut sums = vec![0.0; self.pieces.len()];
-        for part in parts {
-            for (sum, more) in sums.iter_mut().zip(part) {
-                *sum += more;
+        // As many at a time as there are threads: each has a sum for a million pieces.
+        for parts in parts.chunks(rayon::current_num_threads().max(1)) {
+            let of_parts: Vec<Vec<f64>> = parts
+                .par_iter()
+                .map(|words| {
+                    let mut sums = vec![0.0; self.pieces.len()];
+                    let mut memory = M::default();
+                    for (word, count) in *words {
+                        add(word, *count, &mut sums, &mut memory);
+                    }
+                    sums
+                })
+                .collect();
+            for part in of_parts {
+                for (sum, more) in sums.iter_mut().zip(part) {
+                    *sum += more;
+                }
             }
         }
         sums

@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-/// Separates words in the text of all words; no word holds it.
+/// Separates words in the text of all words; no word that is learned from holds it.
 const END: char = '\0';
 
 /// A word or a part of one, and how often it comes.
 pub(super) type Counted = (Vec<char>, u64);
 
 /// The most frequent characters that make up a share of all text, ties in favour of the lower code
-/// point.
+/// point. NUL is none of them: SentencePiece opens no model with it in a piece.
 pub(super) fn alphabet(words: &[(String, u64)], coverage: f64) -> BTreeSet<char> {
     let mut counts: BTreeMap<char, u64> = BTreeMap::new();
     for (word, count) in words {
-        for c in word.chars() {
+        for c in word.chars().filter(|c| *c != END) {
             *counts.entry(c).or_default() += count;
         }
     }
@@ -39,17 +39,27 @@ pub(super) fn alphabet(words: &[(String, u64)], coverage: f64) -> BTreeSet<char>
 }
 
 /// Words without the characters outside the alphabet, which end a piece: sorted, each once.
-pub(super) fn within(words: &[(String, u64)], alphabet: &BTreeSet<char>) -> Vec<Counted> {
-    let mut counts: BTreeMap<Vec<char>, u64> = BTreeMap::new();
+pub(super) fn within(words: Vec<(String, u64)>, alphabet: &BTreeSet<char>) -> Vec<Counted> {
+    let mut parts: Vec<Counted> = Vec::with_capacity(words.len());
+    // Each word is freed once it is read: there may be gigabytes of them.
     for (word, count) in words {
         let characters: Vec<char> = word.chars().collect();
-        for part in characters.split(|c| *c == END || !alphabet.contains(c)) {
-            if !part.is_empty() {
-                *counts.entry(part.to_vec()).or_default() += count;
-            }
-        }
+        let known = characters.split(|c| !alphabet.contains(c));
+        parts.extend(
+            known
+                .filter(|part| !part.is_empty())
+                .map(|part| (part.to_vec(), count)),
+        );
     }
-    counts.into_iter().collect()
+    parts.par_sort_unstable();
+    parts.dedup_by(|(part, count), (kept, sum)| {
+        let is_same = part == kept;
+        if is_same {
+            *sum += *count;
+        }
+        is_same
+    });
+    parts
 }
 
 /// The characters, and the strings to choose from, with their counts.
@@ -78,17 +88,25 @@ pub(super) fn seeds(
 /// are sorted by what follows; equal beginnings then stand in a row (a suffix array, and the
 /// intervals of its common prefixes).
 fn frequent(words: &[Counted], max_chars: usize, limit: usize) -> Vec<Counted> {
-    let mut text: Vec<char> = Vec::new();
-    // Where each place is in the text, and the count of its word.
-    let mut places: Vec<(u32, u64)> = Vec::new();
-    let mut word_starts = BTreeSet::new();
-    for (word, count) in words {
-        word_starts.insert(text.len() as u32);
-        let starts = (text.len() as u32..).take(word.len());
-        places.extend(starts.map(|start| (start, *count)));
+    let size = words.iter().map(|(word, _)| word.len() + 1).sum();
+    let mut text: Vec<char> = Vec::with_capacity(size);
+    // Each place that is not an end, and for each place of the text its word.
+    let mut places: Vec<u32> = Vec::with_capacity(size - words.len());
+    let mut word_at: Vec<u32> = Vec::with_capacity(size);
+    for ((word, _), index) in words.iter().zip(0..) {
+        places.extend((text.len() as u32..).take(word.len()));
         text.extend(word);
         text.push(END);
+        word_at.resize(text.len(), index);
     }
+    let is_word_start = |start: u32| {
+        let before = (start as usize).checked_sub(1);
+        before.is_none_or(|before| text.get(before) == Some(&END))
+    };
+    let count_at = |start: u32| {
+        let word = word_at.get(start as usize).copied().unwrap_or_default();
+        words.get(word as usize).map_or(0, |(_, count)| *count)
+    };
     let from = |start: u32| {
         let rest = text.get(start as usize..).unwrap_or_default();
         let end = rest
@@ -99,23 +117,21 @@ fn frequent(words: &[Counted], max_chars: usize, limit: usize) -> Vec<Counted> {
         &rest[..end]
     };
     places.par_sort_unstable_by(|one, other| {
-        from(one.0)
-            .cmp(from(other.0))
-            .then_with(|| one.0.cmp(&other.0))
+        from(*one).cmp(from(*other)).then_with(|| one.cmp(other))
     });
 
-    let mut found: Vec<(u64, &[char])> = Vec::new();
+    let mut found = Found::new(limit);
     // Open intervals: the length of the common beginning, the counts before it.
     let mut open: Vec<(usize, u64)> = Vec::new();
     let mut before = 0;
-    for (index, &(start, count)) in places.iter().enumerate() {
-        let string = from(start);
-        let next = places.get(index + 1).map_or(&[][..], |next| from(next.0));
+    for (index, &start) in places.iter().enumerate() {
+        let (string, count) = (from(start), count_at(start));
+        let next = places.get(index + 1).map_or(&[][..], |next| from(*next));
         let common = string.iter().zip(next).take_while(|(a, b)| a == b).count();
         let held = open.last().map_or(0, |(length, _)| *length);
         // A word of its own is no common beginning.
-        if string.len() > held.max(common) && word_starts.contains(&start) {
-            found.push((count, string));
+        if string.len() > held.max(common) && is_word_start(start) {
+            found.push(count, string);
         }
         let mut opened = before;
         before += count;
@@ -123,25 +139,62 @@ fn frequent(words: &[Counted], max_chars: usize, limit: usize) -> Vec<Counted> {
             && length > common
         {
             open.pop();
-            found.push((before - from_count, &string[..length]));
+            found.push(before - from_count, &string[..length]);
             opened = from_count;
         }
         if open.last().is_none_or(|(length, _)| *length < common) {
             open.push((common, opened));
         }
     }
-    found.retain(|(count, string)| *count > 1 && string.len() > 1);
-    let weight = |(count, string): &(u64, &[char])| count * string.len() as u64;
-    found.par_sort_unstable_by(|one, other| {
-        weight(other)
-            .cmp(&weight(one))
-            .then_with(|| one.1.cmp(other.1))
-    });
-    found.truncate(limit);
     found
+        .best()
         .into_iter()
         .map(|(count, string)| (string.to_vec(), count))
         .collect()
+}
+
+/// The strings that make up most text, as they are found; several times as many as wanted at most.
+struct Found<'a> {
+    strings: Vec<(u64, &'a [char])>,
+    limit: usize,
+}
+
+impl<'a> Found<'a> {
+    /// How many strings for each wanted one are kept before the others go.
+    const SPARE: usize = 4;
+
+    fn new(limit: usize) -> Self {
+        Self {
+            strings: Vec::new(),
+            limit,
+        }
+    }
+
+    fn push(&mut self, count: u64, string: &'a [char]) {
+        if count <= 1 || string.len() <= 1 {
+            return;
+        }
+        self.strings.push((count, string));
+        if self.strings.len() >= self.limit.saturating_mul(Self::SPARE).max(1) {
+            self.keep_best();
+        }
+    }
+
+    /// No two compare as equal, so what is kept does not depend on when the others go.
+    fn keep_best(&mut self) {
+        let weight = |(count, string): &(u64, &[char])| count * string.len() as u64;
+        self.strings.par_sort_unstable_by(|one, other| {
+            weight(other)
+                .cmp(&weight(one))
+                .then_with(|| one.1.cmp(other.1))
+        });
+        self.strings.truncate(self.limit);
+    }
+
+    fn best(mut self) -> Vec<(u64, &'a [char])> {
+        self.keep_best();
+        self.strings
+    }
 }
 
 #[cfg(test)]
@@ -197,11 +250,42 @@ mod tests {
         assert_eq!(covering(1.0), "abcd");
         assert_eq!(covering(0.98), "abc");
         assert_eq!(covering(0.6), "a");
-        let parts = within(&words, &BTreeSet::from(['a', 'c']));
+        let parts = within(words.to_vec(), &BTreeSet::from(['a', 'c']));
         assert_eq!(parts, counted(&[("aa", 30), ("c", 9)]));
     }
 
+    #[test]
+    fn nul_is_in_no_piece_however_often_it_comes() {
+        let words = [("a\0a".to_string(), 30), ("\0".to_string(), 9)];
+        let alphabet = alphabet(&words, 1.0);
+        assert_eq!(alphabet, BTreeSet::from(['a']));
+        assert_eq!(within(words.to_vec(), &alphabet), counted(&[("a", 60)]));
+    }
+
     proptest! {
+        #[test]
+        fn what_is_kept_does_not_depend_on_when_the_others_go(
+            counts in prop::collection::vec((0u64..9, 0usize..6), 0..60),
+            limit in 0usize..8,
+        ) {
+            let text: Vec<char> = "abcdefgh".chars().collect();
+            let mut found = Found::new(limit);
+            let mut all: Vec<(u64, &[char])> = Vec::new();
+            for (start, (count, length)) in counts.into_iter().enumerate() {
+                // Each string once, as they are found.
+                let from = &text[start % 3..];
+                let string = &from[..length.min(from.len())];
+                if !all.iter().any(|(_, known)| *known == string) {
+                    found.push(count, string);
+                    all.push((count, string));
+                }
+            }
+            all.retain(|(count, string)| *count > 1 && string.len() > 1);
+            all.sort_by_key(|(count, string)| (Reverse(count * string.len() as u64), *string));
+            all.truncate(limit);
+            prop_assert_eq!(found.best(), all);
+        }
+
         /// Against counting every string of every word.
         #[test]
         fn counts_are_those_of_counting_every_string(
