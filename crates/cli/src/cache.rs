@@ -192,6 +192,13 @@ fn clear(args: &ClearArgs, console: Console) -> Result<(), Failure> {
         count(corpora),
         if corpora == 1 { "corpus" } else { "corpora" },
     ))?;
+    let runs = cleared.deleted.iter().flat_map(|entry| &entry.runs);
+    for run in runs.filter(|run| run.is_dir()) {
+        console.out(format_args!(
+            "to resume {}, its text is needed again",
+            run.display()
+        ))?;
+    }
     for entry in &cleared.in_use {
         console.out(format_args!("kept, in use: {}", line(entry)))?;
     }

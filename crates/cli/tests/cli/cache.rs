@@ -72,6 +72,12 @@ fn the_cache_is_listed_with_its_text_and_runs_and_cleared_of_what_is_kilns() {
         "{text}"
     );
     pretrain("third");
+    let text = kiln(folder, "cache clear").ok();
+    assert!(
+        text.contains("to resume ") && text.contains("third, its text is needed"),
+        "{text}"
+    );
+    pretrain("fourth");
     // Shards that were made with kiln prepare are nobody's to clear.
     kiln(
         folder,

@@ -149,7 +149,7 @@ fn a_vocabulary_too_small_for_the_alphabet_is_wrong_usage() {
         "tokenizer train --arch bert --vocab-size 10 --corpus text.txt --output tok",
     )
     .error(2);
-    assert!(line.contains("vocab_size = 10"), "{line}");
+    assert!(line.contains("--vocab-size 10"), "{line}");
 }
 
 #[test]

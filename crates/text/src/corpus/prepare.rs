@@ -2,6 +2,10 @@
 //!
 //! While one block is being tokenised the next one is read. A block's sentences are written in the
 //! order of the text, so the folder is the same for any number of threads.
+//!
+//! Special tokens that are typed into a text, such as `[MASK]` or `</s>`, become what they name, as in
+//! transformers: their own ids, which no objective predicts. They are counted, as is all that is
+//! unknown, in the header's notes.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};

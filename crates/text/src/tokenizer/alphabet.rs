@@ -10,7 +10,7 @@ const KEPT_CHARACTERS: usize = 1_000;
 
 /// What it covers of the text beyond them. A large text has thousands of characters that come a few
 /// times each; an entry for each would leave no room for words.
-const COVERAGE: f64 = 0.9999;
+pub(super) const COVERAGE: f64 = 0.9999;
 
 /// Characters that a message names.
 const NAMED: usize = 10;
@@ -81,7 +81,7 @@ impl Ranked {
 }
 
 /// WordPiece's alphabet: the `limit` most frequent characters; or else the thousand most frequent,
-/// and of the others as many as cover nearly all of the text and have room. A vocabulary has room
+/// and of the others as many as make up a share of the text and have room. A vocabulary has room
 /// for a character if there is an entry for it, and one more if it continues a word.
 ///
 /// # Errors
@@ -89,6 +89,7 @@ impl Ranked {
 pub(super) fn word_piece(
     words: &[(String, u64)],
     limit: Option<usize>,
+    coverage: f64,
     vocab_size: usize,
     own_entries: usize,
 ) -> Result<(BTreeSet<char>, Option<DroppedCharacters>), TextError> {
@@ -99,7 +100,7 @@ pub(super) fn word_piece(
         Some(limit) => (limit.min(all), limit.min(all)),
         None => {
             let fewest = KEPT_CHARACTERS.min(all);
-            (fewest, fewest.max(ranked.covering(COVERAGE)))
+            (fewest, fewest.max(ranked.covering(coverage)))
         }
     };
     let fitting = entries.fitting(vocab_size, most);
@@ -222,12 +223,12 @@ mod tests {
                 )
             })
             .collect();
-        let (alphabet, dropped) = word_piece(&words, None, 8000, 5).unwrap();
+        let (alphabet, dropped) = word_piece(&words, None, COVERAGE, 8000, 5).unwrap();
         // All but a ten-thousandth of 104,000.
         assert_eq!(alphabet.len(), 2995);
         assert_eq!(dropped.unwrap().characters, 5);
 
-        let (alphabet, dropped) = word_piece(&words, None, 2005, 5).unwrap();
+        let (alphabet, dropped) = word_piece(&words, None, COVERAGE, 2005, 5).unwrap();
         let dropped = dropped.unwrap();
         assert_eq!(alphabet.len(), 2000);
         assert_eq!((dropped.characters, dropped.all_characters), (1000, 3000));
@@ -239,16 +240,16 @@ mod tests {
         assert_eq!(dropped.vocab_size_for_all, 3005);
 
         assert_eq!(
-            word_piece(&words, Some(3000), 8000, 5).unwrap(),
+            word_piece(&words, Some(3000), COVERAGE, 8000, 5).unwrap(),
             (
                 words.iter().flat_map(|(word, _)| word.chars()).collect(),
                 None
             )
         );
-        let limited = word_piece(&words, Some(7), 8000, 5).unwrap();
+        let limited = word_piece(&words, Some(7), COVERAGE, 8000, 5).unwrap();
         assert_eq!(limited.0.len(), 7);
         let error = |limit, vocab_size| {
-            let refused = word_piece(&words, limit, vocab_size, 5).unwrap_err();
+            let refused = word_piece(&words, limit, COVERAGE, vocab_size, 5).unwrap_err();
             refused.to_string()
         };
         assert_eq!(

@@ -231,13 +231,15 @@ fn long_words(tokenizer: &Tokenizer, text: &str, most: usize) -> tokenizers::Res
     Ok(long.count() as u64)
 }
 
-/// The beginning of a text, for a message.
+/// The beginning of a text, for a message: nothing in it moves a terminal's cursor.
 fn example(text: &str) -> String {
-    let text = text.trim();
-    match text.char_indices().nth(EXAMPLE_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_string(),
+    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut characters = text.trim().chars().map(shown);
+    let mut example: String = characters.by_ref().take(EXAMPLE_CHARS).collect();
+    if characters.next().is_some() {
+        example.push('…');
     }
+    example
 }
 
 /// What BERT's normaliser turns into a space. Vertical tab, form feed and next line are spaces in

@@ -8,6 +8,9 @@
 //! | WordPiece | `bert.rs` | `word_piece.rs` | vocab.txt |
 //! | SentencePiece, unigram and BPE | `sentence_piece.rs`; XLNet's `xlnet.rs` | `unigram.rs` | spm.model; XLNet's spiece.model |
 //! | byte-level BPE | `byte_bpe.rs`, `byte_level.rs` | `byte_bpe.rs` | vocab.json, merges.txt; bpe_encoder.bin |
+//!
+//! All trainers learn from counted words (`word_counts.rs`), of all of the text or of a sample of it
+//! (`text_sample.rs`); which characters get pieces is decided in `alphabet.rs`.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -104,18 +104,25 @@ pub(super) fn build(
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<(Tokenizer, Option<DroppedCharacters>), TextError> {
     let special = SpecialTokens::default();
-    let (alphabet, dropped) = alphabet::word_piece(
-        words,
-        settings.limit_alphabet,
-        settings.vocab_size as usize,
-        special.names().len(),
-    )?;
-    let mut merges = pairs(words, &alphabet, &special);
-    merges.learn(
-        settings.vocab_size as usize,
-        settings.min_frequency,
-        progress,
-    );
+    let vocab_size = settings.vocab_size as usize;
+    let mut learn = |coverage| {
+        let (alphabet, dropped) = alphabet::word_piece(
+            words,
+            settings.limit_alphabet,
+            coverage,
+            vocab_size,
+            special.names().len(),
+        )?;
+        let mut merges = pairs(words, &alphabet, &special);
+        merges.learn(vocab_size, settings.min_frequency, progress);
+        Ok::<_, TextError>((merges, dropped))
+    };
+    let (mut merges, mut dropped) = learn(alphabet::COVERAGE)?;
+    let has_room = merges.tokens().len() < vocab_size;
+    if has_room && dropped.is_some() && settings.limit_alphabet.is_none() {
+        // No pairs are left to be joined, so rare characters take nothing from words.
+        (merges, dropped) = learn(1.0)?;
+    }
     let json = bert::tokenizer_json(merges.tokens(), normalisation(settings), &special);
     let origin = "trained tokenizer".to_string();
     let tokenizer = Tokenizer::from_json(&json, special, settings.model_max_length, origin.clone())

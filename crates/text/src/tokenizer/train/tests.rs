@@ -125,23 +125,22 @@ fn an_alphabet_has_more_than_a_thousand_characters_where_a_text_does() {
     let more: String = (0..1400)
         .filter_map(|n| char::from_u32(0x7000 + n))
         .collect();
+    let words = "the kiln was hot and the clay was cold\n".repeat(20);
     let text = format!("{text}\n{more}\n{more}\n{more}\n");
-    let settings = |limit_alphabet| {
-        TrainSettings::WordPiece(WordPieceSettings {
-            vocab_size: 4000,
+    let train = |text: &str, vocab_size, limit_alphabet| {
+        let settings = TrainSettings::WordPiece(WordPieceSettings {
+            vocab_size,
             limit_alphabet,
             ..WordPieceSettings::default()
-        })
+        });
+        let trained = train_on_texts([text], &settings).unwrap();
+        let dropped = trained.dropped.map_or(0, |dropped| dropped.characters);
+        (trained.tokenizer.vocab_size(), dropped)
     };
-    let Trained {
-        tokenizer, dropped, ..
-    } = train_on_texts([&text], &settings(None)).unwrap();
-    // 80,000 + 4,200 characters and the full stops: eight may go, in threes.
-    assert_eq!(dropped.unwrap().characters, 2);
-    assert_eq!(tokenizer.vocab_size(), 5 + 600 + 1400 + 1 - 2);
-    let Trained {
-        tokenizer, dropped, ..
-    } = train_on_texts([&text], &settings(Some(1000))).unwrap();
-    assert_eq!(tokenizer.vocab_size(), 1005);
-    assert_eq!(dropped.unwrap().characters, 1001);
+    // No pair can be joined: room for all of 600 + 1,400 characters and the full stop.
+    assert_eq!(train(&text, 4000, None), (2006, 0));
+    assert_eq!(train(&text, 4000, Some(1000)), (1005, 1001));
+    // Words want the room: of 86,820 characters eight may go, in threes.
+    let text = format!("{text}\n{words}");
+    assert_eq!(train(&text, 2040, None), (2040, 2));
 }
