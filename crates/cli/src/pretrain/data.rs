@@ -11,7 +11,7 @@ use kiln_text::{Corpus, Tokenizer};
 
 use super::args::PretrainArgs;
 use super::model::ModelSource;
-use super::{absolute, evaluation, folder};
+use super::{absolute, evaluation};
 use crate::allocator::{self, Work};
 use crate::cache;
 use crate::console::Console;
