@@ -1,16 +1,36 @@
 """Folders of tokenizer files as people have them: a table of layouts, and random mixes of their parts.
 
-`named(folder)` yields (name, model type, whether it has to open) after filling the folder; `mixed`
-does so at random. check_tokenizers.py holds what Kiln makes of each against transformers.
+check_tokenizers.py holds what Kiln makes of each against transformers. By itself this writes those
+without SentencePiece, with the ids that transformers (5.23.0) gives, for the tests of kiln-text; needs
+what check_tokenizers.py needs. From the repository's root:
+
+    python scripts/tokenizer_layouts.py crates/text/tests/fixtures/folders.json.gz
 """
 
+import gzip
 import io
 import json
+import os
+import random
 import shutil
+import sys
+import tempfile
+import warnings
+from pathlib import Path
 
-import sentencepiece
-from tokenizers import ByteLevelBPETokenizer
-from transformers import BertTokenizer, DebertaTokenizer, RobertaTokenizer
+sys.dont_write_bytecode = True
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+warnings.filterwarnings("ignore")
+
+import sentencepiece  # noqa: E402
+from tokenizers import ByteLevelBPETokenizer  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoTokenizer,
+    BertTokenizer,
+    DebertaTokenizer,
+    RobertaTokenizer,
+)
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -19,7 +39,7 @@ WORDS = [
     *[f"[unused{index}]" for index in range(5)],
     *LETTERS,
     *["##" + letter for letter in LETTERS],
-    *"the cat sat on mat dog hello world ##s ##ing . , ! ? @ # Paris paris é ##é caf café".split(),
+    *"the cat sat on mat dog hello world ##ing . , ! ? @ # Paris paris é ##é caf café".split(),
     *"cafe ##af 中 国 [ ] - ' H T".split(),
 ]
 TEXT = "the cat sat on the mat. hello world! the dog sat on the cat, in Paris."
@@ -317,7 +337,7 @@ def mixed(folder, random):
     fresh(folder)
     kind = random.choice(["vocab.txt", "json", "bytes", "bytes json"])
     odds = random.random
-    config, names = {}, []
+    config = {}
     if kind == "vocab.txt":
         word_list(folder)
     elif kind == "json":
@@ -351,9 +371,11 @@ def mixed(folder, random):
         config["added_tokens_decoder"] = {
             str(size + index): {**whole(False), "special": odds() < 0.5} for index in range(random.randint(1, 3))
         }
+    # A name with a space in it breaks transformers' own template.
+    names = [token for token in pool if " " not in token]
     for field in ["bos_token", "eos_token", "mask_token", "sep_token", "image_token"]:
         if odds() < 0.15:
-            config[field] = random.choice(pool) if odds() < 0.6 else whole(True)
+            config[field] = random.choice(names) if odds() < 0.6 else {**whole(True), "content": random.choice(names)}
     if odds() < 0.2:
         config["split_special_tokens"] = odds() < 0.5
     if odds() < 0.2:
@@ -365,7 +387,7 @@ def mixed(folder, random):
         ]
     for field in ["eos_token", "cls_token", "mask_token"]:
         if odds() < 0.15:
-            special[field] = random.choice(pool) if odds() < 0.5 else whole(False)
+            special[field] = random.choice(names) if odds() < 0.5 else {**whole(False), "content": random.choice(names)}
     listed = {}
     if odds() < 0.4:
         for index, name in enumerate(random.sample(pool, random.randint(1, 3))):
@@ -377,3 +399,48 @@ def mixed(folder, random):
     if listed:
         put(folder, "added_tokens.json", listed)
     return f"{kind}: {json.dumps(config, ensure_ascii=False)} {special} {listed}", model_type
+
+
+def expected(folder):
+    """transformers' ids of the texts; None if it opens no tokenizer."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in TEXTS]
+    except Exception:  # Whatever it is, it is no tokenizer.
+        return None
+
+
+def main():
+    pool, folders = [], []
+    chance = random.Random(7)
+
+    def add(name, model_type, has_to_open, folder):
+        if model_type and not (folder / "config.json").exists():
+            put(folder, "config.json", {"model_type": model_type})
+        files = {}
+        for file in sorted(folder.iterdir()):
+            with file.open(newline="") as text:
+                content = text.read()
+            if content not in pool:
+                pool.append(content)
+            files[file.name] = pool.index(content)
+        ids = expected(folder)
+        folders.append({"name": name, "files": files, "opens": has_to_open, "ids": ids})
+
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder) / "layout"
+        for name, model_type, has_to_open, fill in layouts():
+            fresh(folder)
+            fill(folder)
+            if not list(folder.glob("*.model")):
+                add(name, model_type, has_to_open, folder)
+        for index in range(150):
+            name, model_type = mixed(folder, chance)
+            add(f"mix {index}", model_type, None, folder)
+    value = json.dumps({"texts": TEXTS, "pool": pool, "folders": folders}, ensure_ascii=False)
+    # Without a time in it, so that the same folders are the same file.
+    Path(sys.argv[1]).write_bytes(gzip.compress(value.encode(), 9, mtime=0))
+
+
+if __name__ == "__main__":
+    main()

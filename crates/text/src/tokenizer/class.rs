@@ -381,6 +381,8 @@ pub(super) struct Choice {
     pub(super) path: PathBuf,
     /// What it says, as `tokenizer_class = BertTokenizer`.
     pub(super) said: String,
+    /// Whether a model's config.json stands beside.
+    pub(super) has_model: bool,
 }
 
 impl Choice {
@@ -395,11 +397,13 @@ impl Choice {
                 .and_then(Value::as_str)
                 .filter(|text| !text.is_empty())
         }
+        let has_model = model.contains_key("model_type");
         if let Some(code) = custom(config) {
             return Self {
                 reader: Reader::Custom,
                 path: config_path.to_path_buf(),
                 said: format!("auto_map names code of its own ({code})"),
+                has_model,
             };
         }
         let model_type = text(model, "model_type");
@@ -416,6 +420,7 @@ impl Choice {
                 },
                 path: path.to_path_buf(),
                 said: format!("tokenizer_class = {name}"),
+                has_model,
             },
             (None, Some(model_type)) => Self {
                 reader: if stands {
@@ -425,11 +430,13 @@ impl Choice {
                 },
                 path: model_path.to_path_buf(),
                 said: format!("model_type = {model_type}"),
+                has_model,
             },
             (None, None) => Self {
                 reader: Reader::Unsaid,
                 path: config_path.to_path_buf(),
                 said: "no tokenizer_class".to_string(),
+                has_model,
             },
         }
     }

@@ -5,9 +5,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use tokenizers::AddedToken;
 
-use super::added::Added;
+use super::added::{self, Added};
 use super::bert::{self, Normalisation};
 use super::class::{Choice, Class, Reader};
 use super::files::{read_fields, refused};
@@ -45,15 +44,11 @@ pub(super) struct Config {
 }
 
 impl Config {
-    /// Reads the files beside `file`; `of_json`: the added tokens of that file, if it is a
-    /// tokenizer.json.
+    /// Reads the files beside `file`; `json`: what stands in it, if it is a tokenizer.json.
     ///
     /// # Errors
     /// If one of them is damaged or says what can't be.
-    pub(super) fn read(
-        file: &Path,
-        of_json: Option<&[(u64, AddedToken)]>,
-    ) -> Result<Self, TextError> {
+    pub(super) fn read(file: &Path, json: Option<&Value>) -> Result<Self, TextError> {
         let beside = |name: &str| file.with_file_name(name);
         let (path, model_path) = (beside(CONFIG), beside(MODEL_CONFIG));
         let mut fields = read_fields(&path)?;
@@ -64,17 +59,30 @@ impl Config {
         };
         let choice = Choice::of((&path, &fields), (&model_path, &model));
         choice
-            .check(of_json.is_some())
+            .check(json.is_some())
             .map_err(refused(&choice.path))?;
         let special_tokens_map = read_fields(&beside(SPECIAL_TOKENS_MAP))?;
         let added_tokens = read_fields(&beside(ADDED_TOKENS))?;
         let refuse = refused(&path);
+        if let Some(newer) = other_version(&fields) {
+            return Err(refuse(format!(
+                "fast_tokenizer_files names {newer}, which transformers may take instead of \
+                 {TOKENIZER}; give the right one that name, and remove the field"
+            )));
+        }
         let class = choice.class();
+        let of_json = json.map(added::of_json).unwrap_or_default();
+        if class.is_none()
+            && let Some(pad) = json.map(|json| &json["padding"]["pad_token"])
+            && pad.is_string()
+        {
+            fields.entry("pad_token").or_insert_with(|| pad.clone());
+        }
         let added = Added::read(
             &mut fields,
             &special_tokens_map,
             &added_tokens,
-            of_json.unwrap_or_default(),
+            &of_json,
             class,
         )
         .map_err(&refuse)?;
@@ -88,9 +96,10 @@ impl Config {
             Some(Class::Gpt2) | None => SpecialTokens::default(),
             Some(class) => SpecialTokens::of_class(class),
         };
+        let special = SpecialTokens::parse(&fields, usual.clone()).map_err(&refuse)?;
         Ok(Self {
             normalisation: Normalisation::parse(&fields).map_err(&refuse)?,
-            special: SpecialTokens::parse(&fields, usual.clone()).map_err(&refuse)?,
+            special,
             usual,
             notes: Vec::new(),
             model_max_length: parse_length(&fields).map_err(&refuse)?,
@@ -240,6 +249,13 @@ impl Config {
             self.choice.path.display()
         ))
     }
+}
+
+/// A tokenizer.json for some versions of transformers only.
+fn other_version(config: &Map<String, Value>) -> Option<&str> {
+    let files = config.get("fast_tokenizer_files")?.as_array()?;
+    let mut names = files.iter().filter_map(Value::as_str);
+    names.find(|name| *name != TOKENIZER)
 }
 
 /// The first special token that must have a name and is said to have none.

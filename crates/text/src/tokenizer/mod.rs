@@ -395,7 +395,9 @@ impl Tokenizer {
         let is_continuation = (0..self.vocab_size)
             .zip(&is_special)
             .map(|(id, &is_special)| {
-                let token = self.token(id).filter(|_| !is_special && id != unk);
+                // What was added is a word of its own, whatever it begins with.
+                let is_piece = !is_special && id != unk && id < self.base_size;
+                let token = self.token(id).filter(|_| is_piece);
                 token.is_some_and(|token| self.word_marks.continues(&token))
             })
             .collect();
@@ -428,12 +430,15 @@ impl Tokenizer {
         &self.origin
     }
 
-    /// The tokenizer in a folder, or in one of these files itself, each with the
-    /// tokenizer_config.json beside it: tokenizer.json; or else `spm.model` or `spiece.model`;
-    /// vocab.json and merges.txt; vocab.txt; DeBERTa v1's `bpe_encoder.bin`.
+    /// The tokenizer in a folder, or in one of its files: with the ids that transformers'
+    /// AutoTokenizer gives, by the class that the folder names. That is a tokenizer.json; or else, as
+    /// the class says, vocab.txt, `spm.model`, `spiece.model`, vocab.json with merges.txt, or DeBERTa
+    /// v1's `bpe_encoder.bin`; with what tokenizer_config.json, special_tokens_map.json and
+    /// added_tokens.json say beside it.
     ///
     /// # Errors
-    /// If a file is missing or malformed, or two files contradict each other.
+    /// If a file is missing or malformed, two files contradict each other, or the class is one that
+    /// Kiln does not have.
     pub fn open(path: &Path) -> Result<Self, TextError> {
         open::open(path)
     }

@@ -26,7 +26,7 @@ use super::config::Config;
 use super::files::{read, read_json, read_text, refused};
 use super::sentence_piece::class_rules::{self, Source};
 use super::xlnet::XlnetLetters;
-use super::{Tokenizer, added, bert, bpe_encoder, byte_bpe, rebuilt, sentence_piece};
+use super::{Tokenizer, bert, bpe_encoder, byte_bpe, rebuilt, sentence_piece};
 use crate::error::TextError;
 
 pub(super) const TOKENIZER: &str = "tokenizer.json";
@@ -141,22 +141,28 @@ fn open_with(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
             said(),
             class.files().join(" and "),
         ))),
+        (_, Some("model")) => open_sentence_piece(path, config),
+        // Such a vocabulary may be for other rules. Beside byte-level BPE's own tokenizer.json, as
+        // Kiln writes them, it is not.
+        (_, extension)
+            if config.choice.reader == Reader::AsItStands
+                && (extension == Some("txt") || config.choice.has_model) =>
+        {
+            Err(refused(path)(format!(
+                "{} reads {TOKENIZER}, which is not there, and this file does not say by which \
+                 rules text is split; get that file, or name the class, as BertTokenizer",
+                said()
+            )))
+        }
         (_, Some("json")) => open_byte_bpe(path, config),
         (_, Some("bin")) => open_encoder(path, config),
-        (_, Some("model")) => open_sentence_piece(path, config),
-        // vocab.txt beside a class that only knows tokenizer.json is written for other rules.
-        _ if config.choice.reader == Reader::AsItStands => Err(refused(path)(format!(
-            "{} reads {TOKENIZER}, which is not there, and this file does not say by which rules \
-             text is split; get that file, or name the class, as BertTokenizer",
-            said()
-        ))),
         _ => open_vocabulary(path, config),
     }
 }
 
 fn open_json(path: &Path) -> Result<Tokenizer, TextError> {
     let mut json: Value = read_json(path)?;
-    let mut config = Config::read(path, Some(&added::of_json(&json)))?;
+    let mut config = Config::read(path, Some(&json))?;
     if let Some(class) = config.class() {
         if class.reads_pieces() {
             let source = Source::of_json(&json, class).map_err(refused(path))?;
@@ -314,3 +320,6 @@ fn read_vocabulary(path: &Path, notes: &mut Vec<String>) -> Result<Map<String, V
     }
     Ok(vocab)
 }
+
+#[cfg(test)]
+mod tests;

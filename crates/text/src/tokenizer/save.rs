@@ -1,5 +1,6 @@
 //! Writes the files that transformers opens with the same ids.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -15,6 +16,8 @@ use super::class::Class;
 use super::open::{BYTE_VOCABULARY, CONFIG, MERGES, TOKENIZER, VOCABULARY};
 use super::xlnet;
 use crate::error::{TextError, write_failed};
+
+const EXTRA: &str = "extra_special_tokens";
 
 /// Fields that tell of other files, or that are written anew.
 const NOT_WRITTEN: [&str; 16] = [
@@ -117,7 +120,7 @@ fn config(tokenizer: &Tokenizer, full: &Value) -> Value {
     }
     tokenizer.special.write(&mut config);
     write_again(written, &mut config);
-    if has_odd_tokens(tokenizer, full) {
+    if has_odd_tokens(tokenizer, full, &config) {
         config.insert("added_tokens_decoder".to_string(), decoder(full));
     }
     Value::Object(config)
@@ -135,10 +138,8 @@ fn write_again(written: &Map<String, Value>, config: &mut Map<String, Value>) {
             None => value.clone(),
         };
         let value = match value {
-            Value::Array(tokens) if field == "extra_special_tokens" => {
-                tokens.iter().map(text).collect()
-            }
-            Value::Object(tokens) if field == "extra_special_tokens" => Value::Object(
+            Value::Array(tokens) if field == EXTRA => tokens.iter().map(text).collect(),
+            Value::Object(tokens) if field == EXTRA => Value::Object(
                 tokens
                     .iter()
                     .map(|(name, token)| (name.clone(), text(token)))
@@ -152,15 +153,27 @@ fn write_again(written: &Map<String, Value>, config: &mut Map<String, Value>) {
 }
 
 /// Whether there are added tokens that the names in tokenizer_config.json do not tell all of: the
-/// vocabulary's own file beside it would lose them where tokenizer.json is taken away.
-fn has_odd_tokens(tokenizer: &Tokenizer, full: &Value) -> bool {
-    let named = tokenizer.special.names();
+/// vocabulary's own file beside it would lose them where tokenizer.json is taken away. A SentencePiece
+/// model tells of its own.
+fn has_odd_tokens(tokenizer: &Tokenizer, full: &Value, config: &Map<String, Value>) -> bool {
+    let named: HashSet<&str> = config
+        .iter()
+        .filter(|(field, _)| field.ends_with("_token") || *field == EXTRA)
+        .flat_map(|(_, value)| match value {
+            Value::Array(tokens) => tokens.iter().collect(),
+            Value::Object(tokens) => tokens.values().collect(),
+            token => vec![token],
+        })
+        .filter_map(Value::as_str)
+        .collect();
+    let in_model = full["model"]["type"] == "Unigram";
     let of_json = added::of_json(full);
     let mut tokens = of_json.iter();
     tokens.any(|(id, token)| {
         let is_plain = *token == AddedToken::from(&token.content, true);
-        let is_named = named.contains(&token.content.as_str());
-        !is_plain || !is_named && *id >= u64::from(tokenizer.base_size)
+        let is_told = named.contains(token.content.as_str())
+            || in_model && *id < u64::from(tokenizer.base_size);
+        !is_plain || !is_told
     })
 }
 

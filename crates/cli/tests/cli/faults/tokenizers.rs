@@ -144,3 +144,69 @@ fn a_folder_without_a_tokenizer_names_the_files_that_would_do() {
         "{line}"
     );
 }
+
+#[test]
+fn a_token_that_the_models_table_has_no_row_for_is_named_where_it_is_met() {
+    let folder = folder_with_run();
+    let folder = folder.path();
+    copy_again(&checkpoint(&folder.join("run"), 6), &folder.join("model"));
+    let config = fs::read(folder.join("model/config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    let rows = config["vocab_size"].as_u64().unwrap();
+    let added = serde_json::json!({ "@USER": rows });
+    fs::write(folder.join("model/added_tokens.json"), added.to_string()).unwrap();
+    let fill = |text| {
+        kiln_with(
+            folder,
+            &["predict", "fill-mask", "--model", "model", text],
+            "",
+        )
+    };
+    fill("the [MASK]").ok();
+    let line = fill("@USER [MASK]").error(1);
+    assert!(
+        line.contains(&format!(
+            "@USER has id {rows}, but the model's table has {rows} rows"
+        )),
+        "{line}"
+    );
+    let line = kiln(
+        folder,
+        "pretrain bert --init-from model --corpus text.txt --output new --steps 1",
+    )
+    .error(2);
+    assert!(
+        line.contains("@USER and what else was added to the tokenizer"),
+        "{line}"
+    );
+    assert!(!folder.join("new").exists());
+}
+
+#[test]
+fn a_run_keeps_what_was_said_of_the_tokenizer_it_was_given() {
+    let folder = folder_with_run();
+    let folder = folder.path();
+    copy_again(&folder.join("tok"), &folder.join("given"));
+    fs::remove_file(folder.join("given/tokenizer_config.json")).unwrap();
+    fs::remove_file(folder.join("given/tokenizer.json")).unwrap();
+    let map = r#"{"additional_special_tokens": ["[E1]"], "bos_token": "[BOS]"}"#;
+    fs::write(folder.join("given/special_tokens_map.json"), map).unwrap();
+    let config = r#"{"tokenizer_class": "BertTokenizer", "truncation_side": "left"}"#;
+    fs::write(folder.join("given/tokenizer_config.json"), config).unwrap();
+    kiln(
+        folder,
+        "pretrain bert --tokenizer given --corpus text.txt --preset tiny --output kept --steps 1 \
+         --seq-len 16 --batch-size 2",
+    )
+    .ok();
+    let written = checkpoint(&folder.join("kept"), 1).join("tokenizer_config.json");
+    let written: serde_json::Value = serde_json::from_slice(&fs::read(written).unwrap()).unwrap();
+    assert_eq!(written["bos_token"], "[BOS]");
+    assert_eq!(written["extra_special_tokens"], serde_json::json!(["[E1]"]));
+    assert_eq!(written["truncation_side"], "left");
+    assert_eq!(
+        written.get("model_max_length"),
+        None,
+        "not the run's --seq-len"
+    );
+}
