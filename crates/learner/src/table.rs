@@ -41,7 +41,7 @@ pub(crate) fn check_ids(
         "\"{excerpt}\": {} has id {id}, but the model's table has {rows} rows: the token was added \
          to the tokenizer alone; leave it out, or give it a row with transformers' \
          model.resize_token_embeddings({}) and save_pretrained",
-        tokenizer.token(*id).unwrap_or_default(),
+        tokenizer.content(*id).unwrap_or_default(),
         tokenizer.vocab_size()
     )))
 }

@@ -272,6 +272,15 @@ impl Tokenizer {
         self.inner.id_to_token(id)
     }
 
+    /// The token with this id as its file writes it: one that was added, before it is normalised.
+    pub fn content(&self, id: u32) -> Option<String> {
+        let added = self.inner.get_added_vocabulary().get_added_tokens_decoder();
+        match added.get(&id) {
+            Some(token) => Some(token.content.clone()),
+            None => self.token(id),
+        }
+    }
+
     /// The id of this token.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
@@ -299,7 +308,7 @@ impl Tokenizer {
                 "the tokenizer has {size} tokens, the model {rows}; they do not belong together"
             ));
         }
-        let first = self.token(u32::try_from(rows).unwrap_or(u32::MAX));
+        let first = self.content(u32::try_from(rows).unwrap_or(u32::MAX));
         Some(format!(
             "the tokenizer has {size} tokens, the model {rows}: {} and what else was added to the \
              tokenizer has no row in the model's table; give it one with transformers' \

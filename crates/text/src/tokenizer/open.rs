@@ -163,7 +163,9 @@ fn open_with(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
 fn open_json(path: &Path) -> Result<Tokenizer, TextError> {
     let mut json: Value = read_json(path)?;
     let mut config = Config::read(path, Some(&json))?;
-    if let Some(class) = config.class() {
+    // Something else is told of below.
+    let is_tokenizer = json["model"].is_object();
+    if let Some(class) = config.class().filter(|_| is_tokenizer) {
         if class.reads_pieces() {
             let source = Source::of_json(&json, class).map_err(refused(path))?;
             json = class_rules::by_class(class, source, &config.fields, &mut config.added)

@@ -163,7 +163,7 @@ fn a_token_that_the_models_table_has_no_row_for_is_named_where_it_is_met() {
         )
     };
     fill("the [MASK]").ok();
-    let line = fill("@USER [MASK]").error(1);
+    let line = fill("@USER [MASK]").error(2);
     assert!(
         line.contains(&format!(
             "@USER has id {rows}, but the model's table has {rows} rows"
