@@ -83,7 +83,10 @@ impl CheckpointFolder {
 }
 
 /// Creates `path` and its parents, durably: a checkpoint in a folder that a crash takes back is lost.
-fn create_folders(path: &Path) -> Result<(), WriteError> {
+///
+/// # Errors
+/// If one can't be made or synced.
+pub fn create_folders(path: &Path) -> Result<(), WriteError> {
     let missing = path
         .ancestors()
         .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());

@@ -35,14 +35,14 @@ mod write;
 
 pub use config::{CONFIG_FILE, ConfigFile, read_config};
 pub use error::{OpenError, WriteError};
-pub use folder::CheckpointFolder;
+pub use folder::{CheckpointFolder, create_folders};
 pub use foreign::foreign_config;
 pub use json::parse_json;
 pub use load::{LoadOptions, LoadReport, Tied, check_shapes, load_module};
 pub use names::Names;
 pub use parameters::{NameClash, Parameter, parameters, parameters_by_name};
 pub use read::{Dtype, ModelFile, TensorInfo, WEIGHTS_FILES};
-pub use scratch::clean_stale;
+pub use scratch::{clean_stale, sync_tree};
 pub use seal::{MANIFEST, newest_whole, verify};
 pub use tensors::{NamedTensor, gradient_tensors, module_tensors};
 pub use write::{write_bytes, write_json, write_model, write_safetensors};

@@ -158,13 +158,15 @@ impl Drop for ScratchFolder {
 /// needs no cleaning.
 ///
 /// # Errors
-/// If the folder cannot be listed or a leftover cannot be removed.
+/// If the folder cannot be listed or a leftover cannot be removed; the others are, and the first such
+/// error is given.
 pub fn clean_stale(folder: &Path) -> Result<(), WriteError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(reason) => return Err(WriteError::io(folder, reason)),
     };
+    let mut first_error = None;
     for entry in entries {
         let entry = entry.map_err(|reason| WriteError::io(folder, reason))?;
         let Some(name) = entry.file_name().to_str().map(ToOwned::to_owned) else {
@@ -180,13 +182,13 @@ pub fn clean_stale(folder: &Path) -> Result<(), WriteError> {
         };
         match cleaned {
             Err(reason) if reason.kind() != io::ErrorKind::NotFound => {
-                return Err(WriteError::io(&path, reason));
+                first_error.get_or_insert_with(|| WriteError::io(&path, reason));
             }
             // Not found: its writer has just finished, or another process cleans as well.
             _ => {}
         }
     }
-    Ok(())
+    first_error.map_or(Ok(()), Err)
 }
 
 fn clean_temporary(path: &Path, name: &str) -> io::Result<()> {
@@ -290,7 +292,10 @@ pub(crate) fn parent(path: &Path) -> &Path {
 }
 
 /// Syncs every file below `folder`, then the folders.
-fn sync_tree(folder: &Path) -> Result<(), WriteError> {
+///
+/// # Errors
+/// If the folder cannot be listed or something in it not synced.
+pub fn sync_tree(folder: &Path) -> Result<(), WriteError> {
     let failed = |reason| WriteError::io(folder, reason);
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();

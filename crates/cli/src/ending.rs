@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use kiln_learner::architecture::MaskCandidate;
-use kiln_learner::{Record, RecordKind, Stall, Stop, TrainOutcome};
+use kiln_learner::{Record, Stop, TrainOutcome};
 use serde_json::{Map, Value, json};
 
 use crate::doubt::Doubt;
 use crate::failure::Failure;
 use crate::finish::{Job, has_generator};
+use crate::report::History;
 use crate::samples::Sample;
 use crate::wording::{count, duration, is_quality, number, shell};
 
@@ -16,7 +17,7 @@ use crate::wording::{count, duration, is_quality, number, shell};
 pub(crate) struct Ending<'a> {
     pub(crate) job: &'a Job<'a>,
     pub(crate) outcome: TrainOutcome,
-    pub(crate) records: Vec<Record>,
+    pub(crate) history: History,
     pub(crate) unigram_entropy: Option<f64>,
     /// What else is known of the corpus, for a program.
     pub(crate) corpus: Option<Value>,
@@ -26,31 +27,7 @@ pub(crate) struct Ending<'a> {
     pub(crate) doubt: Option<Doubt>,
 }
 
-/// Tokens and seconds of all training steps.
-fn throughput(records: &[Record]) -> (f64, f64) {
-    records
-        .iter()
-        .filter(|record| record.kind == RecordKind::Train)
-        .filter_map(|record| Some((record.get("tokens")?, record.get("tokens_per_second")?)))
-        .filter(|(_, rate)| *rate > 0.0)
-        .fold((0.0, 0.0), |(tokens, seconds), (more, rate)| {
-            (tokens + more, seconds + more / rate)
-        })
-}
-
 impl Ending<'_> {
-    fn evaluations(&self) -> impl Iterator<Item = &Record> {
-        self.records
-            .iter()
-            .filter(|record| record.kind == RecordKind::Eval)
-    }
-
-    fn best(&self) -> Option<&Record> {
-        let loss = |record: &Record| record.get("loss").unwrap_or(f64::INFINITY);
-        self.evaluations()
-            .min_by(|a, b| loss(a).total_cmp(&loss(b)))
-    }
-
     /// What to do next; several commands where the run made several models.
     fn next_commands(&self) -> Vec<String> {
         if self.outcome.stop == Stop::Interrupted {
@@ -76,11 +53,23 @@ impl Ending<'_> {
         commands
     }
 
+    /// Says it on stdout.
+    ///
+    /// # Errors
+    /// If stdout can't be written.
+    pub(crate) fn tell(&self) -> Result<(), Failure> {
+        if self.job.json {
+            self.job.console.json(&self.to_json())
+        } else {
+            self.print()
+        }
+    }
+
     /// Prints the summary.
     ///
     /// # Errors
     /// If stdout can't be written.
-    pub(crate) fn print(&self) -> Result<(), Failure> {
+    fn print(&self) -> Result<(), Failure> {
         let console = self.job.console;
         let outcome = &self.outcome;
         let row = |name: &str, text: String| console.out(format_args!("{name:<12}{text}"));
@@ -94,13 +83,13 @@ impl Ending<'_> {
                 count(self.job.settings.training.steps)
             ),
         )?;
-        if let Some(last) = self.evaluations().last() {
+        if let Some(last) = &self.history.last_evaluation {
             row("loss", describe(last))?;
         }
-        if let Some(best) = self.best() {
+        if let Some(best) = &self.history.best_evaluation {
             row("best", describe(best))?;
         }
-        for stall in self.records.iter().filter_map(Stall::from_record) {
+        for stall in self.history.stalls() {
             row(
                 "stalled",
                 format!(
@@ -121,7 +110,7 @@ impl Ending<'_> {
                 ),
             )?;
         }
-        let (tokens, seconds) = throughput(&self.records);
+        let (tokens, seconds) = (self.history.timed_tokens, self.history.seconds);
         if seconds > 0.0 {
             let time = duration(std::time::Duration::from_secs_f64(seconds));
             row(
@@ -162,12 +151,18 @@ impl Ending<'_> {
         for command in self.next_commands() {
             console.out(format_args!("{verb}: {command}"))?;
         }
+        if outcome.stop == Stop::Early {
+            let run = shell(self.job.run.path());
+            console.out(format_args!(
+                "train further with: kiln resume {run} --early-stop 0"
+            ))?;
+        }
         Ok(())
     }
 
     /// The terms that had learned nothing when they were looked at.
     fn stalls(&self) -> Vec<Value> {
-        let stalls = self.records.iter().filter_map(Stall::from_record);
+        let stalls = self.history.stalls().iter();
         stalls
             .map(|stall| {
                 json!({
@@ -183,7 +178,7 @@ impl Ending<'_> {
     /// The object that `--json` prints.
     pub(crate) fn to_json(&self) -> Value {
         let commands = self.next_commands();
-        let (tokens, seconds) = throughput(&self.records);
+        let (tokens, seconds) = (self.history.timed_tokens, self.history.seconds);
         let samples: Vec<Value> = self
             .samples
             .iter()
@@ -209,8 +204,8 @@ impl Ending<'_> {
             "steps": self.job.settings.training.steps,
             "skipped_steps": self.outcome.bad_steps,
             "learned_nothing": self.stalls(),
-            "evaluation": self.evaluations().last().map(values),
-            "best_evaluation": self.best().map(values),
+            "evaluation": self.history.last_evaluation.as_ref().map(values),
+            "best_evaluation": self.history.best_evaluation.as_ref().map(values),
             "unigram_entropy": self.unigram_entropy,
             "corpus": self.corpus,
             "tokens_per_second": (seconds > 0.0).then(|| tokens / seconds),

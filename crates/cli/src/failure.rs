@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     Run(String),
     /// Whoever read stdout wants no more: exit code 0, no message.
     ClosedPipe,
+    /// Somebody stopped a run, which is saved and has said so: the exit code, no message.
+    Interrupted(u8),
 }
 
 impl Failure {
@@ -34,7 +36,7 @@ impl Failure {
             Self::Usage(message) | Self::Run(message) => {
                 Some(message.lines().map(str::trim).collect::<Vec<_>>().join(" "))
             }
-            Self::ClosedPipe => None,
+            Self::ClosedPipe | Self::Interrupted(_) => None,
         }
     }
 
@@ -43,6 +45,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Run(_) => 1,
             Self::ClosedPipe => 0,
+            Self::Interrupted(code) => *code,
         }
     }
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use kiln_learner::architecture::{Architecture, FillMaskRequest, MaskCandidate, RunContext};
-use kiln_learner::record::read_records;
-use kiln_learner::{RunFolder, RunSettings, Stop, TrainOutcome};
+use kiln_learner::{LearnError, RunFolder, RunSettings, Stop, TrainOutcome};
 use kiln_text::{Corpus, Tokenizer};
 use serde_json::Value;
 
@@ -18,14 +17,18 @@ use crate::ending::Ending;
 use crate::failure::{Failure, caught};
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::report::{self, ReportFacts};
+use crate::report::{self, History, ReportFacts};
 use crate::samples::{self, Sample};
+use crate::wording::shell;
 
 /// Sentences shown at the end.
 const SAMPLES: usize = 3;
 
 /// Candidates shown for each.
 const CANDIDATES: usize = 5;
+
+/// No learning rate above this is advised.
+const HIGHEST_ADVISED: f64 = 1e-4;
 
 /// A run to be trained, with everything checked.
 pub(crate) struct Job<'a> {
@@ -41,11 +44,11 @@ pub(crate) struct Job<'a> {
 /// Trains to the end, or until somebody stops it; then writes the report and sums up.
 ///
 /// # Errors
-/// If training fails. Checkpoints written before stay whole. What fails after training is a warning:
+/// If training fails, or is stopped by a signal. Checkpoints written before stay whole. What fails after training is a warning:
 /// the model is there.
 pub(crate) fn train(job: Job<'_>) -> Result<(), Failure> {
     let interrupter = Interrupter::new();
-    interrupt::stop_on_signal(&interrupter, job.console)?;
+    let interruption = interrupt::stop_on_signal(&interrupter, job.console)?;
     let progress = Arc::new(Progress::new(job.console, job.dashboard));
     let context = RunContext {
         run: job.run.clone(),
@@ -58,18 +61,53 @@ pub(crate) fn train(job: Job<'_>) -> Result<(), Failure> {
     let outcome = job.architecture.pretrain(job.settings, context);
     drop(memory);
     progress.finish();
-    let ending = conclude(&job, outcome?, progress.parameters());
-    if job.json {
-        job.console.json(&ending.to_json())
-    } else {
-        ending.print()
+    let outcome = outcome.map_err(|error| with_command(error, &job))?;
+    interruption.all_is_saved();
+    let stop = outcome.stop;
+    conclude(&job, outcome, progress.parameters()).tell()?;
+    match stop {
+        Stop::Interrupted => Err(Failure::Interrupted(interruption.exit_code())),
+        Stop::Done | Stop::Early => Ok(()),
     }
 }
 
+/// The error of a run, with the command that goes on from what it has saved.
+fn with_command(error: LearnError, job: &Job<'_>) -> Failure {
+    let run = shell(job.run.path());
+    match error {
+        LearnError::Diverged { first_step, .. } if !first_step => {
+            let rate = lower_rate(job.settings.training.optimizer.learning_rate);
+            Failure::run(format_args!("{error}: kiln resume {run} --lr {rate:e}"))
+        }
+        LearnError::Device { step: 1.., .. } | LearnError::Events(_) => {
+            let saved = job.run.list_checkpoints();
+            if saved.is_ok_and(|saved| saved.is_empty()) {
+                return Failure::run(format_args!(
+                    "{error}, but that is nothing yet; try again, with a smaller --batch-size if \
+                     memory ran out"
+                ));
+            }
+            Failure::run(format_args!("{error}; go on with: kiln resume {run}"))
+        }
+        error => error.into(),
+    }
+}
+
+/// A rate to try after `rate` has led to nothing: a tenth, and none that hardly any model bears.
+fn lower_rate(rate: f64) -> f64 {
+    let tenth = (rate / 10.0).min(HIGHEST_ADVISED);
+    // Two digits: 3.0000000000000004e-5 is nobody's rate.
+    format!("{tenth:.1e}").parse().unwrap_or(tenth)
+}
+
 /// Report and sample sentences of a run that has ended.
-fn conclude<'a>(job: &'a Job<'a>, outcome: TrainOutcome, parameters: Option<u64>) -> Ending<'a> {
-    let records = attempt(job, "the run's metrics are not summed up", || {
-        Ok(read_records(&job.run.metrics())?)
+pub(crate) fn conclude<'a>(
+    job: &'a Job<'a>,
+    outcome: TrainOutcome,
+    parameters: Option<u64>,
+) -> Ending<'a> {
+    let history = attempt(job, "the run's metrics are not summed up", || {
+        Ok(History::read(&job.run.metrics())?)
     })
     .unwrap_or_default();
     let known = caught(|| of_corpus(job.settings).ok()).ok().flatten();
@@ -83,7 +121,7 @@ fn conclude<'a>(job: &'a Job<'a>, outcome: TrainOutcome, parameters: Option<u64>
         Ok(report::write_report(
             job.run,
             job.settings,
-            &records,
+            &history,
             &facts,
         )?)
     });
@@ -104,7 +142,7 @@ fn conclude<'a>(job: &'a Job<'a>, outcome: TrainOutcome, parameters: Option<u64>
     Ending {
         job,
         outcome,
-        records,
+        history,
         unigram_entropy,
         corpus: corpus.flatten(),
         report,

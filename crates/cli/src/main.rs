@@ -3,12 +3,13 @@
 //! | file | what |
 //! | --- | --- |
 //! | `arguments.rs`, `swallowed.rs` | the commands and the flags that all of them take |
-//! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume.rs`, `predict.rs`, `predict/`, `forward.rs`, `report_command.rs`, `cache.rs` | one command each |
+//! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume/`, `predict.rs`, `predict/`, `forward.rs`, `report_command.rs`, `cache.rs` | one command each |
 //! | `architectures.rs` | the one list of architectures |
 //! | `console.rs`, `progress.rs`, `live_line.rs`, `task_progress.rs`, `wording.rs` | what the user sees |
 //! | `failure.rs`, `interrupt.rs` | how a command ends |
 //! | `tokenizer_text.rs`, `corpus_notes.rs` | what is told of a text |
 //! | `devices.rs`, `model_folder.rs` | `--backend` and `--model` |
+//! | `corpus_place.rs` | where a run's tokenised text is, or is made again |
 //! | `finish.rs`, `samples.rs`, `doubt.rs`, `ending.rs` | training, and the end of a run |
 //! | `report/` | `report.html` |
 //! | `allocator.rs`, `memory.rs` | the memory allocator, and whether a run fits into memory |
@@ -21,6 +22,7 @@ mod cache;
 mod console;
 mod corpus;
 mod corpus_notes;
+mod corpus_place;
 mod devices;
 mod doubt;
 mod ending;

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use kiln_learner::RunFolder;
-use kiln_learner::record::read_records;
 use kiln_text::{Corpus, Tokenizer};
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::report::{self, ReportFacts};
+use crate::report::{self, History, ReportFacts};
 
 const EXAMPLES: &str = "Examples:
   kiln report runs/first
@@ -30,7 +29,7 @@ pub(crate) struct ReportArgs {
 /// If there is no run, or it has no step yet, or the page can't be written.
 pub(crate) fn run(args: &ReportArgs, console: Console) -> Result<(), Failure> {
     let (run, settings) = RunFolder::open(&args.run)?;
-    let records = read_records(&run.metrics())?;
+    let history = History::read(&run.metrics())?;
     // The corpus may be gone; the page then lacks one line of its chart.
     let entropy = Tokenizer::open(&run.tokenizer())
         .and_then(|tokenizer| Corpus::open(&settings.data.shards, &tokenizer))
@@ -39,6 +38,6 @@ pub(crate) fn run(args: &ReportArgs, console: Console) -> Result<(), Failure> {
         unigram_entropy: entropy.ok(),
         ..ReportFacts::default()
     };
-    let path = report::write_report(&run, &settings, &records, &facts)?;
+    let path = report::write_report(&run, &settings, &history, &facts)?;
     console.out(path.display())
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use kiln_checkpoint::{
-    CheckpointFolder, ModelFile, NamedTensor, OpenError, verify, write_json, write_safetensors,
+    CheckpointFolder, ModelFile, NamedTensor, OpenError, write_json, write_safetensors,
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,10 @@ pub(crate) struct TrainingState {
     pub(crate) lanes: usize,
     /// Seconds spent in steps.
     pub(crate) seconds: f64,
+    /// Loss of the first step that had a finite one, to know a model that has blown up by; none:
+    /// there was no such step yet, or a version before this field wrote the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) first_loss: Option<f64>,
 }
 
 impl TrainingState {
@@ -62,6 +66,7 @@ impl TrainingState {
             evaluations: Vec::new(),
             lanes,
             seconds: 0.0,
+            first_loss: None,
         }
     }
 }
@@ -118,14 +123,14 @@ fn write_files<O: Objective>(
     Ok(())
 }
 
-/// Deletes the checkpoints that the settings do not keep.
+/// Deletes the checkpoints that the settings do not keep; says of each that can't be deleted why.
 ///
 /// Those of later steps, passed over when the run was resumed, stay until they are written again.
 pub(crate) fn prune(
     run: &RunFolder,
     settings: &TrainingSettings,
     state: &TrainingState,
-) -> Result<(), LearnError> {
+) -> Result<Vec<String>, LearnError> {
     let mut present = run.list_checkpoints()?;
     present.retain(|(step, _)| *step <= state.step);
     let newest = present
@@ -144,20 +149,41 @@ pub(crate) fn prune(
         .take(settings.keep_best)
         .map(|evaluation| evaluation.step);
     let keep: Vec<u64> = newest.chain(best).collect();
+    let mut stuck = Vec::new();
     for (step, path) in present {
         if !keep.contains(&step) {
             // Renamed first: a kill in the middle leaves no half-deleted checkpoint under a name
             // that resume would try, and what it leaves `clean_stale` removes.
             let doomed = path.with_file_name(format!(".tmp-old-step-{step:08}"));
-            let failed = |reason| LearnError::WriteRun {
-                path: path.clone(),
-                reason,
-            };
-            std::fs::rename(&path, &doomed).map_err(failed)?;
-            std::fs::remove_dir_all(&doomed).map_err(failed)?;
+            let deleted = std::fs::rename(&path, &doomed)
+                .map_err(|reason| (&path, reason))
+                .and_then(|()| {
+                    std::fs::remove_dir_all(&doomed).map_err(|reason| (&doomed, reason))
+                });
+            if let Err((path, reason)) = deleted {
+                stuck.push(format!(
+                    "{}: no longer kept, but cannot be deleted ({reason}); delete it by hand",
+                    path.display()
+                ));
+            }
         }
     }
-    Ok(())
+    Ok(stuck)
+}
+
+/// Step, folder and loss of the checkpoint on disk whose evaluation was the best.
+pub(crate) fn best_checkpoint(
+    run: &RunFolder,
+    state: &TrainingState,
+) -> Option<(u64, PathBuf, f64)> {
+    let present = run.list_checkpoints().ok()?;
+    let is_present = |step: u64| present.iter().any(|(found, _)| *found == step);
+    state
+        .evaluations
+        .iter()
+        .filter(|evaluation| is_present(evaluation.step))
+        .min_by(|a, b| a.loss.total_cmp(&b.loss))
+        .map(|best| (best.step, run.checkpoint(best.step), best.loss))
 }
 
 /// What [`restore`] found.
@@ -165,34 +191,32 @@ pub(crate) struct Restored<O: Objective> {
     pub(crate) model: O::Model,
     pub(crate) state: TrainingState,
     pub(crate) path: PathBuf,
-    /// Newer checkpoints passed over, and why.
-    pub(crate) passed_over: Vec<String>,
+    /// What there is to know of it: newer ones passed over, and why.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Takes up the newest whole checkpoint of a run: into `model` and `stepper`.
 ///
-/// A checkpoint that does not verify (a disk's fault: a kill leaves none) is passed over for the
-/// one before, and named.
+/// Where the next step begins a stretch with other batches, what is carried from step to step starts
+/// anew.
 pub(crate) fn restore<O: Objective>(
     run: &RunFolder,
     objective: &O,
     model: O::Model,
     stepper: &mut Stepper<O>,
     devices: &[Device],
+    settings: &TrainingSettings,
 ) -> Result<Option<Restored<O>>, LearnError> {
-    let mut passed_over = Vec::new();
-    for (_, path) in run.list_checkpoints()?.into_iter().rev() {
-        if let Err(error) = verify(&path) {
-            passed_over.push(match error {
-                // Its remedy, to continue from an earlier one, is what happens here.
-                OpenError::Torn { path, problem } => format!("{}: {problem}", path.display()),
-                error => error.to_string(),
-            });
-            continue;
-        }
-        let training = path.join("training");
-        let state = read_state(&training.join("state.json"))?;
-        if state.lanes != devices.len() {
+    let Some(newest) = run.newest_checkpoint()? else {
+        return Ok(None);
+    };
+    let (path, mut warnings) = (newest.path, newest.passed_over);
+    let training = path.join("training");
+    let mut state = read_state(&training.join("state.json"))?;
+    let last_stretch = settings.stretches.last();
+    let other_batches = last_stretch.is_some_and(|stretch| stretch.until == state.step);
+    if state.lanes != devices.len() {
+        if !other_batches {
             return Err(LearnError::Run {
                 path,
                 problem: format!(
@@ -202,22 +226,34 @@ pub(crate) fn restore<O: Objective>(
                 ),
             });
         }
-        let model = objective.read_model(model, &path)?;
-        let device = devices[0].clone().inner();
-        for ((part, optimizer), &updates) in objective
-            .parts()
-            .iter()
-            .zip(&mut stepper.optimizers)
-            .zip(&state.updates)
-        {
-            let file = training.join(format!("{}.safetensors", part.name));
-            optimizer
-                .restore(updates, read_tensors(&file)?, &device)
-                .map_err(|problem| LearnError::Run {
-                    path: file,
-                    problem,
-                })?;
+        state.lanes = devices.len();
+    }
+    // It counts steps in a row, and these two are not: somebody has seen the first and went on.
+    state.bad_in_row = 0;
+    let model = objective.read_model(model, &path)?;
+    let device = devices[0].clone().inner();
+    for ((part, optimizer), &updates) in objective
+        .parts()
+        .iter()
+        .zip(&mut stepper.optimizers)
+        .zip(&state.updates)
+    {
+        let file = training.join(format!("{}.safetensors", part.name));
+        optimizer
+            .restore(updates, read_tensors(&file)?, &device)
+            .map_err(|problem| LearnError::Run {
+                path: file,
+                problem,
+            })?;
+    }
+    if other_batches {
+        if carry_file(&training, 0).is_file() {
+            warnings.push(
+                "what the model remembers of the text before starts anew, as batches have changed"
+                    .to_owned(),
+            );
         }
+    } else {
         for (m, carry) in stepper.carries.iter_mut().enumerate() {
             let file = carry_file(&training, m);
             let tensors = if file.is_file() {
@@ -229,23 +265,13 @@ pub(crate) fn restore<O: Objective>(
                 .restore_carry(tensors, &devices[m % devices.len()])
                 .map_err(|error| in_carry(error, &file))?;
         }
-        return Ok(Some(Restored {
-            model,
-            state,
-            path,
-            passed_over,
-        }));
     }
-    match passed_over.into_iter().next() {
-        Some(problem) => Err(LearnError::Run {
-            path: run.checkpoints(),
-            problem: format!(
-                "no checkpoint is whole (the newest: {problem}); bring one back from a copy, or \
-                 start a new run"
-            ),
-        }),
-        None => Ok(None),
-    }
+    Ok(Some(Restored {
+        model,
+        state,
+        path,
+        warnings,
+    }))
 }
 
 /// What is wrong with the carried state in `file`, of which an objective does not know the name.
@@ -279,7 +305,7 @@ fn carry_file(training: &Path, m: usize) -> PathBuf {
     training.join(format!("carry-{m}.safetensors"))
 }
 
-fn read_state(path: &Path) -> Result<TrainingState, LearnError> {
+pub(crate) fn read_state(path: &Path) -> Result<TrainingState, LearnError> {
     let text = std::fs::read_to_string(path).map_err(|reason| LearnError::Read {
         path: path.into(),
         reason,
@@ -315,4 +341,41 @@ fn read_tensors(path: &Path) -> Result<Vec<NamedTensor>, LearnError> {
         });
     }
     Ok(tensors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_that_cannot_be_deleted_is_named_and_the_others_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(&folder.path().join("run")).unwrap();
+        for step in 1..=4 {
+            std::fs::create_dir(run.checkpoint(step)).unwrap();
+            std::fs::write(run.checkpoint(step).join("config.json"), "{}").unwrap();
+        }
+        // Something is in the way of the name it would have while it is deleted.
+        let way = run.checkpoints().join(".tmp-old-step-00000001");
+        std::fs::create_dir_all(way.join("in/the/way")).unwrap();
+        let settings = TrainingSettings {
+            keep_last: 2,
+            ..Default::default()
+        };
+        let state = TrainingState {
+            step: 4,
+            ..TrainingState::start(1)
+        };
+        let stuck = prune(&run, &settings, &state).unwrap();
+        assert_eq!(stuck.len(), 1);
+        let name = run.checkpoint(1).display().to_string();
+        assert!(stuck[0].starts_with(&name), "{stuck:?}");
+        let steps: Vec<u64> = run
+            .list_checkpoints()
+            .unwrap()
+            .iter()
+            .map(|c| c.0)
+            .collect();
+        assert_eq!(steps, [1, 3, 4]);
+    }
 }

@@ -46,30 +46,45 @@ pub enum LearnError {
     /// A file of the run has another content than expected.
     #[error("{}: {problem}", path.display())]
     Run { path: PathBuf, problem: String },
-    /// The gradients were not finite for several steps in a row.
-    #[error(
-        "step {step}: the gradient of {tensors} was not finite for {count} steps in a row; lower \
-         training.optimizer.learning_rate in the run's config.json and resume: what was saved is \
-         whole"
-    )]
-    NotFinite {
+    /// The run can't go on as it does: gradients were not finite for several steps in a row, or the
+    /// last step left no model worth keeping. What was saved before is sound.
+    #[error("step {step}: {problem}; {}", rescue(checkpoint.as_deref(), *first_step))]
+    Diverged {
         step: u64,
-        count: u64,
-        tensors: String,
+        problem: String,
+        /// The last checkpoint; none: there is none yet.
+        checkpoint: Option<PathBuf>,
+        /// No step has changed a weight: the learning rate is not to blame.
+        first_step: bool,
     },
     /// A device failed: in the middle of a run, or outside of one where `step` is 0.
     #[error("{}", device_failed(*step, reason))]
     Device { step: u64, reason: String },
     /// Burn's event loop failed.
-    #[error("metrics: {0}; resume the run: what was saved is whole")]
+    #[error("metrics: {0}; what was saved is whole")]
     Events(String),
+}
+
+fn rescue(checkpoint: Option<&std::path::Path>, first_step: bool) -> String {
+    if first_step {
+        return "no step has changed a weight yet: the weights that the run started from, or its \
+                model's config, give no finite loss"
+            .to_owned();
+    }
+    match checkpoint {
+        Some(path) => format!(
+            "the last good checkpoint is {}: go on from it with a lower learning rate",
+            path.display()
+        ),
+        None => "no checkpoint was saved before: start again with a lower learning rate".to_owned(),
+    }
 }
 
 fn device_failed(step: u64, reason: &str) -> String {
     match step {
         0 => format!("the device failed ({reason}); try again, or another device with --backend"),
         step => {
-            format!("step {step}: the device failed ({reason}); resume: what was saved is whole")
+            format!("step {step}: the device failed ({reason}); what was saved is whole")
         }
     }
 }

@@ -15,6 +15,7 @@
 //! | `one_text.rs` | a text as a batch of its own, for predictions |
 //! | `masked_lm.rs` | [`masked_lm::MaskedLmBatch`]: masked words on a device, and their loss |
 //! | `settings.rs`, `schedule.rs`, `run.rs` | what a run is made of, and its folder |
+//! | `change.rs` | what was changed of a run after it had begun |
 //! | `documents.rs` | corpora on disk, and what of them is held out |
 //! | `masked_lm_data.rs` | their masked batches |
 //! | `sift.rs` | [`sift::CleanPass`]: a classifier's predictions under disturbed embeddings |
@@ -23,17 +24,19 @@
 //! | `tying.rs` | whether a head shares its matrix with the word table |
 //! | `start.rs` | tokenizer and first weights of a run |
 //! | `train.rs` | [`train()`]: starts or resumes a run |
-//! | `strategy.rs` | the loop, as a burn-train strategy |
+//! | `strategy.rs`, `strategy/saving.rs` | the loop, as a burn-train strategy; when it saves |
+//! | `soundness.rs` | whether a model is worth a checkpoint |
 //! | `step.rs` | one optimizer step, and an evaluation |
 //! | `watch.rs` | notices a part that learns nothing |
 //! | `optimizer.rs`, `gradients.rs` | AdamW, the global norm |
-//! | `checkpoint.rs`, `record.rs` | what is written, and read again |
+//! | `checkpoint.rs`, `newest.rs`, `record.rs` | what is written, and read again |
 //! | `trainee.rs`, `metric.rs`, `loader.rs`, `renderer.rs` | what burn-train wants to see |
 //!
 //! Every random choice is a function of (seed, step): the data is found by its number, and the
 //! device's generator is seeded afresh before every forward pass. Resuming needs no replay.
 
 pub mod architecture;
+pub mod change;
 pub mod documents;
 pub mod fill_mask;
 pub mod forward;
@@ -60,9 +63,11 @@ mod error;
 mod gradients;
 mod loader;
 mod metric;
+mod newest;
 mod optimizer;
 mod paths;
 mod renderer;
+mod soundness;
 mod step;
 mod strategy;
 mod table;
@@ -73,10 +78,11 @@ pub use error::LearnError;
 pub use loader::Batches;
 pub use metric::StepMetric;
 pub use model_config::ConfigError;
+pub use newest::NewestCheckpoint;
 pub use objective::{ConstantGuess, Measure, Objective, PartOutput, PartSpec, TermSpec, Weight};
 pub use optimizer::decays;
 pub use record::{Record, RecordKind};
 pub use run::{RunFolder, RunSettings};
-pub use settings::{OptimizerSettings, ScheduleKind, TrainingSettings};
+pub use settings::{OptimizerSettings, ScheduleKind, Stretch, TrainingSettings};
 pub use train::{EvalData, NoObserver, Observer, Stop, TrainOutcome, TrainRequest, train};
 pub use watch::Stall;

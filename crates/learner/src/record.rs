@@ -1,6 +1,6 @@
 //! One line of `metrics.jsonl`, and the file.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -145,19 +145,32 @@ impl<R: BufRead> Iterator for Lines<R> {
 /// # Errors
 /// If the file can't be read.
 pub fn read_records(path: &Path) -> Result<Vec<Record>, LearnError> {
+    let mut records = Vec::new();
+    for_each_record(path, |record| records.push(record))?;
+    Ok(records)
+}
+
+/// Hands every whole line of a metrics file to `take`, one in memory at a time; as
+/// [`read_records`] otherwise.
+///
+/// # Errors
+/// If the file can't be read.
+pub fn for_each_record(path: &Path, mut take: impl FnMut(Record)) -> Result<(), LearnError> {
     let failed = |reason| LearnError::Read {
         path: path.into(),
         reason,
     };
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(reason) => return Err(failed(reason)),
     };
-    Lines::new(BufReader::new(file))
-        .filter_map(|line| line.map(|line| line.record).transpose())
-        .collect::<io::Result<_>>()
-        .map_err(failed)
+    for line in Lines::new(BufReader::new(file)) {
+        if let Some(record) = line.map_err(failed)?.record {
+            take(record);
+        }
+    }
+    Ok(())
 }
 
 /// Appends to `metrics.jsonl`, a line a record.
@@ -171,9 +184,8 @@ impl MetricsFile {
     /// Opens the file for the steps after `step`: what a stopped run wrote after its last
     /// checkpoint is cut off, since those steps are made again.
     ///
-    /// Returns the evaluations kept and the last [`REMEMBERED`] steps among them, in the file's
-    /// order.
-    pub(crate) fn open_after(path: &Path, step: u64) -> Result<(Self, Vec<Record>), LearnError> {
+    /// Returns what is remembered of the steps kept.
+    pub(crate) fn open_after(path: &Path, step: u64) -> Result<(Self, History), LearnError> {
         let failed = |reason| LearnError::WriteRun {
             path: path.into(),
             reason,
@@ -201,6 +213,8 @@ impl MetricsFile {
         }
         whole.set_len(end).map_err(failed)?;
         drop(whole);
+        // A new file's name has to outlive a crash as its lines do.
+        sync_name(path).map_err(failed)?;
         let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
         if !is_ended {
             (&file).write_all(b"\n").map_err(failed)?;
@@ -209,7 +223,7 @@ impl MetricsFile {
             path: path.into(),
             file,
         };
-        Ok((file, history.into_records()))
+        Ok((file, history))
     }
 
     /// Appends a record and hands it to the system at once.
@@ -235,14 +249,23 @@ impl MetricsFile {
     }
 }
 
+/// Makes the name of a file durable, where the platform can sync a folder.
+fn sync_name(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) && folder != Path::new("") => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
 /// What a resumed run remembers: every evaluation, which decide when to stop, and the last steps,
 /// which the dashboard draws.
-#[derive(Default)]
-struct History {
+#[derive(Debug, Default)]
+pub(crate) struct History {
     /// With their place in the file.
     rare: Vec<(u64, Record)>,
     steps: VecDeque<(u64, Record)>,
     seen: u64,
+    seen_steps: u64,
 }
 
 impl History {
@@ -251,6 +274,7 @@ impl History {
         match record.kind {
             RecordKind::Eval | RecordKind::Stalled => self.rare.push((self.seen, record)),
             RecordKind::Train => {
+                self.seen_steps += 1;
                 if self.steps.len() == REMEMBERED {
                     self.steps.pop_front();
                 }
@@ -259,10 +283,37 @@ impl History {
         }
     }
 
-    fn into_records(self) -> Vec<Record> {
+    /// Steps in the file.
+    pub(crate) fn steps(&self) -> u64 {
+        self.seen_steps
+    }
+
+    /// Adds the evaluations, as step and loss, that the file lost and a checkpoint remembers; gives
+    /// their number.
+    pub(crate) fn supply(&mut self, remembered: impl Iterator<Item = (u64, f64)>) -> usize {
+        let known = self.rare.iter().map(|(_, record)| record);
+        let known = known.filter(|record| record.kind == RecordKind::Eval);
+        let known: BTreeSet<u64> = known.map(|record| record.step).collect();
+        let before = self.rare.len();
+        let lost = remembered.filter(|(step, _)| !known.contains(step));
+        self.rare.extend(lost.map(|(step, loss)| {
+            let record = Record {
+                kind: RecordKind::Eval,
+                step,
+                values: vec![("loss".to_owned(), loss)],
+            };
+            (0, record)
+        }));
+        self.rare.len() - before
+    }
+
+    /// The evaluations and the last [`REMEMBERED`] steps, in the file's order.
+    pub(crate) fn into_records(self) -> Vec<Record> {
         let mut records = self.rare;
         records.extend(self.steps);
-        records.sort_by_key(|(place, _)| *place);
+        // A step's evaluation follows it.
+        records
+            .sort_by_key(|(place, record)| (record.step, record.kind != RecordKind::Train, *place));
         records.into_iter().map(|(_, record)| record).collect()
     }
 }
@@ -290,7 +341,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
         let (mut file, kept) = MetricsFile::open_after(&path, 0).unwrap();
-        assert!(kept.is_empty());
+        assert!(kept.into_records().is_empty());
         for step in 1..=4 {
             file.append(&record(step, 0.5)).unwrap();
         }
@@ -300,7 +351,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
 
         let (mut file, kept) = MetricsFile::open_after(&path, 2).unwrap();
-        assert_eq!(kept.len(), 2);
+        assert_eq!(kept.into_records().len(), 2);
         file.append(&record(3, 0.25)).unwrap();
         let steps: Vec<_> = read_records(&path)
             .unwrap()
@@ -329,6 +380,8 @@ mod tests {
         }
         let before = std::fs::read(&path).unwrap();
         let (_, kept) = MetricsFile::open_after(&path, last).unwrap();
+        assert_eq!(kept.steps(), last);
+        let kept = kept.into_records();
         let (evaluations, steps): (Vec<_>, Vec<_>) = kept
             .iter()
             .partition(|record| record.kind == RecordKind::Eval);
@@ -336,6 +389,38 @@ mod tests {
         assert_eq!(steps.len(), REMEMBERED);
         assert!(kept.is_sorted_by_key(|record| record.step));
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn evaluations_that_the_file_lost_come_from_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let (mut file, _) = MetricsFile::open_after(&path, 0).unwrap();
+        let eval = |step| Record {
+            kind: RecordKind::Eval,
+            ..record(step, 0.25)
+        };
+        for step in [3, 4] {
+            file.append(&record(step, 0.5)).unwrap();
+        }
+        file.append(&eval(4)).unwrap();
+        let (_, mut kept) = MetricsFile::open_after(&path, 4).unwrap();
+        assert_eq!(kept.steps(), 2, "of four");
+        assert_eq!(kept.supply([(2, 0.5), (3, 0.75), (4, 1.0)].into_iter()), 2);
+        let expected = [
+            Record {
+                kind: RecordKind::Eval,
+                ..record(2, 0.5)
+            },
+            record(3, 0.5),
+            Record {
+                kind: RecordKind::Eval,
+                ..record(3, 0.75)
+            },
+            record(4, 0.5),
+            eval(4),
+        ];
+        assert_eq!(kept.into_records(), expected);
     }
 
     #[test]
@@ -347,7 +432,7 @@ mod tests {
         bytes.extend(record(2, 0.5).to_json().as_bytes());
         std::fs::write(&path, bytes).unwrap();
         let (mut file, kept) = MetricsFile::open_after(&path, 2).unwrap();
-        assert_eq!(kept.len(), 2);
+        assert_eq!(kept.into_records().len(), 2);
         // The last line lacked its end.
         file.append(&record(3, 0.5)).unwrap();
         assert_eq!(read_records(&path).unwrap().len(), 3);

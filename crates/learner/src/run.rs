@@ -2,10 +2,14 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use kiln_checkpoint::{create_folders, write_json};
+use kiln_text::corpus::ReadSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::change::Change;
 use crate::error::LearnError;
 use crate::settings::TrainingSettings;
 
@@ -17,10 +21,16 @@ pub struct DataSettings {
     pub shards: PathBuf,
     /// Identity of its tokens, in hexadecimal.
     pub corpus: String,
+    /// The text it was prepared from; none: the run was given shards, or is of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<CorpusSource>,
     /// The prepared corpus to evaluate on; none: documents held out of the first.
     pub eval_shards: Option<PathBuf>,
     /// Identity of its tokens.
     pub eval_corpus: Option<String>,
+    /// The text it was prepared from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eval_source: Option<CorpusSource>,
     /// Share of the documents held out for evaluation.
     pub held_out: f64,
     /// Evaluation batches at most.
@@ -31,6 +41,16 @@ pub struct DataSettings {
     pub tokenizer_identity: String,
     /// Places in a sequence.
     pub seq_len: usize,
+}
+
+/// The text of a corpus, enough to prepare it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorpusSource {
+    /// Files and folders, as given.
+    pub inputs: Vec<PathBuf>,
+    /// How they were read.
+    pub read: ReadSettings,
 }
 
 /// Which tokens stand together in a training sequence.
@@ -198,6 +218,9 @@ pub struct RunSettings {
     pub training: TrainingSettings,
     /// The devices, e.g. `wgpu:0`; the first holds the model.
     pub devices: Vec<String>,
+    /// What was changed after the run had begun, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
 }
 
 /// A run's folder.
@@ -208,45 +231,42 @@ pub struct RunSettings {
 /// RUN/tokenizer/             the tokenizer it uses
 /// RUN/checkpoints/step-…/    Hugging Face files, and training/ for resuming
 /// RUN/report.html            curves
+/// RUN/corpus/                its tokenised text, where that is kept; eval-corpus/ likewise
 /// RUN/.lock                  held while somebody trains it
 /// ```
 #[derive(Debug, Clone)]
-pub struct RunFolder(PathBuf);
+pub struct RunFolder {
+    path: PathBuf,
+    /// Held by whoever trains the run, until the last copy is dropped or the process dies.
+    lock: Option<Arc<File>>,
+}
+
+/// The name of the file whose lock keeps others out.
+const LOCK: &str = ".lock";
 
 impl RunFolder {
-    /// Makes a new run's folder.
+    /// Makes a new run's folder, and keeps others out of it.
     ///
     /// # Errors
-    /// If the folder exists and is not empty, or can't be made.
+    /// If the folder exists and is not empty, can't be made, or another process has just begun a run
+    /// in it.
     pub fn create(path: &Path) -> Result<Self, LearnError> {
-        let failed = |reason| LearnError::WriteRun {
-            path: path.into(),
-            reason,
-        };
-        match std::fs::read_dir(path) {
-            Ok(mut entries) => {
-                if entries.next().is_some() {
-                    return Err(LearnError::Run {
-                        path: path.into(),
-                        problem: format!(
-                            "the folder is not empty; choose another, or continue the run in it \
-                             with: kiln resume {}",
-                            path.display()
-                        ),
-                    });
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(reason) => return Err(failed(reason)),
-        }
-        let run = Self(path.into());
-        std::fs::create_dir_all(run.checkpoints()).map_err(failed)?;
+        // Before anything is written: it may be another thing's folder.
+        refuse_used(path)?;
+        create_folders(path)?;
+        let run = Self::at(path).locked()?;
+        // Two that found it empty: one of them has the lock now, and may be done by then.
+        refuse_used(path)?;
+        create_folders(&run.checkpoints())?;
         Ok(run)
     }
 
     /// The run in `path`, whatever is there: nothing is read or made.
     pub fn at(path: &Path) -> Self {
-        Self(path.into())
+        Self {
+            path: path.into(),
+            lock: None,
+        }
     }
 
     /// Opens an existing run.
@@ -254,7 +274,7 @@ impl RunFolder {
     /// # Errors
     /// If there is no run in `path`.
     pub fn open(path: &Path) -> Result<(Self, RunSettings), LearnError> {
-        let run = Self(path.into());
+        let run = Self::at(path);
         let file = run.config();
         if !file.is_file() {
             return Err(LearnError::Run {
@@ -278,73 +298,80 @@ impl RunFolder {
         Ok((run, settings))
     }
 
-    /// Writes the settings.
+    /// Writes the settings, durably: the file is the old one or the new one, whatever happens.
     ///
     /// # Errors
     /// If the file can't be written.
     pub fn write_settings(&self, settings: &RunSettings) -> Result<(), LearnError> {
-        let path = self.config();
-        let failed = |reason| LearnError::WriteRun {
-            path: path.clone(),
-            reason,
-        };
-        let mut text = serde_json::to_string_pretty(settings)
-            .map_err(|error| failed(std::io::Error::other(error)))?;
-        text.push('\n');
-        let beside = path.with_extension("json.tmp");
-        std::fs::write(&beside, text).map_err(failed)?;
-        std::fs::rename(&beside, &path).map_err(failed)
+        Ok(write_json(&self.config(), settings)?)
     }
 
-    /// Keeps other processes from training the run until the file is dropped, or the process dies.
+    /// The same folder, kept from other processes until the last copy of it is dropped, or this
+    /// process dies.
     ///
     /// # Errors
-    /// If another process trains it, or the file can't be made.
-    pub(crate) fn lock(&self) -> Result<File, LearnError> {
-        let path = self.0.join(".lock");
+    /// If another process trains the run, or the file to lock can't be made.
+    pub fn locked(self) -> Result<Self, LearnError> {
+        if self.lock.is_some() {
+            return Ok(self);
+        }
+        let path = self.path.join(LOCK);
         let file = File::create(&path).map_err(|reason| LearnError::WriteRun {
             path: path.clone(),
             reason,
         })?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => Err(LearnError::Run {
-                path: self.0.clone(),
+                path: self.path.clone(),
                 problem: "another process is training this run; wait for it, or stop it first"
                     .into(),
             }),
             // Some file systems have no locks: then nobody can be kept out.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self {
+                lock: Some(Arc::new(file)),
+                ..self
+            }),
         }
     }
 
     /// The folder itself.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// `config.json`: the run's settings, not the model's.
     pub fn config(&self) -> PathBuf {
-        self.0.join("config.json")
+        self.path.join("config.json")
     }
 
     /// `metrics.jsonl`.
     pub fn metrics(&self) -> PathBuf {
-        self.0.join("metrics.jsonl")
+        self.path.join("metrics.jsonl")
     }
 
     /// `tokenizer/`.
     pub fn tokenizer(&self) -> PathBuf {
-        self.0.join("tokenizer")
+        self.path.join("tokenizer")
     }
 
     /// `checkpoints/`.
     pub fn checkpoints(&self) -> PathBuf {
-        self.0.join("checkpoints")
+        self.path.join("checkpoints")
+    }
+
+    /// `corpus/`: a copy of the prepared corpus, where one is kept.
+    pub fn corpus(&self) -> PathBuf {
+        self.path.join("corpus")
+    }
+
+    /// `eval-corpus/`: a copy of the corpus to evaluate on, where one is kept.
+    pub fn eval_corpus(&self) -> PathBuf {
+        self.path.join("eval-corpus")
     }
 
     /// `report.html`.
     pub fn report(&self) -> PathBuf {
-        self.0.join("report.html")
+        self.path.join("report.html")
     }
 
     /// The checkpoint of `step`, whether it exists or not.
@@ -383,9 +410,59 @@ impl RunFolder {
     }
 }
 
+/// Refuses a folder with something in it, besides a lock that nobody may hold any more.
+fn refuse_used(path: &Path) -> Result<(), LearnError> {
+    let failed = |reason| LearnError::Read {
+        path: path.into(),
+        reason,
+    };
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(reason) => return Err(failed(reason)),
+    };
+    for entry in entries {
+        if entry.map_err(failed)?.file_name() != LOCK {
+            return Err(LearnError::Run {
+                path: path.into(),
+                problem: format!(
+                    "the folder is not empty; choose another, or continue the run in it with: \
+                     kiln resume {}",
+                    path.display()
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_second_of_two_in_one_folder_is_refused_and_a_left_lock_is_nobodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs/first");
+        std::fs::create_dir_all(&path).unwrap();
+        // As another process that has just found the folder empty.
+        let other = RunFolder::at(&path).locked().unwrap();
+        let error = RunFolder::create(&path).unwrap_err().to_string();
+        assert!(error.contains("another process is training"), "{error}");
+        assert_eq!(
+            std::fs::read_dir(&path).unwrap().count(),
+            1,
+            "the lock alone"
+        );
+        drop(other);
+        let run = RunFolder::create(&path).unwrap();
+        assert!(RunFolder::at(&path).locked().is_err());
+        let copy = run.clone();
+        drop(run);
+        assert!(RunFolder::at(&path).locked().is_err(), "a copy holds it");
+        drop(copy);
+        RunFolder::at(&path).locked().unwrap();
+    }
 
     #[test]
     fn settings_from_before_n_grams_choose_each_by_itself() {

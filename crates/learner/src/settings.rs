@@ -52,6 +52,17 @@ impl Default for OptimizerSettings {
     }
 }
 
+/// The first steps of a run, or those behind an earlier stretch, made with another number of
+/// sequences a step than what follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stretch {
+    /// Its last step.
+    pub until: u64,
+    /// Sequences in each of its steps: micro-batch, accumulation and devices multiplied.
+    pub sequences: u64,
+}
+
 /// The learner's settings. Written into the run; a resumed run reads them from there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,6 +99,9 @@ pub struct TrainingSettings {
     pub data_threads: usize,
     /// Micro-batches built ahead.
     pub data_ahead: usize,
+    /// What was made with other batches before, oldest first: data goes on behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stretches: Vec<Stretch>,
 }
 
 impl Default for TrainingSettings {
@@ -109,11 +123,37 @@ impl Default for TrainingSettings {
             max_bad_steps: 5,
             data_threads: 1,
             data_ahead: 8,
+            stretches: Vec::new(),
         }
     }
 }
 
 impl TrainingSettings {
+    /// Sequences in a step on `devices` devices.
+    pub fn sequences(&self, devices: usize) -> u64 {
+        (self.batch_size * self.accumulate * devices) as u64
+    }
+
+    /// How many steps of today's size hold the data that the first `step` steps took, on `devices`
+    /// devices: as many, unless batches changed in between. Then the last of them is only begun, and
+    /// its rest goes unread: a change never reads anything twice.
+    pub fn data_steps(&self, step: u64, devices: usize) -> u64 {
+        let mut place = 0_u64;
+        let mut from = 0;
+        let mut stretches = self.stretches.iter().peekable();
+        while let Some(stretch) = stretches.next() {
+            let until = stretch.until.min(step);
+            let made = place.saturating_add(until.saturating_sub(from));
+            let taken = made.saturating_mul(stretch.sequences);
+            let next = stretches
+                .peek()
+                .map_or_else(|| self.sequences(devices), |next| next.sequences);
+            place = taken.div_ceil(next.max(1));
+            from = until;
+        }
+        place.saturating_add(step - from)
+    }
+
     /// Refuses settings that can't train.
     ///
     /// # Errors
@@ -179,5 +219,39 @@ impl TrainingSettings {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(batch_size: usize, stretches: &[(u64, u64)]) -> TrainingSettings {
+        let stretch = |&(until, sequences)| Stretch { until, sequences };
+        TrainingSettings {
+            batch_size,
+            stretches: stretches.iter().map(stretch).collect(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn data_goes_on_behind_what_steps_of_other_sizes_took() {
+        // Nothing changed: a step of data a step.
+        assert_eq!(settings(8, &[]).data_steps(10, 1), 10);
+        // 10 steps of 8 are 80 sequences, 20 steps of 4; then a step a step.
+        let halved = settings(4, &[(10, 8)]);
+        assert_eq!(
+            (halved.data_steps(10, 1), halved.data_steps(13, 1)),
+            (20, 23)
+        );
+        // 30 sequences are 3 steps of 8 and a begun one.
+        assert_eq!(settings(8, &[(10, 3)]).data_steps(10, 1), 4);
+        // Two devices take two micro-batches: 80 sequences are 5 steps of 16.
+        assert_eq!(settings(8, &[(10, 8)]).data_steps(10, 2), 5);
+        // 10 steps of 8, then 5 of 4: 100 sequences, 13 steps of 8.
+        assert_eq!(settings(8, &[(10, 8), (15, 4)]).data_steps(15, 1), 13);
+        // Equal sizes change nothing, whatever they are made of.
+        assert_eq!(settings(4, &[(10, 4)]).data_steps(12, 1), 12);
     }
 }

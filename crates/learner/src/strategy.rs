@@ -6,7 +6,6 @@
 //! of a step is found by its number, so that resuming replays nothing. What burn-train calls an
 //! epoch is here the stretch up to an evaluation.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -22,7 +21,7 @@ use burn::train::{
 };
 use kiln_text::HostBatch;
 
-use crate::checkpoint::{Evaluation, TrainingState, prune, save};
+use crate::checkpoint::{Evaluation, TrainingState, best_checkpoint};
 use crate::error::LearnError;
 use crate::objective::Objective;
 use crate::record::{MetricsFile, Record, RecordKind};
@@ -33,6 +32,8 @@ use crate::step::{Stepper, evaluate};
 use crate::train::{Observer, Stop, TrainOutcome};
 use crate::trainee::{StepItem, Trainee, TraineeOf};
 use crate::watch::Watch;
+
+mod saving;
 
 type Events<O> = SupervisedTrainingEventProcessor<TraineeOf<O>>;
 
@@ -120,6 +121,10 @@ impl<O: Objective> SupervisedLearningStrategy<TraineeOf<O>> for StepStrategy<O> 
             model: Some(model),
             valid,
             last_saved,
+            last_batch: None,
+            evaluated: None,
+            owes_checkpoint: false,
+            told: Vec::new(),
             at: &self.step,
         };
         let result = fit.run(train.iter());
@@ -215,6 +220,14 @@ struct Fit<'a, O: Objective> {
     model: Option<O::Model>,
     valid: ValidLoader<TraineeOf<O>>,
     last_saved: Option<u64>,
+    /// A micro-batch of the last step, to try the model on before it is saved.
+    last_batch: Option<HostBatch>,
+    /// The last evaluation's step and loss, finite or not.
+    evaluated: Option<(u64, f64)>,
+    /// A checkpoint was due while steps were not finite.
+    owes_checkpoint: bool,
+    /// Warnings that were given already.
+    told: Vec<String>,
     /// Told of every step before it is made.
     at: &'a AtomicU64,
 }
@@ -248,13 +261,21 @@ impl<O: Objective> Fit<'_, O> {
             self.job.state.seconds += seconds;
             self.job.state.bad_steps += u64::from(outcome.not_finite.is_some());
             let record = self.record(step, outcome.values, rate, &hosts, seconds);
+            if self.job.state.first_loss.is_none() {
+                let loss = record.get("loss").filter(|loss| loss.is_finite());
+                self.job.state.first_loss = loss;
+            }
+            self.last_batch = hosts.into_iter().next();
             match outcome.not_finite {
                 Some(tensors) => {
                     bad_in_row += 1;
                     self.job.observer.skipped(step, &tensors);
                     if bad_in_row >= self.job.settings.max_bad_steps {
                         self.job.metrics.append(&record)?;
-                        return Err(not_finite(step, bad_in_row, &tensors));
+                        let names = saving::first_names(&tensors);
+                        return Err(self.diverged(format!(
+                            "the gradient of {names} was not finite for {bad_in_row} steps in a row"
+                        )));
                     }
                 }
                 None => bad_in_row = 0,
@@ -274,21 +295,28 @@ impl<O: Objective> Fit<'_, O> {
             }
             // A new best is worth a checkpoint of its own: else only saved steps could be kept.
             let is_best = self.job.settings.keep_best > 0 && self.is_best(step);
-            if is_best || self.due(step, self.job.settings.save_every) {
-                self.save()?;
+            if is_best || self.owes_checkpoint || self.due(step, self.job.settings.save_every) {
+                // What steps that are not finite leave may be the ruin of a step before.
+                self.owes_checkpoint = bad_in_row > 0;
+                if bad_in_row == 0
+                    && let Some(fault) = self.save()?
+                {
+                    self.tell(format!(
+                        "no checkpoint after step {step}: {fault}; those before it are kept"
+                    ));
+                }
             }
             if stop.is_none() && self.dashboard.interrupter.should_stop() && step < steps {
                 stop = Some(Stop::Interrupted);
             }
         }
-        if self.last_saved != Some(self.job.state.step) && self.job.state.step > 0 {
-            self.save()?;
-        }
+        let stop = stop.unwrap_or(Stop::Done);
+        let checkpoint = self.last_checkpoint(stop)?;
         Ok(TrainOutcome {
             step: self.job.state.step,
-            stop: stop.unwrap_or(Stop::Done),
-            checkpoint: self.job.run.checkpoint(self.job.state.step),
-            best_checkpoint: self.best_checkpoint(),
+            stop,
+            checkpoint,
+            best_checkpoint: best_checkpoint(&self.job.run, &self.job.state),
             bad_steps: self.job.state.bad_steps,
         })
     }
@@ -404,6 +432,7 @@ impl<O: Objective> Fit<'_, O> {
         };
         self.job.metrics.append(&record)?;
         self.job.observer.evaluation(&record);
+        self.evaluated = record.get("loss").map(|loss| (step, loss));
         // One that is not finite is no candidate for the best, and JSON has no word for it.
         if let Some(loss) = record.get("loss").filter(|loss| loss.is_finite()) {
             self.job.state.evaluations.push(Evaluation { step, loss });
@@ -411,70 +440,11 @@ impl<O: Objective> Fit<'_, O> {
         let stop = self.dashboard.evaluation(&record)?;
         Ok((stop && step < self.job.settings.steps).then_some(Stop::Early))
     }
-
-    /// Whether `step` has just been evaluated, with a lower loss than all before.
-    fn is_best(&self, step: u64) -> bool {
-        let Some((last, before)) = self.job.state.evaluations.split_last() else {
-            return false;
-        };
-        last.step == step && before.iter().all(|earlier| last.loss < earlier.loss)
-    }
-
-    fn save(&mut self) -> Result<(), LearnError> {
-        let step = self.job.state.step;
-        if self.last_saved == Some(step) {
-            return Ok(());
-        }
-        let Some(model) = &self.model else {
-            return Ok(());
-        };
-        self.job.metrics.sync()?;
-        let path = save(
-            &self.job.run,
-            &*self.job.objective,
-            model,
-            &self.job.stepper,
-            &mut self.job.state,
-        )?;
-        self.last_saved = Some(step);
-        prune(&self.job.run, &self.job.settings, &self.job.state)?;
-        self.job.observer.checkpoint(step, &path);
-        Ok(())
-    }
-
-    fn best_checkpoint(&self) -> Option<(u64, PathBuf, f64)> {
-        let present = self.job.run.list_checkpoints().ok()?;
-        self.job
-            .state
-            .evaluations
-            .iter()
-            .filter(|best| present.iter().any(|(step, _)| *step == best.step))
-            .min_by(|a, b| a.loss.total_cmp(&b.loss))
-            .map(|best| (best.step, self.job.run.checkpoint(best.step), best.loss))
-    }
 }
 
 fn at_step(error: LearnError, step: u64) -> LearnError {
     match error {
         LearnError::Device { reason, .. } => LearnError::Device { step, reason },
         other => other,
-    }
-}
-
-/// Names the first few tensors of a run that diverged.
-fn not_finite(step: u64, count: u64, tensors: &[String]) -> LearnError {
-    let mut names = tensors
-        .iter()
-        .take(5)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    if tensors.len() > 5 {
-        names.push_str(&format!(" and {} more", tensors.len() - 5));
-    }
-    LearnError::NotFinite {
-        step,
-        count,
-        tensors: names,
     }
 }

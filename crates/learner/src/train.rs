@@ -14,7 +14,7 @@ use burn::train::{
     Interrupter, Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining,
     TrainingStrategy,
 };
-use kiln_text::BatchSource;
+use kiln_text::{BatchSource, HostBatch, TextError};
 
 use crate::checkpoint::{TrainingState, restore};
 use crate::error::LearnError;
@@ -155,15 +155,27 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         ));
     }
     let devices: Vec<Device> = devices.into_iter().map(Device::autodiff).collect();
-    let _lock = run.lock()?;
-    kiln_checkpoint::clean_stale(&run.checkpoints())?;
+    let run = run.locked()?;
+    for folder in [run.path().to_path_buf(), run.checkpoints()] {
+        // What is left over is in nobody's way.
+        if let Err(error) = kiln_checkpoint::clean_stale(&folder) {
+            request.observer.warning(&format!("left over: {error}"));
+        }
+    }
 
     let mut stepper = Stepper::new(objective.clone(), devices.clone(), &settings);
-    let restored = restore(&run, &*objective, model.clone(), &mut stepper, &devices)?;
+    let restored = restore(
+        &run,
+        &*objective,
+        model.clone(),
+        &mut stepper,
+        &devices,
+        &settings,
+    )?;
     let (model, state) = match restored {
         Some(restored) => {
-            for problem in &restored.passed_over {
-                request.observer.warning(problem);
+            for warning in &restored.warnings {
+                request.observer.warning(warning);
             }
             request
                 .observer
@@ -177,9 +189,19 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
             (model, TrainingState::start(devices.len()))
         }
     };
-    let (metrics, history) = MetricsFile::open_after(&run.metrics(), state.step)?;
+    let (metrics, mut history) = MetricsFile::open_after(&run.metrics(), state.step)?;
+    let remembered = state.evaluations.iter();
+    let supplied = history.supply(remembered.map(|evaluation| (evaluation.step, evaluation.loss)));
+    if let Some(warning) = lost_metrics(&run, state.step, history.steps(), supplied) {
+        request.observer.warning(&warning);
+    }
+    let history = history.into_records();
 
     let per_step = (settings.accumulate * devices.len()) as u64;
+    let first = settings
+        .data_steps(state.step, devices.len())
+        .saturating_mul(per_step);
+    let left = settings.steps.saturating_sub(state.step);
     let loader = |source, start, end| {
         Arc::new(Batches::new(
             source,
@@ -192,13 +214,16 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
     let watch = Watch::new(
         objective.terms(),
         settings.steps,
-        (train.clone(), per_step),
+        (
+            behind(train.clone(), first, state.step.saturating_mul(per_step)),
+            per_step,
+        ),
         &history,
     );
     let train = loader(
         train,
-        state.step.saturating_mul(per_step),
-        settings.steps.saturating_mul(per_step),
+        first,
+        first.saturating_add(left.saturating_mul(per_step)),
     );
     let valid = match &eval {
         Some(eval) => loader(eval.source.clone(), 0, eval.batches),
@@ -273,6 +298,56 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         }),
         (Ok(_), None) => Err(LearnError::Events("the run ended without a result".into())),
     }
+}
+
+/// `source` for whoever counts its batches by steps: the next one, `first`, is batch `counted` to
+/// them. The two differ where batches have changed.
+fn behind(source: Arc<dyn BatchSource>, first: u64, counted: u64) -> Arc<dyn BatchSource> {
+    if first == counted {
+        return source;
+    }
+    Arc::new(Behind {
+        source,
+        first,
+        counted,
+    })
+}
+
+struct Behind {
+    source: Arc<dyn BatchSource>,
+    first: u64,
+    counted: u64,
+}
+
+impl BatchSource for Behind {
+    fn batch(&self, index: u64) -> Result<HostBatch, TextError> {
+        let forward = index.saturating_sub(self.counted);
+        let back = self.counted.saturating_sub(index);
+        self.source
+            .batch((self.first + forward).saturating_sub(back))
+    }
+}
+
+/// What to say where the file of metrics holds fewer steps than were made: the curve has a gap, the
+/// run has none.
+fn lost_metrics(run: &RunFolder, step: u64, found: u64, supplied: usize) -> Option<String> {
+    let lost = [
+        (step.saturating_sub(found), "step"),
+        (supplied as u64, "evaluation"),
+    ];
+    let lost: Vec<String> = lost
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+    (!lost.is_empty()).then(|| {
+        format!(
+            "{}: the lines of {} up to step {step} are lost; the run goes on as it would have, but \
+             its curves have a gap",
+            run.metrics().display(),
+            lost.join(" and ")
+        )
+    })
 }
 
 /// The values worth drawing: the losses, then what every step has.

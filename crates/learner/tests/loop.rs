@@ -294,6 +294,107 @@ fn a_run_whose_steps_stay_bad_stops_and_names_the_tensors() {
     assert!(path.join("checkpoints/step-00000004").is_dir());
 }
 
+fn steps_of_checkpoints(path: &Path) -> Vec<u64> {
+    let list = RunFolder::at(path).list_checkpoints().unwrap();
+    list.into_iter().map(|(step, _)| step).collect()
+}
+
+#[test]
+fn nothing_is_saved_or_deleted_while_steps_are_bad_and_the_run_goes_on_from_before_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = |max_bad_steps| TrainingSettings {
+        save_every: 1,
+        keep_last: 2,
+        keep_best: 0,
+        max_bad_steps,
+        ..settings(10)
+    };
+    let straight = folder.path().join("straight");
+    run(&straight, vec![flex()], ToySource::new(6), settings(3), 0).unwrap();
+    let path = folder.path().join("run");
+    let poison = |poison| {
+        Arc::new(ToySource {
+            batch_size: 6,
+            poison,
+        })
+    };
+    let error = run(&path, vec![flex()], poison(4..1000), settings(3), 0).unwrap_err();
+    let LearnError::Diverged {
+        step,
+        checkpoint,
+        first_step,
+        ..
+    } = &error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!((*step, *first_step), (7, false));
+    assert_eq!(
+        checkpoint.as_deref(),
+        Some(&*path.join("checkpoints/step-00000004"))
+    );
+    assert_eq!(steps_of_checkpoints(&path), [3, 4]);
+    // Two bad steps and a stop: again the good one is the last.
+    let outcome = run(&path, vec![flex()], poison(4..6), settings(3), 6).unwrap();
+    assert_eq!(outcome.stop, Stop::Interrupted);
+    assert_eq!(steps_of_checkpoints(&path), [3, 4]);
+    assert!(outcome.checkpoint.ends_with("step-00000004"));
+    // Whoever counts on from before has no step left: it starts at zero.
+    run(&path, vec![flex()], ToySource::new(6), settings(1), 0).unwrap();
+    assert_eq!(curve(&path), curve(&straight));
+}
+
+#[test]
+fn a_bad_last_step_leaves_the_model_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let source = Arc::new(ToySource {
+        batch_size: 6,
+        poison: 8..9,
+    });
+    let outcome = run(&path, vec![flex()], source, settings(9), 0).unwrap();
+    assert_eq!((outcome.stop, outcome.bad_steps), (Stop::Done, 1));
+    assert!(outcome.checkpoint.ends_with("step-00000009"));
+}
+
+#[test]
+fn a_model_whose_weights_or_loss_have_blown_up_is_never_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, rate) in [("not-finite", 1e30), ("huge", 1e4)] {
+        let path = folder.path().join(name);
+        let blown = TrainingSettings {
+            save_every: 1,
+            warmup: 0,
+            optimizer: kiln_learner::OptimizerSettings {
+                learning_rate: rate,
+                ..Default::default()
+            },
+            ..settings(1)
+        };
+        let error = run(&path, vec![flex()], ToySource::new(6), blown, 0).unwrap_err();
+        assert!(
+            matches!(error, LearnError::Diverged { step: 1, .. }),
+            "{name}: {error}"
+        );
+        assert_eq!(steps_of_checkpoints(&path), [0; 0], "{name}");
+    }
+}
+
+#[test]
+fn a_run_whose_first_steps_are_bad_does_not_blame_the_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let source = Arc::new(ToySource {
+        batch_size: 6,
+        poison: 0..1000,
+    });
+    let error = run(&path, vec![flex()], source, settings(20), 0).unwrap_err();
+    assert!(
+        error.to_string().contains("no step has changed a weight"),
+        "{error}"
+    );
+}
+
 #[test]
 fn the_newest_and_the_best_checkpoints_are_kept() {
     let folder = tempfile::tempdir().unwrap();

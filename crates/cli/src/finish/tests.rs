@@ -78,6 +78,12 @@ fn settings(folder: &std::path::Path) -> RunSettings {
 }
 
 #[test]
+fn a_rate_after_one_that_diverged_is_a_tenth_and_never_high() {
+    let rates = [3e-4, 1e-2, 1e12, 0.0].map(|rate| format!("{:e}", lower_rate(rate)));
+    assert_eq!(rates, ["3e-5", "1e-4", "1e-4", "0e0"]);
+}
+
+#[test]
 fn a_panic_in_the_samples_or_the_report_leaves_the_run_and_its_summary() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path());

@@ -18,7 +18,10 @@ const EXAMPLES: &str = "Examples:
   kiln pretrain deberta --corpus text/ --preset tiny --output runs/deberta --steps 4000
   kiln pretrain xlnet --corpus text/ --preset tiny --output runs/xlnet --steps 4000
   kiln pretrain bert --data shards --tokenizer tokenizer --preset small --seq-len 512 \\
-      --accumulate 4 --backend cuda:0 --backend cuda:1 --output runs/small";
+      --accumulate 4 --backend cuda:0 --backend cuda:1 --output runs/small
+
+Exit code: 0 when the run is done, 1 when it fails, 2 when the command is wrong; 130 when Ctrl-C
+stopped it and 143 when SIGTERM did, after it was saved";
 
 // What to train, on what, how, and where to.
 #[derive(Args)]
@@ -134,6 +137,10 @@ pub(crate) struct DataArgs {
     /// Folder for tokenised text. Default: kiln/corpora in $XDG_CACHE_HOME, else in ~/.cache
     #[arg(long, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
+    /// Keep the tokenised text in the run as well, so that it can be moved and resumed without cache
+    /// and text. Default: it is made again from the text where the cache has lost it
+    #[arg(long)]
+    pub(crate) keep_corpus: bool,
 }
 
 /// Help of `--preset`: what there is stands in the list of architectures alone.

@@ -17,6 +17,7 @@ use crate::cache;
 use crate::console::Console;
 use crate::corpus::keep_pipes;
 use crate::corpus_notes::{self, Origin};
+use crate::corpus_place::source;
 use crate::failure::Failure;
 use crate::task_progress::TaskProgress;
 use crate::tokenizer::Wanted;
@@ -181,8 +182,10 @@ impl DataPlan {
         Ok(DataSettings {
             shards: PathBuf::new(),
             corpus: String::new(),
+            source: None,
             eval_shards: None,
             eval_corpus: None,
+            eval_source: None,
             held_out: args.data.held_out,
             eval_batches: args.data.eval_batches,
             tokenizer: absolute(&args.run.output)?.join("tokenizer"),
@@ -250,6 +253,7 @@ impl DataPlan {
         let corpus = Arc::new(corpus);
         settings.corpus = hex(&corpus.identity());
         settings.shards = shards(&corpus)?;
+        settings.source = source(&corpus, &data.corpus)?;
         if !data.eval_corpus.is_empty() || data.eval_data.is_some() {
             let eval = open(
                 &self.eval_corpus,
@@ -263,6 +267,7 @@ impl DataPlan {
             }
             settings.eval_corpus = Some(hex(&eval.identity()));
             settings.eval_shards = Some(shards(&eval)?);
+            settings.eval_source = source(&eval, &data.eval_corpus)?;
         } else {
             evaluation::check_corpus(&corpus, args, console)?;
         }

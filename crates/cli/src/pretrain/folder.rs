@@ -17,7 +17,12 @@ use crate::wording::shell;
 /// If there is something, or the folder can't be looked into.
 pub(crate) fn refuse_used_folder(path: &Path, instead: &str) -> Result<(), Failure> {
     match fs::read_dir(path) {
-        Ok(mut entries) => {
+        Ok(entries) => {
+            // A lock that nobody may hold any more is all that a run left which was never begun.
+            let mut entries = entries.filter(|entry| match entry {
+                Ok(entry) => entry.file_name() != ".lock",
+                Err(_) => true,
+            });
             if entries.next().is_none() {
                 return Ok(());
             }

@@ -31,12 +31,13 @@ use serde_json::{Map, Value};
 
 use crate::architectures::Named;
 use crate::console::Console;
+use crate::corpus_place;
 use crate::devices;
 use crate::failure::Failure;
 use crate::finish::{self, Job};
 use crate::memory;
 
-pub(crate) use args::PretrainArgs;
+pub(crate) use args::{PretrainArgs, Schedule};
 use data::DataPlan;
 pub(crate) use folder::refuse_used_folder;
 use folder::{NewRun, check_writable};
@@ -94,6 +95,7 @@ pub(crate) fn run(
             data,
             training: training.clone(),
             devices: specs.iter().map(DeviceSpec::to_string).collect(),
+            changes: Vec::new(),
         };
         check_vocabulary(&settings, vocab_size)?;
         architecture
@@ -112,7 +114,7 @@ pub(crate) fn run(
     let is_trained = plan.trains();
     let data = plan.prepare(args, seq_len, console)?;
     let mut tokenizer = data.tokenizer;
-    let settings = settings(tokenizer.vocab_size() as usize, data.settings)?;
+    let mut settings = settings(tokenizer.vocab_size() as usize, data.settings)?;
     // What a tokenizer that was given says of its model's length is left as it came.
     if let Some(positions) = settings.model["max_position_embeddings"].as_u64()
         && is_trained
@@ -122,8 +124,12 @@ pub(crate) fn run(
     memory::Plan::new(architecture, &settings, &specs)?.tell(console);
     let new = NewRun::create(&args.run.output)?;
     tokenizer.save(&new.run().tokenizer())?;
-    new.run().write_settings(&settings)?;
+    kiln_checkpoint::sync_tree(&new.run().tokenizer())?;
     note_in_cache(args, &settings);
+    if args.data.keep_corpus {
+        corpus_place::keep(new.run(), &mut settings.data)?;
+    }
+    new.run().write_settings(&settings)?;
     finish::train(Job {
         architecture,
         run: new.run(),
@@ -200,7 +206,7 @@ pub(crate) fn versions() -> Map<String, Value> {
 }
 
 /// The path from the root on, so that a run can be resumed from another folder.
-fn absolute(path: &Path) -> Result<std::path::PathBuf, Failure> {
+pub(crate) fn absolute(path: &Path) -> Result<std::path::PathBuf, Failure> {
     std::path::absolute(path)
         .map_err(|error| Failure::run(format_args!("{}: no such path ({error})", path.display())))
 }

@@ -30,7 +30,7 @@ impl Chart {
     pub(super) fn render(&self, id: usize, last_step: u64) -> String {
         let mut values: Vec<f64> = Vec::new();
         for curve in &self.curves {
-            values.extend(curve.points.iter().map(|&(_, value)| value));
+            values.extend(curve.values.points.iter().map(|&(_, value)| value));
         }
         values.extend(self.levels.iter().map(|level| level.value));
         let plot = Plot {
@@ -96,7 +96,7 @@ impl Chart {
         let mut broken = false;
         for (index, curve) in self.curves.iter().enumerate() {
             let colour = curve.colour(index);
-            broken |= curve.points.iter().any(|(_, value)| !value.is_finite());
+            broken |= !curve.values.broken.is_empty();
             match (curve.look, curve.half_width()) {
                 (Look::Evaluations, _) => {
                     let mark = if curve.has_marks() {
@@ -153,7 +153,13 @@ impl Chart {
     fn description(&self) -> String {
         let mut out = format!("{} by training step.", self.title);
         for curve in &self.curves {
-            let finite = || curve.points.iter().filter(|(_, value)| value.is_finite());
+            let finite = || {
+                curve
+                    .values
+                    .points
+                    .iter()
+                    .filter(|(_, value)| value.is_finite())
+            };
             let by_value = |a: &&(u64, f64), b: &&(u64, f64)| a.1.total_cmp(&b.1);
             let (Some(first), Some(last)) = (finite().next(), finite().next_back()) else {
                 out.push_str(&format!(" {}: no finite value.", curve.label));
@@ -182,9 +188,22 @@ impl Chart {
 
 #[cfg(test)]
 mod tests {
+    use super::super::history::History;
     use super::super::plot::{BOTTOM, TOP};
     use super::super::series::Points;
     use super::*;
+    use crate::report::history::Series;
+    use kiln_learner::{Record, RecordKind};
+
+    fn values(points: &Points) -> Series {
+        let record = |&(step, value)| Record {
+            kind: RecordKind::Train,
+            step,
+            values: vec![("loss".to_owned(), value)],
+        };
+        let records: Vec<Record> = points.iter().map(record).collect();
+        History::new(&records).train("loss")
+    }
 
     fn chart(points: Points, log: bool) -> Chart {
         Chart {
@@ -196,7 +215,7 @@ mod tests {
             curves: vec![Curve {
                 label: "training",
                 look: Look::Noisy,
-                points,
+                values: values(&points),
             }],
             levels: Vec::new(),
         }

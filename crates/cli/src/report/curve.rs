@@ -1,5 +1,6 @@
 //! Curves: what a chart shows of one value.
 
+use super::history::Series;
 use super::series::{Points, decimate, half_width, smooth};
 
 /// Thinned lines have at most twice as many points.
@@ -26,7 +27,7 @@ pub(super) enum Look {
 pub(super) struct Curve {
     pub(super) label: &'static str,
     pub(super) look: Look,
-    pub(super) points: Points,
+    pub(super) values: Series,
 }
 
 /// A horizontal line to compare with.
@@ -40,7 +41,7 @@ impl Curve {
     /// Steps on either side that its smoothed line takes in, if it has one.
     pub(super) fn half_width(&self) -> Option<usize> {
         if self.look == Look::Noisy {
-            half_width(self.points.len())
+            half_width(self.values.means.len())
         } else {
             None
         }
@@ -49,14 +50,14 @@ impl Curve {
     /// The line that shows where the curve stands, without its noise.
     pub(super) fn settled(&self, log: bool) -> Points {
         match self.half_width() {
-            Some(half) => smooth(&self.points, half, SMOOTH_SAMPLES, log),
-            None => decimate(&self.points, RAW_BUCKETS),
+            Some(half) => smooth(&self.values.means, half, SMOOTH_SAMPLES, log),
+            None => decimate(&self.values.points, RAW_BUCKETS),
         }
     }
 
     /// Whether each point has a mark of its own beside the line.
     pub(super) fn has_marks(&self) -> bool {
-        self.points.len()
+        self.values.points.len()
             <= if self.look == Look::Evaluations {
                 DIAMONDS
             } else {

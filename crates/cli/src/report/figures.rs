@@ -2,8 +2,8 @@
 
 use super::chart::Chart;
 use super::curve::{Curve, Level, Look, finite_mean};
+use super::history::{History, Series, is_logarithmic};
 use super::html::escape;
-use super::series::History;
 
 /// Losses of predicting words, which the word frequencies bound. Those of other tasks (next
 /// sentence, replaced tokens) have nothing to do with them.
@@ -85,8 +85,10 @@ fn repeats_its_only_part(history: &History, names: &[&str]) -> bool {
     let mut parts = names.iter().filter(|name| name.ends_with("_loss"));
     match (parts.next(), parts.next()) {
         (Some(part), None) => {
-            let same = |a: &[(u64, f64)], b: &[(u64, f64)]| {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.1.to_bits() == b.1.to_bits())
+            let same = |a: Series, b: Series| {
+                let mut pairs = a.points.iter().zip(&b.points);
+                a.points.len() == b.points.len()
+                    && pairs.all(|(a, b)| a.1.to_bits() == b.1.to_bits())
             };
             same(history.train("loss"), history.train(part))
                 && same(history.eval("loss"), history.eval(part))
@@ -97,12 +99,12 @@ fn repeats_its_only_part(history: &History, names: &[&str]) -> bool {
 
 fn chart(history: &History, name: &str, unigram_entropy: Option<f64>) -> Chart {
     let (unit, factor) = unit_of(history, name);
-    let log = name.ends_with("perplexity") || name == "grad_norm";
-    let scaled = |points: &[(u64, f64)]| {
-        points
-            .iter()
-            .map(|&(step, value)| (step, value * factor))
-            .collect::<Vec<_>>()
+    let log = is_logarithmic(name);
+    let scaled = |mut values: Series| {
+        for points in [&mut values.points, &mut values.means] {
+            points.iter_mut().for_each(|(_, value)| *value *= factor);
+        }
+        values
     };
     let look = if matches!(name, "learning_rate" | "memory") {
         Look::Exact
@@ -110,12 +112,12 @@ fn chart(history: &History, name: &str, unigram_entropy: Option<f64>) -> Chart {
         Look::Noisy
     };
     let mut curves = Vec::new();
-    let mut add = |label, look, points: &[(u64, f64)]| {
-        if !points.is_empty() {
+    let mut add = |label, look, values: Series| {
+        if !values.points.is_empty() {
             curves.push(Curve {
                 label,
                 look,
-                points: scaled(points),
+                values: scaled(values),
             });
         }
     };
@@ -153,8 +155,8 @@ fn unit_of(history: &History, name: &str) -> (&'static str, f64) {
     } else if name == "memory" {
         let values = ["memory", "device_memory"].map(|name| history.train(name));
         let most = values
-            .into_iter()
-            .flatten()
+            .iter()
+            .flat_map(|values| &values.points)
             .map(|point| point.1)
             .fold(0.0, f64::max);
         const GIB: f64 = 1_073_741_824.0;
@@ -215,8 +217,9 @@ fn replaced_at_the_end(history: &History) -> Option<f64> {
     let newest = |points: &[(u64, f64)], count: usize| {
         finite_mean(points.get(points.len().saturating_sub(count)..)?)
     };
-    let steps = history.train("replaced");
-    newest(history.eval("replaced"), 1).or_else(|| newest(steps, steps.len().div_ceil(10)))
+    let steps = history.train("replaced").means;
+    let evaluations = history.eval("replaced").means;
+    newest(&evaluations, 1).or_else(|| newest(&steps, steps.len().div_ceil(10)))
 }
 
 /// A value's name in words, e.g. `Masked LM accuracy` for `mlm_accuracy`.

@@ -2,7 +2,8 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `series.rs` | records to values by name; thinning, smoothing |
+//! | `history.rs` | records to values by name, and their sums |
+//! | `series.rs` | thinning, smoothing |
 //! | `curve.rs`, `axis.rs`, `plot.rs`, `chart.rs` | one chart, as SVG |
 //! | `figures.rs` | which charts there are |
 //! | `summary.rs`, `settings_table.rs` | the head and the foot of the page |
@@ -15,6 +16,7 @@ mod axis;
 mod chart;
 mod curve;
 mod figures;
+mod history;
 mod html;
 mod number;
 mod plot;
@@ -25,7 +27,9 @@ mod summary;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use kiln_learner::{Record, RunFolder, RunSettings, Stop};
+use kiln_learner::{RunFolder, RunSettings, Stop};
+
+pub(crate) use history::History;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -64,31 +68,20 @@ pub(crate) enum ReportError {
 /// The page for the run in `run`, whose path names it and stands in its commands.
 ///
 /// # Errors
-/// If `records` is empty.
+/// If nothing is recorded.
 pub(crate) fn render(
     run: &Path,
     settings: &RunSettings,
-    records: &[Record],
+    history: &History,
     facts: &ReportFacts,
 ) -> Result<String, ReportError> {
     let folder = RunFolderNames::of(run);
-    let Some(last_step) = records.iter().map(|record| record.step).max() else {
+    let Some(last_step) = history.last_step else {
         return Err(ReportError::NoRecords {
             metrics: run.join("metrics.jsonl"),
             run: run.into(),
         });
     };
-    // Steps in order, whoever wrote the file; a stable sort of a sorted list costs one pass.
-    let sorted;
-    let records = if records.is_sorted_by_key(|record| record.step) {
-        records
-    } else {
-        let mut copy = records.to_vec();
-        copy.sort_by_key(|record| record.step);
-        sorted = copy;
-        &sorted
-    };
-    let history = series::History::new(records);
     let finished = match facts.finished {
         Some(stop) => stop != Stop::Interrupted,
         None => last_step >= settings.training.steps,
@@ -107,23 +100,23 @@ pub(crate) fn render(
          <footer>Losses in nats. Thin lines keep every bucket's lowest and highest value. \
          Point at a chart for its numbers.</footer>\n</body>\n</html>\n",
         title = html::escape(&folder.name),
-        summary = summary::render(&folder.name, settings, &history, facts, last_step),
-        charts = figures::sections(&history, facts.unigram_entropy, last_step),
-        commands = settings_table::commands(&folder.typed, finished),
+        summary = summary::render(&folder.name, settings, history, facts, last_step),
+        charts = figures::sections(history, facts.unigram_entropy, last_step),
+        commands = settings_table::commands(&folder.typed, finished, settings.training.steps),
     ))
 }
 
 /// Writes the page into the run's folder and gives its path.
 ///
 /// # Errors
-/// If there are no records, or the file can't be written; an older page is then whole.
+/// If nothing is recorded, or the file can't be written; an older page is then whole.
 pub(crate) fn write_report(
     run: &RunFolder,
     settings: &RunSettings,
-    records: &[Record],
+    history: &History,
     facts: &ReportFacts,
 ) -> Result<PathBuf, ReportError> {
-    let page = render(run.path(), settings, records, facts)?;
+    let page = render(run.path(), settings, history, facts)?;
     let path = run.report();
     // Beside and renamed: whoever has the page open never reads half of it.
     let beside = path.with_extension("html.tmp");

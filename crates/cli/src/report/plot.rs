@@ -125,7 +125,7 @@ impl Plot {
                 out.push_str(&self.path(&settled, &format!("link k{colour}")));
             }
             Look::Noisy if curve.half_width().is_some() => {
-                let raw = decimate(&curve.points, RAW_BUCKETS);
+                let raw = decimate(&curve.values.points, RAW_BUCKETS);
                 out.push_str(&self.path(&raw, &format!("raw k{colour}")));
                 out.push_str(&self.path(&settled, &format!("main k{colour}")));
             }
@@ -136,7 +136,7 @@ impl Plot {
     }
 
     fn draw_dots(&self, out: &mut String, curve: &Curve, index: usize) {
-        for &(step, value) in self.drawable(&curve.points) {
+        for &(step, value) in self.drawable(&curve.values.points) {
             out.push_str(&format!(
                 "<circle class=\"dot k{}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"/>\n",
                 curve.colour(index),
@@ -179,7 +179,7 @@ impl Plot {
     }
 
     fn draw_diamonds(&self, out: &mut String, curve: &Curve, show: &dyn Fn(f64) -> String) {
-        for &(step, value) in self.drawable(&curve.points) {
+        for &(step, value) in self.drawable(&curve.values.points) {
             out.push_str(&format!(
                 "<path class=\"diamond\" d=\"M{:.1} {:.1}l4.5 4.5l-4.5 4.5l-4.5-4.5z\"><title>{}, \
                  step {}: {}</title></path>\n",
@@ -201,12 +201,12 @@ impl Plot {
                 .iter()
                 .filter(|curve| curve.look != Look::Evaluations || !curve.has_marks())
         };
-        let Some(longest) = told().max_by_key(|curve| curve.points.len()) else {
+        let Some(longest) = told().max_by_key(|curve| curve.values.means.len()) else {
             return;
         };
-        let count = STRIPS.min(longest.points.len());
+        let count = STRIPS.min(longest.values.means.len());
         let reach = self.x(1) - self.x(0);
-        for strip in split(&longest.points, count) {
+        for strip in split(&longest.values.means, count) {
             let (Some(&(first, _)), Some(&(last, _))) = (strip.first(), strip.last()) else {
                 continue;
             };
@@ -220,9 +220,10 @@ impl Plot {
                 )
             };
             for curve in told() {
-                let begin = curve.points.partition_point(|&(step, _)| step < first);
-                let end = curve.points.partition_point(|&(step, _)| step <= last);
-                let inside = curve.points.get(begin..end).unwrap_or(&[]);
+                let means = &curve.values.means;
+                let begin = means.partition_point(|&(step, _)| step < first);
+                let end = means.partition_point(|&(step, _)| step <= last);
+                let inside = means.get(begin..end).unwrap_or(&[]);
                 if let Some(mean) = finite_mean(inside) {
                     let value = show(mean);
                     text.push_str(&format!("\n{}: {value}", curve.label));
@@ -245,9 +246,7 @@ impl Plot {
     fn draw_broken(&self, out: &mut String, curves: &[Curve]) {
         let mut steps: Vec<u64> = curves
             .iter()
-            .flat_map(|curve| curve.points.iter())
-            .filter(|(_, value)| !value.is_finite())
-            .map(|&(step, _)| step)
+            .flat_map(|curve| curve.values.broken.iter().copied())
             .collect();
         steps.sort_unstable();
         steps.dedup();

@@ -1,79 +1,7 @@
-//! The values of a run by name, thinned and smoothed for drawing.
-
-use kiln_learner::{Record, RecordKind, Stall};
+//! Values by step, thinned and smoothed for drawing.
 
 /// One value of a run by step; not finite where a step had none that is.
 pub(super) type Points = Vec<(u64, f64)>;
-
-/// Every value of a run by its name in `metrics.jsonl`, names in order of first appearance.
-#[derive(Debug, Default)]
-pub(super) struct History {
-    train: Vec<(String, Points)>,
-    eval: Vec<(String, Points)>,
-    stalls: Vec<Stall>,
-}
-
-impl History {
-    /// Sorts the values of `records` by name.
-    pub(super) fn new(records: &[Record]) -> Self {
-        let mut history = Self::default();
-        for record in records {
-            let known = match record.kind {
-                RecordKind::Train => &mut history.train,
-                RecordKind::Eval => &mut history.eval,
-                RecordKind::Stalled => {
-                    history.stalls.extend(Stall::from_record(record));
-                    continue;
-                }
-            };
-            for (place, (name, value)) in record.values.iter().enumerate() {
-                // Every line has mostly the same names in the same places.
-                let found = match known.get(place) {
-                    Some((at_place, _)) if at_place == name => Some(place),
-                    _ => known.iter().position(|(known, _)| known == name),
-                };
-                match found.and_then(|index| known.get_mut(index)) {
-                    Some((_, points)) => points.push((record.step, *value)),
-                    None => known.push((name.clone(), vec![(record.step, *value)])),
-                }
-            }
-        }
-        history
-    }
-
-    /// All names, those of training first.
-    pub(super) fn names(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.train.iter().map(|(name, _)| name.as_str()).collect();
-        for (name, _) in &self.eval {
-            if !names.contains(&name.as_str()) {
-                names.push(name);
-            }
-        }
-        names
-    }
-
-    /// The terms that had learned nothing when they were looked at.
-    pub(super) fn stalls(&self) -> &[Stall] {
-        &self.stalls
-    }
-
-    /// The training steps' values called `name`.
-    pub(super) fn train(&self, name: &str) -> &[(u64, f64)] {
-        find(&self.train, name)
-    }
-
-    /// The evaluations' values called `name`.
-    pub(super) fn eval(&self, name: &str) -> &[(u64, f64)] {
-        find(&self.eval, name)
-    }
-}
-
-fn find<'a>(series: &'a [(String, Points)], name: &str) -> &'a [(u64, f64)] {
-    series
-        .iter()
-        .find(|(known, _)| known == name)
-        .map_or(&[], |(_, points)| points)
-}
 
 /// At most `2 * buckets` points that keep every bucket's lowest and highest: thinning to every
 /// k-th would hide the spikes, which are what one looks for.
@@ -259,23 +187,5 @@ mod tests {
         points[250].1 = f64::INFINITY;
         let smoothed = smooth(&points, 8, 300, false);
         assert!(smoothed.iter().all(|(_, value)| (value - 2.0).abs() < 1e-9));
-    }
-
-    #[test]
-    fn names_keep_their_order_and_values_their_steps() {
-        let record = |kind, step, name: &str| Record {
-            kind,
-            step,
-            values: vec![("loss".into(), 1.0), (name.into(), step as f64)],
-        };
-        let history = History::new(&[
-            record(RecordKind::Train, 1, "b_loss"),
-            record(RecordKind::Eval, 1, "seconds"),
-            record(RecordKind::Train, 2, "b_loss"),
-        ]);
-        assert_eq!(history.names(), ["loss", "b_loss", "seconds"]);
-        assert_eq!(history.train("b_loss"), [(1, 1.0), (2, 2.0)]);
-        assert_eq!(history.eval("seconds"), [(1, 1.0)]);
-        assert!(history.eval("b_loss").is_empty());
     }
 }

@@ -24,6 +24,12 @@ pub(super) fn render(settings: &RunSettings) -> Result<String, serde_json::Error
     let mut tables = Vec::new();
     for (name, value) in fields {
         match value {
+            Value::Array(changes) if name == "changes" => {
+                tables.push((
+                    heading(&name),
+                    changes.iter().flat_map(change_rows).collect(),
+                ));
+            }
             Value::Object(_) => {
                 let mut rows = Vec::new();
                 flatten("", &value, &mut rows);
@@ -42,17 +48,42 @@ pub(super) fn render(settings: &RunSettings) -> Result<String, serde_json::Error
     Ok(out)
 }
 
+/// What was changed after one step.
+fn change_rows(change: &Value) -> Vec<(String, String)> {
+    let step = change.get("after_step").and_then(Value::as_u64);
+    let settings = change.get("settings").and_then(Value::as_object);
+    let rows = settings.into_iter().flatten().map(|(field, values)| {
+        let value = |place| {
+            let mut rows = Vec::new();
+            flatten("", values.get(place).unwrap_or(&Value::Null), &mut rows);
+            rows.pop().map_or_else(String::new, |(_, value)| value)
+        };
+        (
+            format!("{field}, after step {}", step.unwrap_or_default()),
+            format!("{} → {}", value(0), value(1)),
+        )
+    });
+    rows.collect()
+}
+
 /// The commands that continue the run and make this page again.
-pub(super) fn commands(run: &str, finished: bool) -> String {
+pub(super) fn commands(run: &str, finished: bool, steps: u64) -> String {
     let run = shell_quoted(run);
-    let resume_note = if finished {
-        "the run is finished"
+    let (resume, resume_note) = if finished {
+        let further = steps.saturating_mul(2);
+        (
+            format!("kiln resume {run} --steps {further}"),
+            "trains the finished run further",
+        )
     } else {
-        "continues from the last checkpoint"
+        (
+            format!("kiln resume {run}"),
+            "continues from the last checkpoint",
+        )
     };
     let mut out = String::from("<section>\n<h2>Commands</h2>\n<div class=\"commands\">\n");
     for (command, note) in [
-        (format!("kiln resume {run}"), resume_note),
+        (resume, resume_note),
         (format!("kiln report {run}"), "writes this page again"),
     ] {
         out.push_str(&format!(
@@ -144,6 +175,23 @@ mod tests {
         ];
         assert_eq!(
             rows,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_change_is_a_row_for_each_field() {
+        let change = serde_json::json!({"after_step": 20, "settings": {
+            "training.steps": [20, 40], "training.early_stop": [null, 3],
+            "devices": [["flex"], ["cuda:0", "cuda:1"]],
+        }});
+        let expected = [
+            ("training.steps, after step 20", "20 → 40"),
+            ("training.early_stop, after step 20", "none → 3"),
+            ("devices, after step 20", "flex → cuda:0, cuda:1"),
+        ];
+        assert_eq!(
+            change_rows(&change),
             expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
         );
     }

@@ -1,13 +1,13 @@
 //! The page's head: what was trained, how far it came, and the figures one looks for first.
 
-use kiln_learner::{RunSettings, Stall, Stop};
+use kiln_learner::{Record, RunSettings, Stall, Stop};
 
 use super::ReportFacts;
 use super::curve::{Curve, Look};
 use super::figures::title;
+use super::history::History;
 use super::html::escape;
 use super::number::{compact, duration, grouped, significant};
-use super::series::History;
 
 /// The heading, the status and the cards.
 pub(super) fn render(
@@ -79,10 +79,15 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
         "Steps",
         grouped(last_step),
         format!(
-            "of {}; {} sequences of {} each",
+            "of {}; {} sequences of {} each{}",
             grouped(training.steps),
             grouped(sequences as u64),
-            grouped(settings.data.seq_len as u64)
+            grouped(settings.data.seq_len as u64),
+            if training.stretches.is_empty() {
+                ""
+            } else {
+                ", other batches before"
+            }
         ),
     );
     steps.done = Some(last_step as f64 / training.steps.max(1) as f64);
@@ -103,14 +108,11 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
             format!("{word}{lowest}"),
         ));
     }
-    let evaluations = history.eval("loss");
-    match evaluations.last() {
-        Some(&(step, value)) => {
-            let best = evaluations
-                .iter()
-                .filter(|(_, value)| value.is_finite())
-                .min_by(|a, b| a.1.total_cmp(&b.1));
-            let best = best.map_or_else(String::new, |&(step, value)| {
+    let loss = |record: &Record| (record.step, record.get("loss").unwrap_or(f64::NAN));
+    match history.last_evaluation.as_ref().map(loss) {
+        Some((step, value)) => {
+            let best = history.best_evaluation.as_ref().map(loss);
+            let best = best.map_or_else(String::new, |(step, value)| {
                 format!("; best {} at {}", significant(value), grouped(step))
             });
             let detail = format!("at step {}{best}", grouped(step));
@@ -136,8 +138,9 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
             }
         };
         let train = settled(history, name).map(|settled| show(settled.value));
-        let card = match (history.eval(name).last(), train) {
-            (Some(&(_, value)), train) => Card::new(
+        let evaluated = history.last_evaluation.as_ref();
+        let card = match (evaluated.and_then(|last| last.get(name)), train) {
+            (Some(value), train) => Card::new(
                 title(name),
                 show(value),
                 train.map_or("evaluation".into(), |t| format!("evaluation; training {t}")),
@@ -151,7 +154,7 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
     cards.extend(history.stalls().iter().map(stalled));
     cards.extend(throughput(history));
 
-    let skipped = skipped_steps(history);
+    let skipped = history.skipped_steps();
     let mut card = Card::new(
         "Skipped steps",
         grouped(skipped),
@@ -186,43 +189,25 @@ fn stalled(stall: &Stall) -> Card {
 /// Tokens, tokens per second, and time. A training record has the step's tokens and their rate;
 /// time is the quotient.
 fn throughput(history: &History) -> Vec<Card> {
-    let tokens: f64 = history
-        .train("tokens")
-        .iter()
-        .map(|point| point.1)
-        .filter(|t| *t > 0.0)
-        .sum();
-    if tokens <= 0.0 {
+    if history.tokens <= 0.0 {
         return Vec::new();
     }
     let mut cards = vec![Card::new(
         "Tokens seen",
-        compact(tokens),
+        compact(history.tokens),
         "padding not counted".into(),
     )];
-    let rates = history.train("tokens_per_second");
-    let seconds: f64 = history
-        .train("tokens")
-        .iter()
-        .zip(rates)
-        .map(|((_, tokens), (_, rate))| tokens / rate)
-        .filter(|seconds| seconds.is_finite())
-        .sum();
+    let seconds = history.seconds;
     if seconds > 0.0 {
         cards.push(Card::new(
             "Mean tokens per second",
-            compact(tokens / seconds),
+            compact(history.timed_tokens / seconds),
             format!(
                 "{} s a step",
-                significant(seconds / rates.len().max(1) as f64)
+                significant(seconds / history.timed_steps.max(1) as f64)
             ),
         ));
-        let evaluating: f64 = history
-            .eval("seconds")
-            .iter()
-            .map(|point| point.1)
-            .filter(|s| *s > 0.0)
-            .sum();
+        let evaluating = history.evaluating;
         let detail = if evaluating > 0.0 {
             format!(
                 "training {}, evaluation {}",
@@ -232,30 +217,9 @@ fn throughput(history: &History) -> Vec<Card> {
         } else {
             "training".to_owned()
         };
-        // A sum of nothing is -0.
-        cards.push(Card::new(
-            "Time",
-            duration(seconds + evaluating.max(0.0)),
-            detail,
-        ));
+        cards.push(Card::new("Time", duration(seconds + evaluating), detail));
     }
     cards
-}
-
-/// The learner's count comes with the step after the skipped one: a run that broke off has one
-/// more than it says.
-fn skipped_steps(history: &History) -> u64 {
-    let told = history
-        .train("skipped_steps")
-        .iter()
-        .map(|point| point.1)
-        .fold(0.0, f64::max);
-    let seen = history
-        .train("grad_norm")
-        .iter()
-        .filter(|(_, norm)| !norm.is_finite())
-        .count();
-    (told as u64).max(seen as u64)
 }
 
 /// Where a training value stands, and its lowest.
@@ -266,11 +230,10 @@ struct Settled {
 }
 
 fn settled(history: &History, name: &str) -> Option<Settled> {
-    let points = history.train(name);
     let curve = Curve {
         label: "training",
         look: Look::Noisy,
-        points: points.to_vec(),
+        values: history.train(name),
     };
     let log = name.ends_with("perplexity");
     let line = curve.settled(log);
@@ -279,7 +242,7 @@ fn settled(history: &History, name: &str) -> Option<Settled> {
         .rev()
         .map(|point| point.1)
         .find(|value| value.is_finite());
-    let value = value.or_else(|| points.last().map(|point| point.1))?;
+    let value = value.or_else(|| curve.values.means.last().map(|point| point.1))?;
     let lowest = line
         .into_iter()
         .filter(|(_, value)| value.is_finite())

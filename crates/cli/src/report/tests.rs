@@ -4,7 +4,7 @@ use std::path::Path;
 
 use kiln_learner::{Record, RecordKind, RunFolder, RunSettings, Stop};
 
-use super::{ReportError, ReportFacts, render, write_report};
+use super::{History, ReportError, ReportFacts, render, write_report};
 
 pub(crate) fn settings(steps: u64) -> RunSettings {
     serde_json::from_value(serde_json::json!({
@@ -74,7 +74,7 @@ fn page(steps: u64, records: &[Record]) -> String {
     render(
         Path::new("runs/first"),
         &settings(steps),
-        records,
+        &History::new(records),
         &ReportFacts::default(),
     )
     .unwrap()
@@ -116,7 +116,13 @@ fn names_from_outside_are_shown_and_not_obeyed() {
     let mut record = train(1);
     record.values.push(("<i>_loss".into(), 1.0));
     let run = Path::new("runs/<b>bold</b> & 'quoted'");
-    let page = render(run, &settings(1), &[record], &ReportFacts::default()).unwrap();
+    let page = render(
+        run,
+        &settings(1),
+        &History::new(&[record]),
+        &ReportFacts::default(),
+    )
+    .unwrap();
     assert!(page.contains("&lt;b&gt;bold"), "the name is missing");
     for raw in ["<b>", "<i>", "<shards>"] {
         assert!(!page.contains(raw), "{raw} was not escaped");
@@ -128,7 +134,7 @@ fn a_run_without_records_says_what_to_do() {
     let error = render(
         Path::new("runs/new"),
         &settings(1),
-        &[],
+        &History::default(),
         &ReportFacts::default(),
     );
     let Err(error @ ReportError::NoRecords { .. }) = error else {
@@ -212,7 +218,13 @@ fn settings_of_replaced_tokens_are_rows_like_others() {
     }))
     .unwrap();
     let facts = ReportFacts::default();
-    let page = render(Path::new("r"), &settings, &[train(1)], &facts).unwrap();
+    let page = render(
+        Path::new("r"),
+        &settings,
+        &History::new(&[train(1)]),
+        &facts,
+    )
+    .unwrap();
     for (field, value) in [
         ("replaced_tokens.sharing", "embeddings"),
         ("replaced_tokens.discriminator_weight", "50.0"),
@@ -232,7 +244,13 @@ fn facts_appear_where_they_are_given() {
         parameters: Some(4_400_000),
         finished: Some(Stop::Interrupted),
     };
-    let page = render(Path::new("r"), &settings(5), &[train(1)], &facts).unwrap();
+    let page = render(
+        Path::new("r"),
+        &settings(5),
+        &History::new(&[train(1)]),
+        &facts,
+    )
+    .unwrap();
     for text in [
         "what word frequencies alone give: 6.400",
         "4.40 M parameters",
@@ -247,8 +265,8 @@ fn the_page_is_written_whole_over_an_older_one() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunFolder::create(&folder.path().join("run")).unwrap();
     std::fs::write(run.report(), "old").unwrap();
-    let records = [train(1)];
-    let path = write_report(&run, &settings(1), &records, &ReportFacts::default()).unwrap();
+    let history = History::new(&[train(1)]);
+    let path = write_report(&run, &settings(1), &history, &ReportFacts::default()).unwrap();
     assert_eq!(path, run.report());
     assert!(
         std::fs::read_to_string(path)
@@ -264,7 +282,13 @@ fn a_page_that_cannot_be_written_names_its_file() {
     let run = RunFolder::create(&folder.path().join("run")).unwrap();
     // A folder in its place can't be replaced by a file.
     std::fs::create_dir(run.report()).unwrap();
-    let error = write_report(&run, &settings(1), &[train(1)], &ReportFacts::default()).unwrap_err();
+    let error = write_report(
+        &run,
+        &settings(1),
+        &History::new(&[train(1)]),
+        &ReportFacts::default(),
+    )
+    .unwrap_err();
     assert!(
         error.to_string().contains("report.html: cannot be written"),
         "{error}"

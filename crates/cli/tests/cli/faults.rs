@@ -1,6 +1,7 @@
 //! Damaged files, bad input and a full disk: the one line, the exit code, and that nothing is lost
 //! or left half-made.
 
+mod changed;
 mod corpora;
 #[cfg(unix)]
 mod full_disk;

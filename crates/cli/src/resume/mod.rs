@@ -1,0 +1,270 @@
+//! `kiln resume`: a run goes on where its newest checkpoint is.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `changes.rs` | what can be changed from there on |
+//! | `fixed.rs` | what can't, and why |
+//! | `set_aside.rs` | going on from an earlier checkpoint |
+
+mod changes;
+mod fixed;
+mod set_aside;
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use clap::Args;
+use kiln_backend::DeviceSpec;
+use kiln_learner::architecture::Architecture;
+use kiln_learner::{NewestCheckpoint, RunFolder, RunSettings};
+use serde_json::Value;
+
+use crate::architectures;
+use crate::console::Console;
+use crate::corpus_place::{self, PlaceArgs};
+use crate::devices;
+use crate::failure::Failure;
+use crate::finish::{self, Job};
+use crate::memory;
+use crate::pretrain::{absolute, check_dashboard, versions};
+use crate::wording::{count, shell};
+use changes::ChangeArgs;
+use fixed::FixedArgs;
+
+const EXAMPLES: &str = "Examples:
+  kiln resume runs/first
+  kiln resume runs/first --backend cuda:1
+  kiln resume runs/first --steps 20000 --lr 5e-5
+  kiln resume moved/first --corpus elsewhere/text.txt
+
+Exit code: 0 when the run is done, 1 when it fails, 2 when the command is wrong; 130 when Ctrl-C
+stopped it and 143 when SIGTERM did, after it was saved";
+
+// Which run, what to change of it, and how to watch it.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ResumeArgs {
+    /// The run's folder. Its settings are in it, and hold unless others are given; --backend moves it
+    /// to another device, or to several
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// Go on from the checkpoint of this step instead of the newest; newer ones are set aside, in
+    /// RUN/set-aside
+    #[arg(long, value_name = "N")]
+    from_step: Option<u64>,
+    /// Show burn-train's dashboard on the terminal. Default: one line
+    #[arg(long)]
+    dashboard: bool,
+    /// Print one JSON object at the end instead of a summary
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    changes: ChangeArgs,
+    #[command(flatten)]
+    places: PlaceArgs,
+    #[command(flatten)]
+    fixed: FixedArgs,
+}
+
+/// Continues a run.
+///
+/// # Errors
+/// If there is no run, its data or its devices are gone, what is asked for can't change, another
+/// process trains it, or training fails.
+pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Result<(), Failure> {
+    check_dashboard(args.dashboard)?;
+    refuse_checkpoint(&args.run)?;
+    let (run, before) = RunFolder::open(&args.run)?;
+    let Some(architecture) = architectures::by_name(&before.architecture) else {
+        return Err(Failure::run(format_args!(
+            "{}: architecture = {}: not one of this version, which has {}",
+            run.config().display(),
+            before.architecture,
+            architectures::names().join(", ")
+        )));
+    };
+    args.fixed.refuse(&args.run, architecture.name())?;
+    // Before anything is written: two of them would write over each other.
+    let run = run.locked()?;
+    let mut settings = before.clone();
+    // The folder may have been moved since it was made.
+    settings.data.tokenizer = absolute(&run.tokenizer())?;
+    if !backend.is_empty() {
+        let specs = devices::choose(backend)?;
+        settings.devices = specs.iter().map(DeviceSpec::to_string).collect();
+    }
+    args.changes.apply(&mut settings);
+    let newest = start(&run, args.from_step)?;
+    let made = newest.as_ref().map_or(0, |newest| newest.step);
+    let base = record_changes(&mut settings, &before, made)?;
+    changes::check_steps(&settings, made)?;
+    architecture.check(&settings)?;
+    if let Some(newest) = newest
+        && newest.step >= settings.training.steps
+    {
+        return nothing_to_do(args, architecture, &run, &settings, &newest, console);
+    }
+
+    for (name, version) in versions() {
+        let before = settings.versions.get(&name).unwrap_or(&Value::Null);
+        if *before != version {
+            console.note(format_args!(
+                "the run was made with {name} {before}, this is {version}: the curve goes on, \
+                 perhaps not to the last bit"
+            ));
+        }
+    }
+    let specs = devices::choose(&settings.devices)?;
+    let memory = memory::Plan::new(architecture, &settings, &specs)?;
+    memory.tell(console);
+    memory.warn(console);
+    let devices = devices::open(&specs)?;
+    let threads = args.changes.threads;
+    corpus_place::find(&run, &mut settings.data, &args.places, threads, console)?;
+    // Nothing can be refused any more.
+    if args.from_step.is_some()
+        && let Some(folder) = set_aside::set_aside(&run, made)?
+    {
+        console.note(set_aside::describe(&folder, made));
+    }
+    tell_changes(&settings, &before, &base, made, console);
+    if settings != before {
+        run.write_settings(&settings)?;
+    }
+    finish::train(job(args, architecture, &run, &settings, devices, console))
+}
+
+fn job<'a>(
+    args: &ResumeArgs,
+    architecture: &'static dyn Architecture,
+    run: &'a RunFolder,
+    settings: &'a RunSettings,
+    devices: Vec<Device>,
+    console: Console,
+) -> Job<'a> {
+    Job {
+        architecture,
+        run,
+        settings,
+        devices,
+        dashboard: args.dashboard,
+        json: args.json,
+        console,
+    }
+}
+
+/// The checkpoint to go on from: that of the step asked for, or the newest; none: there is none yet.
+fn start(run: &RunFolder, from_step: Option<u64>) -> Result<Option<NewestCheckpoint>, Failure> {
+    match from_step {
+        None => Ok(run.newest_checkpoint()?),
+        Some(step) => Ok(Some(set_aside::find(run, step)?)),
+    }
+}
+
+/// Notes in `settings` what is changed after step `made`; gives the settings before, as they hold
+/// from there on.
+fn record_changes(
+    settings: &mut RunSettings,
+    before: &RunSettings,
+    made: u64,
+) -> Result<RunSettings, Failure> {
+    // On both sides: what was changed after a checkpoint that is lost holds from this one on.
+    let mut base = before.clone();
+    base.rewind_changes(made);
+    settings.rewind_changes(made);
+    settings.record_changes(&base, made)?;
+    Ok(base)
+}
+
+/// Says what is changed, or changed earlier than it was.
+fn tell_changes(
+    settings: &RunSettings,
+    before: &RunSettings,
+    base: &RunSettings,
+    made: u64,
+    console: Console,
+) {
+    if base.changes != before.changes {
+        console.note(format_args!(
+            "warning: what was changed after a later step now holds from step {} on, where the run \
+             goes on",
+            count(made + 1)
+        ));
+    }
+    if settings.changes != base.changes
+        && let Some(change) = settings.changes.last()
+    {
+        console.note(changes::describe(change, settings));
+    }
+}
+
+/// Tells a checkpoint, or a model that is none of Kiln's, from a run.
+fn refuse_checkpoint(path: &Path) -> Result<(), Failure> {
+    let full = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let above = full.ancestors().skip(1).take(3);
+    for run in above.filter(|folder| folder.join("checkpoints").is_dir()) {
+        if !full.starts_with(run.join("checkpoints")) {
+            continue;
+        }
+        // As it was typed, as far as that goes.
+        let depth = full
+            .strip_prefix(run)
+            .map_or(0, |inner| inner.iter().count());
+        let typed = path
+            .ancestors()
+            .nth(depth)
+            .filter(|typed| *typed != Path::new(""));
+        let typed = shell(typed.unwrap_or(run));
+        let checkpoint = full
+            .strip_prefix(run.join("checkpoints"))
+            .ok()
+            .and_then(|inner| inner.iter().next()?.to_str()?.strip_prefix("step-"))
+            .and_then(|step| step.parse::<u64>().ok());
+        let from = checkpoint.map_or_else(String::new, |step| {
+            format!(", or from this checkpoint with: kiln resume {typed} --from-step {step}")
+        });
+        return Err(Failure::usage(format_args!(
+            "{}: a checkpoint, not a run; go on with the run from its newest checkpoint with: kiln \
+             resume {typed}{from}",
+            path.display()
+        )));
+    }
+    let config = std::fs::read(path.join("config.json")).unwrap_or_default();
+    let config: Value = serde_json::from_slice(&config).unwrap_or_default();
+    match config.get("model_type").and_then(Value::as_str) {
+        Some(model_type) => Err(Failure::usage(format_args!(
+            "{}: a model, not a run; start a run from its weights with: kiln pretrain {} \
+             --init-from {} --corpus F --output RUN",
+            path.display(),
+            architectures::by_model_type(model_type).map_or("A", Architecture::name),
+            shell(path)
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn nothing_to_do(
+    args: &ResumeArgs,
+    architecture: &'static dyn Architecture,
+    run: &RunFolder,
+    settings: &RunSettings,
+    newest: &NewestCheckpoint,
+    console: Console,
+) -> Result<(), Failure> {
+    let steps = settings.training.steps;
+    let further = steps.saturating_mul(2);
+    let shown = shell(&args.run);
+    if args.json {
+        // What the run said at its end, from what it left.
+        let devices = devices::open(&devices::choose(&settings.devices)?)?;
+        let job = job(args, architecture, run, settings, devices, console);
+        let outcome = newest.outcome(run)?;
+        return finish::conclude(&job, outcome, None).tell();
+    }
+    console.out(format_args!(
+        "{}: nothing to do, all {} steps are done; train further with: kiln resume {shown} --steps \
+         {further}; see it with: kiln report {shown}",
+        args.run.display(),
+        count(steps),
+    ))
+}
