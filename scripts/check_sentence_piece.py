@@ -147,7 +147,7 @@ def published(kiln, work):
             f"{kind}, SentencePiece's pieces": train(**own),
             f"{kind}, XLNet's pieces": train(**own, **XLNET),
             f"{kind}, bytes": train(
-                **own, **DEBERTA, byte_fallback=True, character_coverage=0.9, vocab_size=1500
+                **own, **DEBERTA, byte_fallback=True, character_coverage=0.98, vocab_size=1500
             ),
             f"{kind}, user-defined": train(**own, **DEBERTA, user_defined_symbols=["<x>", "kil"]),
             f"{kind}, lower case": train(**own, **DEBERTA, normalization_rule_name="nmt_nfkc_cf"),
