@@ -199,7 +199,11 @@ fn clear(args: &ClearArgs, console: Console) -> Result<(), Failure> {
             run.display()
         ))?;
     }
-    for entry in &cleared.in_use {
+    for entry in cleared
+        .in_use
+        .iter()
+        .filter(|entry| is_corpus(entry) || entry.is_in_use)
+    {
         console.out(format_args!("kept, in use: {}", line(entry)))?;
     }
     for entry in cleared.young.iter().filter(|entry| is_corpus(entry)) {

@@ -49,7 +49,7 @@ pub struct CacheEntry {
 pub struct Cleared {
     /// What was deleted.
     pub deleted: Vec<CacheEntry>,
-    /// What was kept because a process has it open.
+    /// What was kept because a process has it open, and the hashes that find it.
     pub in_use: Vec<CacheEntry>,
     /// What was kept because it is younger than asked for.
     pub young: Vec<CacheEntry>,
@@ -94,10 +94,15 @@ pub fn clear_cache(cache: &Path, age: Duration) -> Result<Cleared, TextError> {
         foreign,
         ..Cleared::default()
     };
-    for entry in entries {
-        if entry.is_in_use {
+    // Last of all: they find the corpora that stay.
+    let (hashes, others): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|entry| entry.kind == EntryKind::Hashes);
+    for entry in others.into_iter().chain(hashes) {
+        let serves = entry.kind == EntryKind::Hashes && !cleared.in_use.is_empty();
+        if entry.is_in_use || serves {
             cleared.in_use.push(entry);
-        } else if entry.age < age {
+        } else if entry.age < age || entry.kind == EntryKind::Hashes && !cleared.young.is_empty() {
             cleared.young.push(entry);
         } else {
             delete(&entry.path)?;
