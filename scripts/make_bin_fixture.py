@@ -41,6 +41,11 @@ def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     torch.save(tensors, FOLDER / "zip.bin")
     torch.save(tensors, FOLDER / "legacy.bin", _use_new_zipfile_serialization=False)
+    # As training scripts save: the model under a key and behind a wrapper, its optimizer beside it.
+    moments = {"state": {0: {"step": torch.tensor(3.0), "exp_avg": tensor(7, (4,))}}}
+    model = {f"module.{name}": tensors[name] for name in ("half", "bert.pooler.dense.bias")}
+    nested = {"epoch": 3, "model": model, "optimizer": moments, "args": {"lr": 0.1}}
+    torch.save(nested, FOLDER / "nested.bin")
 
     torch.manual_seed(5)
     # A wide range: weights that are lost on the way change the loss by more than rounding.

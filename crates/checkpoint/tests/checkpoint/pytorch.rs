@@ -74,6 +74,15 @@ fn a_folder_with_nothing_but_a_bin_file_or_an_index_of_them_opens() {
 }
 
 #[test]
+fn a_model_beside_its_optimizer_is_found_under_its_key_and_behind_its_wrapper() {
+    let file = ModelFile::open(fixture("nested.bin")).unwrap();
+    let names: Vec<_> = file.names().collect();
+    assert_eq!(names, ["bert.pooler.dense.bias", "half"]);
+    assert_eq!(file.read("half").unwrap(), expected(5, 6));
+    assert_eq!(file.read("bert.pooler.dense.bias").unwrap(), expected(4, 4));
+}
+
+#[test]
 fn a_truncated_bin_file_is_an_error_at_every_length() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pytorch_model.bin");
