@@ -241,7 +241,106 @@ fn largest(most: usize, fits: impl Fn(usize) -> bool) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use kiln_learner::TrainingSettings;
+    use serde_json::{Map, json};
+
     use super::*;
+    use crate::architectures;
+
+    /// A run of a preset on batches of `batch_size` x `seq_len`, with 2,000 words.
+    fn settings(
+        architecture: &dyn Architecture,
+        preset: &str,
+        batch_size: usize,
+        seq_len: usize,
+    ) -> RunSettings {
+        let data = json!({
+            "shards": "", "corpus": "", "eval_shards": null, "eval_corpus": null, "held_out": 0.05,
+            "eval_batches": 1, "tokenizer": "", "tokenizer_identity": "", "seq_len": seq_len,
+        });
+        RunSettings {
+            versions: Map::new(),
+            architecture: architecture.name().to_owned(),
+            model: architecture.preset(preset, 2_000, seq_len).unwrap(),
+            init_from: None,
+            objective: architecture.objective(None, Some(preset), seq_len),
+            data: serde_json::from_value(data).unwrap(),
+            training: TrainingSettings {
+                batch_size,
+                ..TrainingSettings::default()
+            },
+            devices: vec!["flex".to_owned()],
+        }
+    }
+
+    /// Highest resident size in megabytes of `kiln pretrain A --preset P --vocab-size 2000
+    /// --batch-size B --seq-len S --steps 3 --backend flex` on a text of 140 kB.
+    const MEASURED: [(&str, &str, usize, usize, f64); 24] = [
+        ("bert", "tiny", 4, 64, 85.0),
+        ("bert", "tiny", 32, 128, 240.0),
+        ("bert", "tiny", 64, 128, 372.0),
+        ("bert", "tiny", 16, 512, 528.0),
+        ("bert", "tiny", 128, 64, 458.0),
+        ("bert", "small", 8, 128, 629.0),
+        ("bert", "small", 4, 256, 575.0),
+        ("bert", "base", 2, 64, 2082.0),
+        ("electra", "tiny", 32, 128, 295.0),
+        ("electra", "tiny", 64, 128, 475.0),
+        ("electra", "tiny", 16, 512, 724.0),
+        ("electra", "small", 8, 128, 650.0),
+        ("electra", "small", 4, 256, 687.0),
+        ("deberta", "tiny", 32, 128, 294.0),
+        ("deberta", "tiny", 64, 128, 416.0),
+        ("deberta", "tiny", 16, 512, 569.0),
+        ("deberta", "small", 8, 128, 1706.0),
+        ("deberta", "small", 4, 256, 1732.0),
+        ("xlnet", "tiny", 32, 128, 293.0),
+        ("xlnet", "tiny", 64, 128, 431.0),
+        ("xlnet", "tiny", 16, 512, 530.0),
+        ("xlnet", "tiny", 128, 64, 475.0),
+        ("xlnet", "small", 8, 128, 1031.0),
+        ("xlnet", "small", 4, 256, 1074.0),
+    ];
+
+    #[test]
+    fn estimates_are_near_what_runs_were_measured_to_take() {
+        for (name, preset, batch_size, seq_len, measured) in MEASURED {
+            let architecture = architectures::by_name(name).unwrap();
+            let settings = settings(architecture, preset, batch_size, seq_len);
+            let footprint = architecture.footprint(&settings).unwrap();
+            let estimate = footprint.estimate(&settings).total() / 1e6;
+            let ratio = estimate / measured;
+            // What the module of the estimate says, and a little more for the tables it leaves out.
+            assert!(
+                (0.75..1.5).contains(&ratio),
+                "{name} {preset} {batch_size} x {seq_len}: {estimate:.0} MB, {measured} measured"
+            );
+        }
+    }
+
+    #[test]
+    fn more_of_anything_takes_more() {
+        for architecture in architectures::ARCHITECTURES {
+            let preset = architecture.presets()[0];
+            let total = |change: &dyn Fn(&mut RunSettings)| {
+                let mut settings = settings(*architecture, preset, 8, 64);
+                change(&mut settings);
+                let footprint = architecture.footprint(&settings).unwrap();
+                footprint.estimate(&settings).total()
+            };
+            let plain = total(&|_| {});
+            let changes: [&dyn Fn(&mut RunSettings); 5] = [
+                &|s| s.training.batch_size = 16,
+                &|s| s.training.accumulate = 4,
+                &|s| s.data.seq_len = 128,
+                &|s| s.objective.max_predictions *= 2,
+                &|s| s.devices.push("flex".to_owned()),
+            ];
+            for (number, change) in changes.into_iter().enumerate() {
+                assert!(total(change) > plain, "{} {number}", architecture.name());
+            }
+        }
+    }
 
     #[test]
     fn the_largest_that_fits_is_found_at_either_end_and_between() {
