@@ -270,6 +270,7 @@ mod tests {
                 ..TrainingSettings::default()
             },
             devices: vec!["flex".to_owned()],
+            changes: Vec::new(),
         }
     }
 
