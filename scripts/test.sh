@@ -14,7 +14,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 backends=flex,ndarray,tch,wgpu
-features=(--features "$backends")
+# Parquet is a feature of its own; its tests run with the others.
+features=(--features "$backends,parquet")
 
 heading() {
     printf '\n== %s\n' "$*"
