@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use parquet::basic::Repetition;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
@@ -52,10 +51,9 @@ impl Rows {
     }
 }
 
-/// The schema of a file with one column.
+/// The schema of a file with one column. A file's own has no repetition, so this one has none.
 fn group(name: &str, column: &Arc<Type>) -> io::Result<Type> {
     Type::group_type_builder(name)
-        .with_repetition(Repetition::REQUIRED)
         .with_fields(vec![Arc::clone(column)])
         .build()
         .map_err(|error| failed(&error))
