@@ -156,7 +156,9 @@ def published(kiln, work):
     mask = {"__type": "AddedToken", "content": "<mask>", "lstrip": True, "normalized": True,
             "rstrip": False, "single_word": False}
     xlm_roberta = {"tokenizer_class": "XLMRobertaTokenizer"}
-    fast = {"tokenizer_class": "PreTrainedTokenizerFast", "mask_token": "[MASK]"}
+    # All five, because kiln builds no examples without them.
+    fast = {"tokenizer_class": "PreTrainedTokenizerFast", "cls_token": "[CLS]", "sep_token": "[SEP]",
+            "pad_token": "[PAD]", "mask_token": "[MASK]"}
     layouts = [
         ("spm.model", "deberta-v2", {}),
         ("spm.model", "deberta-v2", {"do_lower_case": True}),
