@@ -71,7 +71,7 @@ enum Command {
     /// Pretrain a model from plain text
     Pretrain(Box<PretrainArgs>),
     /// Continue a run that was stopped
-    Resume(ResumeArgs),
+    Resume(Box<ResumeArgs>),
     /// Use a trained model
     #[command(subcommand)]
     Predict(PredictCommand),

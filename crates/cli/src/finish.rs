@@ -9,13 +9,13 @@ use kiln_learner::{LearnError, RunFolder, RunSettings, Stop, TrainOutcome};
 use kiln_text::{Corpus, Tokenizer};
 use serde_json::Value;
 
-use crate::allocator::{self, Work};
 use crate::console::Console;
 use crate::corpus_notes;
 use crate::doubt::Doubt;
 use crate::ending::Ending;
 use crate::failure::{Failure, caught};
 use crate::interrupt;
+use crate::out_of_memory::{self, Work};
 use crate::progress::Progress;
 use crate::report::{self, History, ReportFacts};
 use crate::samples::{self, Sample};
@@ -57,7 +57,7 @@ pub(crate) fn train(job: Job<'_>) -> Result<(), Failure> {
         observer: progress.clone(),
         dashboard: job.dashboard,
     };
-    let memory = allocator::during(Work::Training);
+    let memory = out_of_memory::during(Work::Training);
     let outcome = job.architecture.pretrain(job.settings, context);
     drop(memory);
     progress.finish();

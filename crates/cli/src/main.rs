@@ -12,7 +12,7 @@
 //! | `corpus_place.rs` | where a run's tokenised text is, or is made again |
 //! | `finish.rs`, `samples.rs`, `doubt.rs`, `ending.rs` | training, and the end of a run |
 //! | `report/` | `report.html` |
-//! | `allocator.rs`, `memory.rs` | the memory allocator, and whether a run fits into memory |
+//! | `allocator.rs`, `out_of_memory.rs`, `memory.rs` | the memory allocator, what happens where there is none left, and whether a run fits |
 
 mod allocator;
 mod architectures;
@@ -33,6 +33,7 @@ mod interrupt;
 mod live_line;
 mod memory;
 mod model_folder;
+mod out_of_memory;
 mod overwriting;
 mod predict;
 mod prepare;
@@ -56,7 +57,7 @@ use crate::failure::Failure;
 
 /// Matrix products write their results into fresh memory; see `allocator.rs`.
 #[global_allocator]
-static GLOBAL: allocator::Allocator = allocator::Allocator;
+static GLOBAL: out_of_memory::Allocator = out_of_memory::Allocator;
 
 fn main() -> ExitCode {
     allocator::keep_freed_memory();

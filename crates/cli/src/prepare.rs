@@ -7,11 +7,11 @@ use kiln_text::corpus::{PrepareSettings, PrepareSummary, prepare};
 use kiln_text::{Corpus, Tokenizer};
 use serde_json::json;
 
-use crate::allocator::{self, Work};
 use crate::console::Console;
 use crate::corpus::{ReadArgs, left_out_json};
 use crate::corpus_notes::{self, Origin};
 use crate::failure::Failure;
+use crate::out_of_memory::{self, Work};
 use crate::task_progress::TaskProgress;
 use crate::tokenizer_text::Trainer;
 use crate::wording::{bytes, count, duration};
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &PrepareArgs, console: Console) -> Result<(), Failure> {
         threads: args.threads,
     };
     let inputs = args.read.find(&args.corpus, console)?;
-    let _memory = allocator::during(Work::Tokenising);
+    let _memory = out_of_memory::during(Work::Tokenising);
     let mut progress = TaskProgress::new(console, "tokenising");
     let summary = prepare(&inputs, &tokenizer, &args.output, &settings, &mut |p| {
         progress.preparing(p);

@@ -12,11 +12,11 @@ use kiln_text::tokenizer::{
 };
 use serde_json::json;
 
-use crate::allocator::{self, Work};
 use crate::architectures::{self, Named};
 use crate::console::Console;
 use crate::corpus::{ReadArgs, keep_pipes, left_out_json, tell};
 use crate::failure::Failure;
+use crate::out_of_memory::{self, Work};
 use crate::task_progress::TaskProgress;
 use crate::tokenizer_text::{self, AlphabetArgs, Trainer};
 use crate::wording::{count, shell};
@@ -240,7 +240,7 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
     let mut inputs = args.read.find(&args.corpus, console)?;
     // A sample reads the text twice.
     keep_pipes(&mut inputs, console)?;
-    let _memory = allocator::during(Work::Tokenizer);
+    let _memory = out_of_memory::during(Work::Tokenizer);
     let mut progress = TaskProgress::new(console, "training the tokenizer");
     let counted = tokenizers::count_text(&inputs, &settings, &mut |p| progress.training(p))
         .map_err(failed)?;

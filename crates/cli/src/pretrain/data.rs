@@ -12,13 +12,13 @@ use kiln_text::{Corpus, Tokenizer};
 use super::args::PretrainArgs;
 use super::model::ModelSource;
 use super::{absolute, evaluation};
-use crate::allocator::{self, Work};
 use crate::cache;
 use crate::console::Console;
 use crate::corpus::keep_pipes;
 use crate::corpus_notes::{self, Origin};
 use crate::corpus_place::source;
 use crate::failure::Failure;
+use crate::out_of_memory::{self, Work};
 use crate::task_progress::TaskProgress;
 use crate::tokenizer::Wanted;
 use crate::tokenizer_text::{self, Trainer};
@@ -291,7 +291,7 @@ fn train(
 ) -> Result<Tokenizer, Failure> {
     let data = &args.data;
     let failed = |error| tokenizer_text::failure(error, trainer);
-    let _memory = allocator::during(Work::Tokenizer);
+    let _memory = out_of_memory::during(Work::Tokenizer);
     let mut progress = TaskProgress::new(console, "training the tokenizer");
     let counted =
         tokenizers::count_text(inputs, &settings, &mut |p| progress.training(p)).map_err(failed)?;
@@ -341,7 +341,7 @@ fn open(
     };
     let given = args.data.cache_dir.as_deref();
     let cache = cache::folder(given)?;
-    let _memory = allocator::during(Work::Tokenising);
+    let _memory = out_of_memory::during(Work::Tokenising);
     let mut progress = TaskProgress::new(console, "tokenising");
     let corpus = cached(text, tokenizer, &cache, &settings, &mut |p| {
         progress.preparing(p)

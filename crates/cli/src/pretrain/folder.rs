@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use kiln_learner::RunFolder;
 
-use crate::allocator;
 use crate::failure::Failure;
+use crate::out_of_memory;
 use crate::wording::shell;
 
 /// Refuses a folder with something in it; `instead` says what else to do with it, and takes its
@@ -96,7 +96,7 @@ impl NewRun {
             made,
         };
         let last_deed = folder.clone();
-        allocator::before_the_end(Some(Box::new(move || last_deed.take_away_unless_started())));
+        out_of_memory::before_the_end(Some(Box::new(move || last_deed.take_away_unless_started())));
         Ok(Self(folder))
     }
 
@@ -107,7 +107,7 @@ impl NewRun {
 
 impl Drop for NewRun {
     fn drop(&mut self) {
-        allocator::before_the_end(None);
+        out_of_memory::before_the_end(None);
         self.0.take_away_unless_started();
     }
 }

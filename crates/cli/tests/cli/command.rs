@@ -84,14 +84,22 @@ pub(crate) fn kiln_with_room(folder: &Path, blocks: usize, command: &str) -> Don
     run(shell, folder, "")
 }
 
-/// Runs `kiln` as [`kiln`] does, with `kilobytes` of address space.
+/// Runs `kiln` as [`kiln`] does, with `kilobytes` of address space beyond what it takes to start: a
+/// build with libtorch maps half a gigabyte of libraries.
 #[cfg(target_os = "linux")]
 pub(crate) fn kiln_with_memory(folder: &Path, kilobytes: usize, command: &str) -> Done {
-    let script = format!("ulimit -v {kilobytes}; exec \"$0\" \"$@\"");
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &script, env!("CARGO_BIN_EXE_kiln")]);
-    shell.args(command.split_whitespace());
-    run(shell, folder, "")
+    let limited = |kilobytes: usize, command: &str| {
+        let script = format!("ulimit -v {kilobytes}; exec \"$0\" \"$@\"");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_kiln")]);
+        shell.args(command.split_whitespace());
+        run(shell, folder, "")
+    };
+    let to_start = (1..100)
+        .map(|step| step * 30_000)
+        .find(|&kilobytes| limited(kilobytes, "--version").code == 0)
+        .unwrap();
+    limited(to_start + kilobytes, command)
 }
 
 fn run(mut command: Command, folder: &Path, stdin: &str) -> Done {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
@@ -18,7 +19,9 @@ fn start(folder: &Path, shell: &str) -> (Child, BufReader<ChildStderr>) {
         "pretrain bert --corpus text.txt --config tiny.json --vocab-size 150 --output run \
          --steps {STEPS} --batch-size 4 --seq-len 32 --log-every 1 --eval-every 0"
     );
-    let mut child = Command::new("sh")
+    let mut sh = Command::new("sh");
+    hear_all_signals(&mut sh);
+    let mut child = sh
         .args([
             "-c",
             &format!("{shell} exec \"$0\" \"$@\""),
@@ -35,6 +38,20 @@ fn start(folder: &Path, shell: &str) -> (Child, BufReader<ChildStderr>) {
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     wait_for(&mut stderr, "step 2/");
     (child, stderr)
+}
+
+/// The tests themselves may run where signals are ignored, as in the background of a shell.
+#[expect(unsafe_code, reason = "dispositions have no safe interface")]
+fn hear_all_signals(command: &mut Command) {
+    // SAFETY: `signal` may be called between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in [libc::SIGINT, libc::SIGHUP, libc::SIGTERM] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        });
+    }
 }
 
 fn wait_for(stderr: &mut BufReader<ChildStderr>, start: &str) {

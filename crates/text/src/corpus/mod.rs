@@ -57,7 +57,7 @@ pub struct Corpus {
 #[derive(Debug)]
 enum Storage {
     Memory(Memory),
-    Shard(Shard),
+    Shard(Box<Shard>),
 }
 
 /// Bounds have one entry more than there are parts: part `i` is `bounds[i]..bounds[i + 1]`.
@@ -92,7 +92,7 @@ impl Corpus {
             vocab_size: header.vocab_size,
             unigram_entropy: header.unigram_entropy,
             identity: header.identity(),
-            storage: Storage::Shard(shard),
+            storage: Storage::Shard(Box::new(shard)),
         })
     }
 

@@ -227,6 +227,10 @@ impl WordCounts {
             .map(|parts| split(&self.splitter, &self.special, parts))
             .collect();
         for task in split? {
+            #[expect(
+                clippy::iter_over_hash_type,
+                reason = "sums of counts, whatever their order"
+            )]
             for (word, count) in task.words {
                 if let Some(known) = self.words.get_mut(word.as_str()) {
                     *known += count;

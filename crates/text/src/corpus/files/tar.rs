@@ -82,7 +82,6 @@ impl Tar {
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             let size = entry.size();
             drop(entry);
-            drop(archive);
             shared.left = size;
             shared.padding = size.next_multiple_of(BLOCK_BYTES) - size;
             let other = match kind {

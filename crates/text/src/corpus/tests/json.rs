@@ -38,10 +38,10 @@ fn records_are_read_in_every_form_and_under_every_name() {
     ];
     for (name, text) in cases {
         for (name, stored) in [
-            (name.to_owned(), text.into()),
+            (name.to_owned(), text.as_bytes().to_vec()),
             (format!("{name}.gz"), gzip(text.as_bytes())),
         ] {
-            let file = place.write(&name, Vec::<u8>::from(stored));
+            let file = place.write(&name, stored);
             let (documents, summary) = place
                 .read(&[file], Reading::default())
                 .unwrap_or_else(|error| panic!("{name}: {error}"));

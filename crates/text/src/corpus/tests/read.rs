@@ -243,7 +243,6 @@ proptest! {
         let settings = PrepareSettings {
             lines_are_sentences: true,
             threads: 1,
-            ..PrepareSettings::default()
         };
         let file = place.write("x.txt", text);
         place.prepare_with(&[file], "shard", &settings).unwrap();

@@ -1,6 +1,6 @@
 //! Folders as people have them, opened: the ids that transformers gives, or a refusal.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -23,7 +23,7 @@ struct Folders {
 struct Folder {
     name: String,
     /// By name, each a place in the pool.
-    files: HashMap<String, usize>,
+    files: BTreeMap<String, usize>,
     /// Whether it has to open; either is right where nothing is said.
     opens: Option<bool>,
     /// transformers' ids of the texts.

@@ -37,7 +37,8 @@ const MAX_UNITS: usize = 1 << 21;
 
 /// The rules, with XLNet's steps before them if there are any; made once, in less than a second.
 pub(super) fn trained(letters: Option<XlnetLetters>) -> Result<Arc<[u8]>, String> {
-    static COMPILED: Mutex<Vec<(Option<XlnetLetters>, Arc<[u8]>)>> = Mutex::new(Vec::new());
+    type Compiled = (Option<XlnetLetters>, Arc<[u8]>);
+    static COMPILED: Mutex<Vec<Compiled>> = Mutex::new(Vec::new());
     // Nothing half-made is ever in it.
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, charsmap)) = compiled.iter().find(|(known, _)| *known == letters) {
