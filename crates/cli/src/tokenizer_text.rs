@@ -211,18 +211,32 @@ pub(crate) fn tell_dropped(
     } else {
         ""
     };
-    let keeps = match kind {
-        TokenizerKind::Unigram | TokenizerKind::XlnetUnigram => "--character-coverage 1".to_owned(),
-        _ => format!("--limit-alphabet {}", dropped.all_characters),
+    let is_unigram = matches!(kind, TokenizerKind::Unigram | TokenizerKind::XlnetUnigram);
+    let keeps = if is_unigram {
+        "--character-coverage 1".to_owned()
+    } else {
+        format!("--limit-alphabet {}", dropped.all_characters)
     };
     let room = if u64::from(vocab_size) < dropped.vocab_size_for_all {
         format!(" --vocab-size {}", dropped.vocab_size_for_all)
     } else {
         String::new()
     };
+    // A SentencePiece file ends its strings with it, so no coverage keeps it.
+    let remedy = match (
+        is_unigram && dropped.most_frequent.contains(&'\0'),
+        dropped.characters,
+    ) {
+        (true, 1) => "no SentencePiece model can have it; take it out of the text".to_owned(),
+        (true, _) => format!(
+            "{keeps}{room} keeps all but U+0000, which no SentencePiece model can have; take that out \
+             of the text"
+        ),
+        (false, _) => format!("{keeps}{room} keeps all"),
+    };
     console.note(format_args!(
         "warning: {} of the text's {} characters, {} of it, have no piece and are unknown: {}{more}; \
-         {keeps}{room} keeps all",
+         {remedy}",
         count(dropped.characters),
         count(dropped.all_characters),
         share(dropped.share),

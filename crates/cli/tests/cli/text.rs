@@ -33,6 +33,26 @@ fn assert_told(stderr: &str, what: &str) {
 }
 
 #[test]
+fn no_flag_is_advised_for_the_one_character_that_none_can_keep() {
+    let folder = folder();
+    let text = "the clay ki\0ln is hot and the pot is red today.\n".repeat(200);
+    fs::write(folder.path().join("nul.txt"), text).unwrap();
+    for architecture in ["deberta", "xlnet"] {
+        let train = format!(
+            "tokenizer train --arch {architecture} --corpus nul.txt --vocab-size 60 --output \
+             {architecture}"
+        );
+        let done = kiln(folder.path(), &train);
+        assert_eq!(done.code, 0, "{done:?}");
+        assert_told(
+            &done.stderr,
+            "have no piece and are unknown: U+0000; no SentencePiece model can have it; take it out of \
+             the text",
+        );
+    }
+}
+
+#[test]
 fn characters_without_a_piece_are_named_and_the_flags_that_are_advised_keep_them() {
     let folder = folder();
     let folder = folder.path();

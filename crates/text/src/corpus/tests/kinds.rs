@@ -499,7 +499,9 @@ fn rows_of_parquet_are_documents() {
         .unwrap_err();
     let expected = "x.parquet: line 2: column 12: null in the place of a string";
     assert!(error.to_string().contains(expected), "{error}");
-    let corpus = place.prepare_rest(&[file.clone()], "shard").map(|_| ());
+    let corpus = place
+        .prepare_rest(std::slice::from_ref(&file), "shard")
+        .map(|_| ());
     corpus.unwrap();
     let corpus = Corpus::open(&place.path("shard"), &tokenizer()).unwrap();
     let stored = fs::read(&file).unwrap();
