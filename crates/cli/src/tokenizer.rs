@@ -7,8 +7,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use kiln_text::corpus::hex;
 use kiln_text::tokenizer::{
-    self as tokenizers, ByteBpeSettings, SampleSettings, TokenizerKind, TrainSettings,
-    UnigramSettings, WordPieceSettings, XlnetLetters,
+    ByteBpeSettings, SampleSettings, TokenizerKind, TrainSettings, UnigramSettings,
+    WordPieceSettings, XlnetLetters,
 };
 use serde_json::json;
 
@@ -16,8 +16,6 @@ use crate::architectures::{self, Named};
 use crate::console::Console;
 use crate::corpus::{ReadArgs, keep_pipes, left_out_json, tell};
 use crate::failure::Failure;
-use crate::out_of_memory::{self, Work};
-use crate::task_progress::TaskProgress;
 use crate::tokenizer_text::{self, AlphabetArgs, Trainer};
 use crate::wording::{count, shell};
 
@@ -138,8 +136,7 @@ impl Wanted {
                 "only word-piece changes letters otherwise, unigram-xlnet accents alone",
             );
         }
-        let is_unigram = matches!(kind, TokenizerKind::Unigram | TokenizerKind::XlnetUnigram);
-        if is_unigram && min_frequency.is_some() {
+        if kind.is_unigram() && min_frequency.is_some() {
             return refused("--min-frequency", "only pairs that are joined have one");
         }
         Ok(match kind {
@@ -156,26 +153,16 @@ impl Wanted {
                     threads,
                 })
             }
-            TokenizerKind::Unigram => {
-                let default = UnigramSettings::default();
-                TrainSettings::Unigram(UnigramSettings {
-                    vocab_size,
-                    character_coverage: alphabet
-                        .character_coverage
-                        .unwrap_or(default.character_coverage),
-                    sample,
-                    model_max_length,
-                    threads,
-                    ..default
-                })
-            }
-            TokenizerKind::XlnetUnigram => {
-                // Cased, as published.
-                let letters = XlnetLetters {
-                    keep_accents: letters.keep_accents,
-                    ..XlnetLetters::default()
+            TokenizerKind::Unigram | TokenizerKind::XlnetUnigram => {
+                let default = if kind == TokenizerKind::XlnetUnigram {
+                    // Cased, as published.
+                    UnigramSettings::xlnet(XlnetLetters {
+                        keep_accents: letters.keep_accents,
+                        ..XlnetLetters::default()
+                    })
+                } else {
+                    UnigramSettings::default()
                 };
-                let default = UnigramSettings::xlnet(letters);
                 TrainSettings::Unigram(UnigramSettings {
                     vocab_size,
                     character_coverage: alphabet
@@ -236,28 +223,27 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
         threads: args.threads,
     }
     .settings()?;
-    let failed = |error| tokenizer_text::failure(error, Trainer::Command);
     let mut inputs = args.read.find(&args.corpus, console)?;
     // A sample reads the text twice.
     keep_pipes(&mut inputs, console)?;
-    let _memory = out_of_memory::during(Work::Tokenizer);
-    let mut progress = TaskProgress::new(console, "training the tokenizer");
-    let counted = tokenizers::count_text(&inputs, &settings, &mut |p| progress.training(p))
-        .map_err(failed)?;
-    drop(progress);
-    tokenizer_text::tell_sample(counted.summary(), args.alphabet.tokenizer_sample, console);
-    let mut progress = TaskProgress::new(console, "training the tokenizer");
-    let trained = counted
-        .train(&settings, &mut |p| progress.training(p))
-        .map_err(failed)?;
-    drop(progress);
+    let sample = args.alphabet.tokenizer_sample;
+    let trained = tokenizer_text::train(
+        &inputs,
+        kind,
+        settings,
+        sample,
+        Trainer::Command,
+        console,
+        None,
+    )?;
     let tokenizer = trained.tokenizer;
     tokenizer.save(&args.output)?;
 
     if tokenizer.vocab_size() < args.vocab_size {
-        let found = match kind {
-            TokenizerKind::Unigram | TokenizerKind::XlnetUnigram => "strings",
-            _ => "pairs",
+        let found = if kind.is_unigram() {
+            "strings"
+        } else {
+            "pairs"
         };
         console.note(format_args!(
             "warning: the text has {found} for {} entries only, not for {}; add text, or lower \
@@ -267,7 +253,6 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
         ));
     }
     let dropped = trained.dropped.as_ref();
-    tokenizer_text::tell_dropped(dropped, kind, args.vocab_size, console);
     let (files, of_files) = (inputs.num_files() as u64, inputs.counted());
     tell(files, &of_files, "", console);
     tokenizer_text::tell_text(&trained.text, console);

@@ -4,14 +4,18 @@
 use std::num::NonZeroUsize;
 
 use clap::Args;
+use kiln_text::corpus::Inputs;
 use kiln_text::tokenizer::{
-    DEFAULT_SAMPLE_BYTES, DroppedCharacters, SampleSize, TextSummary, TokenizerKind,
+    self as tokenizers, DEFAULT_SAMPLE_BYTES, DroppedCharacters, SampleSize, TextSummary,
+    TokenizerKind, TrainSettings, Trained,
 };
 use kiln_text::{AlphabetFit, TextError};
 use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::out_of_memory::{self, Work};
+use crate::task_progress::TaskProgress;
 use crate::wording::{bytes, count, share};
 
 // Characters and text.
@@ -50,13 +54,12 @@ impl AlphabetArgs {
     /// # Errors
     /// Names the flag.
     pub(crate) fn check(&self, kind: TokenizerKind) -> Result<(), Failure> {
-        let is_unigram = matches!(kind, TokenizerKind::Unigram | TokenizerKind::XlnetUnigram);
         if self.limit_alphabet.is_some() && kind != TokenizerKind::WordPiece {
             return Err(Failure::usage(format_args!(
                 "--limit-alphabet: only word-piece has a limit, and this tokenizer is {}; leave it \
                  out{}",
                 kind.name(),
-                if is_unigram {
+                if kind.is_unigram() {
                     ", or choose a --character-coverage"
                 } else {
                     ""
@@ -66,7 +69,7 @@ impl AlphabetArgs {
         let Some(coverage) = self.character_coverage else {
             return Ok(());
         };
-        if !is_unigram {
+        if !kind.is_unigram() {
             return Err(Failure::usage(format_args!(
                 "--character-coverage: only unigram has one, and this tokenizer is {}; leave it out{}",
                 kind.name(),
@@ -138,8 +141,48 @@ impl Trainer {
     }
 }
 
+/// Reads the text, says how much of it where that is a sample, trains a tokenizer on it, of
+/// `by_text(bytes of text)` entries if that is given, and says which characters have no piece.
+///
+/// # Errors
+/// If text can't be read, or has nothing to train on.
+pub(crate) fn train(
+    inputs: &Inputs,
+    kind: TokenizerKind,
+    settings: TrainSettings,
+    sample: Option<SampleSize>,
+    trainer: Trainer,
+    console: Console,
+    by_text: Option<fn(u64) -> u32>,
+) -> Result<Trained, Failure> {
+    let failed = |error| failure(error, trainer);
+    let _memory = out_of_memory::during(Work::Tokenizer);
+    let mut progress = TaskProgress::new(console, "training the tokenizer");
+    let counted =
+        tokenizers::count_text(inputs, &settings, &mut |p| progress.training(p)).map_err(failed)?;
+    drop(progress);
+    let text = counted.summary();
+    tell_sample(text, sample, console);
+    let settings = match by_text {
+        Some(entries) => settings.with_vocab_size(entries(text.text_bytes)),
+        None => settings,
+    };
+    let mut progress = TaskProgress::new(console, "training the tokenizer");
+    let trained = counted
+        .train(&settings, &mut |p| progress.training(p))
+        .map_err(failed)?;
+    drop(progress);
+    tell_dropped(
+        trained.dropped.as_ref(),
+        kind,
+        settings.vocab_size(),
+        console,
+    );
+    Ok(trained)
+}
+
 /// A failed training, in the words of the command line.
-pub(crate) fn failure(error: TextError, trainer: Trainer) -> Failure {
+fn failure(error: TextError, trainer: Trainer) -> Failure {
     match error {
         TextError::LongWords { inputs, most } => Failure::run(format_args!(
             "{inputs}: every word in it has more than {most} characters, and word-piece takes such \
@@ -175,7 +218,7 @@ pub(crate) fn failure(error: TextError, trainer: Trainer) -> Failure {
 }
 
 /// Says which part of a text is trained on, where that is not all.
-pub(crate) fn tell_sample(text: &TextSummary, size: Option<SampleSize>, console: Console) {
+fn tell_sample(text: &TextSummary, size: Option<SampleSize>, console: Console) {
     let Some(sampled) = text.sampled_bytes else {
         return;
     };
@@ -196,7 +239,7 @@ pub(crate) fn tell_sample(text: &TextSummary, size: Option<SampleSize>, console:
 }
 
 /// Says which characters of the text a tokenizer has no piece for.
-pub(crate) fn tell_dropped(
+fn tell_dropped(
     dropped: Option<&DroppedCharacters>,
     kind: TokenizerKind,
     vocab_size: u32,
@@ -211,8 +254,7 @@ pub(crate) fn tell_dropped(
     } else {
         ""
     };
-    let is_unigram = matches!(kind, TokenizerKind::Unigram | TokenizerKind::XlnetUnigram);
-    let keeps = if is_unigram {
+    let keeps = if kind.is_unigram() {
         "--character-coverage 1".to_owned()
     } else {
         format!("--limit-alphabet {}", dropped.all_characters)
@@ -224,7 +266,7 @@ pub(crate) fn tell_dropped(
     };
     // A SentencePiece file ends its strings with it, so no coverage keeps it.
     let remedy = match (
-        is_unigram && dropped.most_frequent.contains(&'\0'),
+        kind.is_unigram() && dropped.most_frequent.contains(&'\0'),
         dropped.characters,
     ) {
         (true, 1) => "no SentencePiece model can have it; take it out of the text".to_owned(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kiln_learner::Architecture;
 use kiln_learner::run::DataSettings;
 use kiln_text::corpus::{Inputs, PrepareSettings, cached, hex};
-use kiln_text::tokenizer::{self as tokenizers, TokenizerKind, TrainSettings};
+use kiln_text::tokenizer::{TokenizerKind, TrainSettings};
 use kiln_text::{Corpus, Tokenizer};
 
 use super::args::PretrainArgs;
@@ -219,16 +219,16 @@ impl DataPlan {
                 settings,
                 by_text,
             } => {
-                let tokenizer = train(
-                    &self.corpus,
-                    args,
-                    kind,
-                    settings,
-                    by_text,
-                    trainer,
-                    console,
-                )?;
-                (tokenizer, Origin::Trained)
+                let (text, sample) = (&self.corpus, data.alphabet.tokenizer_sample);
+                let size = by_text.then_some(vocab_size as fn(u64) -> u32);
+                // What else is lost of the text, the tokenised corpus tells.
+                let trained =
+                    tokenizer_text::train(text, kind, settings, sample, trainer, console, size)?;
+                console.note(format_args!(
+                    "tokenizer: {} entries, trained on the corpus",
+                    count(trained.tokenizer.vocab_size().into())
+                ));
+                (trained.tokenizer, Origin::Trained)
             }
         };
         let corpus = open(
@@ -277,51 +277,6 @@ impl DataPlan {
             settings,
         })
     }
-}
-
-/// A tokenizer for the run's corpus.
-fn train(
-    inputs: &Inputs,
-    args: &PretrainArgs,
-    kind: TokenizerKind,
-    settings: TrainSettings,
-    by_text: bool,
-    trainer: Trainer,
-    console: Console,
-) -> Result<Tokenizer, Failure> {
-    let data = &args.data;
-    let failed = |error| tokenizer_text::failure(error, trainer);
-    let _memory = out_of_memory::during(Work::Tokenizer);
-    let mut progress = TaskProgress::new(console, "training the tokenizer");
-    let counted =
-        tokenizers::count_text(inputs, &settings, &mut |p| progress.training(p)).map_err(failed)?;
-    drop(progress);
-    let text = counted.summary();
-    tokenizer_text::tell_sample(text, data.alphabet.tokenizer_sample, console);
-    let settings = if by_text {
-        let entries = vocab_size(text.text_bytes);
-        settings.with_vocab_size(entries)
-    } else {
-        settings
-    };
-    let mut progress = TaskProgress::new(console, "training the tokenizer");
-    let trained = counted
-        .train(&settings, &mut |p| progress.training(p))
-        .map_err(failed)?;
-    drop(progress);
-    let tokenizer = trained.tokenizer;
-    console.note(format_args!(
-        "tokenizer: {} entries, trained on the corpus",
-        count(tokenizer.vocab_size().into())
-    ));
-    // Whatever else is lost of the text, the tokenised corpus tells.
-    tokenizer_text::tell_dropped(
-        trained.dropped.as_ref(),
-        kind,
-        settings.vocab_size(),
-        console,
-    );
-    Ok(tokenizer)
 }
 
 /// The corpus in `data`, or else of `text`, from the cache or through it.

@@ -129,6 +129,14 @@ pub(crate) fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
+/// A folder with text.txt and tiny.json, a small model's config.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write_corpus(&folder.path().join("text.txt"));
+    std::fs::write(folder.path().join("tiny.json"), TINY_CONFIG).unwrap();
+    folder
+}
+
 /// A corpus of 40 documents of a few sentences over some thirty words.
 pub(crate) fn write_corpus(path: &Path) {
     let nouns = [

@@ -2,14 +2,7 @@
 
 use std::fs;
 
-use crate::command::{TINY_CONFIG, kiln, kiln_with, write_corpus};
-
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    write_corpus(&folder.path().join("text.txt"));
-    fs::write(folder.path().join("tiny.json"), TINY_CONFIG).unwrap();
-    folder
-}
+use crate::command::{TINY_CONFIG, folder, kiln, kiln_with};
 
 const TRAIN_TOKENIZER: &str = "tokenizer train --arch bert --vocab-size 200";
 

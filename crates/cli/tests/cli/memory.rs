@@ -2,18 +2,11 @@
 
 use std::fs;
 
-use crate::command::{TINY_CONFIG, kiln, kiln_with_memory, write_corpus};
+use crate::command::{folder, kiln, kiln_with_memory};
 
 /// Kilobytes beyond what it takes to start: enough to tokenise, not for a model of 100 million
 /// parameters.
 const LITTLE: usize = 220_000;
-
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    write_corpus(&folder.path().join("text.txt"));
-    fs::write(folder.path().join("tiny.json"), TINY_CONFIG).unwrap();
-    folder
-}
 
 #[test]
 fn a_batch_beyond_all_memory_is_refused_at_once_with_one_that_fits() {

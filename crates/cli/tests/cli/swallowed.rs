@@ -2,14 +2,7 @@
 
 use std::fs;
 
-use crate::command::{TINY_CONFIG, kiln, write_corpus};
-
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    write_corpus(&folder.path().join("text.txt"));
-    fs::write(folder.path().join("tiny.json"), TINY_CONFIG).unwrap();
-    folder
-}
+use crate::command::{folder, kiln};
 
 #[test]
 fn an_architecture_behind_the_files_of_a_corpus_is_understood() {

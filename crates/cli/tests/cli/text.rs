@@ -3,16 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::command::{TINY_CONFIG, kiln, write_corpus};
+use crate::command::{folder, kiln};
 
 const RUN: &str = "--config tiny.json --steps 1 --batch-size 2 --seq-len 16 --eval-batches 1";
-
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    write_corpus(&folder.path().join("text.txt"));
-    fs::write(folder.path().join("tiny.json"), TINY_CONFIG).unwrap();
-    folder
-}
 
 /// A text of Chinese characters, `number` of them, each a hundred times.
 fn write_chinese(path: &Path, number: u32) {

@@ -1,15 +1,6 @@
 //! Tokenizers of every kind from the command line, and runs with them.
 
-use std::fs;
-
-use crate::command::{TINY_CONFIG, kiln, kiln_with, write_corpus};
-
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    write_corpus(&folder.path().join("text.txt"));
-    fs::write(folder.path().join("tiny.json"), TINY_CONFIG).unwrap();
-    folder
-}
+use crate::command::{folder, kiln, kiln_with};
 
 #[test]
 fn each_kind_is_trained_and_a_run_with_it_fills_masks() {

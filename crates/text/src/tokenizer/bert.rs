@@ -132,6 +132,8 @@ pub(super) fn json_of(
 ) -> Value {
     let (added, template) =
         special_parts(special, |token| vocab.get(token).and_then(Value::as_u64));
+    let mut model = model_rules(&special.unk);
+    model.insert("vocab".into(), vocab.into());
     json!({
         "version": "1.0",
         "truncation": null,
@@ -147,14 +149,19 @@ pub(super) fn json_of(
         "pre_tokenizer": { "type": "BertPreTokenizer" },
         "post_processor": template,
         "decoder": { "type": "WordPiece", "prefix": CONTINUATION, "cleanup": true },
-        "model": {
-            "type": "WordPiece",
-            "unk_token": special.unk,
-            "continuing_subword_prefix": CONTINUATION,
-            "max_input_chars_per_word": MAX_WORD_CHARS,
-            "vocab": vocab,
-        },
+        "model": model,
     })
+}
+
+/// The model of tokenizer.json, but for its vocabulary.
+pub(super) fn model_rules(unk: &str) -> Map<String, Value> {
+    let rules = json!({
+        "type": "WordPiece",
+        "unk_token": unk,
+        "continuing_subword_prefix": CONTINUATION,
+        "max_input_chars_per_word": MAX_WORD_CHARS,
+    });
+    rules.as_object().cloned().unwrap_or_default()
 }
 
 /// The special tokens that are in a vocabulary, as tokenizer.json's `added_tokens`, and the template

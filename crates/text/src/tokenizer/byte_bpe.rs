@@ -145,6 +145,9 @@ pub(super) fn tokenizer_json(
             token["lstrip"] = Value::from(true);
         }
     }
+    let mut model = model_rules();
+    model.insert("vocab".into(), vocab.into());
+    model.insert("merges".into(), json!(merges));
     json!({
         "version": "1.0",
         "truncation": null,
@@ -154,19 +157,23 @@ pub(super) fn tokenizer_json(
         "pre_tokenizer": byte_level::splitter_json(add_prefix_space),
         "post_processor": template,
         "decoder": byte_level::splitter_json(add_prefix_space),
-        "model": {
-            "type": "BPE",
-            "dropout": null,
-            "unk_token": null,
-            "continuing_subword_prefix": "",
-            "end_of_word_suffix": "",
-            "fuse_unk": false,
-            "byte_fallback": false,
-            "ignore_merges": false,
-            "vocab": vocab,
-            "merges": merges,
-        },
+        "model": model,
     })
+}
+
+/// The model of tokenizer.json, but for its vocabulary and merges.
+pub(super) fn model_rules() -> Map<String, Value> {
+    let rules = json!({
+        "type": "BPE",
+        "dropout": null,
+        "unk_token": null,
+        "continuing_subword_prefix": "",
+        "end_of_word_suffix": "",
+        "fuse_unk": false,
+        "byte_fallback": false,
+        "ignore_merges": false,
+    });
+    rules.as_object().cloned().unwrap_or_default()
 }
 
 /// The merges in a merges.txt: one a line, two pieces with a space between them.

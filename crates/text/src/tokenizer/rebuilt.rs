@@ -19,7 +19,7 @@ use super::class::Class;
 use super::config::Config;
 use super::special::Place::{Cls, Sep, Text};
 use super::special::{self, SpecialTokens};
-use super::{byte_level, xlnet};
+use super::{byte_bpe, byte_level, xlnet};
 use crate::error::TextError;
 
 /// What is put around a text and around a pair.
@@ -121,24 +121,9 @@ pub(super) fn check(
     }
     let model = &json["model"];
     let expected = match class {
-        Class::Bert => json!({
-            "type": "WordPiece",
-            "unk_token": config.special.unk,
-            "continuing_subword_prefix": bert::CONTINUATION,
-            "max_input_chars_per_word": bert::MAX_WORD_CHARS,
-        }),
-        _ => json!({
-            "type": "BPE",
-            "dropout": null,
-            "unk_token": null,
-            "continuing_subword_prefix": "",
-            "end_of_word_suffix": "",
-            "fuse_unk": false,
-            "byte_fallback": false,
-            "ignore_merges": false,
-        }),
+        Class::Bert => bert::model_rules(&config.special.unk),
+        _ => byte_bpe::model_rules(),
     };
-    let expected = expected.as_object().cloned().unwrap_or_default();
     match other_field(&expected, model) {
         Some(field) => refuse(&format!("model's {field}")),
         None => Ok(()),

@@ -43,6 +43,11 @@ impl TokenizerKind {
             Self::ByteBpe => "byte-bpe",
         }
     }
+
+    /// Whether its pieces are unigram's, with a share of the characters that have one.
+    pub fn is_unigram(self) -> bool {
+        matches!(self, Self::Unigram | Self::XlnetUnigram)
+    }
 }
 
 /// What to learn, of one kind.
