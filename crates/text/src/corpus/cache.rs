@@ -1,12 +1,13 @@
 //! Shards prepared behind the scenes, found again by what they were made from.
 //!
-//! A shard's name is made of the files' paths and the hashes of their bytes, the tokenizer and the
+//! A shard's name is made of the files' paths, the endings of their names and the hashes of their bytes, the tokenizer and the
 //! settings. Hashing reads everything, so the hashes are remembered with what the system knows of
 //! each file, and made again when that has changed ([`stamps`]). Neither touching a file nor writing
 //! the same bytes again makes its text be tokenised anew, and no rewritten file passes for the old
 //! one, however alike in size and time. What came through a pipe is known by its hash alone.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -90,7 +91,7 @@ pub fn note_run(shard: &Path, run: &Path) -> Result<(), TextError> {
 
 /// The name of the shard folder: hexadecimal digits.
 fn name(
-    paths: &[PathBuf],
+    paths: &[OsString],
     hashes: &[String],
     tokenizer: &Tokenizer,
     settings: &ReadSettings,
@@ -105,7 +106,7 @@ fn name(
     })?;
     update(&mut hasher, &settings);
     for path in paths {
-        update(&mut hasher, path.as_os_str().as_encoded_bytes());
+        update(&mut hasher, path.as_encoded_bytes());
     }
     for hash in hashes {
         update(&mut hasher, hash.as_bytes());

@@ -66,7 +66,7 @@ impl AsRef<[u8]> for IdBytes {
     }
 }
 
-/// A file of a shard: its size and what its bytes hash to.
+/// A file: its size and what its bytes hash to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataFile {

@@ -11,6 +11,8 @@
 //! All tokens of a document stand next to each other, in order, so that any stretch of text is one
 //! range of token positions.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
@@ -326,6 +328,30 @@ fn digest<B: AsRef<[u8]>>(pieces: impl Iterator<Item = B>) -> [u8; 32] {
     }
     hasher.update(&block);
     hasher.finalize().into()
+}
+
+/// The size of a file and what its bytes hash to.
+fn file_digest(path: &Path) -> io::Result<DataFile> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 18];
+    let mut bytes = 0;
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => {
+                return Ok(DataFile {
+                    bytes,
+                    sha256: hex(&hasher.finalize()),
+                });
+            }
+            Ok(read) => {
+                hasher.update(buffer.get(..read).unwrap_or_default());
+                bytes += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// A corpus' identity from the digests of its tokens, sentence bounds and document bounds.

@@ -8,7 +8,7 @@ use super::files::{Form, JsonForm, OpenFile, Text};
 use super::header::InputFile;
 use super::inputs::{Counted, Inputs, OnInvalid, Reading};
 use super::lines::{Line, Lines, MAX_RECORD_BYTES};
-use super::record::{self, Bad};
+use super::record::{self, Bad, Flaw};
 use super::values::{Value, Values};
 use crate::error::TextError;
 
@@ -349,7 +349,7 @@ impl Place<'_> {
             self.counted.skipped_records += 1;
             return Ok(());
         }
-        let remedy = if bad.lacks_field {
+        let remedy = if bad.flaw != Flaw::Broken {
             "name the field that holds the text with --text-field, or leave such records out with \
              --skip-invalid"
         } else {
@@ -372,7 +372,7 @@ fn too_long() -> Bad {
         line: 1,
         column: 1,
         reason: format!("a record of more than {} MiB", MAX_RECORD_BYTES >> 20),
-        lacks_field: false,
+        flaw: Flaw::Broken,
     }
 }
 

@@ -25,8 +25,18 @@ pub(super) struct Bad {
     /// Where in that line, in bytes from 1.
     pub(super) column: usize,
     pub(super) reason: String,
-    /// It is a record as it should be, but for the field.
-    pub(super) lacks_field: bool,
+    pub(super) flaw: Flaw,
+}
+
+/// What a record without text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// No JSON, or too much of it.
+    Broken,
+    /// JSON without the field.
+    NoField,
+    /// A record with something else than a string in the field.
+    NoString,
 }
 
 /// The text in the field `field` of a record: a key, or keys with dots between them for objects in
@@ -36,7 +46,7 @@ pub(super) struct Bad {
 pub(super) fn text_of(record: &str, field: &str) -> Result<Text, Bad> {
     let record = record.trim_end();
     match parse(record, field) {
-        Err(bad) if !bad.lacks_field => {
+        Err(bad) if bad.flaw == Flaw::Broken => {
             // Once more: most records have no such words, and searching for them takes time.
             match without_bare_words(record) {
                 Cow::Borrowed(_) => Err(bad),
@@ -71,7 +81,7 @@ fn parse(record: &str, field: &str) -> Result<Text, Bad> {
         line: record.lines().count().max(1),
         column: record.lines().last().map_or(1, |line| line.len().max(1)),
         reason,
-        lacks_field: true,
+        flaw: Flaw::NoField,
     };
     match found {
         Found::Text(text) => Ok(text),
@@ -115,7 +125,11 @@ fn bad(error: &serde_json::Error) -> Bad {
         line: error.line().max(1),
         column: error.column().max(1),
         reason,
-        lacks_field: error.is_data(),
+        flaw: if error.is_data() {
+            Flaw::NoString
+        } else {
+            Flaw::Broken
+        },
     }
 }
 

@@ -11,17 +11,15 @@
 //! a damaged file gives an error or a wrong text, never an id outside the vocabulary.
 
 use std::fs::File;
-use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use memmap2::{Mmap, MmapOptions};
-use sha2::{Digest, Sha256};
 
+use super::file_digest;
 use super::header::{
     DOCUMENTS, HEADER, Header, SENTENCES, TOKENS, TokenWidth, read_header, token_width,
 };
-use super::hex;
 use crate::error::{TextError, read_failed};
 
 /// An open shard folder.
@@ -106,16 +104,7 @@ impl Shard {
     pub(super) fn verify(&self) -> Result<(), TextError> {
         for (name, file) in &self.header.files {
             let path = self.dir.join(name);
-            let mut reader = File::open(&path).map_err(read_failed(&path))?;
-            let mut hasher = Sha256::new();
-            let mut buffer = vec![0; 1 << 18];
-            loop {
-                match reader.read(&mut buffer).map_err(read_failed(&path))? {
-                    0 => break,
-                    read => hasher.update(&buffer[..read]),
-                }
-            }
-            let found = hex(&hasher.finalize());
+            let found = file_digest(&path).map_err(read_failed(&path))?.sha256;
             if found != file.sha256 {
                 return Err(TextError::Shard {
                     path,

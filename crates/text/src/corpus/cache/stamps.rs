@@ -7,15 +7,16 @@
 //! such time, and files are hashed every time: a second or two for a gigabyte, tokenising takes a
 //! minute.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read, Write as _};
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::super::hex;
+use super::super::file_digest;
 use super::{digits, update};
 use crate::error::{TextError, read_failed};
 
@@ -101,10 +102,10 @@ struct Entry {
 }
 
 impl Known {
-    pub(super) fn read(cache: &Path, paths: &[PathBuf]) -> Self {
+    pub(super) fn read(cache: &Path, paths: &[OsString]) -> Self {
         let mut hasher = Sha256::new_with_prefix(b"kiln corpus files 1");
         for path in paths {
-            update(&mut hasher, path.as_os_str().as_encoded_bytes());
+            update(&mut hasher, path.as_encoded_bytes());
         }
         let path = cache.join(format!("{}{SUFFIX}", digits(hasher)));
         let entries = fs::read(&path).ok();
@@ -130,7 +131,8 @@ impl Known {
             if stamp.is_unchanged(&entry.stamp) {
                 Ok(entry.sha256.clone())
             } else {
-                hash(path).map_err(read_failed(path))
+                let file = file_digest(path).map_err(read_failed(path))?;
+                Ok(file.sha256)
             }
         });
         hashes.collect::<Result<_, _>>().map(Some)
@@ -160,18 +162,6 @@ impl Known {
         file.write_all(&serde_json::to_vec(entries)?)?;
         file.persist(&self.path)?;
         Ok(())
-    }
-}
-
-fn hash(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(&hasher.finalize())),
-            read => hasher.update(buffer.get(..read).unwrap_or_default()),
-        }
     }
 }
 

@@ -30,20 +30,25 @@ impl<R: BufRead> Read for GzipMembers<R> {
             return Ok(0);
         }
         loop {
-            match std::mem::replace(&mut self.state, State::End) {
+            // Read in place: after an interrupted read all is as it was.
+            match &mut self.state {
                 State::End => return Ok(0),
-                State::Between(mut reader) => {
-                    if starts_member(&mut reader)? {
+                State::Between(reader) => {
+                    let goes_on = starts_member(reader)?;
+                    if let State::Between(reader) = std::mem::replace(&mut self.state, State::End)
+                        && goes_on
+                    {
                         self.state = State::Inside(Box::new(GzDecoder::new(reader)));
                     }
                 }
-                State::Inside(mut decoder) => {
+                State::Inside(decoder) => {
                     let read = decoder.read(buffer)?;
                     if read > 0 {
-                        self.state = State::Inside(decoder);
                         return Ok(read);
                     }
-                    self.state = State::Between(decoder.into_inner());
+                    if let State::Inside(decoder) = std::mem::replace(&mut self.state, State::End) {
+                        self.state = State::Between(decoder.into_inner());
+                    }
                 }
             }
         }
@@ -70,5 +75,48 @@ fn starts_member(reader: &mut impl BufRead) -> io::Result<bool> {
                 reader.consume(zeros);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufReader, Write};
+
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    /// Is interrupted before every byte.
+    struct Interrupted<'a> {
+        content: &'a [u8],
+        is_due: bool,
+    }
+
+    impl Read for Interrupted<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.is_due = !self.is_due;
+            if self.is_due {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            self.content.read(&mut buffer[..1])
+        }
+    }
+
+    #[test]
+    fn an_interrupted_read_loses_nothing() {
+        let member = |text: &[u8]| {
+            let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        };
+        let content = [member(b"a b"), vec![0; 3], member(b" c"), vec![0; 2]].concat();
+        let reader = BufReader::new(Interrupted {
+            content: &content,
+            is_due: false,
+        });
+        let mut text = String::new();
+        let mut members = GzipMembers::new(reader);
+        members.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "a b c");
     }
 }

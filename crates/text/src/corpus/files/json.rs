@@ -100,17 +100,24 @@ fn first_value(text: &str) -> Value {
     }
 }
 
-/// The first record in `head`, if it is whole.
-pub(super) fn first_record(head: &str, form: JsonForm) -> Option<&str> {
-    let text = head.trim_start();
-    let text = match form {
-        JsonForm::List => text.strip_prefix('[')?.trim_start(),
-        JsonForm::Lines | JsonForm::Values => text,
-    };
-    match first_value(text) {
-        Value::Whole(length) => text.get(..length),
-        Value::Cut | Value::None => None,
-    }
+/// The records in `head` that are whole.
+pub(super) fn records(head: &str, form: JsonForm) -> impl Iterator<Item = &str> {
+    let mut before = (form == JsonForm::List).then_some('[');
+    let mut rest = head;
+    std::iter::from_fn(move || {
+        let text = rest.trim_start();
+        let text = match before {
+            Some(mark) => text.strip_prefix(mark)?.trim_start(),
+            None => text,
+        };
+        before = before.and(Some(','));
+        let Value::Whole(length) = first_value(text) else {
+            return None;
+        };
+        let record;
+        (record, rest) = text.split_at_checked(length)?;
+        Some(record)
+    })
 }
 
 #[cfg(test)]

@@ -187,16 +187,27 @@ pub(super) fn by_name(extension: &str) -> Option<NotText> {
     ))
 }
 
-/// What a zip archive with a member of that name is, if it is more than an archive.
-pub(super) fn by_zip_member(name: &str) -> Option<NotText> {
-    let (kind, remedy) = match name {
-        "[Content_Types].xml" => ("a Microsoft Office document", TO_TEXT),
-        "mimetype" => ("an e-book or an OpenDocument file", TO_TEXT),
-        "META-INF/MANIFEST.MF" => ("a Java archive", NO_TEXT),
-        "AndroidManifest.xml" => ("an Android package", NO_TEXT),
-        _ if name.ends_with(".npy") => ("NumPy arrays (.npz)", WEIGHTS),
-        _ if name.ends_with("/data.pkl") => ("a PyTorch file", WEIGHTS),
-        _ => return None,
+/// What a zip archive with members of these names is, if it is more than an archive.
+pub(super) fn by_zip_members(names: &[Cow<'_, str>]) -> Option<NotText> {
+    let has = |name: &str| names.iter().any(|it| it == name);
+    let is_pytorch = names.first().and_then(|first| first.split_once('/'));
+    let is_pytorch = is_pytorch.is_some_and(|(root, _)| {
+        has(&format!("{root}/data.pkl")) && has(&format!("{root}/version"))
+    });
+    let (kind, remedy) = if has("[Content_Types].xml") {
+        ("a Microsoft Office document", TO_TEXT)
+    } else if has("mimetype") {
+        ("an e-book or an OpenDocument file", TO_TEXT)
+    } else if has("META-INF/MANIFEST.MF") {
+        ("a Java archive", NO_TEXT)
+    } else if has("AndroidManifest.xml") {
+        ("an Android package", NO_TEXT)
+    } else if !names.is_empty() && names.iter().all(|name| name.ends_with(".npy")) {
+        ("NumPy arrays (.npz)", WEIGHTS)
+    } else if is_pytorch {
+        ("a PyTorch file", WEIGHTS)
+    } else {
+        return None;
     };
     Some(NotText::new(kind, remedy))
 }

@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 use tempfile::TempPath;
 
-use super::header::InputFile;
-use super::hex;
+use super::header::{DataFile, InputFile};
 use super::inputs::left_out::LeftOut;
 use super::inputs::walk::passed_over;
-use super::record;
+use super::record::{self, Flaw};
+use super::{file_digest, hex};
 use crate::error::{TextError, read_failed};
 
 mod gzip;
@@ -43,6 +43,10 @@ const MAX_ARCHIVES: usize = 3;
 
 /// The largest window of a Zstandard frame, as a power of two: what `zstd --long=31` makes.
 const MAX_WINDOW_LOG: u32 = 31;
+
+/// The most memory that unpacking .xz may take, in KiB: a file can ask for 4 GiB, and `xz` itself
+/// makes none that takes more than 1.5.
+const MAX_XZ_KIB: u32 = 2 << 20;
 
 /// How a text is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,25 +243,21 @@ impl OpenFile {
 
     /// What is known of the file at its end.
     pub(super) fn finish(&self) -> Result<InputFile, TextError> {
-        let Stored {
-            mut bytes,
-            mut hasher,
-        } = lock(&self.stored).clone();
+        let Stored { bytes, hasher } = lock(&self.stored).clone();
+        let mut file = DataFile {
+            bytes,
+            sha256: hex(&hasher.finalize()),
+        };
         // Of a zip archive parts are read, and some files go on behind their end.
         if let Some(path) = &self.on_disk
-            && std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() != bytes)
+            && std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() != file.bytes)
         {
-            let mut file = Counted {
-                content: Box::new(File::open(path).map_err(read_failed(&self.name))?),
-                stored: Arc::default(),
-            };
-            io::copy(&mut file, &mut io::sink()).map_err(read_failed(&self.name))?;
-            Stored { bytes, hasher } = lock(&file.stored).clone();
+            file = file_digest(path).map_err(read_failed(&self.name))?;
         }
         Ok(InputFile {
             path: self.name.display().to_string(),
-            bytes,
-            sha256: hex(&hasher.finalize()),
+            bytes: file.bytes,
+            sha256: file.sha256,
             is_pipe: self.is_pipe,
         })
     }
@@ -355,7 +355,15 @@ pub(super) fn look_at(
 fn look(name: &Path, mut reader: Bytes) -> Result<Found, TextError> {
     let failed = || read_failed(name);
     for compressions in 0.. {
-        let (head, is_whole) = peek(&mut reader).map_err(failed())?;
+        let (head, is_whole) = match peek(&mut reader) {
+            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                return Ok(Found::NotText(NotText::new(
+                    "compressed with a window of more than 2 GiB",
+                    "decompress it first",
+                )));
+            }
+            head => head.map_err(failed())?,
+        };
         match kind::kind(&head, is_whole) {
             Kind::Compressed(_) if compressions == MAX_COMPRESSIONS => {
                 return Ok(Found::NotText(NotText::new(
@@ -406,7 +414,9 @@ fn decompressed(reader: Bytes, compression: Compression) -> io::Result<Bytes> {
     Ok(match compression {
         Compression::Gzip => buffered(gzip::GzipMembers::new(reader)),
         Compression::Bzip2 => buffered(bzip2::bufread::MultiBzDecoder::new(reader)),
-        Compression::Xz => buffered(lzma_rust2::XzReader::new(reader, true)),
+        Compression::Xz => buffered(lzma_rust2::XzReader::new_mem_limit(
+            reader, true, MAX_XZ_KIB,
+        )),
         Compression::Zstandard => {
             let mut decoder = zstd::Decoder::with_buffer(reader)?;
             decoder.window_log_max(MAX_WINDOW_LOG)?;
@@ -463,19 +473,19 @@ impl Read for OldMac {
     }
 }
 
-/// The text again, or, if it holds JSON and its first record has no text, the reason to leave it
-/// out.
+/// The text again, or, if it holds JSON and none of its first records has the field, the reason to
+/// leave it out.
 fn lacking(mut text: Text, field: &str) -> Result<Result<Text, String>, TextError> {
     let Form::Json(form) = text.form else {
         return Ok(Ok(text));
     };
     let (head, _) = peek(&mut text.reader).map_err(read_failed(&text.name))?;
-    let first = json::first_record(valid(&head), form);
-    let is_string = form == JsonForm::List && first.is_some_and(|it| it.starts_with('"'));
-    let lacks = first.is_some_and(|first| {
-        !is_string && record::text_of(first, field).is_err_and(|bad| bad.lacks_field)
-    });
-    Ok(if lacks {
+    let lacks = |record: &str| {
+        let is_string = form == JsonForm::List && record.starts_with('"');
+        !is_string && record::text_of(record, field).is_err_and(|bad| bad.flaw == Flaw::NoField)
+    };
+    let mut records = json::records(valid(&head), form).peekable();
+    Ok(if records.peek().is_some() && records.all(lacks) {
         Err(format!("JSON without a text in \"{field}\""))
     } else {
         Ok(text)
@@ -484,7 +494,7 @@ fn lacking(mut text: Text, field: &str) -> Result<Result<Text, String>, TextErro
 
 /// The ending that says what kind of text it is, in lower case and without those of compression:
 /// `txt` for `a.TXT.gz`.
-fn extension(name: &Path) -> String {
+pub(super) fn extension(name: &Path) -> String {
     let mut name = name.to_path_buf();
     loop {
         let extension = name

@@ -11,6 +11,10 @@ use super::Bytes;
 /// Members begin at multiples of it.
 const BLOCK_BYTES: u64 = 512;
 
+/// What may stand before a member's content: its header, and those with its long name and its
+/// attributes, which are held in memory.
+const MAX_HEADER_BYTES: u64 = 1 << 24;
+
 /// Whether `head` begins with a member's header: its sum of bytes is in it.
 pub(super) fn is_header(head: &[u8]) -> bool {
     let Some(block) = head.get(..BLOCK_BYTES as usize) else {
@@ -73,18 +77,28 @@ impl Tar {
         loop {
             shared.finish_member()?;
             // An archive of the rest: the library reads no further than to the member's content.
-            let mut archive = tar::Archive::new(&mut shared.reader);
-            let Some(entry) = archive.entries()?.next() else {
+            let mut headers = (&mut shared.reader).take(MAX_HEADER_BYTES);
+            let header = read_header(&mut headers);
+            if headers.limit() == 0 {
+                return Err(io::Error::other(format!(
+                    "a file in the archive has a header of more than {} MiB; unpack it first",
+                    MAX_HEADER_BYTES >> 20
+                )));
+            }
+            let Some(Header {
+                name,
+                kind,
+                size,
+                is_sparse,
+            }) = header?
+            else {
                 return Ok(None);
             };
-            let entry = entry?;
-            let kind = entry.header().entry_type();
-            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let size = entry.size();
-            drop(entry);
+            let padded = size.checked_next_multiple_of(BLOCK_BYTES);
             shared.left = size;
-            shared.padding = size.next_multiple_of(BLOCK_BYTES) - size;
+            shared.padding = padded.ok_or_else(ends_early)? - size;
             let other = match kind {
+                _ if is_sparse => "sparse file in an archive",
                 EntryType::Regular | EntryType::Continuous => {
                     let content = MemberReader {
                         shared: Arc::clone(&self.shared),
@@ -98,7 +112,6 @@ impl Tar {
                     shared.padding = 0;
                     "link in an archive"
                 }
-                EntryType::GNUSparse => "sparse file in an archive",
                 _ => "pipe, socket or device",
             };
             return Ok(Some(Next::Other(name, other)));
@@ -109,6 +122,42 @@ impl Tar {
     pub(super) fn drain(&mut self) -> io::Result<()> {
         io::copy(&mut lock(&self.shared).reader, &mut io::sink()).map(drop)
     }
+}
+
+/// What is known of a member before its content.
+struct Header {
+    name: String,
+    kind: EntryType,
+    /// Bytes in the archive.
+    size: u64,
+    /// They are no text: before them, or between them, is what tells where they belong.
+    is_sparse: bool,
+}
+
+/// Reads to the content of the next member.
+fn read_header(reader: &mut impl Read) -> io::Result<Option<Header>> {
+    let mut archive = tar::Archive::new(reader);
+    let Some(entry) = archive.entries()?.next() else {
+        return Ok(None);
+    };
+    let mut entry = entry?;
+    let kind = entry.header().entry_type();
+    let mut header = Header {
+        name: String::from_utf8_lossy(&entry.path_bytes()).into_owned(),
+        kind,
+        size: entry.size(),
+        is_sparse: false,
+    };
+    if kind.is_gnu_sparse() {
+        // Of the entry it is the size with the holes.
+        header.size = entry.header().entry_size()?;
+        header.is_sparse = true;
+    } else if kind.is_file() {
+        // Of these the library has read the attributes already.
+        let mut attributes = entry.pax_extensions()?.into_iter().flatten().flatten();
+        header.is_sparse = attributes.any(|it| it.key_bytes().starts_with(b"GNU.sparse."));
+    }
+    Ok(Some(header))
 }
 
 impl Shared {

@@ -37,10 +37,11 @@ impl Zip {
     pub(super) fn open(path: PathBuf) -> Result<Self, Refused> {
         let file = File::open(&path).map_err(Refused::Io)?;
         let archive = ZipArchive::new(BufReader::new(file)).map_err(|error| failed(&error))?;
-        let known = archive
+        let names: Vec<_> = archive
             .file_names_raw()
-            .find_map(|name| known::by_zip_member(&String::from_utf8_lossy(name)));
-        match known {
+            .map(String::from_utf8_lossy)
+            .collect();
+        match known::by_zip_members(&names) {
             Some(known) => Err(Refused::NotText(known)),
             None => Ok(Self {
                 path,

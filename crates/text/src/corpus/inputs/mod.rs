@@ -1,6 +1,7 @@
 //! Where the text of a corpus comes from: files, folders of files, and pipes, found once before
 //! anything slow, so that every part that reads them reads the same.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -380,11 +381,19 @@ impl Inputs {
         self.sources.iter().map(place).collect()
     }
 
-    /// The one true path of each; the same for all that came through pipes.
-    pub(super) fn identities(&self) -> Result<Vec<PathBuf>, TextError> {
-        let identity = |source: &Source| match source.place {
-            Place::File => fs::canonicalize(&source.name).map_err(read_failed(&source.name)),
-            Place::Spooled(_) | Place::Pipe(_) => Ok(PathBuf::from("pipe")),
+    /// The one true path of each, the same for all that came through pipes, with the ending of the
+    /// name it was given by, which has a say in how it is read.
+    pub(super) fn identities(&self) -> Result<Vec<OsString>, TextError> {
+        let identity = |source: &Source| {
+            let name = &source.name;
+            let mut identity = match source.place {
+                Place::File => fs::canonicalize(name).map_err(read_failed(name))?,
+                Place::Spooled(_) | Place::Pipe(_) => PathBuf::from("pipe"),
+            }
+            .into_os_string();
+            identity.push("\0");
+            identity.push(files::extension(name));
+            Ok(identity)
         };
         self.sources.iter().map(identity).collect()
     }

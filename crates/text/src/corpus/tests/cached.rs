@@ -79,6 +79,34 @@ fn a_file_that_was_touched_or_written_again_alike_is_not_tokenised_again() {
     assert_eq!(cache.text(), ("a b".to_string(), false));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_is_not_found_again_by_a_name_that_says_that_it_is_something_else() {
+    let place = Place::new();
+    let text = place.write("data", "a b\n{\"text\": \"c\"}\n");
+    let get = |name: &str| {
+        let link = place.path(name);
+        std::os::unix::fs::symlink(&text, &link).unwrap();
+        let corpus = cached(
+            &Inputs::find(&[link], skipping()).unwrap(),
+            &tokenizer(),
+            &place.path("cache"),
+            &PrepareSettings::default(),
+            &mut |_| {},
+        );
+        contents(&corpus.unwrap()).unwrap().len()
+    };
+    assert_eq!((get("a.txt"), get("a.jsonl.gz")), (1, 1));
+    let corpora = list_cache(&place.path("cache")).unwrap().0;
+    let corpora = corpora.iter().filter_map(|entry| match &entry.kind {
+        EntryKind::Corpus(header) => Some(header.skipped_records),
+        _ => None,
+    });
+    let mut skipped: Vec<u64> = corpora.collect();
+    skipped.sort();
+    assert_eq!(skipped, [0, 1]);
+}
+
 #[test]
 fn clearing_deletes_what_is_kilns_and_not_in_use_and_says_what() {
     let cache = Cache::new();

@@ -141,3 +141,42 @@ fn a_folder_of_tokens_is_named_as_such() {
         "{error}"
     );
 }
+
+#[test]
+fn a_file_of_a_folder_is_read_if_any_of_its_first_records_has_the_field() {
+    let place = Place::new();
+    let folder = place.path("text");
+    let record = "{\"text\": \"x\"}";
+    let names = ["null.jsonl", "other.jsonl", "list.json", "none.jsonl"];
+    let read = |content: &str, reading: Reading| {
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).unwrap();
+        place.write("text/b.txt", "b");
+        place.write("text/a.jsonl", content);
+        place.read(std::slice::from_ref(&folder), reading)
+    };
+    let cases = [
+        (names[0], format!("{{\"text\": null}}\n{record}\n"), 1),
+        (
+            names[1],
+            format!("{{\"meta\": 1}}\n{{\"meta\": 2}}\n{record}\n"),
+            2,
+        ),
+        (names[2], format!("[{{\"text\": 3}},\n {{}}, {record}]"), 2),
+        (names[3], "{\"meta\": 1}\n{\"meta\": 2}\n".to_owned(), 0),
+    ];
+    for (name, content, skipped) in cases {
+        let (documents, summary) = read(&content, skipping()).unwrap();
+        let counted = summary.counted;
+        if skipped == 0 {
+            assert_eq!(documents, [["b"]], "{name}");
+            let left_out = ("JSON without a text in \"text\"", 1);
+            assert_eq!(reasons(&counted.left_out), [left_out], "{name}");
+            continue;
+        }
+        assert_eq!(documents, [["x"], ["b"]], "{name}");
+        assert_eq!(counted.skipped_records, skipped, "{name}");
+        let error = read(&content, Reading::default()).unwrap_err();
+        assert!(error.to_string().contains("a.jsonl: line 1: "), "{error}");
+    }
+}

@@ -3,7 +3,7 @@
 use super::*;
 
 /// `tar` with one member after the other.
-fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = ::tar::Builder::new(Vec::new());
     for (name, content) in members {
         let mut header = ::tar::Header::new_gnu();
@@ -15,7 +15,7 @@ fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// A zip archive with its members stored as they are, or deflated.
-fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     let deflated = |content: &[u8]| {
         let mut encoder =
             flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -67,7 +67,7 @@ fn bzip2(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// `a b\n\nc\n` as xz 5 writes it.
-const XZ: &[u8] = &[
+pub(super) const XZ: &[u8] = &[
     0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00, 0x00, 0x04, 0xe6, 0xd6, 0xb4, 0x46, 0x02, 0x00, 0x21, 0x01,
     0x16, 0x00, 0x00, 0x00, 0x74, 0x2f, 0xe5, 0xa3, 0x01, 0x00, 0x06, 0x61, 0x20, 0x62, 0x0a, 0x0a,
     0x63, 0x0a, 0x00, 0x00, 0xd8, 0xf3, 0x37, 0xc4, 0x1a, 0x97, 0xbc, 0x9f, 0x00, 0x01, 0x1f, 0x07,
@@ -392,65 +392,6 @@ fn half_a_character_in_wide_text_is_named_by_its_line_or_left_out() {
     let (documents, summary) = place.read(&[file], skipping()).unwrap();
     assert_eq!(documents, [["a"]]);
     assert_eq!(summary.counted.skipped_lines, 2);
-}
-
-#[test]
-fn members_of_archives_that_are_no_text_are_left_out_and_counted() {
-    let place = Place::new();
-    let mut builder = ::tar::Builder::new(Vec::new());
-    let mut link = ::tar::Header::new_gnu();
-    link.set_entry_type(::tar::EntryType::Symlink);
-    link.set_size(0);
-    builder.append_link(&mut link, "link", "a.txt").unwrap();
-    let mut archive = builder.into_inner().unwrap();
-    // Without the two empty blocks at the end.
-    archive.truncate(512);
-    let long = format!("{}/a.txt", "n".repeat(200));
-    archive.extend(tar(&[
-        (long.as_str(), b"a\n"),
-        ("._a.txt", b"x"),
-        ("t/.git/config", b"x"),
-        ("b.png", b"\x89PNG\0"),
-        ("c.jsonl", b"{\"body\": \"x\"}\n"),
-        ("d.zip", &zip(&[("x", b"x")])),
-        ("e.jsonl", b"{\"text\": \"b\"}\n"),
-    ]));
-    let (documents, summary) = place
-        .read(&[place.write("x.tar", archive)], Reading::default())
-        .unwrap();
-    assert_eq!(documents, [["a"], ["b"]]);
-    let reasons: Vec<(&str, u64)> = summary
-        .counted
-        .left_out
-        .reasons()
-        .map(|(reason, it)| (reason, it.files))
-        .collect();
-    assert_eq!(
-        reasons,
-        [
-            ("JSON without a text in \"text\"", 1),
-            ("a PNG image", 1),
-            ("hidden file or folder", 2),
-            ("link in an archive", 1),
-            ("zip archive in an archive", 1),
-        ]
-    );
-}
-
-#[test]
-fn a_damaged_member_of_an_archive_is_named() {
-    let place = Place::new();
-    let mut packed = zip(&[("b", b"x"), ("a.txt", b"a b c d e f g")]);
-    let at = packed.windows(5).position(|it| it == b"a b c").unwrap();
-    packed[at] = b'z';
-    let error = place
-        .read(&[place.write("x.zip", packed)], Reading::default())
-        .unwrap_err();
-    let error = error.to_string();
-    assert!(
-        error.contains("x.zip:a.txt: cannot be read (the checksum"),
-        "{error}"
-    );
 }
 
 #[cfg(not(feature = "parquet"))]

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod archives;
 mod cached;
 mod damaged;
 mod folders;
