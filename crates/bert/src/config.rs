@@ -4,7 +4,7 @@ use kiln_learner::ConfigError;
 use kiln_learner::forward::Sizes;
 use kiln_learner::model_config::{
     check_demands, check_heads, check_labels, check_padding, check_parameters, check_rates,
-    check_sizes, num_labels, one_or_several, refuse,
+    check_sizes, num_labels, refuse,
 };
 use kiln_learner::tying::check_tying;
 use kiln_nn::Activation;
@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 pub struct BertConfig {
     /// Hugging Face's class names; the first decides what the checkpoint is opened as. Not written
     /// from here: whoever writes a model knows its class.
-    #[serde(skip_serializing, deserialize_with = "one_or_several")]
+    #[serde(skip_serializing)]
     pub architectures: Option<Vec<String>>,
     /// Always `"bert"`.
     pub model_type: String,
@@ -244,8 +244,10 @@ mod tests {
             (r#"{"is_decoder":true}"#, "is_decoder"),
             (r#"{"add_cross_attention":true}"#, "add_cross_attention"),
             (r#"{"tie_word_embeddings":"no"}"#, "tie_word_embeddings"),
+            (r#"{"tie_word_embeddings":null}"#, "tie_word_embeddings"),
             (r#"{"pruned_heads":{"0":[1]}}"#, "pruned_heads"),
             (r#"{"num_labels":0}"#, "num_labels"),
+            (r#"{"num_labels":0,"id2label":{"0":"a"}}"#, "num_labels"),
             (r#"{"num_labels":"3"}"#, "num_labels"),
             (r#"{"num_labels":2000000}"#, "num_labels"),
             (r#"{"id2label":{}}"#, "id2label"),
@@ -273,22 +275,23 @@ mod tests {
             r#"{"position_embedding_type":"absolute","gradient_checkpointing":false,
                 "is_decoder":false,"chunk_size_feed_forward":0,"use_cache":true,
                 "finetuning_task":null,"torchscript":false,"pruned_heads":{},
-                "tie_word_embeddings":false,"problem_type":"tagging","architectures":"BertModel"}"#,
+                "tie_word_embeddings":false,"problem_type":"tagging","architectures":["BertModel"]}"#,
         );
         assert_eq!(config.validate(), Ok(()));
         assert_eq!(config.architectures.unwrap(), ["BertModel"]);
     }
 
     #[test]
-    fn labels_are_counted_by_their_names_or_else_by_their_number() {
+    fn labels_are_counted_by_their_number_or_else_by_their_names() {
         for (json, expected) in [
             ("{}", 2),
             (r#"{"num_labels":5}"#, 5),
+            (r#"{"id2label":{"0":"a","1":"b","2":"c"}}"#, 3),
             (r#"{"num_labels":null}"#, 2),
             (r#"{"num_labels":5,"id2label":null}"#, 5),
             (
                 r#"{"num_labels":5,"id2label":{"0":"a","1":"b","2":"c"}}"#,
-                3,
+                5,
             ),
         ] {
             let config = parse(json);

@@ -4,14 +4,14 @@
 //! values of the same fields.
 
 use kiln_learner::forward::Sizes;
-use kiln_learner::model_config::{
-    none_below_zero, num_labels, one_or_several, optional_none_below_zero,
-};
+use kiln_learner::model_config::num_labels;
 use kiln_nn::Activation;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::pos_att_type::PosAttType;
+
+mod json;
 
 /// What a DeBERTa is made of. Fields that Kiln has no use for are kept and written back; those that
 /// Hugging Face reads but does not declare are written only if the file had them.
@@ -20,7 +20,7 @@ use crate::pos_att_type::PosAttType;
 pub struct DebertaConfig {
     /// Hugging Face's class names; the first decides what the checkpoint is opened as. Not written
     /// from here: whoever writes a model knows its class.
-    #[serde(skip_serializing, deserialize_with = "one_or_several")]
+    #[serde(skip_serializing)]
     pub architectures: Option<Vec<String>>,
     /// `"deberta"` for v1, `"deberta-v2"` for v2 and v3.
     pub model_type: String,
@@ -51,7 +51,7 @@ pub struct DebertaConfig {
     /// Rows of the position table, where there is one.
     pub max_position_embeddings: usize,
     /// Rows of the segment table; 0 or less: there is none.
-    #[serde(deserialize_with = "none_below_zero")]
+    #[serde(deserialize_with = "json::none_below_zero")]
     pub type_vocab_size: usize,
     /// Whether the position table's rows are added to the words' before the first layer.
     pub position_biased_input: bool,
@@ -73,7 +73,7 @@ pub struct DebertaConfig {
     /// Width of the convolution beside the first layer; none if absent, 0 or less. v2.
     #[serde(
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "optional_none_below_zero"
+        deserialize_with = "json::optional_none_below_zero"
     )]
     pub conv_kernel_size: Option<usize>,
     /// Groups of that convolution, 1 if absent.
@@ -426,39 +426,6 @@ impl Default for DebertaConfig {
     /// Hugging Face's defaults of v2 and v3.
     fn default() -> Self {
         Self::v2()
-    }
-}
-
-impl<'de> Deserialize<'de> for DebertaConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The derived function, which leaves out the sizes that the file does not have.
-        let mut config = Self::deserialize(deserializer)?;
-        let defaults = match config.version() {
-            DebertaVersion::V1 => Self::v1(),
-            DebertaVersion::V2 => Self::v2(),
-        };
-        for (size, default) in [
-            (&mut config.vocab_size, defaults.vocab_size),
-            (&mut config.hidden_size, defaults.hidden_size),
-            (&mut config.num_hidden_layers, defaults.num_hidden_layers),
-            (
-                &mut config.num_attention_heads,
-                defaults.num_attention_heads,
-            ),
-            (&mut config.intermediate_size, defaults.intermediate_size),
-        ] {
-            if *size == ABSENT {
-                *size = default;
-            }
-        }
-        Ok(config)
-    }
-}
-
-impl Serialize for DebertaConfig {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // The derived function.
-        Self::serialize(self, serializer)
     }
 }
 

@@ -1,7 +1,7 @@
 //! ELECTRA's config.json, field by field, with Hugging Face's names and defaults.
 
 use kiln_bert::{BertConfig, ConfigError};
-use kiln_learner::model_config::{check_sizes, num_labels, one_or_several, refuse};
+use kiln_learner::model_config::{check_sizes, num_labels, refuse};
 use kiln_nn::Activation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 pub struct ElectraConfig {
     /// Hugging Face's class names; the first decides what the checkpoint is opened as. Not written
     /// from here: whoever writes a model knows its class.
-    #[serde(skip_serializing, deserialize_with = "one_or_several")]
+    #[serde(skip_serializing)]
     pub architectures: Option<Vec<String>>,
     /// Always `"electra"`.
     pub model_type: String,

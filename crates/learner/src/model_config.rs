@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use kiln_checkpoint::{CONFIG_FILE, ConfigFile, OpenError};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::LearnError;
@@ -76,47 +76,11 @@ fn parse_file<T: DeserializeOwned>(
     {
         file.set("pad_token_id", row.into());
     }
-    file.parse()
-}
-
-/// A number that means none below 0: read as 0.
-///
-/// # Errors
-/// If it is no whole number.
-pub fn none_below_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    let number = i64::deserialize(deserializer)?;
-    Ok(usize::try_from(number).unwrap_or(0))
-}
-
-/// The same for one that may be absent or null.
-///
-/// # Errors
-/// As [`none_below_zero`].
-pub fn optional_none_below_zero<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<usize>, D::Error> {
-    let number = Option::<i64>::deserialize(deserializer)?;
-    Ok(number.map(|number| usize::try_from(number).unwrap_or(0)))
-}
-
-/// A list of names, or one name by itself.
-///
-/// # Errors
-/// If it is neither, nor null.
-pub fn one_or_several<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Vec<String>>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Names {
-        One(String),
-        Several(Vec<String>),
+    if let Some(class @ Value::String(_)) = file.fields().get("architectures") {
+        let classes = vec![class.clone()];
+        file.set("architectures", classes.into());
     }
-    let names = Option::<Names>::deserialize(deserializer)?;
-    Ok(names.map(|names| match names {
-        Names::One(name) => vec![name],
-        Names::Several(names) => names,
-    }))
+    file.parse()
 }
 
 /// A model's config from the run's settings, checked by `validate`. What settings mean together is
@@ -191,24 +155,6 @@ pub fn check_demands(
     Ok(())
 }
 
-/// Checks the name of a sequence classifier's loss.
-///
-/// # Errors
-/// If Hugging Face has none of that name.
-pub fn check_problem_type(problem_type: Option<&str>) -> Result<(), ConfigError> {
-    match problem_type {
-        None
-        | Some("single_label_classification" | "multi_label_classification" | "regression") => {
-            Ok(())
-        }
-        Some(problem) => refuse(
-            "problem_type",
-            problem,
-            "choose single_label_classification, multi_label_classification or regression",
-        ),
-    }
-}
-
 /// Checks sizes that have to be above 0 and fit a 32-bit integer.
 ///
 /// # Errors
@@ -260,32 +206,29 @@ pub fn check_padding(pad_token_id: Option<usize>, vocab_size: usize) -> Result<(
 /// Labels of a config that says nothing of them.
 const LABELS: usize = 2;
 
-/// The number of labels of a fine-tuning head: as many as have names, or else `num_labels`, which
-/// stands in configs of years ago and in those written by hand; two where neither is there.
+/// The number of labels of a fine-tuning head: `num_labels`, which stands in configs of years ago and
+/// in those written by hand, or else as many as have names, as in Hugging Face; two where neither is
+/// there.
 pub fn num_labels(id2label: Option<&Map<String, Value>>, other: &Map<String, Value>) -> usize {
-    let number = || other.get("num_labels").and_then(Value::as_u64);
-    match id2label {
-        Some(names) => names.len(),
-        None => number()
-            .and_then(|number| number.try_into().ok())
-            .unwrap_or(LABELS),
-    }
+    let number = other.get("num_labels").and_then(Value::as_u64);
+    let number = number.and_then(|number| number.try_into().ok());
+    number.unwrap_or_else(|| id2label.map_or(LABELS, Map::len))
 }
 
-/// Checks the names of labels, or their number.
+/// Checks the number of labels, or their names.
 ///
 /// # Errors
-/// If there are names but not one, or the number is none.
+/// If the number is none, or there is no number and not one name.
 pub fn check_labels(
     id2label: Option<&Map<String, Value>>,
     other: &Map<String, Value>,
 ) -> Result<(), ConfigError> {
-    match (id2label, other.get("num_labels")) {
-        (Some(names), _) if names.is_empty() => {
+    match (other.get("num_labels"), id2label) {
+        (None | Some(Value::Null), Some(names)) if names.is_empty() => {
             refuse("id2label", Map::new(), "name at least one label")
         }
-        (Some(_), _) | (None, None | Some(Value::Null)) => Ok(()),
-        (None, Some(number)) => match number.as_u64() {
+        (None | Some(Value::Null), _) => Ok(()),
+        (Some(number), _) => match number.as_u64() {
             Some(1..=MOST_LABELS) => Ok(()),
             _ => refuse(
                 "num_labels",

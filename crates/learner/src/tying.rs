@@ -1,6 +1,6 @@
 //! Whether a language model's head shares its matrix with the word table.
 //!
-//! config.json's `tie_word_embeddings` says it; absent, null or true it does. A file whose two
+//! config.json's `tie_word_embeddings` says it; absent or true it does. A file whose two
 //! copies differ all the same keeps both in Hugging Face, and is read so here; trained is what
 //! config.json says.
 
@@ -23,7 +23,7 @@ pub fn ties(other: &Map<String, Value>) -> bool {
 /// If it is neither true nor false.
 pub fn check_tying(other: &Map<String, Value>) -> Result<(), ConfigError> {
     match other.get(FIELD) {
-        None | Some(Value::Null | Value::Bool(_)) => Ok(()),
+        None | Some(Value::Bool(_)) => Ok(()),
         Some(value) => refuse(FIELD, value.clone(), "choose true or false"),
     }
 }

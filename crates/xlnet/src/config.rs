@@ -47,6 +47,15 @@ pub enum SummaryType {
     ClsIndex,
 }
 
+/// How a classifier sums up a sequence, checked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Summary {
+    /// Which vector stands for it.
+    pub kind: SummaryType,
+    /// What is applied to that vector, or to its projection, if anything.
+    pub activation: Option<Activation>,
+}
+
 /// What an XLNet is made of. Fields that Kiln has no use for are kept and written back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -226,49 +235,34 @@ impl XlnetConfig {
         }
     }
 
-    /// Which vector stands for a sequence.
+    /// How a sequence classifier sums up a sequence.
     ///
     /// # Errors
-    /// If `summary_type` is none of those that Hugging Face computes.
-    pub fn summary_type(&self) -> Result<SummaryType, ConfigError> {
-        match self.summary_type.as_str() {
-            "last" => Ok(SummaryType::Last),
-            "first" => Ok(SummaryType::First),
-            "mean" => Ok(SummaryType::Mean),
-            "cls_index" => Ok(SummaryType::ClsIndex),
-            other => Err(ConfigError {
-                field: "summary_type",
-                value: Value::from(other).to_string(),
-                remedy: "choose last, first, mean or cls_index".to_owned(),
-            }),
-        }
-    }
-
-    /// Checks the fields that a sequence classifier reads beside all others.
-    ///
-    /// # Errors
-    /// With the first that has an impossible or unsupported value.
-    pub fn validate_summary(&self) -> Result<(), ConfigError> {
-        self.summary_type()?;
-        self.summary_activation()?;
-        check_demands(&self.other, &[("summary_proj_to_labels", false.into())])
-    }
-
-    /// The activation of the summary, if there is one.
-    ///
-    /// # Errors
-    /// If it is not known.
-    pub fn summary_activation(&self) -> Result<Option<Activation>, ConfigError> {
-        match self.summary_activation.as_deref() {
-            None | Some("") => Ok(None),
-            Some(name) => Activation::from_name(name)
-                .map(Some)
-                .map_err(|error| ConfigError {
-                    field: "summary_activation",
-                    value: Value::from(name).to_string(),
-                    remedy: error.to_string(),
-                }),
-        }
+    /// With the first of its fields that has an impossible or unsupported value.
+    pub fn summary(&self) -> Result<Summary, ConfigError> {
+        let kind = match self.summary_type.as_str() {
+            "last" => SummaryType::Last,
+            "first" => SummaryType::First,
+            "mean" => SummaryType::Mean,
+            "cls_index" => SummaryType::ClsIndex,
+            other => {
+                return Err(ConfigError {
+                    field: "summary_type",
+                    value: Value::from(other).to_string(),
+                    remedy: "choose last, first, mean or cls_index".to_owned(),
+                });
+            }
+        };
+        let activation = match self.summary_activation.as_deref() {
+            None | Some("") => None,
+            Some(name) => Some(Activation::from_name(name).map_err(|error| ConfigError {
+                field: "summary_activation",
+                value: Value::from(name).to_string(),
+                remedy: error.to_string(),
+            })?),
+        };
+        check_demands(&self.other, &[("summary_proj_to_labels", false.into())])?;
+        Ok(Summary { kind, activation })
     }
 
     /// The number of labels of a fine-tuning head.

@@ -60,9 +60,9 @@ pub fn forward(request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
             })
         }
         XlnetClass::SequenceClassification => {
-            let checked = config.validate_summary();
-            checked.map_err(|error| error.in_file(&folder.join(CONFIG_FILE)))?;
-            let new = |init: &mut Init| XlnetForSequenceClassification::new(&config, init);
+            let summary = config.summary();
+            let summary = summary.map_err(|error| error.in_file(&folder.join(CONFIG_FILE)))?;
+            let new = |init: &mut Init| XlnetForSequenceClassification::new(&config, summary, init);
             call.run(new, |model, inputs| {
                 let (mut results, hidden_states) = encode(&model.transformer, inputs, &config)?;
                 let problem_type = config.problem_type.as_deref();

@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_nn::{Activation, Dropout, Init};
 
-use crate::config::{SummaryType, XlnetConfig};
+use crate::config::{Summary, SummaryType, XlnetConfig};
 use crate::model::XlnetModel;
 
 /// One vector for a sequence; Hugging Face `XLNetSequenceSummary`.
@@ -20,15 +20,14 @@ pub struct SequenceSummary {
 }
 
 impl SequenceSummary {
-    fn new(config: &XlnetConfig, init: &mut Init) -> Self {
+    fn new(config: &XlnetConfig, summary: Summary, init: &mut Init) -> Self {
         Self {
             summary: config
                 .summary_use_proj
                 .then(|| init.linear(config.d_model, config.d_model)),
             dropout: Dropout::new(config.summary_last_dropout),
-            // Unknown ones are refused by `validate_summary`.
-            kind: config.summary_type().unwrap_or(SummaryType::Last),
-            activation: config.summary_activation().unwrap_or_default(),
+            kind: summary.kind,
+            activation: summary.activation,
         }
     }
 
@@ -63,11 +62,11 @@ pub struct XlnetForSequenceClassification {
 }
 
 impl XlnetForSequenceClassification {
-    /// Draws stack and head.
-    pub fn new(config: &XlnetConfig, init: &mut Init) -> Self {
+    /// Draws stack and head; `summary` is [`XlnetConfig::summary`].
+    pub fn new(config: &XlnetConfig, summary: Summary, init: &mut Init) -> Self {
         Self {
             transformer: XlnetModel::new(config, init),
-            sequence_summary: SequenceSummary::new(config, init),
+            sequence_summary: SequenceSummary::new(config, summary, init),
             logits_proj: init.linear(config.d_model, config.num_labels()),
         }
     }

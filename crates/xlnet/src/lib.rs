@@ -46,7 +46,7 @@ mod visibility;
 pub use architecture::Xlnet;
 pub use attention::{QueryBiases, RelativeAttention};
 pub use class::XlnetClass;
-pub use config::{AttentionType, SummaryType, XlnetConfig};
+pub use config::{AttentionType, Summary, SummaryType, XlnetConfig};
 pub use fill_mask::MaskFiller;
 pub use forward::forward;
 pub use heads::{

@@ -8,7 +8,7 @@ use kiln_nn::loss::{binary_cross_entropy_sum, cross_entropy_sum};
 use super::{Inputs, Labels, refused};
 use crate::architecture::Output;
 use crate::error::LearnError;
-use crate::model_config::check_problem_type;
+use crate::model_config::{ConfigError, refuse};
 
 /// What a forward pass gives: outputs in the order they were added, and a loss if there is one.
 ///
@@ -293,4 +293,19 @@ impl Results {
 /// If `logits` has other rows: the caller's mistake.
 pub fn mean_cross_entropy(logits: Tensor<2>, labels: Labels) -> Tensor<1> {
     cross_entropy_sum(logits, labels.labels, labels.weights).div_scalar(labels.count)
+}
+
+/// Checks the name of a sequence classifier's loss.
+fn check_problem_type(problem_type: Option<&str>) -> Result<(), ConfigError> {
+    match problem_type {
+        None
+        | Some("single_label_classification" | "multi_label_classification" | "regression") => {
+            Ok(())
+        }
+        Some(problem) => refuse(
+            "problem_type",
+            problem,
+            "choose single_label_classification, multi_label_classification or regression",
+        ),
+    }
 }

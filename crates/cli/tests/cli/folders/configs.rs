@@ -30,6 +30,9 @@ fn harmless() -> Vec<(&'static str, &'static str, Value)> {
         ("xlnet", "language_model", json!({"summary_type": "attn", "summary_activation": "foo", "summary_proj_to_labels": true})),
         ("xlnet", "language_model", json!({"bos_token_id": -1, "eos_token_id": [1, 2], "pad_token_id": -1})),
         ("xlnet", "sequence_classification", json!({"summary_type": "cls_index"})),
+        ("electra", "discriminator", json!({"architectures": "ElectraForPreTraining"})),
+        ("deberta", "masked_lm", json!({"architectures": "DebertaV2ForMaskedLM"})),
+        ("xlnet", "language_model", json!({"architectures": "XLNetLMHeadModel"})),
         ("deberta", "v3", json!({"max_relative_positions": 0, "conv_kernel_size": -1, "conv_groups": null, "conv_act": null, "type_vocab_size": -1})),
         ("deberta", "v3", json!({"embedding_size": 18, "attention_head_size": 6, "pad_token_id": -1, "padding_idx": 0, "norm_rel_ebd": "Layer_Norm|none"})),
         ("deberta", "v3", json!({"pos_att_type": "P2C | c2p", "legacy": false})),
@@ -88,9 +91,9 @@ fn labels_may_be_counted_without_being_named() {
             expected,
             "{architecture} {case}"
         );
-        // Names count where there are any.
+        // The number counts where the names are more or fewer.
         let model = Model::of(architecture, case);
-        model.change_config(&json!({"num_labels": labels + 1}));
+        model.change_config(&json!({"num_labels": labels, "id2label": {"0": "a", "1": "b"}}));
         assert_eq!(
             model.outputs(&["--grad"]),
             expected,
