@@ -97,7 +97,10 @@ pub enum TextError {
     )]
     MissingSpecialToken { origin: String, token: String },
     /// A tokenizer's files say that it has no such special token.
-    #[error("{origin}: {field} is null in tokenizer_config.json; name the token there")]
+    #[error(
+        "{origin}: {field} is null in tokenizer_config.json, or the class has none; name the token \
+         there"
+    )]
     NoSpecialToken { origin: String, field: &'static str },
     /// A tokenizer could not encode or decode.
     #[error("{origin}: {reason}")]

@@ -84,10 +84,10 @@ pub(super) fn added_token(value: &Value, is_special: bool) -> Option<AddedToken>
 /// What the files add.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Added {
-    /// `added_tokens_decoder`, added_tokens.json.
+    /// `added_tokens_decoder`; or added_tokens.json, and then tokenizer.json's.
     pub(super) by_id: Vec<(u64, AddedToken)>,
-    /// Whether they are from `added_tokens_decoder`, so that tokenizer.json's do not count.
-    pub(super) is_decoder: bool,
+    /// The files that state these ids, and how many of them each.
+    stated_in: Vec<(&'static str, usize)>,
     /// The named ones and those under other names, with their fields.
     pub(super) named: Vec<(String, Token)>,
     /// `extra_special_tokens`.
@@ -117,13 +117,18 @@ impl Added {
             config.insert("extra_special_tokens".to_string(), list);
         }
         if let Some(decoder) = config.get("added_tokens_decoder") {
-            added.is_decoder = true;
             added.by_id = decoder_tokens(decoder)?;
+            let file = "added_tokens_decoder in tokenizer_config.json";
+            added.stated_in = vec![(file, added.by_id.len())];
         } else {
             merge(config, special_tokens_map);
             added.by_id = listed(added_tokens, config)?;
             let taken: HashSet<u64> = of_json.iter().map(|(id, _)| *id).collect();
             added.by_id.retain(|(id, _)| !taken.contains(id));
+            added.stated_in = vec![
+                ("added_tokens.json", added.by_id.len()),
+                ("tokenizer.json", of_json.len()),
+            ];
             added.by_id.extend(of_json.iter().cloned());
         }
         if !config.contains_key("extra_special_tokens")
@@ -272,15 +277,13 @@ impl Added {
 
     /// What to say of tokens that have another id than their file states.
     pub(super) fn other_ids(&self, id: impl Fn(&str) -> Option<u32>) -> Option<String> {
-        let (stated, token, id) = self.by_id.iter().find_map(|(stated, token)| {
+        let files = self.stated_in.iter();
+        let mut files = files.flat_map(|(file, count)| std::iter::repeat_n(file, *count));
+        let (stated, token, id, file) = self.by_id.iter().find_map(|(stated, token)| {
+            let file = files.next()?;
             let id = id(&token.content)?;
-            (u64::from(id) != *stated).then_some((stated, &token.content, id))
+            (u64::from(id) != *stated).then_some((stated, &token.content, id, file))
         })?;
-        let file = if self.is_decoder {
-            "added_tokens_decoder in tokenizer_config.json"
-        } else {
-            "added_tokens.json"
-        };
         Some(format!(
             "{token} has id {id}, as in transformers, though {file} says {stated}"
         ))
@@ -320,12 +323,22 @@ fn decoder_tokens(decoder: &Value) -> Result<Vec<(u64, AddedToken)>, String> {
 }
 
 /// The added tokens of a whole tokenizer.json, with their ids.
-pub(super) fn of_json(json: &Value) -> Vec<(u64, AddedToken)> {
-    let tokens = json["added_tokens"].as_array();
-    let tokens = tokens.into_iter().flatten();
-    tokens
-        .filter_map(|token| Some((token["id"].as_u64()?, added_token(token, false)?)))
-        .collect()
+///
+/// # Errors
+/// If one has no id or no content.
+pub(super) fn of_json(json: &Value) -> Result<Vec<(u64, AddedToken)>, String> {
+    let Some(tokens) = json.get("added_tokens") else {
+        return Ok(Vec::new());
+    };
+    let tokens = tokens.as_array().and_then(|tokens| {
+        let tokens = tokens.iter();
+        tokens
+            .map(|token| Some((token["id"].as_u64()?, added_token(token, false)?)))
+            .collect()
+    });
+    tokens.ok_or_else(|| {
+        "added_tokens: write a list of tokens, each with an id and a content".to_string()
+    })
 }
 
 /// added_tokens.json: tokens and ids. Those that `config` names are special.

@@ -71,7 +71,9 @@ impl Config {
             )));
         }
         let class = choice.class();
-        let of_json = json.map(added::of_json).unwrap_or_default();
+        let of_json = json
+            .map_or(Ok(Vec::new()), added::of_json)
+            .map_err(refused(file))?;
         if class.is_none()
             && let Some(pad) = json.map(|json| &json["padding"]["pad_token"])
             && pad.is_string()
@@ -92,10 +94,7 @@ impl Config {
                 class.name()
             )));
         }
-        let usual = match class {
-            Some(Class::Gpt2) | None => SpecialTokens::default(),
-            Some(class) => SpecialTokens::of_class(class),
-        };
+        let usual = class.map_or_else(SpecialTokens::default, SpecialTokens::of_class);
         let special = SpecialTokens::parse(&fields, usual.clone()).map_err(&refuse)?;
         Ok(Self {
             normalisation: Normalisation::parse(&fields).map_err(&refuse)?,

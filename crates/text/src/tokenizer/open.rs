@@ -125,7 +125,8 @@ fn is_tokenizer_json(path: &Path) -> bool {
 fn open_with(path: &Path, config: Config) -> Result<Tokenizer, TextError> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let is_for = |class| match extension {
-        Some("json" | "bin") => matches!(class, Class::Deberta | Class::Roberta | Class::Gpt2),
+        Some("json") => matches!(class, Class::Deberta | Class::Roberta | Class::Gpt2),
+        Some("bin") => class == Class::Deberta,
         Some("model") => class.reads_pieces(),
         _ => class == Class::Bert,
     };

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tokenizers::{AddedToken, PostProcessorWrapper};
 
 use super::Tokenizer;
-use super::added::{self, Token};
+use super::added::Token;
 use super::bert::{self, Normalisation};
 use super::byte_bpe;
 use super::class::Class;
@@ -167,12 +167,11 @@ fn has_odd_tokens(tokenizer: &Tokenizer, full: &Value, config: &Map<String, Valu
         .filter_map(Value::as_str)
         .collect();
     let in_model = full["model"]["type"] == "Unigram";
-    let of_json = added::of_json(full);
-    let mut tokens = of_json.iter();
-    tokens.any(|(id, token)| {
+    let tokens = tokenizer.inner.get_added_tokens_decoder();
+    tokens.iter().any(|(id, token)| {
         let is_plain = *token == AddedToken::from(&token.content, true);
-        let is_told = named.contains(token.content.as_str())
-            || in_model && *id < u64::from(tokenizer.base_size);
+        let is_told =
+            named.contains(token.content.as_str()) || in_model && *id < tokenizer.base_size;
         !is_plain || !is_told
     })
 }

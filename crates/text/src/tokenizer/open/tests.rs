@@ -407,3 +407,60 @@ fn a_pair_is_put_together_as_by_the_class() {
         assert_eq!(again.inner.encode(("a", "a"), true).unwrap().get_ids(), ids);
     }
 }
+
+#[test]
+fn a_gpt2_folder_has_the_names_of_its_class_and_those_that_it_gives() {
+    let vocab = r#"{"<|endoftext|>": 0, "[P]": 1, "[C]": 2, "[S]": 3, "[M]": 4, "a": 5}"#;
+    let class = r#"{"tokenizer_class": "GPT2Tokenizer"}"#;
+    let config = r#"{"tokenizer_class": "GPT2Tokenizer", "pad_token": "[P]", "cls_token": "[C]",
+        "sep_token": "[S]", "mask_token": "[M]"}"#;
+    let files = |config| [(BYTE_VOCABULARY, vocab), (MERGES, ""), (CONFIG, config)];
+    let tokenizer = opened(&files(config)).unwrap();
+    let vocabulary = tokenizer.vocabulary().unwrap();
+    assert_eq!([vocabulary.unk, vocabulary.pad, vocabulary.mask], [0, 1, 4]);
+    let dir = tempfile::tempdir().unwrap();
+    tokenizer.save(dir.path()).unwrap();
+    let again = Tokenizer::open(dir.path()).unwrap();
+    assert_eq!(again.vocab_size(), 6);
+    assert_eq!(again.special_tokens(), tokenizer.special_tokens());
+
+    let bare = opened(&files(class)).unwrap();
+    let error = bare.vocabulary().unwrap_err().to_string();
+    assert!(
+        error.contains("pad_token is null in tokenizer_config.json, or the class has none"),
+        "{error}"
+    );
+}
+
+#[test]
+fn added_tokens_that_are_none_are_refused_and_others_told_by_their_file() {
+    let vocab = VOCAB.lines().zip(0u32..);
+    let vocab = vocab.map(|(token, id)| (token.to_string(), Value::from(id)));
+    let mut json = bert::json_of(vocab.collect(), Default::default(), &Default::default());
+    let open = |json: &Value| {
+        let json = json.to_string();
+        opened(&[
+            (TOKENIZER, &json),
+            ("config.json", BERT),
+            (CONFIG, r#"{"do_lower_case": true}"#),
+            ("added_tokens.json", r#"{"[b]": 9}"#),
+        ])
+    };
+    json["added_tokens"] = json!([{"id": 77, "content": "[new]", "special": true}]);
+    let notes = open(&json).unwrap().notes().join("\n");
+    let expected = "[new] has id 10, as in transformers, though tokenizer.json says 77";
+    assert!(notes.contains(expected), "{notes}");
+    for malformed in [
+        json!([{"content": "[new]"}]),
+        json!([{"id": "77", "content": "[new]"}]),
+        json!([{"id": 77, "content": "[new]"}, {"id": 78}]),
+        json!({"[new]": 77}),
+    ] {
+        json["added_tokens"] = malformed;
+        let error = open(&json).unwrap_err();
+        assert!(
+            error.starts_with("tokenizer.json: added_tokens: write a list"),
+            "{error}"
+        );
+    }
+}
