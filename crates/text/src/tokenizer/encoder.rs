@@ -12,8 +12,10 @@ use tokenizers::{
     PreTokenizer as _,
 };
 
+use unicode_segmentation::GraphemeCursor;
+
 use super::Tokenizer;
-use super::sentence_piece::class_rules;
+use super::sentence_piece::{WORD_START, class_rules};
 use super::{bert, byte_level, sentence_piece, xlnet};
 use crate::error::TextError;
 
@@ -33,7 +35,7 @@ pub(super) enum Cuts {
     None,
     /// At what BERT's normaliser turns into a space; these go.
     Separators,
-    /// At spaces; these go: SentencePiece.
+    /// At spaces that no mark stands on; these go: SentencePiece, in a text without [`WORD_START`].
     Spaces,
     /// Before a space that stands alone: byte-level BPE, and DeBERTa's class for SentencePiece.
     BeforeSpaces,
@@ -62,12 +64,12 @@ impl Cuts {
             && pre_tokenizer["type"] == "BertPreTokenizer"
         {
             Self::Separators
-        } else if words_only && sentence_piece::splits_at_spaces(normalizer, pre_tokenizer) {
-            Self::Spaces
-        } else if none_has(&["single_word"])
-            && (xlnet::splits_at_spaces(full) || class_rules::splits_at_all_spaces(full))
-        {
+        } else if (words_only && sentence_piece::splits_at_spaces(normalizer, pre_tokenizer)
             // Spaces beside a token go anyway.
+            || none_has(&["single_word"])
+                && (xlnet::splits_at_spaces(full) || class_rules::splits_at_all_spaces(full)))
+            && sentence_piece::leaves_spaces(normalizer)
+        {
             Self::Spaces
         } else if bytes_only
             && (normalizer.is_null() && byte_level::splits_before_spaces(pre_tokenizer)
@@ -100,19 +102,46 @@ impl<'a> Iterator for Parts<'a> {
     fn next(&mut self) -> Option<&'a str> {
         let skipped = match self.cuts {
             Cuts::Separators => self.rest.trim_start_matches(is_separator),
-            Cuts::Spaces => self.rest.trim_start_matches(' '),
+            Cuts::Spaces => after_spaces(self.rest),
             Cuts::None | Cuts::BeforeSpaces => self.rest,
         };
         let end = match self.cuts {
             Cuts::None => None,
             Cuts::Separators => skipped.find(is_separator),
-            Cuts::Spaces => skipped.find(' '),
+            Cuts::Spaces => space(skipped),
             Cuts::BeforeSpaces => before_space(skipped),
         };
         let (part, rest) = skipped.split_at(end.unwrap_or(skipped.len()));
         self.rest = rest;
         (!part.is_empty()).then_some(part)
     }
+}
+
+/// The text without the spaces at its start, but for one that a mark stands on.
+fn after_spaces(text: &str) -> &str {
+    let rest = text.trim_start_matches(' ');
+    let last = text.len() - rest.len();
+    match last.checked_sub(1) {
+        Some(last) if !is_boundary(text, last + 1) => text.get(last..).unwrap_or(rest),
+        _ => rest,
+    }
+}
+
+/// The first space that is a grapheme by itself: `tokenizers` looks up short graphemes whole.
+fn space(text: &str) -> Option<usize> {
+    let mut spaces = text.match_indices(' ').map(|(at, _)| at);
+    spaces.find(|&at| is_boundary(text, at) && is_boundary(text, at + 1))
+}
+
+/// Whether one grapheme ends at a place beside a space, and another one begins.
+fn is_boundary(text: &str, at: usize) -> bool {
+    let is_plain = |c: char| c < '\u{300}' || ('\u{370}'..'\u{483}').contains(&c);
+    let (before, after) = text.split_at(at);
+    // Latin, Greek and Cyrillic letters never take a space along.
+    before.chars().next_back().is_none_or(is_plain) && after.chars().next().is_none_or(is_plain)
+        || GraphemeCursor::new(at, text.len(), true)
+            .is_boundary(text, 0)
+            .unwrap_or(false)
 }
 
 /// The first place where a space stands between two other characters.
@@ -173,19 +202,18 @@ impl<'a> Encoder<'a> {
     /// # Errors
     /// If the tokenizer can't encode the text.
     pub fn encode(&mut self, text: &str, into: &mut Vec<u32>) -> Result<(), TextError> {
-        if self.tokenizer.cuts == Cuts::None {
+        let cuts = self.tokenizer.cuts;
+        if cuts == Cuts::None || cuts == Cuts::Spaces && text.contains(WORD_START) {
             let ids = self.tokenizer.encode(text)?;
             self.note(text, &ids)?;
             into.extend(ids);
             return Ok(());
         }
+        let before = into.len();
         let max_remembered = MAX_REMEMBERED_BYTES.min(self.max_word_chars);
-        for part in self.tokenizer.cuts.parts(text) {
+        for part in cuts.parts(text) {
             if let Some(ids) = self.remembered.get(part) {
                 into.extend_from_slice(ids);
-                if self.met.unknown.is_none() && self.unk.is_some_and(|unk| ids.contains(&unk)) {
-                    self.met.unknown = Some(example(part));
-                }
                 continue;
             }
             let ids = self.tokenizer.encode(part)?;
@@ -194,6 +222,17 @@ impl<'a> Encoder<'a> {
             if self.remembered.len() < MAX_REMEMBERED && part.len() <= max_remembered {
                 self.remembered.insert(part.into(), ids.into());
             }
+        }
+        // Once for the whole text: a look at the ids of each word takes longer than to find them.
+        if self.met.unknown.is_none()
+            && let Some(unk) = self.unk
+            && into.iter().skip(before).any(|&id| id == unk)
+        {
+            let has_unk = |part: &&str| {
+                let ids = self.remembered.get(*part);
+                ids.is_some_and(|ids| ids.contains(&unk))
+            };
+            self.met.unknown = cuts.parts(text).find(has_unk).map(example);
         }
         Ok(())
     }

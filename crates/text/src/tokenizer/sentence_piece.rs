@@ -31,7 +31,8 @@ mod unicode;
 
 use proto::{Model, ModelKind, Piece, PieceKind};
 pub(super) use steps::{
-    charsmaps, check_charsmaps, normalizer, precompiled, replace_regex, splits_at_spaces,
+    charsmaps, check_charsmaps, leaves_spaces, normalizer, precompiled, replace_regex,
+    splits_at_spaces,
 };
 
 /// What stands for a space, and so begins a word.

@@ -6,6 +6,8 @@
 
 use std::collections::HashSet;
 
+use super::WORD_START;
+
 /// Bytes of the longest key that is taken for one: published rules have 18.
 const MAX_KEY_BYTES: usize = 64;
 
@@ -31,6 +33,15 @@ pub(super) fn check(charsmap: &[u8]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether a space stays one, and nothing else becomes a [`WORD_START`].
+pub(super) fn leaves_spaces(charsmap: &[u8]) -> bool {
+    Rules::new(charsmap).is_some_and(|rules| {
+        let space = rules.child(rules.root, b' ');
+        space.is_some_and(|node| node.is_none_or(|node| node.text.is_none()))
+            && !rules.texts.contains(WORD_START)
+    })
 }
 
 /// Calls `rule` with each key and what it becomes, in the order of the keys' bytes.

@@ -241,7 +241,7 @@ impl ComposingLetters {
 }
 
 /// The rules as readers of [`super::charsmap`] find them.
-fn compile(rules: &BTreeMap<String, String>) -> Result<Vec<u8>, String> {
+pub(super) fn compile(rules: &BTreeMap<String, String>) -> Result<Vec<u8>, String> {
     let mut texts = String::new();
     let mut offsets: HashMap<&str, u32> = HashMap::new();
     let mut keys: Vec<(&[u8], u32)> = Vec::with_capacity(rules.len());

@@ -91,20 +91,19 @@ impl Composition {
 /// If the rules are damaged, or say something else than Unicode's composition does.
 pub(in crate::tokenizer) fn normalizer(charsmap: &[u8]) -> Result<Value, String> {
     let (composition, keeps_marks) = composition(charsmap)?;
-    let mut normalizer = steps(charsmap, composition)?;
-    if keeps_marks && let Some(steps) = normalizer["normalizers"].as_array_mut() {
-        // The marks of spaces in the text are taken for such at its end, and for text at its start.
-        steps.push(replace_regex(&format!("[ {WORD_START}]+\\z"), ""));
-        steps.push(replace_regex(&format!("\\A(?={WORD_START})"), " "));
+    let rules = (!charsmap.is_empty()).then(|| precompiled(charsmap));
+    let mut steps = steps(rules, composition)?;
+    if keeps_marks {
+        steps.extend(marks());
     }
-    Ok(normalizer)
+    Ok(json!({ "type": "Sequence", "normalizers": steps }))
 }
 
-fn steps(charsmap: &[u8], composition: Composition) -> Result<Value, String> {
+/// `rules`: the step that applies the model's own.
+fn steps(rules: Option<Value>, composition: Composition) -> Result<Vec<Value>, String> {
     let mut steps = Vec::new();
     match composition {
-        Composition::None if charsmap.is_empty() => {}
-        Composition::None => steps.push(precompiled(charsmap)),
+        Composition::None => steps.extend(rules),
         Composition::Letters { closes_syllables } => {
             let mut before = format!("(?!\\A)(?=[{EXTENDING}])");
             let mut joined = format!("(?:(?<=[^\\p{{M}}{BREAK}])|(?<=[{COMPOSING_MARKS}])){BREAK}");
@@ -120,30 +119,41 @@ fn steps(charsmap: &[u8], composition: Composition) -> Result<Value, String> {
             }
             let again = format!("(?!\\A)(?<!{BREAK})(?=[{EXTENDING}])");
             steps.push(replace_regex(&again, &BREAK.to_string()));
-            steps.push(precompiled(charsmap));
+            steps.extend(rules);
             steps.push(replace_regex(&BREAK.to_string(), ""));
         }
     }
     steps.extend(single_spaces());
-    Ok(json!({ "type": "Sequence", "normalizers": steps }))
+    Ok(steps)
 }
 
 /// The steps of tokenizers that were trained here before; read as they are, and still fast.
-fn former_steps(charsmap: &[u8]) -> Value {
+fn former_steps(rules: Option<Value>) -> Vec<Value> {
     let between_points = format!("(?<![{POINTS}]){FORMER_BREAK}|{FORMER_BREAK}(?![{POINTS}])");
-    let mut steps = vec![
-        replace_regex(r"(?!\A)(?=[\p{M}\x{200D}])", &FORMER_BREAK.to_string()),
-        precompiled(charsmap),
+    let mut steps = vec![replace_regex(
+        r"(?!\A)(?=[\p{M}\x{200D}])",
+        &FORMER_BREAK.to_string(),
+    )];
+    steps.extend(rules);
+    steps.extend([
         replace_regex(&between_points, ""),
         json!({ "type": "NFC" }),
         replace_regex(&FORMER_BREAK.to_string(), ""),
-    ];
+    ]);
     steps.extend(single_spaces());
-    json!({ "type": "Sequence", "normalizers": steps })
+    steps
 }
 
 fn single_spaces() -> [Value; 2] {
     [replace_regex(" {2,}", " "), replace_regex(r"\A +| +\z", "")]
+}
+
+/// Marks of spaces in the text are taken for such at its end, and for text at its start.
+fn marks() -> [Value; 2] {
+    [
+        replace_regex(&format!("[ {WORD_START}]+\\z"), ""),
+        replace_regex(&format!("\\A(?={WORD_START})"), " "),
+    ]
 }
 
 pub(in crate::tokenizer) fn replace_regex(pattern: &str, content: &str) -> Value {
@@ -204,35 +214,41 @@ pub(in crate::tokenizer) fn check_charsmaps(normalizer: &Value) -> Result<(), St
     Ok(())
 }
 
-/// Whether all steps of a tokenizer.json leave what stands on two sides of a space alone: whether
-/// they are exactly those made here.
+/// Whether all steps of a tokenizer.json leave what stands on two sides of a space alone, in a text
+/// without marks of spaces: whether they are exactly those made here.
 pub(in crate::tokenizer) fn splits_at_spaces(normalizer: &Value, pre_tokenizer: &Value) -> bool {
-    let charsmap = match charsmaps(normalizer).pop() {
-        None => Vec::new(),
-        Some(Ok(charsmap)) => charsmap,
-        Some(Err(_)) => return false,
+    let Some(found) = normalizer["normalizers"].as_array() else {
+        return false;
     };
+    let marks = marks();
+    let found = found.strip_suffix(&marks).unwrap_or(found);
+    let rules = found.iter().rfind(|step| step["type"] == "Precompiled");
     let is_made_here =
-        |composition| steps(&charsmap, composition).is_ok_and(|made_here| *normalizer == made_here);
-    pre_tokenizer == &metaspace(true, true)
-        && (Composition::ALL.into_iter().any(is_made_here)
-            || *normalizer == former_steps(&charsmap))
+        |composition| steps(rules.cloned(), composition).is_ok_and(|made_here| made_here == found);
+    normalizer["type"] == "Sequence"
+        && pre_tokenizer == &metaspace(true, true)
+        && (Composition::ALL.into_iter().any(is_made_here) || former_steps(rules.cloned()) == found)
 }
 
-/// The rules in the steps of a tokenizer.json.
+/// Whether the rules in the steps of a tokenizer.json do nothing to a space, and make no marks of
+/// spaces.
+pub(in crate::tokenizer) fn leaves_spaces(normalizer: &Value) -> bool {
+    charsmaps(normalizer).iter().all(|rules| {
+        rules
+            .as_ref()
+            .is_ok_and(|rules| charsmap::leaves_spaces(rules))
+    })
+}
+
+/// The rules in the steps of a tokenizer.json, whichever way these lie in each other.
 pub(in crate::tokenizer) fn charsmaps(normalizer: &Value) -> Vec<Result<Vec<u8>, String>> {
-    let one = std::slice::from_ref(normalizer);
-    let steps = normalizer["normalizers"]
-        .as_array()
-        .map_or(one, Vec::as_slice);
-    steps
-        .iter()
-        .filter(|step| step["type"] == "Precompiled")
-        .filter_map(|step| step["precompiled_charsmap"].as_str())
-        .map(|text| {
-            BASE64
-                .decode(text)
-                .map_err(|reason| format!("precompiled_charsmap: {reason}"))
-        })
+    let own = normalizer["precompiled_charsmap"].as_str().map(|text| {
+        BASE64
+            .decode(text)
+            .map_err(|reason| format!("precompiled_charsmap: {reason}"))
+    });
+    let steps = normalizer["normalizers"].as_array();
+    own.into_iter()
+        .chain(steps.into_iter().flatten().flat_map(charsmaps))
         .collect()
 }

@@ -207,6 +207,32 @@ fn what_is_not_supported_is_named() {
 }
 
 #[test]
+fn damaged_rules_are_refused_wherever_they_lie() {
+    let dir = tempfile::tempdir().unwrap();
+    nmt_nfkc().save(dir.path()).unwrap();
+    let path = dir.path().join("tokenizer.json");
+    let whole: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let within = |step: Value| serde_json::json!({ "type": "Sequence", "normalizers": [step] });
+    let damaged = precompiled(&[8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let mut bare = damaged.clone();
+    bare.as_object_mut().unwrap().remove("type");
+    for normalizer in [
+        within(damaged.clone()),
+        within(within(damaged)),
+        within(bare),
+    ] {
+        let mut json = whole.clone();
+        json["normalizer"] = normalizer;
+        fs::write(&path, json.to_string()).unwrap();
+        let error = Tokenizer::open(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("(precompiled_charsmap) are damaged"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_model_without_a_space_before_the_text_has_none() {
     let plain = bytes().encode("the").unwrap();
     let without = changed(|model| model.add_dummy_prefix = false).unwrap();

@@ -2,6 +2,7 @@
 //! (scripts/make_sentence_piece_fixtures.py), or refused by name.
 
 use super::*;
+use crate::tokenizer::Cuts;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -129,4 +130,92 @@ fn a_class_reads_its_own_file_and_no_other() {
     fs::write(dir.path().join("spm.model"), other).unwrap();
     let error = Tokenizer::open(dir.path()).unwrap_err().to_string();
     assert!(error.contains("model_type is word"), "{error}");
+}
+
+/// The model of the class with SentencePiece's own normalisation, or with these rules.
+fn with_rules(charsmap: Vec<u8>, class: &str, file: &str, field: &str) -> Tokenizer {
+    let mut model = Model::parse(&fs::read(fixture("unigram.model")).unwrap()).unwrap();
+    model.charsmap = charsmap;
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(file), model.to_bytes()).unwrap();
+    let config = serde_json::json!({ "tokenizer_class": class, field: true });
+    let path = dir.path().join("tokenizer_config.json");
+    fs::write(path, config.to_string()).unwrap();
+    Tokenizer::open(dir.path()).unwrap()
+}
+
+fn nmt_nfkc_rules() -> Vec<u8> {
+    Model::parse(&nmt_nfkc_bytes()).unwrap().charsmap
+}
+
+#[test]
+fn texts_are_cut_only_where_no_rule_sees_it() {
+    let xlm_roberta = |rules: &[(&str, &str)]| {
+        let rules = rules
+            .iter()
+            .map(|(key, text)| (key.to_string(), text.to_string()));
+        let charsmap = rules::compile(&rules.collect()).unwrap();
+        with_rules(
+            charsmap,
+            "XLMRobertaTokenizer",
+            "sentencepiece.bpe.model",
+            "clean_up",
+        )
+    };
+    for (rules, cuts) in [
+        (&[("a", "b"), (" \u{301}", "'")][..], Cuts::Spaces),
+        (&[("a", "b"), (" ", "")], Cuts::None),
+        (&[("a", "b"), ("_", "▁")], Cuts::None),
+    ] {
+        assert_eq!(xlm_roberta(rules).cuts, cuts, "{rules:?}");
+    }
+    let parts = |text| Cuts::Spaces.parts(text).collect::<Vec<_>>();
+    assert_eq!(parts("  ab  ж 天 "), ["ab", "ж", "天"]);
+    // Graphemes with a space in them: a mark, a joiner, an Arabic sign before a number.
+    assert_eq!(
+        parts("x   \u{301}y z \u{200c} \u{600} 1"),
+        ["x", " \u{301}y", "z \u{200c}", "\u{600} 1"]
+    );
+    assert_eq!(nmt_nfkc().cuts, Cuts::Spaces);
+    assert_eq!(super::bytes().cuts, Cuts::Spaces);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Over spaces, and what takes them or is taken along, before rules or by them.
+    #[test]
+    fn an_encoder_gives_the_ids_of_encode_for_every_class(
+        text in r"(the|kiln|[a-z]|[ \t\n\u{a0}\u{2003}]|[\u{200c}\u{200d}\u{340}\u{301}\u{ff9e}\u{e33}\u{600}\u{110bd}\u{85}½´¨▁]|<mask>|\[MASK\]|<x>|.){0,20}",
+    ) {
+        static ALL: LazyLock<Vec<Tokenizer>> = LazyLock::new(|| {
+            let rules = nmt_nfkc_rules();
+            let mut all = Vec::new();
+            for (class, file, field) in [
+                ("XLMRobertaTokenizer", "sentencepiece.bpe.model", "clean_up"),
+                ("XLNetTokenizer", "spiece.model", "clean_up"),
+                ("XLNetTokenizer", "spiece.model", "do_lower_case"),
+                ("DebertaV2Tokenizer", "spm.model", "clean_up"),
+                ("DebertaV2Tokenizer", "spm.model", "do_lower_case"),
+                ("DebertaV2Tokenizer", "spm.model", "split_by_punct"),
+                ("PreTrainedTokenizerFast", "tokenizer.model", "clean_up"),
+            ] {
+                all.push(with_rules(rules.clone(), class, file, field));
+                all.push(with_rules(Vec::new(), class, file, field));
+            }
+            all.push(nmt_nfkc());
+            all.push(super::bytes());
+            all
+        });
+        for tokenizer in &*ALL {
+            let mut encoder = tokenizer.encoder();
+            for what in ["new", "remembered"] {
+                let mut ids = Vec::new();
+                encoder.encode(&text, &mut ids).unwrap();
+                prop_assert_eq!(
+                    &ids, &tokenizer.encode(&text).unwrap(), "{}: {:?}", what, tokenizer.written
+                );
+            }
+        }
+    }
 }
