@@ -112,6 +112,7 @@ fn follows(case: &str, accumulate: usize) {
             interrupter: Default::default(),
             observer: Arc::new(NoObserver),
             dashboard: false,
+            resumption: None,
         })
         .unwrap();
 

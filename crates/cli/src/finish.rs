@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use kiln_learner::architecture::{Architecture, FillMaskRequest, MaskCandidate, RunContext};
-use kiln_learner::{LearnError, RunFolder, RunSettings, Stop, TrainOutcome};
+use kiln_learner::{LearnError, Resumption, RunFolder, RunSettings, Stop, TrainOutcome};
 use kiln_text::{Corpus, Tokenizer};
 use serde_json::Value;
 
@@ -39,6 +39,8 @@ pub(crate) struct Job<'a> {
     pub(crate) dashboard: bool,
     pub(crate) json: bool,
     pub(crate) console: Console,
+    /// Where the run goes on; none: it is a new one.
+    pub(crate) resumption: Option<Resumption>,
 }
 
 /// Trains to the end, or until somebody stops it; then writes the report and sums up.
@@ -46,18 +48,24 @@ pub(crate) struct Job<'a> {
 /// # Errors
 /// If training fails, or is stopped by a signal. Checkpoints written before stay whole. What fails after training is a warning:
 /// the model is there.
-pub(crate) fn train(job: Job<'_>) -> Result<(), Failure> {
+pub(crate) fn train(mut job: Job<'_>) -> Result<(), Failure> {
     let interrupter = Interrupter::new();
     let interruption = interrupt::stop_on_signal(&interrupter, job.console)?;
     let progress = Arc::new(Progress::new(job.console, job.dashboard));
+    let resumption = job.resumption.take();
+    let work = match resumption {
+        Some(_) => Work::Resuming,
+        None => Work::Training,
+    };
     let context = RunContext {
         run: job.run.clone(),
         devices: job.devices.clone(),
         interrupter,
         observer: progress.clone(),
         dashboard: job.dashboard,
+        resumption,
     };
-    let memory = out_of_memory::during(Work::Training);
+    let memory = out_of_memory::during(work);
     let outcome = job.architecture.pretrain(job.settings, context);
     drop(memory);
     progress.finish();
@@ -87,7 +95,10 @@ fn with_command(error: LearnError, job: &Job<'_>) -> Failure {
                      memory ran out"
                 ));
             }
-            Failure::run(format_args!("{error}; go on with: kiln resume {run}"))
+            Failure::run(format_args!(
+                "{error}; go on with: kiln resume {run}, \
+                 with a smaller --batch-size if memory ran out"
+            ))
         }
         error => error.into(),
     }

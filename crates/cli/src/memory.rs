@@ -54,7 +54,7 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// If it does not, with the largest batch that would.
     pub(crate) fn require_room(&self) -> Result<(), Failure> {
-        match self.shortage() {
+        match self.shortage(|available| self.shorter(available)) {
             Some(shortage) => Err(Failure::run(format_args!(
                 "{shortage}; --no-memory-check starts all the same"
             ))),
@@ -85,15 +85,21 @@ impl<'a> Plan<'a> {
         ));
     }
 
-    /// Warns of a run that may not fit: one that was started elsewhere is not refused.
+    /// Warns of a run that may not fit: one that was started elsewhere is not refused, and has its
+    /// model and its length.
     pub(crate) fn warn(&self, console: Console) {
-        if let Some(shortage) = self.shortage() {
+        let elsewhere = |_| {
+            "not even --batch-size 1 fits: free memory, or go on with it on another machine"
+                .to_owned()
+        };
+        if let Some(shortage) = self.shortage(elsewhere) {
             console.note(format_args!("warning: {shortage}"));
         }
     }
 
-    /// What is too little, and what would do; none if there is enough.
-    fn shortage(&self) -> Option<String> {
+    /// What is too little, and what would do, by `no_batch` where no batch does; none if there is
+    /// enough.
+    fn shortage(&self, no_batch: impl Fn(AvailableMemory) -> String) -> Option<String> {
         let available = self.available?;
         let need = self.estimate.total();
         if need <= room(available) {
@@ -113,7 +119,7 @@ impl<'a> Plan<'a> {
             MemoryBound::Data => "are left of ulimit -d",
         };
         let remedy = match (self.largest_batch(available), self.accumulation(available)) {
-            (0, 0) => self.shorter(available),
+            (0, 0) => no_batch(available),
             (0, accumulate) => format!("the largest that fits is --accumulate {accumulate}"),
             (largest, _) => self.smaller(largest, available),
         };

@@ -25,14 +25,17 @@ pub(crate) enum Work {
     Tokenising,
     /// A model is being trained.
     Training,
+    /// The training of a model goes on.
+    Resuming,
 }
 
 impl Work {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Other,
         Self::Tokenizer,
         Self::Tokenising,
         Self::Training,
+        Self::Resuming,
     ];
 
     fn remedy(self) -> &'static str {
@@ -45,6 +48,9 @@ impl Work {
             Self::Tokenising => "choose fewer --threads",
             Self::Training => {
                 "choose a smaller --batch-size or --seq-len (and --accumulate for the same step)"
+            }
+            Self::Resuming => {
+                "choose a smaller --batch-size (and a larger --accumulate for the same step)"
             }
         }
     }

@@ -186,6 +186,7 @@ fn six_steps(device: &Device, stops: &[u64]) -> (Vec<f32>, BTreeMap<PathBuf, Vec
             interrupter: interrupter.clone(),
             observer: Arc::new(StopAfter(stop, interrupter)),
             dashboard: false,
+            resumption: None,
         })
         .unwrap();
         checkpoint = outcome.checkpoint;

@@ -391,6 +391,7 @@ fn shared_embeddings_are_equal_bit_for_bit_in_both_folders_of_a_checkpoint() {
             interrupter: Default::default(),
             observer: Arc::new(NoObserver),
             dashboard: false,
+            resumption: None,
         })
         .unwrap();
         let open = |half: &str| ModelFile::open(outcome.checkpoint.join(half)).unwrap();

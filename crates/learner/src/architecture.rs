@@ -17,7 +17,7 @@ use crate::memory::Footprint;
 use crate::objective::Objective;
 use crate::run::{ObjectiveSettings, RunFolder, RunSettings};
 use crate::settings::{OptimizerSettings, ScheduleKind};
-use crate::train::{Observer, TrainOutcome, TrainRequest, train};
+use crate::train::{Observer, Resumption, TrainOutcome, TrainRequest, train};
 
 /// The folder of the generator within a checkpoint that holds a pair of models.
 pub const GENERATOR_FOLDER: &str = "generator";
@@ -55,6 +55,8 @@ pub struct RunContext {
     pub observer: Arc<dyn Observer>,
     /// Draw burn-train's dashboard.
     pub dashboard: bool,
+    /// Where the run goes on; none: from its newest whole checkpoint, if it has one.
+    pub resumption: Option<Resumption>,
 }
 
 impl RunContext {
@@ -93,6 +95,7 @@ impl RunContext {
             interrupter: self.interrupter,
             observer: self.observer,
             dashboard: self.dashboard,
+            resumption: self.resumption,
         })
     }
 }

@@ -24,6 +24,24 @@ pub struct Change {
     pub settings: BTreeMap<String, (Value, Value)>,
 }
 
+impl Change {
+    /// Whether steps are made of other batches than before.
+    fn is_of_batches(&self) -> bool {
+        self.settings
+            .iter()
+            .any(|(field, (was, is))| match field.as_str() {
+                "training.batch_size" | "training.accumulate" => true,
+                "devices" => was.as_array().map(Vec::len) != is.as_array().map(Vec::len),
+                _ => false,
+            })
+    }
+
+    /// What a number of the settings was before, if it was changed.
+    pub fn was(&self, field: &str) -> Option<u64> {
+        self.settings.get(field)?.0.as_u64()
+    }
+}
+
 /// The parts of the settings whose changes are told; the rest can't be changed, or is where things
 /// lie.
 const TOLD: [&str; 3] = ["training", "devices", "data.eval_batches"];
@@ -33,7 +51,7 @@ const SILENT: &str = "training.stretches";
 
 impl RunSettings {
     /// Notes what became of the settings since `before`, from the step after `step` on. Changes of
-    /// the same step become one, and a change taken back is none.
+    /// the same step become one, and a change taken back is none: not even of the batches.
     ///
     /// # Errors
     /// If the settings hold what JSON can't say.
@@ -67,16 +85,19 @@ impl RunSettings {
             settings: changed.collect(),
         };
         self.add(change);
+        let is_used = (self.changes.last())
+            .is_some_and(|change| change.after_step == step && change.is_of_batches());
+        if !is_used {
+            let stretches = &mut self.training.stretches;
+            stretches.retain(|stretch| stretch.until != step);
+        }
         Ok(())
     }
 
     /// Lets whatever was changed after `step` hold from there on: where checkpoints are lost, the
-    /// steps between are made again as they are asked for now. Whether there was anything.
-    pub fn rewind_changes(&mut self, step: u64) -> bool {
-        let later = |at: u64| at > step;
+    /// steps between are made again as they are asked for now.
+    pub fn rewind_changes(&mut self, step: u64) {
         let stretches = &mut self.training.stretches;
-        let found = self.changes.iter().any(|change| later(change.after_step))
-            || stretches.iter().any(|stretch| later(stretch.until));
         for stretch in stretches.iter_mut() {
             stretch.until = stretch.until.min(step);
         }
@@ -87,7 +108,6 @@ impl RunSettings {
             change.after_step = change.after_step.min(step);
             self.add(change);
         }
-        found
     }
 
     fn add(&mut self, change: Change) {
@@ -215,6 +235,29 @@ mod tests {
         let back = changed(&twice, 20, |settings| settings.training.batch_size = 32);
         assert!(back.changes.is_empty());
         assert_eq!(back.training.data_steps(25, 1), 25);
+        // What is carried from step to step would start anew behind it.
+        assert!(back.training.stretches.is_empty());
+    }
+
+    #[test]
+    fn a_stretch_stays_as_long_as_batches_are_others() {
+        let first = changed(&settings(), 10, |settings| settings.training.batch_size = 8);
+        let second = changed(&first, 20, |settings| {
+            settings.training.batch_size = 4;
+            settings.devices = vec!["cuda:0".to_owned()];
+        });
+        assert_eq!(second.training.stretches.len(), 2);
+        // The other device stays, and has no part in batches.
+        let back = changed(&second, 20, |settings| settings.training.batch_size = 8);
+        assert_eq!(back.training.stretches, first.training.stretches);
+        assert_eq!(back.changes.len(), 2);
+        let two = changed(&second, 20, |settings| {
+            settings.training.batch_size = 8;
+            settings.devices.push("cuda:1".to_owned());
+        });
+        assert_eq!(two.training.stretches, second.training.stretches);
+        let other = changed(&second, 20, |settings| settings.training.steps = 99);
+        assert_eq!(other.training.stretches, second.training.stretches);
     }
 
     #[test]
@@ -230,8 +273,10 @@ mod tests {
             settings.training.batch_size = 4;
             settings.training.steps = 50;
         });
-        assert!(!twice.clone().rewind_changes(20));
-        assert!(twice.rewind_changes(6));
+        let before = twice.clone();
+        twice.rewind_changes(20);
+        assert_eq!(twice, before);
+        twice.rewind_changes(6);
         assert_eq!(twice.changes.len(), 1);
         assert_eq!(twice.changes[0].after_step, 6);
         assert_eq!(

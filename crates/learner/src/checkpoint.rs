@@ -16,6 +16,7 @@ use kiln_checkpoint::{
 use serde::{Deserialize, Serialize};
 
 use crate::error::LearnError;
+use crate::newest::NewestCheckpoint;
 use crate::objective::Objective;
 use crate::run::RunFolder;
 use crate::settings::TrainingSettings;
@@ -195,21 +196,18 @@ pub(crate) struct Restored<O: Objective> {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Takes up the newest whole checkpoint of a run: into `model` and `stepper`.
+/// Takes up the checkpoint that a run goes on from: into `model` and `stepper`.
 ///
 /// Where the next step begins a stretch with other batches, what is carried from step to step starts
 /// anew.
 pub(crate) fn restore<O: Objective>(
-    run: &RunFolder,
+    newest: NewestCheckpoint,
     objective: &O,
     model: O::Model,
     stepper: &mut Stepper<O>,
     devices: &[Device],
     settings: &TrainingSettings,
-) -> Result<Option<Restored<O>>, LearnError> {
-    let Some(newest) = run.newest_checkpoint()? else {
-        return Ok(None);
-    };
+) -> Result<Restored<O>, LearnError> {
     let (path, mut warnings) = (newest.path, newest.passed_over);
     let training = path.join("training");
     let mut state = read_state(&training.join("state.json"))?;
@@ -266,12 +264,12 @@ pub(crate) fn restore<O: Objective>(
                 .map_err(|error| in_carry(error, &file))?;
         }
     }
-    Ok(Some(Restored {
+    Ok(Restored {
         model,
         state,
         path,
         warnings,
-    }))
+    })
 }
 
 /// What is wrong with the carried state in `file`, of which an objective does not know the name.
@@ -352,7 +350,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::create(&folder.path().join("run")).unwrap();
         for step in 1..=4 {
-            std::fs::create_dir(run.checkpoint(step)).unwrap();
+            std::fs::create_dir_all(run.checkpoint(step)).unwrap();
             std::fs::write(run.checkpoint(step).join("config.json"), "{}").unwrap();
         }
         // Something is in the way of the name it would have while it is deleted.

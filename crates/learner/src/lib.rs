@@ -84,5 +84,7 @@ pub use optimizer::decays;
 pub use record::{Record, RecordKind};
 pub use run::{RunFolder, RunSettings};
 pub use settings::{OptimizerSettings, ScheduleKind, Stretch, TrainingSettings};
-pub use train::{EvalData, NoObserver, Observer, Stop, TrainOutcome, TrainRequest, train};
+pub use train::{
+    EvalData, NoObserver, Observer, Resumption, Stop, TrainOutcome, TrainRequest, train,
+};
 pub use watch::Stall;

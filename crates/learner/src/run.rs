@@ -245,7 +245,7 @@ pub struct RunFolder {
 const LOCK: &str = ".lock";
 
 impl RunFolder {
-    /// Makes a new run's folder, and keeps others out of it.
+    /// Makes a new run's folder, empty, and keeps others out of it.
     ///
     /// # Errors
     /// If the folder exists and is not empty, can't be made, or another process has just begun a run
@@ -257,7 +257,6 @@ impl RunFolder {
         let run = Self::at(path).locked()?;
         // Two that found it empty: one of them has the lock now, and may be done by then.
         refuse_used(path)?;
-        create_folders(&run.checkpoints())?;
         Ok(run)
     }
 

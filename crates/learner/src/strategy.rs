@@ -332,10 +332,9 @@ impl<O: Objective> Fit<'_, O> {
                     self.dashboard.step(&record, done, total)?;
                 }
                 RecordKind::Stalled => {}
+                // The last one decides, as it would have: others may have been recovered from.
                 RecordKind::Eval => {
-                    if self.dashboard.evaluation(&record)? {
-                        stop = Some(Stop::Early);
-                    }
+                    stop = self.dashboard.evaluation(&record)?.then_some(Stop::Early);
                 }
             }
         }

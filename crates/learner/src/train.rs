@@ -20,6 +20,7 @@ use crate::checkpoint::{TrainingState, restore};
 use crate::error::LearnError;
 use crate::loader::Batches;
 use crate::metric::{EvaluationLog, StepMetric};
+use crate::newest::NewestCheckpoint;
 use crate::objective::Objective;
 use crate::record::{MetricsFile, Record};
 use crate::renderer::Silent;
@@ -129,6 +130,17 @@ pub struct TrainRequest<O: Objective> {
     pub observer: Arc<dyn Observer>,
     /// Draw burn-train's dashboard on the terminal.
     pub dashboard: bool,
+    /// Where the run goes on; none: from its newest whole checkpoint, if it has one.
+    pub resumption: Option<Resumption>,
+}
+
+/// Where a run goes on, and what is to be done before it does.
+pub struct Resumption {
+    /// The checkpoint, verified; none: the newest whole one, if there is one.
+    pub start: Option<NewestCheckpoint>,
+    /// Called once data and checkpoint are read, and before a step or a line of the run changes:
+    /// the place to write settings that could have been refused until then.
+    pub accepted: Box<dyn FnOnce() -> Result<(), LearnError> + Send>,
 }
 
 /// Trains from step 1, or from the newest whole checkpoint of `request.run` if it has one.
@@ -146,6 +158,7 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         settings,
         train,
         eval,
+        resumption,
         ..
     } = request;
     settings.validate().map_err(LearnError::Settings)?;
@@ -164,19 +177,32 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
     }
 
     let mut stepper = Stepper::new(objective.clone(), devices.clone(), &settings);
-    let restored = restore(
-        &run,
-        &*objective,
-        model.clone(),
-        &mut stepper,
-        &devices,
-        &settings,
-    )?;
+    let (start, accepted) = resumption.map_or((None, None), |resumption| {
+        (resumption.start, Some(resumption.accepted))
+    });
+    let newest = match start {
+        Some(start) => Some(start),
+        None => run.newest_checkpoint()?,
+    };
+    let restored = match newest {
+        Some(newest) => Some(restore(
+            newest,
+            &*objective,
+            model.clone(),
+            &mut stepper,
+            &devices,
+            &settings,
+        )?),
+        None => None,
+    };
+    for warning in restored.iter().flat_map(|restored| &restored.warnings) {
+        request.observer.warning(warning);
+    }
+    if let Some(accepted) = accepted {
+        accepted()?;
+    }
     let (model, state) = match restored {
         Some(restored) => {
-            for warning in &restored.warnings {
-                request.observer.warning(warning);
-            }
             request
                 .observer
                 .started(restored.state.step, Some(&restored.path));

@@ -111,6 +111,7 @@ fn run(
         interrupter: interrupter.clone(),
         observer: Arc::new(StopAfter(stop_after, interrupter)),
         dashboard: false,
+        resumption: None,
     })
     .unwrap()
 }

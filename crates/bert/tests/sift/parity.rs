@@ -136,6 +136,7 @@ fn thirty_steps_are_pytorchs() {
             interrupter: Default::default(),
             observer: Arc::new(NoObserver),
             dashboard: false,
+            resumption: None,
         })
         .unwrap();
 

@@ -98,6 +98,7 @@ fn a_panic_in_the_samples_or_the_report_leaves_the_run_and_its_summary() {
         dashboard: false,
         json: true,
         console: Console::new(),
+        resumption: None,
     };
     assert_eq!(samples::draw(&settings, 1).unwrap().len(), 1);
     let outcome = TrainOutcome {

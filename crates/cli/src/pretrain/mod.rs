@@ -1,7 +1,8 @@
 //! `kiln pretrain`: plain text in, a Hugging Face checkpoint out.
 //!
-//! Everything that can be wrong with a command is found before the first slow thing, and the run's
-//! folder is made only when all is ready: until then the same command can be given again.
+//! Everything that can be wrong with a command is found before the first slow thing. The run's folder
+//! is then locked, so that a second command with the same one is refused, and stays empty until all
+//! is ready: until then the same command can be given again.
 //!
 //! | file | what |
 //! | --- | --- |
@@ -110,6 +111,8 @@ pub(crate) fn run(
     }
     check_writable(&args.run.output)?;
     let devices = devices::open(&specs)?;
+    // From here on the folder is taken, however long the text takes.
+    let new = NewRun::create(&args.run.output)?;
 
     let is_trained = plan.trains();
     let data = plan.prepare(args, seq_len, console)?;
@@ -122,7 +125,6 @@ pub(crate) fn run(
         tokenizer.set_model_max_length(positions.try_into().unwrap_or(u32::MAX));
     }
     memory::Plan::new(architecture, &settings, &specs)?.tell(console);
-    let new = NewRun::create(&args.run.output)?;
     tokenizer.save(&new.run().tokenizer())?;
     kiln_checkpoint::sync_tree(&new.run().tokenizer())?;
     note_in_cache(args, &settings);
@@ -138,6 +140,7 @@ pub(crate) fn run(
         dashboard: args.run.dashboard,
         json: args.run.json,
         console,
+        resumption: None,
     })
 }
 

@@ -3,6 +3,7 @@
 use clap::Args;
 use kiln_learner::RunSettings;
 use kiln_learner::change::Change;
+use kiln_learner::run::ExampleKind;
 use kiln_learner::schedule::learning_rate;
 use serde_json::Value;
 
@@ -75,9 +76,9 @@ pub(super) struct ChangeArgs {
 }
 
 impl ChangeArgs {
-    /// Puts what is given into `settings`.
-    pub(super) fn apply(&self, settings: &mut RunSettings) {
-        let batch_before = settings.training.batch_size;
+    /// Puts what is given into `settings`, to hold after step `made`.
+    pub(super) fn apply(&self, settings: &mut RunSettings, made: u64) {
+        let batch_before = settings.training.batch_size as u64;
         let training = &mut settings.training;
         let optimizer = &mut training.optimizer;
         set(&mut training.steps, self.steps);
@@ -104,13 +105,17 @@ impl ChangeArgs {
         if let Some(evaluations) = self.early_stop {
             training.early_stop = (evaluations > 0).then_some(evaluations);
         }
-        if training.batch_size != batch_before && training.batch_size > 0 {
-            // As much text as before, so that losses can be compared.
-            let sequences = settings
-                .data
-                .eval_batches
-                .saturating_mul(batch_before as u64);
-            settings.data.eval_batches = sequences.div_ceil(training.batch_size as u64);
+        let batch_size = training.batch_size as u64;
+        if batch_size != batch_before && batch_size > 0 {
+            // As much text as before, so that losses can be compared: before all changes of this
+            // step, or rounding would add up, and a change taken back not be one.
+            let known = settings.changes.last();
+            let known = known.filter(|change| change.after_step == made);
+            let was = |field, now| known.and_then(|change| change.was(field)).unwrap_or(now);
+            let batches = &mut settings.data.eval_batches;
+            let sequences = was("data.eval_batches", *batches)
+                .saturating_mul(was("training.batch_size", batch_before));
+            *batches = sequences.div_ceil(batch_size);
         }
     }
 }
@@ -149,15 +154,16 @@ pub(super) fn describe(change: &Change, settings: &RunSettings) -> String {
         })
         .collect();
     let rate = learning_rate(&settings.training, step);
-    let data = if settings
-        .training
-        .stretches
-        .last()
-        .is_some_and(|stretch| stretch.until == change.after_step)
-    {
-        "; the text goes on behind what was read"
-    } else {
-        ""
+    let stretch = settings.training.stretches.last();
+    let data = match settings.objective.examples {
+        _ if stretch.is_none_or(|stretch| stretch.until != change.after_step) => "",
+        ExampleKind::Permuted => {
+            "; the text is cut into other lanes: some of it is read twice in this pass, some not at \
+             all"
+        }
+        ExampleKind::Pairs | ExampleKind::Segments | ExampleKind::Packed => {
+            "; the text goes on behind what was read"
+        }
     };
     format!(
         "from step {} on: {}; the learning rate there is {rate:.3e}{data}. Recorded in the run's \

@@ -16,7 +16,7 @@ use burn::tensor::Device;
 use clap::Args;
 use kiln_backend::DeviceSpec;
 use kiln_learner::architecture::Architecture;
-use kiln_learner::{NewestCheckpoint, RunFolder, RunSettings};
+use kiln_learner::{LearnError, NewestCheckpoint, Resumption, RunFolder, RunSettings};
 use serde_json::Value;
 
 use crate::architectures;
@@ -74,35 +74,43 @@ pub(crate) struct ResumeArgs {
 pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Result<(), Failure> {
     check_dashboard(args.dashboard)?;
     refuse_checkpoint(&args.run)?;
-    let (run, before) = RunFolder::open(&args.run)?;
-    let Some(architecture) = architectures::by_name(&before.architecture) else {
+    let (run, found) = RunFolder::open(&args.run)?;
+    let Some(architecture) = architectures::by_name(&found.architecture) else {
         return Err(Failure::run(format_args!(
             "{}: architecture = {}: not one of this version, which has {}",
             run.config().display(),
-            before.architecture,
+            found.architecture,
             architectures::names().join(", ")
         )));
     };
     args.fixed.refuse(&args.run, architecture.name())?;
     // Before anything is written: two of them would write over each other.
     let run = run.locked()?;
-    let mut settings = before.clone();
-    // The folder may have been moved since it was made.
-    settings.data.tokenizer = absolute(&run.tokenizer())?;
-    if !backend.is_empty() {
-        let specs = devices::choose(backend)?;
-        settings.devices = specs.iter().map(DeviceSpec::to_string).collect();
-    }
-    args.changes.apply(&mut settings);
+    // Again, now that nobody else can change them.
+    let (_, before) = RunFolder::open(&args.run)?;
+    let moved = match backend {
+        [] => None,
+        backend => Some(devices::choose(backend)?),
+    };
     let newest = start(&run, args.from_step)?;
     let made = newest.as_ref().map_or(0, |newest| newest.step);
-    let base = record_changes(&mut settings, &before, made)?;
+    let mut base = before.clone();
+    // What was changed after a checkpoint that is lost holds from this one on.
+    base.rewind_changes(made);
+    let mut settings = base.clone();
+    // The folder may have been moved since it was made.
+    settings.data.tokenizer = absolute(&run.tokenizer())?;
+    if let Some(specs) = moved {
+        settings.devices = specs.iter().map(DeviceSpec::to_string).collect();
+    }
+    args.changes.apply(&mut settings, made);
+    settings.record_changes(&base, made)?;
     changes::check_steps(&settings, made)?;
     architecture.check(&settings)?;
-    if let Some(newest) = newest
+    if let Some(newest) = &newest
         && newest.step >= settings.training.steps
     {
-        return nothing_to_do(args, architecture, &run, &settings, &newest, console);
+        return nothing_to_do(args, architecture, &run, &settings, newest, console);
     }
 
     for (name, version) in versions() {
@@ -121,17 +129,40 @@ pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Re
     let devices = devices::open(&specs)?;
     let threads = args.changes.threads;
     corpus_place::find(&run, &mut settings.data, &args.places, threads, console)?;
-    // Nothing can be refused any more.
-    if args.from_step.is_some()
-        && let Some(folder) = set_aside::set_aside(&run, made)?
-    {
-        console.note(set_aside::describe(&folder, made));
-    }
-    tell_changes(&settings, &before, &base, made, console);
-    if settings != before {
-        run.write_settings(&settings)?;
-    }
-    finish::train(job(args, architecture, &run, &settings, devices, console))
+    let accepted = accepted(args, &run, [before, base, settings.clone()], made, console);
+    finish::train(Job {
+        resumption: Some(Resumption {
+            start: newest,
+            accepted,
+        }),
+        ..job(args, architecture, &run, &settings, devices, console)
+    })
+}
+
+/// What is done and said once nothing can be refused any more: checkpoints that the run does not go
+/// on from are set aside, and the last of `before`, `base` and the new settings are written.
+fn accepted(
+    args: &ResumeArgs,
+    run: &RunFolder,
+    [before, base, settings]: [RunSettings; 3],
+    made: u64,
+    console: Console,
+) -> Box<dyn FnOnce() -> Result<(), LearnError> + Send> {
+    let (run, is_asked_for) = (run.clone(), args.from_step.is_some());
+    Box::new(move || {
+        // Else one that was passed over, and can be read again, would be the newest the next time.
+        match set_aside::set_aside(&run, made) {
+            Ok(Some(folder)) => console.note(set_aside::describe(&folder, made)),
+            Ok(None) => {}
+            Err(error) if is_asked_for => return Err(error),
+            Err(error) => console.note(format_args!("warning: {error}")),
+        }
+        tell_changes(&settings, &before, &base, made, console);
+        if settings != before {
+            run.write_settings(&settings)?;
+        }
+        Ok(())
+    })
 }
 
 fn job<'a>(
@@ -150,6 +181,7 @@ fn job<'a>(
         dashboard: args.dashboard,
         json: args.json,
         console,
+        resumption: None,
     }
 }
 
@@ -159,21 +191,6 @@ fn start(run: &RunFolder, from_step: Option<u64>) -> Result<Option<NewestCheckpo
         None => Ok(run.newest_checkpoint()?),
         Some(step) => Ok(Some(set_aside::find(run, step)?)),
     }
-}
-
-/// Notes in `settings` what is changed after step `made`; gives the settings before, as they hold
-/// from there on.
-fn record_changes(
-    settings: &mut RunSettings,
-    before: &RunSettings,
-    made: u64,
-) -> Result<RunSettings, Failure> {
-    // On both sides: what was changed after a checkpoint that is lost holds from this one on.
-    let mut base = before.clone();
-    base.rewind_changes(made);
-    settings.rewind_changes(made);
-    settings.record_changes(&base, made)?;
-    Ok(base)
 }
 
 /// Says what is changed, or changed earlier than it was.

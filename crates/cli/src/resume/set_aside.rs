@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kiln_learner::{NewestCheckpoint, RunFolder};
+use kiln_learner::{LearnError, NewestCheckpoint, RunFolder};
 
 use crate::failure::Failure;
 use crate::wording::count;
@@ -42,18 +42,16 @@ pub(super) fn find(run: &RunFolder, step: u64) -> Result<NewestCheckpoint, Failu
 ///
 /// # Errors
 /// If something can't be moved.
-pub(super) fn set_aside(run: &RunFolder, step: u64) -> Result<Option<PathBuf>, Failure> {
+pub(super) fn set_aside(run: &RunFolder, step: u64) -> Result<Option<PathBuf>, LearnError> {
     let checkpoints = run.list_checkpoints()?;
     let later: Vec<&(u64, PathBuf)> = checkpoints.iter().filter(|(at, _)| *at > step).collect();
     if later.is_empty() {
         return Ok(None);
     }
     let folder = new_folder(&run.path().join("set-aside"), step)?;
-    let failed = |path: &Path, error: io::Error| {
-        Failure::run(format_args!(
-            "{}: cannot be set aside ({error}); check free space and permissions",
-            path.display()
-        ))
+    let failed = |path: &Path, error: io::Error| LearnError::Run {
+        path: path.into(),
+        problem: format!("cannot be set aside ({error}); check free space and permissions"),
     };
     // First the copy: once the checkpoints are away, the run may be gone on with.
     if run.metrics().exists() {
@@ -77,12 +75,10 @@ pub(super) fn describe(folder: &Path, step: u64) -> String {
     )
 }
 
-fn new_folder(parent: &Path, step: u64) -> Result<PathBuf, Failure> {
-    let failed = |path: &Path, error: io::Error| {
-        Failure::run(format_args!(
-            "{}: cannot be made ({error}); check free space and permissions",
-            path.display()
-        ))
+fn new_folder(parent: &Path, step: u64) -> Result<PathBuf, LearnError> {
+    let failed = |path: &Path, error: io::Error| LearnError::Run {
+        path: path.into(),
+        problem: format!("cannot be made ({error}); check free space and permissions"),
     };
     fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
     let mut number = 1;

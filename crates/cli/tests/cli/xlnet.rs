@@ -194,6 +194,27 @@ fn memory_and_directions_are_flags_and_can_be_left_out() {
 }
 
 #[test]
+fn more_lanes_than_the_text_has_are_refused_and_change_nothing_of_the_run() {
+    let folder = folder();
+    let folder = folder.path();
+    pretrain(folder, "run", "--save-every 3");
+    let settings = fs::read(folder.join("run/config.json")).unwrap();
+    let command = "resume run --from-step 5 --batch-size 4096";
+    let line = kiln(folder, command).late_error(2);
+    assert!(line.contains("lanes of at least"), "{line}");
+    assert!(fs::read(folder.join("run/config.json")).unwrap() == settings);
+    assert!(folder.join("run").join(STEP).is_dir() && !folder.join("run/set-aside").exists());
+    // A change that holds tells what it does to lanes, which have no place behind what was read.
+    let done = kiln(folder, "resume run --steps 7 --batch-size 2");
+    assert!(
+        done.stderr.contains("the text is cut into other lanes"),
+        "{done:?}"
+    );
+    assert!(!done.stderr.contains("goes on behind"), "{done:?}");
+    done.ok();
+}
+
+#[test]
 fn a_run_starts_from_a_checkpoint() {
     let folder = folder();
     let folder = folder.path();

@@ -90,6 +90,7 @@ pub(crate) fn train_on<O: Objective>(
         interrupter: Default::default(),
         observer: Arc::new(NoObserver),
         dashboard: false,
+        resumption: None,
     })
     .unwrap()
 }

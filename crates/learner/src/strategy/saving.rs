@@ -36,8 +36,8 @@ impl<O: Objective> Fit<'_, O> {
         };
         match (fault, stop) {
             (None, _) => Ok(self.job.run.checkpoint(step)),
-            (Some(fault), Stop::Interrupted) => match self.job.run.list_checkpoints()?.pop() {
-                Some((_, before)) => {
+            (Some(fault), Stop::Interrupted) => match self.newest_kept() {
+                Some(before) => {
                     self.tell(format!("no checkpoint after step {step}: {fault}"));
                     Ok(before)
                 }
@@ -111,17 +111,18 @@ impl<O: Objective> Fit<'_, O> {
 
     pub(super) fn diverged(&self, problem: String) -> LearnError {
         let state = &self.job.state;
-        let newest = self.job.run.list_checkpoints().ok().and_then(|mut list| {
-            // Later ones, passed over when the run was resumed, are none of its own.
-            list.retain(|(step, _)| *step <= state.step);
-            list.pop()
-        });
         LearnError::Diverged {
             step: state.step,
             problem,
-            checkpoint: newest.map(|(_, path)| path),
+            checkpoint: self.newest_kept(),
             first_step: state.bad_steps >= state.step,
         }
+    }
+
+    /// The last checkpoint that this run wrote, or went on from: those passed over when it was
+    /// resumed may lie beside it under any step's name.
+    fn newest_kept(&self) -> Option<PathBuf> {
+        self.last_saved.map(|step| self.job.run.checkpoint(step))
     }
 }
 

@@ -283,6 +283,36 @@ fn a_new_run_keeps_its_tokens_where_that_is_asked_for() {
 }
 
 #[test]
+fn batches_that_are_taken_back_leave_no_trace() {
+    let folder = folder_with_run();
+    let folder = folder.path();
+    let run = folder.join("run");
+    let without_a_step = |flags: &str| {
+        // Nothing is left of the steps that were made with it.
+        kiln(folder, &format!("resume run {flags}")).ok();
+        fs::remove_dir_all(checkpoint(&run, 7)).unwrap();
+    };
+    without_a_step("--steps 7 --batch-size 7");
+    assert_eq!(
+        changes(&run)[0]["settings"]["data.eval_batches"],
+        json!([50, 29])
+    );
+    without_a_step("--batch-size 3");
+    assert_eq!(
+        changes(&run)[0]["settings"]["data.eval_batches"],
+        json!([50, 67])
+    );
+    without_a_step("--batch-size 4");
+    let only_steps = json!([{"after_step": 6, "settings": {"training.steps": [6, 7]}}]);
+    assert_eq!(changes(&run), only_steps);
+    assert!(
+        read_json(&run.join("config.json"))["training"]
+            .get("stretches")
+            .is_none()
+    );
+}
+
+#[test]
 fn a_second_process_on_a_run_is_refused_before_it_writes() {
     let folder = folder_with_run();
     let folder = folder.path();
@@ -303,7 +333,7 @@ fn a_second_process_on_a_run_is_refused_before_it_writes() {
     let held = File::create(folder.join("new/.lock")).unwrap();
     held.lock().unwrap();
     let command = super::pretrain("--corpus text.txt --tokenizer tok --config model.json");
-    let line = kiln(folder, &command).late_error(1);
+    let line = kiln(folder, &command).error(1);
     assert!(
         line.contains("new: another process is training this run"),
         "{line}"

@@ -52,6 +52,31 @@ fn a_damaged_newest_checkpoint_is_named_and_the_one_before_leads_to_the_same_end
 }
 
 #[test]
+fn a_checkpoint_that_was_passed_over_is_never_the_newest_again() {
+    let folder = folder_with_run();
+    let folder = folder.path();
+    let run = folder.join("run");
+    // As if it could not be read for a while.
+    let file = checkpoint(&run, 6).join("training/model.safetensors");
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, "away").unwrap();
+    let done = kiln(folder, "resume run --steps 5 --lr 1e-3");
+    assert!(
+        done.stderr.contains("run/set-aside/after-step-00000004-1"),
+        "{done:?}"
+    );
+    done.ok();
+    let aside = run.join("set-aside/after-step-00000004-1/step-00000006");
+    fs::write(aside.join("training/model.safetensors"), bytes).unwrap();
+    let done = kiln(folder, "resume run --steps 7");
+    assert!(
+        done.stderr.contains("going on after step 5 from "),
+        "{done:?}"
+    );
+    done.ok();
+}
+
+#[test]
 fn a_run_without_a_whole_checkpoint_is_one_error_and_stays_as_it_is() {
     let folder = folder_with_run();
     let folder = folder.path();

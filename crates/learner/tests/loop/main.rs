@@ -6,6 +6,7 @@
     reason = "a test's helpers may end the test"
 )]
 
+mod resuming;
 mod toy;
 
 use std::path::Path;
@@ -68,6 +69,7 @@ fn run(
         interrupter: interrupter.clone(),
         observer: Arc::new(StopAfter(stop_after, interrupter)),
         dashboard: false,
+        resumption: None,
     })
 }
 
@@ -248,6 +250,7 @@ fn run_without_dropout(path: &Path, source: Arc<ToySource>, settings: TrainingSe
         interrupter,
         observer: Arc::new(kiln_learner::NoObserver),
         dashboard: false,
+        resumption: None,
     })
     .unwrap();
 }

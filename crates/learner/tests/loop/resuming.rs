@@ -1,0 +1,131 @@
+//! What a run goes on from, and what it remembers of the steps before.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Device;
+use burn::train::Interrupter;
+use kiln_learner::{
+    LearnError, NewestCheckpoint, NoObserver, Record, RecordKind, Resumption, RunFolder, Stop,
+    TrainRequest, TrainingSettings, train,
+};
+
+use crate::toy::{ToyObjective, ToySource, settings};
+use crate::{GENERATOR, curve, flex, run};
+
+#[test]
+fn an_evaluation_that_would_have_stopped_a_run_long_ago_stops_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let with = |steps, early_stop| TrainingSettings {
+        eval_every: 2,
+        early_stop,
+        ..settings(steps)
+    };
+    run(&path, vec![flex()], ToySource::new(6), with(6, None), 0).unwrap();
+    // The loss went up once, and then came down further than ever.
+    let metrics = path.join("metrics.jsonl");
+    let lines: Vec<String> = std::fs::read_to_string(&metrics)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+            if record["kind"] == "eval" {
+                let step = record["step"].as_u64().unwrap();
+                record["loss"] = [3.0, 4.0, 2.0][step as usize / 2 - 1].into();
+            }
+            format!("{record}\n")
+        })
+        .collect();
+    std::fs::write(&metrics, lines.concat()).unwrap();
+    let outcome = run(&path, vec![flex()], ToySource::new(6), with(7, Some(1)), 0).unwrap();
+    assert_eq!(outcome.step, 7);
+}
+
+#[test]
+fn an_interrupted_run_names_its_own_checkpoint_and_none_that_was_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    // Checkpoints of steps 3, 6 and 8, the last one damaged.
+    run(&path, vec![flex()], ToySource::new(6), settings(9), 8).unwrap();
+    std::fs::write(
+        path.join("checkpoints/step-00000008/model.safetensors"),
+        "torn",
+    )
+    .unwrap();
+    let source = Arc::new(ToySource {
+        batch_size: 6,
+        poison: 6..7,
+    });
+    let outcome = run(&path, vec![flex()], source, settings(9), 7).unwrap();
+    assert_eq!((outcome.step, outcome.stop), (7, Stop::Interrupted));
+    assert!(outcome.checkpoint.ends_with("step-00000006"), "{outcome:?}");
+}
+
+fn go_on(
+    path: &Path,
+    devices: Vec<Device>,
+    start: NewestCheckpoint,
+    accepted: impl FnOnce() -> Result<(), LearnError> + Send + 'static,
+) -> Result<u64, LearnError> {
+    let _guard = GENERATOR
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let outcome = train(TrainRequest {
+        objective: Arc::new(ToyObjective),
+        model: ToyObjective::model(&devices[0].clone().autodiff()),
+        devices,
+        run: RunFolder::at(path),
+        settings: settings(9),
+        train: ToySource::new(6),
+        eval: None,
+        interrupter: Interrupter::new(),
+        observer: Arc::new(NoObserver),
+        dashboard: false,
+        resumption: Some(Resumption {
+            start: Some(start),
+            accepted: Box::new(accepted),
+        }),
+    });
+    outcome.map(|outcome| outcome.step)
+}
+
+#[test]
+fn settings_are_accepted_after_all_that_can_refuse_them_and_before_anything_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    // Checkpoints of steps 6 and 8.
+    run(&path, vec![flex()], ToySource::new(6), settings(9), 8).unwrap();
+    let lines = curve(&path);
+    let earlier = NewestCheckpoint {
+        step: 6,
+        path: RunFolder::at(&path).checkpoint(6),
+        passed_over: Vec::new(),
+    };
+
+    let asked = Arc::new(AtomicBool::new(false));
+    let told = asked.clone();
+    let two = vec![flex(), flex()];
+    let refused = go_on(&path, two, earlier.clone(), move || {
+        told.store(true, Ordering::SeqCst);
+        Ok(())
+    });
+    assert!(refused.unwrap_err().to_string().contains("as many"));
+    assert!(!asked.load(Ordering::SeqCst));
+
+    let stopped = go_on(&path, vec![flex()], earlier.clone(), || {
+        Err(LearnError::Settings("nowhere to write them".into()))
+    });
+    assert!(stopped.is_err());
+    assert_eq!(curve(&path), lines, "steps 7 and 8 too");
+
+    // From the checkpoint that is named, though there is a newer one: step 7 is made again.
+    let made = go_on(&path, vec![flex()], earlier, || Ok(()));
+    assert_eq!(made.unwrap(), 9);
+    let steps = |lines: &[Record]| {
+        let steps = lines.iter().filter(|line| line.kind == RecordKind::Train);
+        steps.map(|line| line.step).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(&curve(&path)), (1..=9).collect::<Vec<_>>());
+}
