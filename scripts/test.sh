@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Runs all checks, cheapest first: format, lints, documentation, tests.
+# Runs all checks, cheapest first: format, spelling, packages, lints, documentation, tests.
 #
 #   scripts/test.sh
 #
 # All four CPU-capable backends take part (flex, ndarray, tch, wgpu); one that does not answer fails
 # the run. On a bare Debian or Ubuntu it first installs what is missing, and says so: a C compiler,
-# a software Vulkan driver for wgpu, and a CPU libtorch for tch (scripts/libtorch.sh). Plain
-# `cargo test` needs none of this and tests the default backend alone.
+# a software Vulkan driver for wgpu, a CPU libtorch for tch (scripts/libtorch.sh), and `typos`. Plain
+# `cargo test` needs none of this and tests the default backend alone. Licences of dependencies are
+# checked apart, by scripts/licences.sh.
 #
 # Environment: CARGO_TARGET_DIR as always; KILN_CACHE for libtorch (default ~/.cache/kiln); LIBTORCH
 # to use a libtorch 2.9 of your own.
@@ -32,7 +33,7 @@ fail() {
 missing_packages() {
     command -v cc > /dev/null && command -v c++ > /dev/null || echo build-essential
     command -v pkg-config > /dev/null || echo pkg-config
-    if [ -z "${LIBTORCH:-}" ]; then
+    if [ -z "${LIBTORCH:-}" ] || ! command -v typos > /dev/null; then
         # Debian's python3 comes without ensurepip, which venv needs.
         python3 -c 'import ensurepip, venv' 2> /dev/null || echo python3-venv
     fi
@@ -84,6 +85,7 @@ if [ -z "${LIBTORCH:-}" ]; then
     # PyTorch's wheels carry a later patch release than the one that tch was written for.
     export LIBTORCH_BYPASS_VERSION_CHECK=1
 fi
+typos=$(scripts/typos.sh)
 export LIBTORCH
 export LD_LIBRARY_PATH="$LIBTORCH/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export KILN_TEST_BACKENDS=$backends
@@ -96,6 +98,13 @@ echo "libtorch in $LIBTORCH"
 
 heading "format"
 cargo fmt --all --check
+
+heading "spelling"
+"$typos" --format brief
+
+heading "packages"
+# Whether each crate can be published: its manifest, and that the files it names are in it.
+cargo package --workspace --no-verify --allow-dirty --quiet
 
 heading "lints"
 cargo clippy --workspace --all-targets "${features[@]}" -- -D warnings
