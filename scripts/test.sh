@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs all checks, cheapest first: format, spelling, packages, lints, documentation, tests.
+# Runs all checks, cheapest first: format, spelling, lints, packages, documentation, tests.
 #
 #   scripts/test.sh
 #
@@ -102,13 +102,14 @@ cargo fmt --all --check
 heading "spelling"
 "$typos" --format brief
 
-heading "packages"
-# Whether each crate can be published: its manifest, and that the files it names are in it.
-cargo package --workspace --no-verify --allow-dirty --quiet
-
 heading "lints"
 cargo clippy --workspace --all-targets "${features[@]}" -- -D warnings
 cargo clippy "${parquet[@]}" --all-targets -- -D warnings
+
+heading "packages"
+# Whether each crate can be published: its manifest, and that the files it names are in it. What it needs to
+# know of dependencies was fetched for the lints.
+cargo package --workspace --no-verify --allow-dirty --quiet --offline
 
 heading "documentation"
 # One after the other, the library last: program and library have one name, and so one folder.
