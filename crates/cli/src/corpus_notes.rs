@@ -99,7 +99,7 @@ pub(crate) fn to_json(header: &Header) -> Value {
         "unknown_share": header.unknown_share(),
         "unknown_examples": notes.map(|notes| &notes.unknown_examples),
         "files": header.inputs.len(),
-        "left_out": corpus::left_out_json(&header.left_out),
+        "left_out": corpus::left_out_json(&header.counted().left_out),
         "skipped_lines": header.skipped_lines,
         "skipped_records": header.skipped_records,
         "replaced_surrogates": header.replaced_surrogates,

@@ -166,6 +166,7 @@ pub(crate) fn source(corpus: &Corpus, text: &[PathBuf]) -> Result<Option<CorpusS
     Ok(Some(CorpusSource {
         inputs,
         read: header.settings.clone(),
+        left_out: header.left_out_of_folders.clone(),
     }))
 }
 

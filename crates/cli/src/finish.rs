@@ -183,7 +183,14 @@ fn attempt<T>(
 fn of_corpus(settings: &RunSettings) -> Result<(f64, Option<Value>), Failure> {
     let tokenizer = Tokenizer::open(&settings.data.tokenizer)?;
     let corpus = Corpus::open(&settings.data.shards, &tokenizer)?;
-    let known = corpus.header().map(corpus_notes::to_json);
+    let known = corpus.header().map(|header| {
+        let mut header = header.clone();
+        // The shard in the cache was made when there may have been others.
+        if let Some(source) = &settings.data.source {
+            header.left_out_of_folders = source.left_out.clone();
+        }
+        corpus_notes::to_json(&header)
+    });
     Ok((corpus.unigram_entropy(), known))
 }
 

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use kiln_text::Tokenizer;
 use kiln_text::corpus::{PrepareSettings, PrepareSummary, prepare};
-use kiln_text::{Corpus, Tokenizer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::console::Console;
-use crate::corpus::{ReadArgs, left_out_json};
+use crate::corpus::ReadArgs;
 use crate::corpus_notes::{self, Origin};
 use crate::failure::Failure;
 use crate::out_of_memory::{self, Work};
@@ -69,51 +69,44 @@ pub(crate) fn run(args: &PrepareArgs, console: Console) -> Result<(), Failure> {
         progress.preparing(p);
     })?;
     drop(progress);
-    if let Some(header) = Corpus::open(&args.output, &tokenizer)?.header() {
-        corpus_notes::tell(header, "", Origin::Given, Trainer::Prepare, console);
-    }
+    let header = &summary.header;
+    corpus_notes::tell(header, "", Origin::Given, Trainer::Prepare, console);
     print(args, &summary, console)
 }
 
 fn print(args: &PrepareArgs, summary: &PrepareSummary, console: Console) -> Result<(), Failure> {
+    let header = &summary.header;
     if args.json {
-        return console.json(&json!({
+        let mut all = corpus_notes::to_json(header);
+        let more = json!({
             "output": args.output.display().to_string(),
-            "bytes_in": summary.bytes_in,
-            "bytes_out": summary.bytes_out,
-            "documents": summary.documents,
-            "sentences": summary.sentences,
-            "tokens": summary.tokens,
-            "unknown_share": summary.unknown_share,
-            "unknown_examples": summary.notes.unknown_examples,
-            "long_words": summary.notes.long_words,
-            "special_tokens": summary.notes.special_tokens,
-            "unigram_entropy": summary.unigram_entropy,
-            "files": summary.files,
-            "left_out": left_out_json(&summary.counted.left_out),
-            "skipped_lines": summary.counted.skipped_lines,
-            "skipped_records": summary.counted.skipped_records,
-            "replaced_surrogates": summary.counted.replaced_surrogates,
+            "bytes_in": header.text_bytes,
+            "bytes_out": header.data_bytes(),
+            "unigram_entropy": header.unigram_entropy,
             "seconds": summary.elapsed.as_secs_f64(),
-        }));
+        });
+        if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
+            all.extend(more);
+        }
+        return console.json(&all);
     }
     console.out(format_args!("shards       {}", args.output.display()))?;
     console.out(format_args!(
         "text         {} in {} documents, {} sentences",
-        bytes(summary.bytes_in),
-        count(summary.documents),
-        count(summary.sentences)
+        bytes(header.text_bytes),
+        count(header.num_documents),
+        count(header.num_sentences)
     ))?;
     console.out(format_args!(
         "tokens       {}, {:.2} % unknown; word frequencies alone give a loss of {:.3}",
-        count(summary.tokens),
-        summary.unknown_share * 100.0,
-        summary.unigram_entropy
+        count(header.num_tokens),
+        header.unknown_share() * 100.0,
+        header.unigram_entropy
     ))?;
     console.out(format_args!(
         "time         {}, {:.1} MB/s; {} written",
         duration(summary.elapsed),
         summary.megabytes_per_second(),
-        bytes(summary.bytes_out)
+        bytes(header.data_bytes())
     ))
 }

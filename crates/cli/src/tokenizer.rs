@@ -253,8 +253,8 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
         ));
     }
     let dropped = trained.dropped.as_ref();
-    let (files, of_files) = (inputs.num_files() as u64, inputs.counted());
-    tell(files, &of_files, "", console);
+    let (files, counted) = (inputs.num_files() as u64, &trained.text.counted);
+    tell(files, counted, "", console);
     tokenizer_text::tell_text(&trained.text, console);
     if args.json {
         return console.json(&json!({
@@ -265,9 +265,9 @@ fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
             "identity": hex(&tokenizer.identity()),
             "text": tokenizer_text::to_json(&trained.text, dropped),
             "files": files,
-            "left_out": left_out_json(&of_files.left_out),
-            "skipped_records": of_files.skipped_records,
-            "replaced_surrogates": of_files.replaced_surrogates,
+            "left_out": left_out_json(&counted.left_out),
+            "skipped_records": counted.skipped_records,
+            "replaced_surrogates": counted.replaced_surrogates,
         }));
     }
     console.out(format_args!(

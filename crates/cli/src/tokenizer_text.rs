@@ -304,7 +304,7 @@ fn shows(c: char) -> bool {
 
 /// Says what of the text is lost on the tokenizer beside characters: lines, words, names.
 pub(crate) fn tell_text(text: &TextSummary, console: Console) {
-    tell_skipped(text.skipped_lines, console);
+    tell_skipped(text.counted.skipped_lines, console);
     if text.long_words > 0 {
         console.note(format_args!(
             "warning: {} of more characters than word-piece takes, {} of the text, will be unknown; {}",
@@ -355,7 +355,7 @@ pub(crate) fn to_json(text: &TextSummary, dropped: Option<&DroppedCharacters>) -
     json!({
         "text_bytes": text.text_bytes,
         "sampled_bytes": text.sampled_bytes,
-        "skipped_lines": text.skipped_lines,
+        "skipped_lines": text.counted.skipped_lines,
         "long_words": text.long_words,
         "long_word_share": text.long_word_share,
         "special_tokens": text.special_tokens,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kiln_checkpoint::{create_folders, write_json};
-use kiln_text::corpus::ReadSettings;
+use kiln_text::corpus::{LeftOut, ReadSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -51,6 +51,9 @@ pub struct CorpusSource {
     pub inputs: Vec<PathBuf>,
     /// How they were read.
     pub read: ReadSettings,
+    /// Files in these folders that were left out.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out: LeftOut,
 }
 
 /// Which tokens stand together in a training sequence.

@@ -1,10 +1,11 @@
 //! Shards prepared behind the scenes, found again by what they were made from.
 //!
-//! A shard's name is made of the files' paths, the endings of their names and the hashes of their bytes, the tokenizer and the
-//! settings. Hashing reads everything, so the hashes are remembered with what the system knows of
-//! each file, and made again when that has changed ([`stamps`]). Neither touching a file nor writing
-//! the same bytes again makes its text be tokenised anew, and no rewritten file passes for the old
-//! one, however alike in size and time. What came through a pipe is known by its hash alone.
+//! A shard's name is made of the files' paths, the endings of their names and the hashes of their
+//! bytes, the tokenizer and the settings. Hashing reads everything, so the hashes are remembered with
+//! what the system knows of each file, and made again when that has changed ([`stamps`]). Neither
+//! touching a file nor writing the same bytes again makes its text be tokenised anew, and no
+//! rewritten file passes for the old one, however alike in size and time. What came through a pipe is
+//! known by its hash alone.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -49,9 +50,12 @@ pub fn cached(
     let known = stamps::Known::read(cache, &paths);
     if let Some(hashes) = known.hashes(&files, &stamps)? {
         let dir = cache.join(name(&paths, &hashes, tokenizer, &read)?);
-        if dir.join(HEADER).exists() {
-            known.update(&stamps, &hashes);
-            return Corpus::open(&dir, tokenizer);
+        match Corpus::open(&dir, tokenizer) {
+            Err(_) if !dir.join(HEADER).exists() => {}
+            corpus => {
+                known.update(&stamps, &hashes);
+                return Ok(corpus?.found_in(inputs));
+            }
         }
     }
     let provisional = name(&paths, &[], tokenizer, &read)?;
@@ -68,11 +72,13 @@ pub fn cached(
                 .iter()
                 .map(|file| file.sha256.clone())
                 .collect();
-            Ok(cache.join(name(&paths, &hashes, tokenizer, &read)?))
+            let dir = cache.join(name(&paths, &hashes, tokenizer, &read)?);
+            entries::make_way(&dir)?;
+            Ok(dir)
         },
     )?;
     known.update(&stamps, &hashes);
-    Corpus::open(&dir, tokenizer)
+    Ok(Corpus::open(&dir, tokenizer)?.found_in(inputs))
 }
 
 /// Remembers in a shard's folder that a run was started on it, for whoever looks at the cache.

@@ -181,9 +181,13 @@ pub struct Header {
     /// Halves of surrogate pairs in JSON that became U+FFFD.
     #[serde(default, skip_serializing_if = "is_default")]
     pub replaced_surrogates: u64,
-    /// Files in folders and archives that were left out.
+    /// Files in archives that were left out.
     #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
     pub left_out: LeftOut,
+    /// Files in folders that were left out. The tokens are the same with others there: of a corpus
+    /// from the cache, these are those of now.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out_of_folders: LeftOut,
     /// What of the text the tokens don't hold; not known of headers of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<TextNotes>,
@@ -209,6 +213,7 @@ impl Header {
             skipped_records: 0,
             replaced_surrogates: 0,
             left_out: LeftOut::default(),
+            left_out_of_folders: LeftOut::default(),
             notes: None,
         }
     }
@@ -219,8 +224,13 @@ impl Header {
             skipped_lines: self.skipped_lines,
             skipped_records: self.skipped_records,
             replaced_surrogates: self.replaced_surrogates,
-            left_out: self.left_out.clone(),
+            left_out: self.left_out_of_folders.and(&self.left_out),
         }
+    }
+
+    /// Bytes of the data files.
+    pub fn data_bytes(&self) -> u64 {
+        self.files.values().map(|file| file.bytes).sum()
     }
 
     /// Share of tokens that are the unknown token, in [0, 1].

@@ -257,6 +257,14 @@ impl Corpus {
         self.identity
     }
 
+    /// Of the shard found again by what was read, with what was left out this time.
+    fn found_in(mut self, inputs: &Inputs) -> Self {
+        if let Storage::Shard(shard) = &mut self.storage {
+            shard.set_left_out_of_folders(inputs.left_out());
+        }
+        self
+    }
+
     /// What is known of a corpus from a shard folder: its inputs, settings and counts.
     pub fn header(&self) -> Option<&Header> {
         match &self.storage {

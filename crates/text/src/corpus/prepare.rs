@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use super::header::{Header, ReadSettings, TextNotes};
-use super::inputs::{Counted, Inputs};
+use super::header::{HEADER, Header, ReadSettings, TextNotes};
+use super::inputs::Inputs;
 use super::reader::{Block, Paragraph, Reader};
 use super::sentences;
 use super::tasks::{tasks, thread_pool};
@@ -59,26 +59,8 @@ pub struct PrepareProgress {
 /// What [`prepare`] made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrepareSummary {
-    /// Bytes of text, decompressed.
-    pub bytes_in: u64,
-    /// Bytes of the shard's data files.
-    pub bytes_out: u64,
-    /// Number of documents.
-    pub documents: u64,
-    /// Number of sentences.
-    pub sentences: u64,
-    /// Number of tokens.
-    pub tokens: u64,
-    /// Share of tokens that are the unknown token, in [0, 1].
-    pub unknown_share: f64,
-    /// Entropy of the distribution of tokens, in nats.
-    pub unigram_entropy: f64,
-    /// Number of files read, archives and pipes included.
-    pub files: u64,
-    /// What was left out or changed.
-    pub counted: Counted,
-    /// What of the text the tokens don't hold.
-    pub notes: TextNotes,
+    /// What the shard knows about itself.
+    pub header: Header,
     /// Time it took.
     pub elapsed: Duration,
 }
@@ -86,7 +68,7 @@ pub struct PrepareSummary {
 impl PrepareSummary {
     /// Million bytes of text a second.
     pub fn megabytes_per_second(&self) -> f64 {
-        self.bytes_in as f64 / 1e6 / self.elapsed.as_secs_f64().max(1e-9)
+        self.header.text_bytes as f64 / 1e6 / self.elapsed.as_secs_f64().max(1e-9)
     }
 }
 
@@ -109,16 +91,7 @@ pub fn prepare(
     let (temporary, header) = fill(inputs, tokenizer, output, settings, progress)?;
     temporary.publish()?;
     Ok(PrepareSummary {
-        bytes_in: header.text_bytes,
-        bytes_out: header.files.values().map(|file| file.bytes).sum(),
-        documents: header.num_documents,
-        sentences: header.num_sentences,
-        tokens: header.num_tokens,
-        unknown_share: header.unknown_share(),
-        unigram_entropy: header.unigram_entropy,
-        files: header.inputs.len() as u64,
-        counted: inputs.counted(),
-        notes: header.notes.unwrap_or_default(),
+        header,
         elapsed: started.elapsed(),
     })
 }
@@ -137,8 +110,8 @@ pub(super) fn prepare_as(
     let target = name(&header)?;
     match temporary.publish_as(&target) {
         // Another process was faster.
-        Ok(()) | Err(TextError::Exists { .. }) => Ok(target),
-        Err(error) => Err(error),
+        Err(TextError::Exists { .. }) if target.join(HEADER).exists() => Ok(target),
+        published => published.map(|()| target),
     }
 }
 
@@ -155,10 +128,7 @@ fn fill(
     let temporary = Temporary::create(output)?;
     let header = write_shard(reader, tokenizer, temporary.path(), settings, progress)
         .map_err(|error| in_place(error, temporary.path(), output))?;
-    match header {
-        Some(header) => Ok((temporary, header)),
-        None => Err(inputs.empty()),
-    }
+    Ok((temporary, header))
 }
 
 /// A failed write in the hidden folder `temporary`, told of `output`, the folder that was asked for.
@@ -175,14 +145,14 @@ fn in_place(error: TextError, temporary: &Path, output: &Path) -> TextError {
     }
 }
 
-/// Fills `dir`; nothing if there is no token in the text.
+/// Fills `dir`.
 fn write_shard(
     mut reader: Reader<'_>,
     tokenizer: &Tokenizer,
     dir: &Path,
     settings: &PrepareSettings,
     progress: &mut dyn FnMut(PrepareProgress),
-) -> Result<Option<Header>, TextError> {
+) -> Result<Header, TextError> {
     let vocabulary = tokenizer.corpus_vocabulary()?;
     let pool = thread_pool(settings.threads)?;
     let block_bytes = BLOCK_BYTES_PER_THREAD * pool.current_num_threads();
@@ -210,7 +180,7 @@ fn write_shard(
         block = next?;
     }
     if writer.num_tokens() == 0 {
-        return Ok(None);
+        return Err(reader.empty());
     }
 
     let read = ReadSettings::new(reader.reading(), settings);
@@ -227,10 +197,11 @@ fn write_shard(
     header.skipped_lines = counted.skipped_lines;
     header.skipped_records = counted.skipped_records;
     header.replaced_surrogates = counted.replaced_surrogates;
-    header.left_out = counted.left_out;
+    header.left_out = reader.left_out_of_archives().clone();
+    header.left_out_of_folders = reader.left_out_of_folders().clone();
     header.text_bytes = reader.text_bytes();
     header.inputs = reader.into_finished();
-    writer.finish(header).map(Some)
+    writer.finish(header)
 }
 
 /// Adds what a task met, in the order of the text.

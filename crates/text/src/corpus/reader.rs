@@ -6,7 +6,7 @@
 
 use super::files::{Form, JsonForm, OpenFile, Text};
 use super::header::InputFile;
-use super::inputs::{Counted, Inputs, OnInvalid, Reading};
+use super::inputs::{Counted, Inputs, LeftOut, OnInvalid, Reading};
 use super::lines::{Line, Lines, MAX_RECORD_BYTES};
 use super::record::{self, Bad, Flaw};
 use super::values::{Value, Values};
@@ -78,6 +78,7 @@ pub(crate) struct Reader<'a> {
     at_boundary: bool,
     finished_bytes: u64,
     text_bytes: u64,
+    /// Without the files in folders.
     counted: Counted,
 }
 
@@ -121,10 +122,7 @@ impl<'a> Reader<'a> {
             at_boundary: true,
             finished_bytes: 0,
             text_bytes: 0,
-            counted: Counted {
-                left_out: inputs.left_out().clone(),
-                ..Counted::default()
-            },
+            counted: Counted::default(),
         }
     }
 
@@ -146,7 +144,6 @@ impl<'a> Reader<'a> {
                 None => false,
             };
             if !is_open && !self.open_next()? {
-                self.inputs.set_counted(self.counted.clone());
                 break;
             }
         }
@@ -206,7 +203,25 @@ impl<'a> Reader<'a> {
 
     /// What was left out or changed so far.
     pub(crate) fn counted(&self) -> Counted {
-        self.counted.clone()
+        Counted {
+            left_out: self.inputs.left_out().and(&self.counted.left_out),
+            ..self.counted.clone()
+        }
+    }
+
+    /// Files in archives that were left out so far.
+    pub(crate) fn left_out_of_archives(&self) -> &LeftOut {
+        &self.counted.left_out
+    }
+
+    /// Files in folders that were left out.
+    pub(crate) fn left_out_of_folders(&self) -> &LeftOut {
+        self.inputs.left_out()
+    }
+
+    /// That there was nothing in the files but what was left out.
+    pub(crate) fn empty(&self) -> TextError {
+        self.inputs.empty(&self.counted())
     }
 
     /// The files read to their end.

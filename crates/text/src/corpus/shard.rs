@@ -20,6 +20,7 @@ use super::file_digest;
 use super::header::{
     DOCUMENTS, HEADER, Header, SENTENCES, TOKENS, TokenWidth, read_header, token_width,
 };
+use super::inputs::LeftOut;
 use crate::error::{TextError, read_failed};
 
 /// An open shard folder.
@@ -38,6 +39,8 @@ pub(super) struct Shard {
 impl Shard {
     /// Reads the header and maps the files.
     pub(super) fn open(dir: &Path) -> Result<Self, TextError> {
+        // First of all: what is cleared away meanwhile is not found, what is found stays.
+        let in_use = lock(&dir.join(HEADER));
         let header = read_header(dir)?;
         let map = |name: &str| {
             let bytes = header.files.get(name).map_or(0, |file| file.bytes);
@@ -48,7 +51,7 @@ impl Shard {
             tokens: map(TOKENS)?,
             sentences: map(SENTENCES)?,
             documents: map(DOCUMENTS)?,
-            _in_use: lock(&dir.join(HEADER)),
+            _in_use: in_use,
             dir: dir.to_path_buf(),
             header,
         })
@@ -60,6 +63,10 @@ impl Shard {
 
     pub(super) fn header(&self) -> &Header {
         &self.header
+    }
+
+    pub(super) fn set_left_out_of_folders(&mut self, left_out: &LeftOut) {
+        self.header.left_out_of_folders = left_out.clone();
     }
 
     pub(super) fn num_documents(&self) -> usize {
@@ -117,10 +124,11 @@ impl Shard {
 }
 
 /// A shared lock on a file; none where the file system has none: it protects from a mistake, not
-/// from harm, since an open file stays until it is closed.
+/// from harm, since an open file stays until it is closed. Whoever asks whether it is locked, or
+/// deletes it, holds it for a moment, which is waited for.
 fn lock(path: &Path) -> Option<File> {
     let file = File::open(path).ok()?;
-    file.try_lock_shared().ok()?;
+    file.lock_shared().ok()?;
     Some(file)
 }
 

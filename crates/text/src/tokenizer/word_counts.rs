@@ -11,9 +11,9 @@ use super::TrainProgress;
 use super::encoder::Cuts;
 use super::splitter::Splitter;
 use super::text_sample::SampleSettings;
-use crate::corpus::Inputs;
 use crate::corpus::reader::{Paragraph, Reader};
 use crate::corpus::tasks::{tasks, thread_pool};
+use crate::corpus::{Counted, Inputs};
 use crate::error::TextError;
 
 /// Text in memory at a time.
@@ -43,8 +43,8 @@ pub struct TextSummary {
     pub text_bytes: u64,
     /// Bytes that were trained on, where that was a sample.
     pub sampled_bytes: Option<u64>,
-    /// Lines left out because they are not UTF-8.
-    pub skipped_lines: u64,
+    /// What was left out or changed while it was read.
+    pub counted: Counted,
     /// Words that are longer than the tokenizer takes, which it will not know; of the sample.
     pub long_words: u64,
     /// Share of all characters of words that these have, in [0, 1].
@@ -124,13 +124,13 @@ impl WordCounts {
             progress(self.progress(&reader));
         }
         if all_bytes == 0 {
-            return Err(inputs.empty());
+            return Err(reader.empty());
         }
         if needed.is_none() {
             pool.install(|| self.split_parts())?;
             needed = self.sample_needed(sample);
         }
-        let (text_bytes, skipped_lines) = (reader.text_bytes(), reader.counted().skipped_lines);
+        let (text_bytes, counted) = (reader.text_bytes(), reader.counted());
         if let Some(size) = needed {
             self.forget();
             let share = size as f64 / all_bytes as f64;
@@ -154,7 +154,7 @@ impl WordCounts {
             self.summary.sampled_bytes = Some(self.bytes);
         }
         self.summary.text_bytes = text_bytes;
-        self.summary.skipped_lines = skipped_lines;
+        self.summary.counted = counted;
         Ok(())
     }
 

@@ -262,6 +262,16 @@ fn a_folder_says_how_many_files_were_read_and_why_others_were_not() {
         assert!(done.stderr.contains(expected), "{run}: {done:?}");
         done.ok();
     }
+    // What is left out is that of now, whatever is in the cache.
+    fs::write(folder.join("text/b.png"), b"\x89PNG\0").unwrap();
+    let train = format!(
+        "pretrain bert --corpus text --tokenizer tok --config model.json --steps 1 {SMALL} --json \
+         --output third"
+    );
+    let done = kiln(folder, &train);
+    let expected = "2 files read, 3 left out: a PNG image: 2 (text/a.png, …); hidden";
+    assert!(done.stderr.contains(expected), "{done:?}");
+    assert_eq!(done.json()["corpus"]["left_out"][0]["files"], 2);
 }
 
 #[test]

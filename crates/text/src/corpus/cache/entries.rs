@@ -104,9 +104,14 @@ pub fn clear_cache(cache: &Path, age: Duration) -> Result<Cleared, TextError> {
             cleared.in_use.push(entry);
         } else if entry.age < age || entry.kind == EntryKind::Hashes && !cleared.young.is_empty() {
             cleared.young.push(entry);
-        } else {
-            delete(&entry.path)?;
+        } else if delete(&entry.path)? {
             cleared.deleted.push(entry);
+        } else {
+            // Since it was listed.
+            cleared.in_use.push(CacheEntry {
+                is_in_use: true,
+                ..entry
+            });
         }
     }
     Ok(cleared)
@@ -129,21 +134,19 @@ fn entry(path: &Path) -> Option<CacheEntry> {
     }
     // A link is somebody's own.
     metadata.is_dir().then_some(())?;
-    let leftover = name
-        .strip_prefix('.')
-        .and_then(|name| name.split_once(".partial-"));
-    is_name(leftover.map_or(name, |(name, _)| name)).then_some(())?;
+    let leftover = leftover_of(name);
+    is_name(leftover.unwrap_or(name)).then_some(())?;
     let mut bytes = 0;
     for file in fs::read_dir(path).ok()? {
         let file = file.ok()?;
         FILES.contains(&file.file_name().to_str()?).then_some(())?;
         bytes += file.metadata().ok()?.len();
     }
-    let (kind, locked) = match leftover {
-        Some(_) => (EntryKind::Leftover, LOCK),
+    let kind = match leftover {
+        Some(_) => EntryKind::Leftover,
         None => match read_header(path) {
-            Ok(header) => (EntryKind::Corpus(Box::new(header)), HEADER),
-            Err(reason) => (EntryKind::Unreadable(reason.to_string()), HEADER),
+            Ok(header) => EntryKind::Corpus(Box::new(header)),
+            Err(reason) => EntryKind::Unreadable(reason.to_string()),
         },
     };
     let made = fs::metadata(path.join(HEADER)).unwrap_or(metadata);
@@ -153,7 +156,7 @@ fn entry(path: &Path) -> Option<CacheEntry> {
         kind,
         bytes,
         age: age(&made),
-        is_in_use: is_locked(&path.join(locked)),
+        is_in_use: matches!(lock(path), Lock::Others),
         runs: runs.lines().map(PathBuf::from).collect(),
     })
 }
@@ -164,26 +167,73 @@ fn age(metadata: &fs::Metadata) -> Duration {
         .unwrap_or_default()
 }
 
-/// Whether a process holds a lock on a file.
-fn is_locked(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
+/// The name of the shard that a folder called `name` was to become, or was.
+fn leftover_of(name: &str) -> Option<&str> {
+    let (name, _) = name.strip_prefix('.')?.split_once(".partial-")?;
+    Some(name)
 }
 
-/// Deletes files by their names and the folder they leave empty: what came into it meanwhile stays.
-fn delete(path: &Path) -> Result<(), TextError> {
-    let failed = |path: &Path, error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(()),
-        _ => Err(write_failed(path)(error)),
+/// Who holds the lock on a shard's folder.
+enum Lock {
+    /// Nobody did; now it is held for as long as this file is open, where the file system has locks
+    /// and the folder has the file that is locked.
+    Ours(Option<File>),
+    /// A process that reads the shard, or makes it.
+    Others,
+}
+
+fn lock(dir: &Path) -> Lock {
+    let name = dir.file_name().and_then(|name| name.to_str());
+    let locked = match name.and_then(leftover_of) {
+        Some(_) => LOCK,
+        None => HEADER,
+    };
+    let file = File::open(dir.join(locked)).ok();
+    match file.as_ref().map(File::try_lock) {
+        Some(Err(fs::TryLockError::WouldBlock)) => Lock::Others,
+        _ => Lock::Ours(file),
+    }
+}
+
+/// Deletes something of a cache, unless a process uses it: whether it did. Files go by their names
+/// and a folder when it is empty: what came into it meanwhile stays.
+fn delete(path: &Path) -> Result<bool, TextError> {
+    let done = |path: &Path, result: io::Result<()>| match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(write_failed(path)(error)),
+        _ => Ok(()),
     };
     if !path.is_dir() {
-        return fs::remove_file(path).or_else(|error| failed(path, error));
+        return done(path, fs::remove_file(path)).map(|()| true);
     }
-    // The header first: without it nothing is a shard.
+    let Lock::Ours(_lock) = lock(path) else {
+        return Ok(false);
+    };
+    // Whole or not there under its name, whenever this is interrupted.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = match leftover_of(&name) {
+        Some(_) => path.to_path_buf(),
+        None => path.with_file_name(format!(".{name}.partial-cleared")),
+    };
+    if aside != path {
+        // What an interrupted one left has this name.
+        delete(&aside)?;
+        done(path, fs::rename(path, &aside))?;
+    }
     for name in FILES {
-        let file = path.join(name);
-        fs::remove_file(&file).or_else(|error| failed(&file, error))?;
+        let file = aside.join(name);
+        done(&file, fs::remove_file(&file))?;
     }
-    fs::remove_dir(path).or_else(|error| failed(path, error))
+    done(&aside, fs::remove_dir(&aside))?;
+    Ok(true)
+}
+
+/// Deletes what lies where a shard is to be if it is part of one, without the header, and nothing
+/// else: it can't be read, and there is no other place for the whole one.
+pub(super) fn make_way(dir: &Path) -> Result<(), TextError> {
+    if !dir.join(HEADER).exists() && entry(dir).is_some() {
+        delete(dir)?;
+    }
+    Ok(())
 }
 
 /// Bytes of the corpora in a cache's folder, without opening them; 0 where there is none.

@@ -46,6 +46,13 @@ impl LeftOut {
         }
     }
 
+    /// These, and what another counted.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.extend(other);
+        both
+    }
+
     /// How many in all.
     pub fn files(&self) -> u64 {
         self.reasons.values().map(|it| it.files).sum()

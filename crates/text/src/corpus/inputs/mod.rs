@@ -75,8 +75,6 @@ pub struct Inputs {
     left_out: LeftOut,
     /// Files that hold JSON though their names don't say so: how many, and the first.
     json_by_content: Option<(u64, PathBuf)>,
-    /// By whoever read them last.
-    counted: Mutex<Counted>,
 }
 
 /// A file or a pipe.
@@ -129,7 +127,6 @@ impl Inputs {
             sources: Vec::new(),
             left_out: LeftOut::default(),
             json_by_content: None,
-            counted: Mutex::default(),
         };
         for path in paths {
             if pipe::is_pipe(path)? {
@@ -289,28 +286,13 @@ impl Inputs {
             .map(|(files, first)| (*files, first.as_path()))
     }
 
-    /// What was left out or changed when they were read last; the same each time. Nothing if that
-    /// has not happened.
-    pub fn counted(&self) -> Counted {
-        self.lock().clone()
-    }
-
-    pub(super) fn set_counted(&self, counted: Counted) {
-        *self.lock() = counted;
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Counted> {
-        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The paths for a message.
     pub(crate) fn names(&self) -> String {
         names(&self.given)
     }
 
-    /// That nothing was in them, and what was left out.
-    pub(crate) fn empty(&self) -> TextError {
-        let counted = self.counted();
+    /// That nothing was in them but what was left out.
+    pub(super) fn empty(&self, counted: &Counted) -> TextError {
         let mut inputs = names(&self.given);
         let mut reasons = Vec::new();
         if counted.skipped_lines > 0 {
@@ -353,11 +335,10 @@ impl Inputs {
                 let mut content = take(pipe, name)?;
                 let mut head = Vec::new();
                 (&mut content)
-                    .take(4)
+                    .take(files::HEAD_BYTES as u64)
                     .read_to_end(&mut head)
                     .map_err(read_failed(name))?;
-                // What is in these stands at their end.
-                let is_sought = head.starts_with(b"PK\x03\x04") || head.starts_with(b"PAR1");
+                let is_sought = files::is_sought(&head);
                 let content = Cursor::new(head).chain(content);
                 if is_sought {
                     let spooled = pipe::spool(name, content, &mut |_| {})?;

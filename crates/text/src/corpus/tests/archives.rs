@@ -5,15 +5,6 @@ use std::io::Read as _;
 use super::kinds::{XZ, tar, zip};
 use super::*;
 
-fn reasons(summary: &PrepareSummary) -> Vec<(&str, u64)> {
-    summary
-        .counted
-        .left_out
-        .reasons()
-        .map(|(reason, it)| (reason, it.files))
-        .collect()
-}
-
 /// A header of `tar` for something that takes `size` bytes there.
 fn header(name: &str, kind: ::tar::EntryType, size: u64) -> ::tar::Header {
     let mut header = ::tar::Header::new_gnu();
@@ -44,12 +35,12 @@ fn members_of_archives_that_are_no_text_are_left_out_and_counted() {
         ("d.zip", &zip(&[("x", b"x")])),
         ("e.jsonl", b"{\"text\": \"b\"}\n"),
     ]));
-    let (documents, summary) = place
+    let (documents, header) = place
         .read(&[place.write("x.tar", archive)], Reading::default())
         .unwrap();
     assert_eq!(documents, [["a"], ["b"]]);
     assert_eq!(
-        reasons(&summary),
+        reasons(&header.left_out),
         [
             ("JSON without a text in \"text\"", 1),
             ("a PNG image", 1),
@@ -101,11 +92,14 @@ fn what_follows_a_sparse_file_is_read() {
     let mut archive = builder.into_inner().unwrap();
     archive.truncate(archive.len() - 1024);
     archive.extend(tar(&[("b.txt", b"b\n")]));
-    let (documents, summary) = place
+    let (documents, header) = place
         .read(&[place.write("x.tar", archive)], Reading::default())
         .unwrap();
     assert_eq!(documents, [["b"]]);
-    assert_eq!(reasons(&summary), [("sparse file in an archive", 2)]);
+    assert_eq!(
+        reasons(&header.left_out),
+        [("sparse file in an archive", 2)]
+    );
 }
 
 #[test]
@@ -154,12 +148,12 @@ fn text_beside_arrays_is_read_and_arrays_alone_are_named() {
         ("emb/x.npy", array),
         ("m/data.pkl", pickle),
     ]);
-    let (documents, summary) = place
+    let (documents, header) = place
         .read(&[place.write("x.zip", mixed)], Reading::default())
         .unwrap();
     assert_eq!(documents, [["a"]]);
     assert_eq!(
-        reasons(&summary),
+        reasons(&header.left_out),
         [("a NumPy array", 1), ("a Python pickle", 1)]
     );
     let weights = zip(&[

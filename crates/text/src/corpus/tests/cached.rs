@@ -164,4 +164,103 @@ fn clearing_deletes_what_is_kilns_and_not_in_use_and_says_what() {
     assert_eq!(cache_bytes(&nowhere), 0);
 }
 
+#[test]
+fn what_an_interrupted_deletion_left_is_in_nobodys_way() {
+    let cache = Cache::new();
+    let (corpus, _) = cache.get();
+    let folder = corpus.path().unwrap().to_path_buf();
+    drop(corpus);
+    fs::remove_file(folder.join("header.json")).unwrap();
+    assert_eq!(cache.text(), ("a b".to_string(), true));
+    assert_eq!(cache.text(), ("a b".to_string(), false));
+
+    // The next one is whole under its name, or not there.
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let aside = cache.path().join(format!(".{name}.partial-cleared"));
+    fs::create_dir(&aside).unwrap();
+    fs::write(aside.join(TOKENS_FILE), "half").unwrap();
+    assert_eq!(cache.text(), ("a b".to_string(), false));
+    let cleared = clear_cache(&cache.path(), Duration::ZERO).unwrap();
+    assert_eq!(cleared.deleted.len(), 3);
+    assert_eq!(cleared.deleted[0].kind, EntryKind::Leftover);
+    assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
+
+    // What is somebody's own is not taken for a shard, nor deleted.
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("mine.txt"), "mine").unwrap();
+    let error = cached(
+        &Inputs::find(std::slice::from_ref(&cache.file), Reading::default()).unwrap(),
+        &tokenizer(),
+        &cache.path(),
+        &PrepareSettings::default(),
+        &mut |_| {},
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.ends_with(": exists already; choose another folder or remove it"),
+        "{error}"
+    );
+    assert!(folder.join("mine.txt").exists());
+}
+
+#[test]
+fn a_shard_that_is_opened_while_somebody_asks_whether_it_is_in_use_is_in_use() {
+    let cache = Cache::new();
+    let (corpus, _) = cache.get();
+    let folder = corpus.path().unwrap().to_path_buf();
+    drop(corpus);
+    let asked = fs::File::open(folder.join("header.json")).unwrap();
+    asked.try_lock().unwrap();
+    let asking = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        drop(asked);
+    });
+    let corpus = Corpus::open(&folder, &tokenizer()).unwrap();
+    asking.join().unwrap();
+    let is_in_use = |folder: &Path| {
+        let entries = list_cache(&cache.path()).unwrap().0;
+        entries
+            .iter()
+            .any(|entry| entry.path == folder && entry.is_in_use)
+    };
+    assert!(is_in_use(&folder));
+    drop(corpus);
+    assert!(!is_in_use(&folder));
+}
+
+#[test]
+fn files_left_out_are_those_of_now_in_folders_and_those_of_the_text_in_archives() {
+    let cache = Cache::new();
+    let place = &cache.place;
+    let folder = place.path("text");
+    fs::create_dir(&folder).unwrap();
+    place.write("text/a.txt", "a b\n");
+    let packed = super::kinds::zip(&[("b.txt", b"c"), ("b.png", b"\x89PNG\0")]);
+    place.write("text/b.zip", packed);
+    let mut found = Vec::new();
+    for name in ["c.png", "d.pdf"] {
+        let content: &[u8] = if name == "c.png" {
+            b"\x89PNG\0"
+        } else {
+            b"%PDF-1.7\n"
+        };
+        place.write(&format!("text/{name}"), content);
+        let mut reports = 0;
+        let corpus = cached(
+            &Inputs::find(std::slice::from_ref(&folder), Reading::default()).unwrap(),
+            &tokenizer(),
+            &cache.path(),
+            &PrepareSettings::default(),
+            &mut |_| reports += 1,
+        )
+        .unwrap();
+        let counted = corpus.header().unwrap().counted();
+        found.push((reports > 0, counted.left_out.to_string()));
+    }
+    let image = |name: &str| folder.join(name).display().to_string();
+    let images = format!("a PNG image: 2 ({}, …)", image("c.png"));
+    let both = format!("a PDF document: 1 ({}); {images}", image("d.pdf"));
+    assert_eq!(found, [(true, images), (false, both)]);
+}
+
 const TOKENS_FILE: &str = "tokens.bin";

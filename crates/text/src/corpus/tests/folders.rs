@@ -3,13 +3,6 @@
 
 use super::*;
 
-fn reasons(left_out: &LeftOut) -> Vec<(&str, u64)> {
-    left_out
-        .reasons()
-        .map(|(reason, it)| (reason, it.files))
-        .collect()
-}
-
 #[cfg(unix)]
 #[test]
 fn text_in_all_depths_is_read_by_name_and_the_rest_is_counted() {
@@ -47,15 +40,15 @@ fn text_in_all_depths_is_read_by_name_and_the_rest_is_counted() {
     fs::write(place.path("elsewhere"), "f").unwrap();
     symlink("../elsewhere", folder.join("z")).unwrap();
 
-    let (documents, summary) = place
+    let (documents, header) = place
         .read(std::slice::from_ref(&folder), Reading::default())
         .unwrap();
     assert_eq!(documents, [["a"], ["b"], ["c"], ["d"], ["e"], ["f"]]);
     // With the empty one.
-    assert_eq!(summary.files, 7);
+    assert_eq!(header.inputs.len(), 7);
     let torn = "cannot be read (unexpected end of file)";
     assert_eq!(
-        reasons(&summary.counted.left_out),
+        reasons(&header.counted().left_out),
         [
             ("JSON without a text in \"text\"", 1),
             ("a PNG image", 2),
@@ -166,8 +159,8 @@ fn a_file_of_a_folder_is_read_if_any_of_its_first_records_has_the_field() {
         (names[3], "{\"meta\": 1}\n{\"meta\": 2}\n".to_owned(), 0),
     ];
     for (name, content, skipped) in cases {
-        let (documents, summary) = read(&content, skipping()).unwrap();
-        let counted = summary.counted;
+        let (documents, header) = read(&content, skipping()).unwrap();
+        let counted = header.counted();
         if skipped == 0 {
             assert_eq!(documents, [["b"]], "{name}");
             let left_out = ("JSON without a text in \"text\"", 1);

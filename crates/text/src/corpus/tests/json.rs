@@ -42,11 +42,11 @@ fn records_are_read_in_every_form_and_under_every_name() {
             (format!("{name}.gz"), gzip(text.as_bytes())),
         ] {
             let file = place.write(&name, stored);
-            let (documents, summary) = place
+            let (documents, header) = place
                 .read(&[file], Reading::default())
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(documents, [["a b"], ["c"]], "{name}");
-            assert_eq!(summary.counted, Counted::default(), "{name}");
+            assert_eq!(header.counted(), Counted::default(), "{name}");
         }
     }
     let named = Inputs::find(&[place.path("a.jsonl")], Reading::default()).unwrap();
@@ -132,9 +132,9 @@ fn a_record_without_text_is_told_with_its_place_or_left_out_and_counted() {
             .unwrap_err();
         let expected = format!("{}: line 2: {expected}; {remedy}", file.display());
         assert_eq!(error.to_string(), expected);
-        let (documents, summary) = place.read(&[file], skipping()).unwrap();
+        let (documents, header) = place.read(&[file], skipping()).unwrap();
         assert_eq!(documents, [["a"], ["c"]], "{line}");
-        assert_eq!(summary.counted.skipped_records, 1, "{line}");
+        assert_eq!(header.counted().skipped_records, 1, "{line}");
     }
     let file = place.write(
         "x.json",
@@ -148,9 +148,9 @@ fn a_record_without_text_is_told_with_its_place_or_left_out_and_counted() {
         error.contains("x.json: line 4: column 13: the number 3"),
         "{error}"
     );
-    let (documents, summary) = place.read(&[file], skipping()).unwrap();
+    let (documents, header) = place.read(&[file], skipping()).unwrap();
     assert_eq!(
-        (documents, summary.counted.skipped_records),
+        (documents, header.counted().skipped_records),
         (vec![vec!["a".to_owned()], vec!["c".to_owned()]], 1)
     );
 }
@@ -193,8 +193,8 @@ fn a_list_that_is_broken_is_told_with_its_place() {
 fn halves_of_surrogate_pairs_become_replacement_characters_and_are_counted() {
     let place = Place::new();
     let file = place.write("x.jsonl", "{\"text\": \"a \\ud83d b\"}\n");
-    let (documents, summary) = place.read(&[file], Reading::default()).unwrap();
-    assert_eq!(summary.counted.replaced_surrogates, 1);
+    let (documents, header) = place.read(&[file], Reading::default()).unwrap();
+    assert_eq!(header.counted().replaced_surrogates, 1);
     // BERT's normaliser drops U+FFFD.
     assert_eq!(documents, [["a b"]]);
 }
@@ -212,9 +212,9 @@ fn a_record_longer_than_memory_should_hold_is_told_or_left_out() {
         .unwrap_err();
     let expected = "x.jsonl.zst: line 2: column 1: a record of more than 256 MiB";
     assert!(error.to_string().contains(expected), "{error}");
-    let (documents, summary) = place.read(&[file], skipping()).unwrap();
+    let (documents, header) = place.read(&[file], skipping()).unwrap();
     assert_eq!(documents, [["a"], ["c"]]);
-    assert_eq!(summary.counted.skipped_records, 1);
+    assert_eq!(header.counted().skipped_records, 1);
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn text_is_read_however_it_is_packed_and_called() {
     let place = Place::new();
     for (name, content) in cases {
         let file = place.write(name, &content);
-        let (documents, summary) = place
+        let (documents, header) = place
             .read(std::slice::from_ref(&file), Reading::default())
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let mut expected = vec![vec!["a b".to_owned()], vec!["c".to_owned()]];
@@ -158,7 +158,7 @@ fn text_is_read_however_it_is_packed_and_called() {
         }
         assert_eq!(documents, expected, "{name}");
         assert_eq!(
-            (summary.files, summary.counted),
+            (header.inputs.len(), header.counted()),
             (1, Counted::default()),
             "{name}"
         );
@@ -389,9 +389,9 @@ fn half_a_character_in_wide_text_is_named_by_its_line_or_left_out() {
         error.to_string().contains("x.txt: line 2: byte 5 of"),
         "{error}"
     );
-    let (documents, summary) = place.read(&[file], skipping()).unwrap();
+    let (documents, header) = place.read(&[file], skipping()).unwrap();
     assert_eq!(documents, [["a"]]);
-    assert_eq!(summary.counted.skipped_lines, 2);
+    assert_eq!(header.counted().skipped_lines, 2);
 }
 
 #[cfg(not(feature = "parquet"))]
@@ -432,9 +432,9 @@ fn rows_of_parquet_are_documents() {
     group.close().unwrap();
     writer.close().unwrap();
     let file = place.path("x.parquet");
-    let (documents, summary) = place.read(std::slice::from_ref(&file), skipping()).unwrap();
+    let (documents, header) = place.read(std::slice::from_ref(&file), skipping()).unwrap();
     assert_eq!(documents, [vec!["a b", "c"], vec!["d"]]);
-    assert_eq!(summary.counted.skipped_records, 1);
+    assert_eq!(header.counted().skipped_records, 1);
     let error = place
         .read(std::slice::from_ref(&file), Reading::default())
         .unwrap_err();

@@ -54,7 +54,7 @@ impl Place {
         inputs: &[PathBuf],
         name: &str,
         settings: &PrepareSettings,
-    ) -> Result<PrepareSummary, TextError> {
+    ) -> Result<Header, TextError> {
         self.prepare_as(inputs, Reading::default(), name, settings)
     }
 
@@ -65,7 +65,7 @@ impl Place {
         reading: Reading,
         name: &str,
         settings: &PrepareSettings,
-    ) -> Result<PrepareSummary, TextError> {
+    ) -> Result<Header, TextError> {
         prepare(
             &Inputs::find(inputs, reading)?,
             &tokenizer(),
@@ -73,26 +73,27 @@ impl Place {
             settings,
             &mut |_| {},
         )
+        .map(|summary| summary.header)
     }
 
     /// Prepares with what can't be read left out.
-    fn prepare_rest(&self, inputs: &[PathBuf], name: &str) -> Result<PrepareSummary, TextError> {
+    fn prepare_rest(&self, inputs: &[PathBuf], name: &str) -> Result<Header, TextError> {
         self.prepare_as(inputs, skipping(), name, &PrepareSettings::default())
     }
 
-    /// The documents of `inputs`, and what was counted.
+    /// The documents of `inputs`, and what the shard knows of itself.
     fn read(
         &self,
         inputs: &[PathBuf],
         reading: Reading,
-    ) -> Result<(Vec<Vec<String>>, PrepareSummary), TextError> {
+    ) -> Result<(Vec<Vec<String>>, Header), TextError> {
         let shard = tempfile::tempdir_in(self.dir.path()).unwrap();
         let shard = shard.path().join("shard");
         let settings = PrepareSettings::default();
         let inputs = Inputs::find(inputs, reading)?;
         let summary = prepare(&inputs, &tokenizer(), &shard, &settings, &mut |_| {})?;
         let corpus = Corpus::open(&shard, &tokenizer())?;
-        Ok((contents(&corpus)?, summary))
+        Ok((contents(&corpus)?, summary.header))
     }
 
     fn prepare(&self, inputs: &[PathBuf], name: &str) -> Result<Corpus, TextError> {
@@ -115,6 +116,12 @@ fn skipping() -> Reading {
         on_invalid: OnInvalid::Skip,
         ..Reading::default()
     }
+}
+
+/// Why files were left out, and how many for each reason.
+fn reasons(left_out: &LeftOut) -> Vec<(&str, u64)> {
+    let reasons = left_out.reasons();
+    reasons.map(|(reason, it)| (reason, it.files)).collect()
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -229,12 +229,13 @@ fn what_the_tokens_do_not_hold_is_counted_and_named() {
         };
         let summary = place.prepare_with(&inputs, &shard, &settings).unwrap();
         let special = [("[MASK]".to_string(), 2), ("[SEP]".to_string(), 1)];
-        assert_eq!(summary.notes.special_tokens, special.into());
-        assert_eq!(summary.notes.long_words, 3);
-        assert_eq!(summary.notes.unknown_examples, ["日"]);
+        let notes = summary.notes.clone().unwrap();
+        assert_eq!(notes.special_tokens, special.into());
+        assert_eq!(notes.long_words, 3);
+        assert_eq!(notes.unknown_examples, ["日"]);
         let corpus = Corpus::open(&place.path(&shard), &tokenizer()).unwrap();
         let header = corpus.header().unwrap();
-        assert_eq!(header.notes.as_ref(), Some(&summary.notes));
+        assert_eq!(header, &summary);
         // Twice 日, 月, and the long words.
         assert_eq!(header.num_unknown, 6);
     }
@@ -242,7 +243,7 @@ fn what_the_tokens_do_not_hold_is_counted_and_named() {
     let summary = place
         .prepare_with(&known, "known", &PrepareSettings::default())
         .unwrap();
-    assert_eq!(summary.notes, TextNotes::default());
+    assert_eq!(summary.notes, Some(TextNotes::default()));
 }
 
 #[test]
@@ -252,7 +253,7 @@ fn the_size_of_a_text_is_that_of_its_text_however_it_is_stored() {
     let size = |name: &str, bytes: &[u8]| {
         let inputs = [place.write(name, bytes)];
         let shard = format!("{name}-shard");
-        place.prepare_rest(&inputs, &shard).unwrap().bytes_in
+        place.prepare_rest(&inputs, &shard).unwrap().text_bytes
     };
     let plain = text.len() as u64;
     assert_eq!(size("a.txt", text.as_bytes()), plain);

@@ -39,7 +39,7 @@ fn a_file_starts_a_document_and_a_folder_stands_for_its_text_files_by_name() {
     assert_eq!(contents(&corpus).unwrap(), [["a"], ["b"], ["c"], ["d"]]);
     let header = corpus.header().unwrap();
     assert_eq!(header.inputs.len(), 4);
-    assert_eq!(header.left_out.files(), 1);
+    assert_eq!(header.counted().left_out.files(), 1);
     assert_eq!(header.inputs[1].sha256, hex(&Sha256::digest("b")));
 
     let empty = Place::new();
@@ -136,11 +136,11 @@ fn a_line_longer_than_a_paragraph_may_be_is_read_in_parts_and_loses_nothing() {
         lines_are_sentences: true,
         ..PrepareSettings::default()
     };
-    let summary = place.prepare_with(&[file], "shard", &settings).unwrap();
-    assert_eq!(summary.documents, 2);
+    let header = place.prepare_with(&[file], "shard", &settings).unwrap();
+    assert_eq!(header.num_documents, 2);
     // "ab" is no token and unknown as a word; so are the two halves of the second line.
-    assert_eq!(summary.tokens, 500_000 + 2 + 1 + 2);
-    assert_eq!(summary.sentences, 2 + 2 + 1 + 2);
+    assert_eq!(header.num_tokens, 500_000 + 2 + 1 + 2);
+    assert_eq!(header.num_sentences, 2 + 2 + 1 + 2);
 }
 
 #[test]
@@ -160,8 +160,8 @@ fn text_that_is_not_utf_8_is_named_by_file_and_byte_or_left_out_and_counted() {
         );
         assert_eq!(error.to_string(), expected);
     }
-    let summary = place.prepare_rest(&[plain], "shard").unwrap();
-    assert_eq!(summary.counted.skipped_lines, 3);
+    let header = place.prepare_rest(&[plain], "shard").unwrap();
+    assert_eq!(header.counted().skipped_lines, 3);
     let corpus = Corpus::open(&place.path("shard"), &tokenizer()).unwrap();
     assert_eq!(contents(&corpus).unwrap(), [["[UNK] c", "f"]]);
 }

@@ -98,7 +98,7 @@ fn what_of_a_text_is_lost_on_a_tokenizer_is_counted() {
     };
     let inputs = Inputs::find(std::slice::from_ref(&file), reading).unwrap();
     let Trained { text, dropped, .. } = train(&inputs, &settings, &mut |_| {}).unwrap();
-    assert_eq!((text.skipped_lines, text.long_words), (1, 2));
+    assert_eq!((text.counted.skipped_lines, text.long_words), (1, 2));
     // 400 characters in long words; the others: thekilnmaskishot. asepandsepmaskagain and signs.
     let known = "thekiln[mask]ishot.a[sep]and[sep]([mask])again".len() as f64;
     assert_eq!(text.long_word_share, 400.0 / (400.0 + known));
