@@ -265,7 +265,6 @@ impl<O: Objective> Fit<'_, O> {
                 let loss = record.get("loss").filter(|loss| loss.is_finite());
                 self.job.state.first_loss = loss;
             }
-            self.last_batch = hosts.into_iter().next();
             match outcome.not_finite {
                 Some(tensors) => {
                     bad_in_row += 1;
@@ -283,10 +282,18 @@ impl<O: Objective> Fit<'_, O> {
             self.job.state.bad_in_row = bad_in_row;
             self.job.metrics.append(&record)?;
             self.job.observer.step(&record, &self.job.settings);
-            for stall in self.job.watch.step(&record)? {
-                self.job.metrics.append(&stall.to_record())?;
-                self.job.observer.stalled(&stall, &self.job.settings);
+            match self.job.watch.step(&record, &hosts) {
+                Ok(stalls) => {
+                    for stall in stalls {
+                        self.job.metrics.append(&stall.to_record())?;
+                        self.job.observer.stalled(&stall, &self.job.settings);
+                    }
+                }
+                Err(error) => self.tell(format!(
+                    "not known for a while whether anything is learned: {error}"
+                )),
             }
+            self.last_batch = hosts.into_iter().next();
             let (done, total) = self.stretch_progress(step);
             self.dashboard.step(&record, done, total)?;
 

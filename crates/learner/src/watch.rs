@@ -11,9 +11,9 @@
 //! | above [`LEARNED`] of what that loses, later above all of it: it was learned and is lost again | told once, and recorded |
 //! | fewer than [`SHORTEST`] steps in a tenth, or too few labels to know their frequencies | nothing is said |
 //!
-//! Everything is a function of the run's records and of its batches, which are one of their number:
-//! a resumed run tells at the same step, nothing is read back from a device, and no number of the
-//! training changes.
+//! Everything is a function of the run's records and of its batches, counted as they are trained on:
+//! they are one of their number, so that a resumed run builds again those of the window it is in and
+//! tells at the same step. Nothing is read back from a device, and no number of the training changes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -101,6 +101,26 @@ pub(crate) struct Watch {
     source: Arc<dyn BatchSource>,
     /// The last steps' records.
     recent: VecDeque<Record>,
+    counted: Counted,
+}
+
+/// The labels of a window's steps so far.
+#[derive(Default)]
+struct Counted {
+    /// The window's last step; 0: none has begun.
+    end: u64,
+    /// The first step that is not counted.
+    next: u64,
+    /// Of each term; empty where a batch could not be read.
+    counts: Vec<Counts>,
+}
+
+/// Steps that are looked at together.
+struct Window {
+    first: u64,
+    end: u64,
+    /// The share of the constant guess's loss below which a loss is one of something learned.
+    learned: f64,
 }
 
 impl Watch {
@@ -118,6 +138,7 @@ impl Watch {
             per_step,
             source,
             recent: VecDeque::new(),
+            counted: Counted::default(),
         };
         for record in history {
             match record.kind {
@@ -133,28 +154,38 @@ impl Watch {
         watch
     }
 
-    /// Takes in a step, and gives the terms that turn out to have learned nothing after it.
+    /// Takes in a step that was made of `batches`, and gives the terms that turn out to have learned
+    /// nothing after it.
     ///
     /// # Errors
-    /// If a batch can't be built again.
-    pub(crate) fn step(&mut self, record: &Record) -> Result<Vec<Stall>, LearnError> {
+    /// If a batch of steps made before the run was resumed can't be built again; its labels are then
+    /// not looked at up to the next window.
+    pub(crate) fn step(
+        &mut self,
+        record: &Record,
+        batches: &[HostBatch],
+    ) -> Result<Vec<Stall>, LearnError> {
         self.remember(record);
         let step = record.step;
-        let Some((first, learned)) = self.window(step) else {
+        let Some(window) = self.window(step) else {
             return Ok(Vec::new());
         };
+        self.count(&window, step, batches)?;
+        if step < window.end {
+            return Ok(Vec::new());
+        }
         let mut stalls = Vec::new();
-        for term in &self.terms {
+        for (index, term) in self.terms.iter().enumerate() {
             if self.told.iter().any(|told| told == term.name) {
                 continue;
             }
-            let Some(loss) = self.mean(term.name, first) else {
+            let Some(loss) = self.mean(term.name, window.first) else {
                 continue;
             };
-            let Some((constant, knows)) = self.constant(term.constant, first..=step)? else {
+            let Some((constant, knows)) = self.constant(index, term.constant, &window) else {
                 continue;
             };
-            if loss > learned * constant {
+            if loss > window.learned * constant {
                 stalls.push(Stall {
                     step,
                     term: term.name.to_owned(),
@@ -176,18 +207,79 @@ impl Watch {
         self.recent.push_back(record.clone());
     }
 
-    /// The first step of the window that ends with `step`, if one does, and the share of the constant
-    /// guess's loss below which a loss is one of something learned.
-    fn window(&self, step: u64) -> Option<(u64, f64)> {
-        let end = |tenth: u64| {
+    /// The window that `step` lies in, if it lies in one.
+    fn window(&self, step: u64) -> Option<Window> {
+        let end_of = |tenth: u64| {
             let steps = u128::from(self.steps) * u128::from(tenth);
             (steps / u128::from(TENTHS)) as u64
         };
-        let tenth = (FIRST_TENTH..=TENTHS).find(|&tenth| end(tenth) == step)?;
-        let length = (step - end(tenth - 1)).min(REMEMBERED as u64);
-        // What was not told at first is near the bound at worst, and noise must not carry it over.
-        let learned = if tenth == FIRST_TENTH { LEARNED } else { 1.0 };
-        (length >= SHORTEST).then(|| (step - length + 1, learned))
+        let tenth = (FIRST_TENTH..=TENTHS).find(|&tenth| step <= end_of(tenth))?;
+        let end = end_of(tenth);
+        let length = (end - end_of(tenth - 1)).min(REMEMBERED as u64);
+        let window = Window {
+            first: end - length + 1,
+            end,
+            // What was not told at first is near the bound at worst, and noise must not carry it
+            // over.
+            learned: if tenth == FIRST_TENTH { LEARNED } else { 1.0 },
+        };
+        (length >= SHORTEST && step >= window.first).then_some(window)
+    }
+
+    /// Counts the labels of `step`, and those of the window's steps before it that were made before
+    /// the run was resumed.
+    fn count(
+        &mut self,
+        window: &Window,
+        step: u64,
+        batches: &[HostBatch],
+    ) -> Result<(), LearnError> {
+        if self.counted.end != window.end {
+            self.counted = Counted {
+                end: window.end,
+                next: window.first,
+                counts: self.terms.iter().map(|_| Counts::default()).collect(),
+            };
+        }
+        let first_of = |step: u64| (step - 1).saturating_mul(self.per_step);
+        let (before, now) = (first_of(self.counted.next), first_of(step));
+        self.counted.next = step + 1;
+        for index in before..now {
+            if !self.wants_labels() {
+                break;
+            }
+            match self.source.batch(index) {
+                Ok(batch) => self.add(index, &batch),
+                Err(error) => {
+                    self.counted.counts.clear();
+                    return Err(error.into());
+                }
+            }
+        }
+        for (index, batch) in (now..).zip(batches) {
+            self.add(index, batch);
+        }
+        Ok(())
+    }
+
+    /// Whether there is a term of whose labels more would say more.
+    fn wants_labels(&self) -> bool {
+        let mut terms = self.terms.iter().zip(&self.counted.counts);
+        terms.any(|(term, counts)| {
+            matches!(term.constant, ConstantGuess::Frequencies { .. }) && !counts.are_plenty()
+        })
+    }
+
+    fn add(&mut self, index: u64, batch: &HostBatch) {
+        for (term, counts) in self.terms.iter().zip(&mut self.counted.counts) {
+            if let ConstantGuess::Frequencies {
+                labels, weights, ..
+            } = term.constant
+                && !counts.are_plenty()
+            {
+                counts.add(index, batch, (labels, weights));
+            }
+        }
     }
 
     /// The mean of a value over the steps from `first` on that have one; none where most have none.
@@ -202,33 +294,22 @@ impl Watch {
         (2 * values.len() > all).then(|| sum / values.len() as f64)
     }
 
-    /// What the guess loses on the steps of a window, and what it knows.
+    /// What the guess of the term at `index` loses on the steps of a window, and what it knows.
     fn constant(
         &self,
+        index: usize,
         guess: ConstantGuess,
-        window: std::ops::RangeInclusive<u64>,
-    ) -> Result<Option<(f64, &'static str)>, LearnError> {
+        window: &Window,
+    ) -> Option<(f64, &'static str)> {
         match guess {
-            ConstantGuess::Untold => Ok(None),
-            ConstantGuess::Share { measure, knows } => Ok(self
-                .mean(measure, *window.start())
-                .map(|share| (binary_entropy(share), knows))),
-            ConstantGuess::Frequencies {
-                labels,
-                weights,
-                knows,
-            } => {
-                let mut counts = Counts::default();
-                let first = (window.start() - 1).saturating_mul(self.per_step);
-                let end = window.end().saturating_mul(self.per_step);
-                for index in first..end {
-                    let batch = self.source.batch(index)?;
-                    counts.add(index, &batch, (labels, weights));
-                    if counts.are_plenty() {
-                        break;
-                    }
-                }
-                Ok(counts.entropy().map(|entropy| (entropy, knows)))
+            ConstantGuess::Untold => None,
+            ConstantGuess::Share { measure, knows } => {
+                let share = self.mean(measure, window.first)?;
+                Some((binary_entropy(share), knows))
+            }
+            ConstantGuess::Frequencies { knows, .. } => {
+                let entropy = self.counted.counts.get(index)?.entropy()?;
+                Some((entropy, knows))
             }
         }
     }

@@ -1,17 +1,37 @@
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kiln_text::TextError;
 
 use super::*;
 
 /// Words of unequal frequency: of 16 labels a batch half are 1, a quarter 2, and so on; one more is
-/// not scored.
-struct Words;
+/// not scored. Counts the batches that it builds, and can't build those from `broken` on.
+struct Words {
+    built: AtomicU64,
+    broken: u64,
+}
+
+impl Words {
+    fn up_to(broken: u64) -> Arc<Self> {
+        Arc::new(Self {
+            built: AtomicU64::new(0),
+            broken,
+        })
+    }
+}
 
 const LABELS: [i32; 17] = [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4, 4, 9];
 
 impl BatchSource for Words {
-    fn batch(&self, _: u64) -> Result<HostBatch, TextError> {
+    fn batch(&self, index: u64) -> Result<HostBatch, TextError> {
+        self.built.fetch_add(1, Ordering::Relaxed);
+        if index >= self.broken {
+            return Err(TextError::BatchPanicked {
+                index,
+                message: "no such disk".into(),
+            });
+        }
         let mut batch = HostBatch::default();
         let mut weights = vec![1.0; LABELS.len()];
         weights[LABELS.len() - 1] = 0.0;
@@ -60,7 +80,14 @@ fn record(step: u64, words: f64, replaced: f64) -> Record {
 }
 
 fn watch(steps: u64, history: &[Record]) -> Watch {
-    Watch::new(terms(), steps, (Arc::new(Words), 2), history)
+    Watch::new(terms(), steps, (Words::up_to(u64::MAX), 2), history)
+}
+
+/// Tells a watch of a step and of its two batches.
+fn step(watch: &mut Watch, record: &Record) -> Vec<Stall> {
+    let words = Words::up_to(u64::MAX);
+    let batches = [0, 1].map(|index| words.batch(index).unwrap());
+    watch.step(record, &batches).unwrap()
 }
 
 /// What is told over a run, by step.
@@ -69,7 +96,7 @@ fn told(steps: u64, of_step: impl Fn(u64) -> (f64, f64)) -> BTreeMap<u64, Vec<St
     let mut told = BTreeMap::new();
     for step in 1..=steps {
         let (words, replaced) = of_step(step);
-        let stalls = watch.step(&record(step, words, replaced)).unwrap();
+        let stalls = self::step(&mut watch, &record(step, words, replaced));
         if !stalls.is_empty() {
             told.insert(step, stalls.into_iter().map(|stall| stall.term).collect());
         }
@@ -137,16 +164,48 @@ fn a_resumed_run_tells_at_the_same_step_and_nothing_twice() {
         let mut watch = watch(steps, &history);
         let mut stalls = Vec::new();
         for step in resumed_after + 1..=at + 10 {
-            stalls.extend(watch.step(&record(step, 1.0, 1.0)).unwrap());
+            stalls.extend(self::step(&mut watch, &record(step, 1.0, 1.0)));
         }
         assert_eq!(stalls.len(), 2);
         assert!(stalls.iter().all(|stall| stall.step == at));
         let records: Vec<_> = stalls.iter().map(Stall::to_record).collect();
         let mut again = self::watch(steps, &records);
         for step in at + 11..=steps {
-            assert!(again.step(&record(step, 1.0, 1.0)).unwrap().is_empty());
+            assert!(self::step(&mut again, &record(step, 1.0, 1.0)).is_empty());
         }
     }
+}
+
+#[test]
+fn batches_are_counted_as_they_come_and_built_again_behind_a_resume_alone() {
+    let words = Words::up_to(u64::MAX);
+    let mut watch = Watch::new(terms(), 1000, (words.clone(), 2), &[]);
+    let straight: Vec<Stall> = (1..=1000)
+        .flat_map(|at| step(&mut watch, &record(at, 1.0, 0.5)))
+        .collect();
+    assert_eq!(words.built.load(Ordering::Relaxed), 0);
+    // The window is of steps 401 to 500, of two batches each.
+    let history: Vec<_> = (1..=450).map(|at| record(at, 1.0, 0.5)).collect();
+    let mut watch = Watch::new(terms(), 1000, (words.clone(), 2), &history);
+    let resumed: Vec<Stall> = (451..=1000)
+        .flat_map(|at| step(&mut watch, &record(at, 1.0, 0.5)))
+        .collect();
+    assert_eq!(words.built.load(Ordering::Relaxed), 100);
+    assert_eq!((straight.len(), resumed), (1, straight));
+}
+
+#[test]
+fn a_batch_that_cannot_be_built_again_is_told_once_and_other_windows_are_watched() {
+    let history: Vec<_> = (1..=450).map(|at| record(at, 1.0, 0.5)).collect();
+    let words = Words::up_to(850);
+    let mut watch = Watch::new(terms(), 1000, (words.clone(), 2), &history);
+    let batches = [0, 1].map(|index| words.batch(index).unwrap());
+    assert!(watch.step(&record(451, 1.0, 0.5), &batches).is_err());
+    let told: Vec<u64> = (452..=1000)
+        .flat_map(|at| step(&mut watch, &record(at, 1.001, 0.5)))
+        .map(|stall| stall.step)
+        .collect();
+    assert_eq!(told, [600]);
 }
 
 #[test]
@@ -154,7 +213,7 @@ fn a_stall_says_what_it_saw_and_its_record_reads_back() {
     let mut watch = watch(500, &[]);
     let mut stalls = Vec::new();
     for step in 1..=250 {
-        stalls.extend(watch.step(&record(step, 1.05, 0.5)).unwrap());
+        stalls.extend(self::step(&mut watch, &record(step, 1.05, 0.5)));
     }
     let [stall] = stalls.as_slice() else {
         panic!("{stalls:?}");
@@ -186,12 +245,7 @@ fn steps_that_are_not_finite_decide_nothing() {
         } else {
             (f64::NAN, f64::NAN)
         };
-        assert!(
-            watch
-                .step(&record(step, losses.0, losses.1))
-                .unwrap()
-                .is_empty()
-        );
+        assert!(self::step(&mut watch, &record(step, losses.0, losses.1)).is_empty());
     }
 }
 
