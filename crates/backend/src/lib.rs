@@ -43,7 +43,7 @@ pub use error::BackendError;
 pub use host_memory::{AvailableMemory, MemoryBound, available_memory};
 pub use name::{BackendName, Determinism, compiled_in};
 pub use open::open;
-pub use quiet::quietly;
+pub use quiet::{panic_text, quietly};
 pub use report::{DeviceReport, list_devices, probe};
 pub use spec::{DeviceSpec, Place};
 pub use state::{DeviceMemory, device_memory, process_memory, seed};

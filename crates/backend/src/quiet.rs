@@ -3,6 +3,7 @@
 //! Most of Burn's devices open at first use and panic where an adapter, a driver or a library is
 //! missing. For whoever asked for that device this is an answer, not a crash.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
@@ -34,13 +35,16 @@ pub fn quietly<T>(operation: impl FnOnce() -> T) -> Result<T, String> {
     // What the operation leaves half-done is Burn's state for a device that is then not handed out.
     let outcome = panic::catch_unwind(AssertUnwindSafe(operation));
     QUIET.set(was_quiet);
-    outcome.map_err(|payload| {
-        let text = payload
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| payload.downcast_ref::<&str>().copied());
-        one_line(text.unwrap_or("panic without a message"))
-    })
+    outcome.map_err(|payload| one_line(panic_text(&*payload)))
+}
+
+/// What a panic said.
+pub fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("panic without a message")
 }
 
 /// The text without line breaks and not longer than an error line should be.

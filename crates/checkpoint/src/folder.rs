@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::WriteError;
-use crate::scratch::{ScratchFolder, parent, sync_folder};
+use crate::scratch::{ScratchFolder, parent, sync_name};
 use crate::seal;
 
 /// A folder being written under a temporary name beside its final one.
@@ -92,7 +92,5 @@ pub fn create_folders(path: &Path) -> Result<(), WriteError> {
         .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
     let missing: Vec<&Path> = missing.collect();
     fs::create_dir_all(path).map_err(|reason| WriteError::io(path, reason))?;
-    missing
-        .into_iter()
-        .try_for_each(|folder| sync_folder(parent(folder)))
+    missing.into_iter().try_for_each(sync_name)
 }

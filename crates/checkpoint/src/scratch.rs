@@ -60,7 +60,7 @@ impl ScratchFile {
         let renamed = synced.and_then(|()| fs::rename(&self.temporary, &self.target));
         renamed.map_err(|reason| WriteError::io(&self.target, reason))?;
         self.committed = true;
-        sync_folder(parent(&self.target))
+        sync_name(&self.target)
     }
 }
 
@@ -136,7 +136,7 @@ impl ScratchFolder {
             });
         }
         self.committed = true;
-        sync_folder(parent(&self.target))?;
+        sync_name(&self.target)?;
         if exists {
             remove_any(&self.names.replaced);
         }
@@ -308,6 +308,14 @@ pub fn sync_tree(folder: &Path) -> Result<(), WriteError> {
         }
     }
     sync_folder(folder)
+}
+
+/// Makes the name of what lies at `path` durable, where the platform can sync a folder.
+///
+/// # Errors
+/// If its folder can't be synced.
+pub fn sync_name(path: &Path) -> Result<(), WriteError> {
+    sync_folder(parent(path))
 }
 
 /// Makes the names in `folder` durable, where the platform can sync a folder.

@@ -92,32 +92,6 @@ pub fn verify(folder: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// The newest whole checkpoint in `folder`, where a name that sorts later is newer
-/// (`step-00000500`), and for each newer one why it was passed over.
-///
-/// # Errors
-/// If the folder cannot be listed.
-pub fn newest_whole(folder: &Path) -> Result<(Option<PathBuf>, Vec<OpenError>), OpenError> {
-    let failed = |reason| OpenError::read(folder, reason);
-    let mut checkpoints = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if !hidden && entry.path().is_dir() {
-            checkpoints.push(entry.path());
-        }
-    }
-    checkpoints.sort_unstable();
-    let mut torn = Vec::new();
-    for checkpoint in checkpoints.into_iter().rev() {
-        match verify(&checkpoint) {
-            Ok(()) => return Ok((Some(checkpoint), torn)),
-            Err(error) => torn.push(error),
-        }
-    }
-    Ok((None, torn))
-}
-
 /// Every file below `folder`.
 fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {

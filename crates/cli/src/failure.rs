@@ -64,6 +64,25 @@ pub(crate) fn caught<T>(operation: impl FnOnce() -> T) -> Result<T, String> {
         .map_err(|_| "the panic above".to_owned())
 }
 
+/// Ends the process at once, without what other libraries want to do at its end: their threads may
+/// be in the middle of a step.
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "the standard library has no such exit")]
+pub(crate) fn leave(code: u8) -> ! {
+    // SAFETY: it takes a number and does not return.
+    unsafe { libc::_exit(code.into()) }
+}
+
+/// Ends the process at once.
+#[cfg(not(unix))]
+#[expect(
+    clippy::exit,
+    reason = "there is nothing to go on with, or to wait for"
+)]
+pub(crate) fn leave(code: u8) -> ! {
+    std::process::exit(code.into())
+}
+
 impl From<TextError> for Failure {
     fn from(error: TextError) -> Self {
         match error {
@@ -123,6 +142,18 @@ mod tests {
     fn a_message_of_several_lines_is_shown_on_one() {
         let failure = Failure::run("cannot open\n  the file");
         assert_eq!(failure.message().unwrap(), "cannot open the file");
+    }
+
+    #[test]
+    fn a_panic_is_an_error_whether_its_trace_is_wanted_or_not() {
+        let said = caught(|| panic!("no such length")).map(|()| "nothing");
+        // Where RUST_BACKTRACE is set, the trace has said so.
+        assert!(
+            ["no such length", "the panic above"]
+                .iter()
+                .any(|text| said == Err((*text).to_owned())),
+            "{said:?}"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use burn::train::Interrupter;
 
 use crate::console::Console;
-use crate::failure::Failure;
+use crate::failure::{Failure, leave};
 
 /// What shells report for a program ended by a signal, above the signal's number.
 const SIGNALLED: u8 = 128;
@@ -116,12 +116,4 @@ fn is_ignored(signal: i32) -> bool {
         libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
             && action.assume_init().sa_sigaction == libc::SIG_IGN
     }
-}
-
-#[expect(
-    clippy::exit,
-    reason = "the second Ctrl-C must not wait for a step that may hang"
-)]
-fn leave(code: u8) -> ! {
-    std::process::exit(code.into())
 }

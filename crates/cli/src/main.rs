@@ -53,7 +53,7 @@ use std::process::ExitCode;
 
 use crate::arguments::Cli;
 use crate::console::Console;
-use crate::failure::Failure;
+use crate::failure::{Failure, caught};
 
 /// Matrix products write their results into fresh memory; see `allocator.rs`.
 #[global_allocator]
@@ -76,10 +76,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli, console: Console) -> Result<(), Failure> {
     arguments::start_diagnostics(cli.global.verbose);
     // What Burn answers with a panic, such as a device without memory, is a failure like others.
-    if std::env::var_os("RUST_BACKTRACE").is_some() {
-        return cli.run(console);
-    }
-    kiln_backend::quietly(|| cli.run(console)).unwrap_or_else(|reason| {
+    caught(|| cli.run(console)).unwrap_or_else(|reason| {
         Err(Failure::run(format_args!(
             "internal fault ({reason}); please report it with the command, and with what it prints \
              when RUST_BACKTRACE=1 is set"

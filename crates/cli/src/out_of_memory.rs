@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use mimalloc::MiMalloc;
 
+use crate::failure::leave;
+
 /// What the process is at: it decides what helps against too little memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -144,7 +146,7 @@ fn out_of_memory(bytes: usize) -> ! {
     }
     if IS_MINE.replace(true) {
         // The last deed has no memory either.
-        leave();
+        leave(1);
     }
     say(bytes);
     // Unwinding out of an allocator is not allowed.
@@ -155,7 +157,7 @@ fn out_of_memory(bytes: usize) -> ! {
             deed();
         }
     }));
-    leave()
+    leave(1)
 }
 
 /// The one line, without memory of its own.
@@ -192,20 +194,6 @@ fn write_error(text: &[u8]) {
 #[cfg(not(unix))]
 fn write_error(text: &[u8]) {
     let _ = std::io::stderr().write_all(text);
-}
-
-/// Ends the process, without what other libraries want to do at its end.
-#[cfg(unix)]
-#[expect(unsafe_code, reason = "the standard library has no such exit")]
-fn leave() -> ! {
-    // SAFETY: it takes a number and does not return.
-    unsafe { libc::_exit(1) }
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::exit, reason = "there is no memory to go on with")]
-fn leave() -> ! {
-    std::process::exit(1)
 }
 
 #[cfg(test)]

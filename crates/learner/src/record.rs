@@ -214,7 +214,7 @@ impl MetricsFile {
         whole.set_len(end).map_err(failed)?;
         drop(whole);
         // A new file's name has to outlive a crash as its lines do.
-        sync_name(path).map_err(failed)?;
+        kiln_checkpoint::sync_name(path)?;
         let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
         if !is_ended {
             (&file).write_all(b"\n").map_err(failed)?;
@@ -246,14 +246,6 @@ impl MetricsFile {
             path: self.path.clone(),
             reason,
         }
-    }
-}
-
-/// Makes the name of a file durable, where the platform can sync a folder.
-fn sync_name(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if cfg!(unix) && folder != Path::new("") => File::open(folder)?.sync_all(),
-        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A run's folder and the settings that repeat the run.
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -263,6 +264,21 @@ impl RunFolder {
         Ok(run)
     }
 
+    /// Whether there is something in the folder `path`, besides a lock, which is all that a run
+    /// leaves that was never begun.
+    ///
+    /// # Errors
+    /// If it is there and can't be looked into.
+    pub fn is_used(path: &Path) -> io::Result<bool> {
+        match std::fs::read_dir(path) {
+            Ok(mut entries) => entries.try_fold(false, |is_used, entry| {
+                Ok(is_used || entry?.file_name() != LOCK)
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The run in `path`, whatever is there: nothing is read or made.
     pub fn at(path: &Path) -> Self {
         Self {
@@ -394,7 +410,7 @@ impl RunFolder {
         let mut found = Vec::new();
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
             Err(reason) => return Err(failed(reason)),
         };
         for entry in entries {
@@ -412,30 +428,23 @@ impl RunFolder {
     }
 }
 
-/// Refuses a folder with something in it, besides a lock that nobody may hold any more.
+/// Refuses a folder with something in it.
 fn refuse_used(path: &Path) -> Result<(), LearnError> {
-    let failed = |reason| LearnError::Read {
-        path: path.into(),
-        reason,
-    };
-    let entries = match std::fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(reason) => return Err(failed(reason)),
-    };
-    for entry in entries {
-        if entry.map_err(failed)?.file_name() != LOCK {
-            return Err(LearnError::Run {
-                path: path.into(),
-                problem: format!(
-                    "the folder is not empty; choose another, or continue the run in it with: \
-                     kiln resume {}",
-                    path.display()
-                ),
-            });
-        }
+    match RunFolder::is_used(path) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(LearnError::Run {
+            path: path.into(),
+            problem: format!(
+                "the folder is not empty; choose another, or continue the run in it with: kiln \
+                 resume {}",
+                path.display()
+            ),
+        }),
+        Err(reason) => Err(LearnError::Read {
+            path: path.into(),
+            reason,
+        }),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -320,7 +320,7 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         (_, Some(result)) => result,
         (Err(panic), None) => Err(LearnError::Device {
             step: strategy.step(),
-            reason: panic_message(&*panic),
+            reason: kiln_backend::panic_text(&*panic).to_owned(),
         }),
         (Ok(_), None) => Err(LearnError::Events("the run ended without a result".into())),
     }
@@ -397,12 +397,4 @@ fn metric_names<O: Objective>(objective: &O) -> Vec<String> {
         .map(str::to_owned),
     );
     names
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|message| (*message).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "unknown cause".to_owned())
 }

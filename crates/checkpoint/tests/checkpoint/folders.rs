@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kiln_checkpoint::{
-    CheckpointFolder, NamedTensor, OpenError, WriteError, clean_stale, newest_whole, verify,
-    write_bytes, write_safetensors,
+    CheckpointFolder, NamedTensor, OpenError, WriteError, clean_stale, verify, write_bytes,
+    write_safetensors,
 };
 
 fn names(folder: &Path) -> Vec<String> {
@@ -184,25 +184,6 @@ fn a_changed_shortened_or_missing_file_unseals_a_checkpoint() {
     torn("outside the checkpoint");
     fs::remove_file(manifest).unwrap();
     torn("checksums.json: is missing");
-}
-
-#[test]
-fn resuming_falls_back_to_the_newest_whole_checkpoint() {
-    let parent = tempfile::tempdir().unwrap();
-    for step in [100, 200, 300] {
-        checkpoint(&parent.path().join(format!("step-{step:08}")));
-    }
-    fs::write(parent.path().join("step-00000300/config.json"), b"{ ").unwrap();
-    fs::create_dir(parent.path().join(".tmp-step-00000400-1-0")).unwrap();
-    fs::create_dir(parent.path().join("step-00000350")).unwrap();
-    let (newest, torn) = newest_whole(parent.path()).unwrap();
-    assert_eq!(newest, Some(parent.path().join("step-00000200")));
-    assert_eq!(torn.len(), 2);
-    assert!(
-        torn[1].to_string().contains("step-00000300/config.json"),
-        "{}",
-        torn[1]
-    );
 }
 
 #[test]

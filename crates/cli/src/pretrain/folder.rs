@@ -16,16 +16,9 @@ use crate::wording::shell;
 /// # Errors
 /// If there is something, or the folder can't be looked into.
 pub(crate) fn refuse_used_folder(path: &Path, instead: &str) -> Result<(), Failure> {
-    match fs::read_dir(path) {
-        Ok(entries) => {
-            // A lock that nobody may hold any more is all that a run left which was never begun.
-            let mut entries = entries.filter(|entry| match entry {
-                Ok(entry) => entry.file_name() != ".lock",
-                Err(_) => true,
-            });
-            if entries.next().is_none() {
-                return Ok(());
-            }
+    match RunFolder::is_used(path) {
+        Ok(false) => Ok(()),
+        Ok(true) => {
             let remedy = if instead.is_empty() {
                 String::new()
             } else {
@@ -36,7 +29,6 @@ pub(crate) fn refuse_used_folder(path: &Path, instead: &str) -> Result<(), Failu
                 path.display()
             )))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Failure::run(format_args!(
             "{}: cannot be made a folder ({error}); choose another",
             path.display()

@@ -24,7 +24,6 @@ mod series;
 mod settings_table;
 mod summary;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use kiln_learner::{RunFolder, RunSettings, Stop};
@@ -58,11 +57,8 @@ pub(crate) enum ReportError {
     #[error("the run's settings cannot be shown ({reason}); config.json may be damaged")]
     Settings { reason: serde_json::Error },
     /// The page could not be written.
-    #[error("{}: cannot be written ({reason}); check free space and permissions", path.display())]
-    Write {
-        path: PathBuf,
-        reason: std::io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] kiln_checkpoint::WriteError),
 }
 
 /// The page for the run in `run`, whose path names it and stands in its commands.
@@ -118,22 +114,9 @@ pub(crate) fn write_report(
 ) -> Result<PathBuf, ReportError> {
     let page = render(run.path(), settings, history, facts)?;
     let path = run.report();
-    // Beside and renamed: whoever has the page open never reads half of it.
-    let beside = path.with_extension("html.tmp");
-    let written = std::fs::File::create(&beside)
-        .and_then(|mut file| {
-            file.write_all(page.as_bytes())
-                .and_then(|()| file.sync_all())
-        })
-        .and_then(|()| std::fs::rename(&beside, &path));
-    match written {
-        Ok(()) => Ok(path),
-        Err(reason) => {
-            // What is left of it helps nobody; if it can't be removed either, the error stands.
-            let _ = std::fs::remove_file(&beside);
-            Err(ReportError::Write { path, reason })
-        }
-    }
+    // Whoever has the page open never reads half of it.
+    kiln_checkpoint::write_bytes(&path, page.as_bytes())?;
+    Ok(path)
 }
 
 /// A run's folder as words.

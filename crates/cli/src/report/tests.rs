@@ -273,7 +273,7 @@ fn the_page_is_written_whole_over_an_older_one() {
             .unwrap()
             .ends_with("</html>\n")
     );
-    assert!(!run.path().join("report.html.tmp").exists());
+    assert_eq!(names_in(run.path()), [".lock", "report.html"]);
 }
 
 #[test]
@@ -293,5 +293,14 @@ fn a_page_that_cannot_be_written_names_its_file() {
         error.to_string().contains("report.html: cannot be written"),
         "{error}"
     );
-    assert!(!run.path().join("report.html.tmp").exists());
+    assert_eq!(names_in(run.path()), [".lock", "report.html"]);
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
 }
