@@ -8,6 +8,7 @@ use kiln_learner::memory::{Footprint, ModelSize};
 use kiln_learner::model_config::{config_value, parse_config};
 use kiln_learner::run::{ExampleKind, ObjectiveSettings, RunSettings};
 use kiln_learner::start::{match_padding, open_tokenizer, start_from};
+use kiln_learner::tying::ties;
 use kiln_learner::{LearnError, Observer, TrainOutcome};
 use kiln_nn::Init;
 use kiln_text::examples::SHORT_SEQ_PROB;
@@ -92,18 +93,9 @@ impl Architecture for Bert {
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
         let config = open_config(&settings.model)?;
         let model = ModelSize {
-            layers: config.num_hidden_layers,
-            hidden: config.hidden_size,
-            inner: config.intermediate_size,
-            heads: config.num_attention_heads,
-            embedding: config.hidden_size,
-            words: config.vocab_size,
-            other_rows: config
-                .max_position_embeddings
-                .saturating_add(config.type_vocab_size),
-            keys: settings.data.seq_len,
             predicts_words: true,
-            ..ModelSize::default()
+            own_head: !ties(&config.other),
+            ..config.model_size(settings.data.seq_len)
         };
         Ok(Footprint {
             models: vec![model],

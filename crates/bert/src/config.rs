@@ -2,11 +2,12 @@
 
 use kiln_learner::ConfigError;
 use kiln_learner::forward::Sizes;
+use kiln_learner::memory::ModelSize;
 use kiln_learner::model_config::{
     check_demands, check_heads, check_labels, check_padding, check_parameters, check_rates,
     check_sizes, num_labels, refuse,
 };
-use kiln_learner::tying::check_tying;
+use kiln_learner::tying::{check_tying, ties};
 use kiln_nn::Activation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -136,6 +137,23 @@ impl BertConfig {
         }
     }
 
+    /// The sizes that memory depends on, for queries that look at so many `keys`.
+    pub fn model_size(&self, keys: usize) -> ModelSize {
+        ModelSize {
+            layers: self.num_hidden_layers,
+            hidden: self.hidden_size,
+            inner: self.intermediate_size,
+            heads: self.num_attention_heads,
+            embedding: self.hidden_size,
+            words: self.vocab_size,
+            other_rows: self
+                .max_position_embeddings
+                .saturating_add(self.type_vocab_size),
+            keys,
+            ..ModelSize::default()
+        }
+    }
+
     /// Parameters of [`crate::BertModel`], pooler included.
     pub fn encoder_parameters(&self) -> u128 {
         let [vocab, hidden, layers, intermediate, positions, types] = [
@@ -155,11 +173,12 @@ impl BertConfig {
         embeddings + layers * (attention + feed_forward + norms) + pooler
     }
 
-    /// Parameters of [`crate::BertForPreTraining`]; the tied word table counts once.
+    /// Parameters of [`crate::BertForPreTraining`]; a tied word table counts once.
     pub fn pretraining_parameters(&self) -> u128 {
         let (vocab, hidden) = (self.vocab_size as u128, self.hidden_size as u128);
         let transform = hidden * hidden + 3 * hidden;
-        self.encoder_parameters() + transform + vocab + 2 * hidden + 2
+        let decoder = u128::from(!ties(&self.other)) * vocab * (hidden + 1);
+        self.encoder_parameters() + transform + vocab + decoder + 2 * hidden + 2
     }
 
     fn validate_supported(&self) -> Result<(), ConfigError> {

@@ -7,7 +7,7 @@ use kiln_learner::LearnError;
 use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
 use kiln_learner::fill_mask::TextFiller;
 use kiln_learner::one_text::{read_output, text_inputs, text_positions};
-use kiln_learner::tying::apart_in;
+use kiln_learner::tying::{apart_in, fresh_biases};
 use kiln_nn::{Init, gather_positions};
 
 use crate::BertForPreTraining;
@@ -20,6 +20,7 @@ pub struct MaskFiller {
     model: BertForPreTraining,
     texts: TextFiller,
     device: Device,
+    warning: Option<String>,
 }
 
 impl MaskFiller {
@@ -42,7 +43,13 @@ impl MaskFiller {
             model,
             texts,
             device: device.clone(),
+            warning: fresh_biases(&weights, &report),
         })
+    }
+
+    /// What is to be told of the folder, if anything: biases that it lacks, which are zeros then.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     /// The `top_k` best tokens at every mask of `text`, masks in order.
@@ -71,5 +78,8 @@ impl MaskFiller {
 /// As [`MaskFiller::open`] and [`MaskFiller::fill`].
 pub(crate) fn fill_mask(request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
     let filler = MaskFiller::open(&request.model, &request.device)?;
+    if let Some(warning) = filler.warning() {
+        (request.warn)(warning);
+    }
     request.fill_all(|text, top_k| filler.fill(text, top_k))
 }

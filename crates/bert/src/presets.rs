@@ -102,5 +102,13 @@ mod tests {
         let model = BertForPreTraining::new(&config, &mut Init::zeros(&device));
         assert_eq!(Module::num_params(&model) as u128, 4_433_468);
         assert_eq!(Module::num_params(&model.bert) as u128, 4_385_920);
+        let mut untied = config;
+        untied
+            .other
+            .insert("tie_word_embeddings".into(), false.into());
+        let model = BertForPreTraining::new(&untied, &mut Init::zeros(&device));
+        let parameters = Module::num_params(&model) as u128;
+        assert_eq!(parameters, untied.pretraining_parameters());
+        assert_eq!(parameters, 4_433_468 + 30_522 * (128 + 1));
     }
 }

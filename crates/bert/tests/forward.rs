@@ -62,6 +62,7 @@ fn request(folder: &tempfile::TempDir, device: &Device) -> ForwardRequest {
         task: None,
         gradients: false,
         device: device.clone(),
+        warn: |_| {},
     }
 }
 

@@ -57,7 +57,7 @@ pub enum OpenError {
         path: PathBuf,
         copy: String,
         owner: String,
-        remedy: &'static str,
+        remedy: String,
     },
     /// The names in a file begin with what the model's do not.
     #[error(

@@ -48,6 +48,10 @@ pub struct LoadReport {
     pub loaded: Vec<String>,
     /// Parameters the file does not hold; they keep the values they had.
     pub missing: Vec<String>,
+    /// Biases that the file does not hold of a head apart from the word table: its own, or the one
+    /// beside it that nobody reads then. They keep the values they had, which in Hugging Face are
+    /// zeros.
+    pub fresh: Vec<String>,
     /// Tensors of the file that the module has no place for.
     pub unused: Vec<String>,
     /// Tensors of the file left aside as declared: ignorable ones and equal copies of tied ones.
@@ -56,7 +60,8 @@ pub struct LoadReport {
 
 impl LoadReport {
     /// Refuses a file that lacks a parameter, where a fresh one would give random results in silence;
-    /// what the file holds beside them is fine. `path` is named in the error.
+    /// biases that are zeros in Hugging Face, and what the file holds besides, are fine. `path` is
+    /// named in the error.
     ///
     /// # Errors
     /// If anything is missing.
@@ -75,14 +80,15 @@ impl LoadReport {
     /// error.
     ///
     /// # Errors
-    /// If anything is missing or unused.
+    /// If anything is missing, fresh or unused.
     pub fn require_complete(&self, path: &Path) -> Result<(), OpenError> {
-        if self.missing.is_empty() && self.unused.is_empty() {
+        let missing = [self.missing.as_slice(), &self.fresh].concat();
+        if missing.is_empty() && self.unused.is_empty() {
             return Ok(());
         }
         Err(OpenError::Incomplete {
             path: path.to_path_buf(),
-            missing: self.missing.clone(),
+            missing,
             unused: self.unused.clone(),
         })
     }
@@ -111,10 +117,14 @@ pub fn load_module<M: Module>(
     for parameter in parameters.iter().cloned() {
         let candidates = options.candidates(&parameter.name, &tied);
         let Some(stored) = candidates.iter().find(|name| file.info(name).is_some()) else {
-            if let Some(error @ OpenError::Malformed { .. }) = file.absence(&candidates) {
+            if let Some(error) = file.broken_promise(&candidates) {
                 return Err(error);
             }
-            report.missing.push(parameter.name);
+            if options.is_bias_apart(&parameter.name, &tied) {
+                report.fresh.push(parameter.name);
+            } else {
+                report.missing.push(parameter.name);
+            }
             continue;
         };
         let stored = stored.clone();
@@ -127,8 +137,8 @@ pub fn load_module<M: Module>(
         let name = name.to_owned();
         match options.owner_of(&name, &tied, &used) {
             Some((tied, owner)) => {
-                if options.is_read(tied, &parameters) {
-                    check_equal(file, &name, &owner)?;
+                if options.is_read(tied, &parameters) && !file.are_equal(&name, &owner)? {
+                    return Err(options.untied(file, name, owner));
                 }
                 report.ignored.push(name);
             }
@@ -136,6 +146,7 @@ pub fn load_module<M: Module>(
             None => report.unused.push(name),
         }
     }
+    report.unused.extend(file.outside().map(str::to_owned));
     let mut mapper = Load {
         file,
         plan,
@@ -237,6 +248,40 @@ impl LoadOptions {
         self.tied.iter().filter(|tied| !is_own(tied)).collect()
     }
 
+    /// Whether a parameter is one of two biases that are apart in a module with this `tied`.
+    fn is_bias_apart(&self, name: &str, tied: &[&Tied]) -> bool {
+        let is_shared = |pair: &Tied| tied.iter().any(|tied| tied.copy == pair.copy);
+        let mut apart = self.tied.iter().filter(|pair| !is_shared(pair));
+        name.ends_with(".bias")
+            && apart.any(|Tied { copy, owner, .. }| {
+                let mut names = [copy, owner].into_iter();
+                names.any(|found| self.spellings(found).iter().any(|found| found == name))
+            })
+    }
+
+    /// Why a file does not fit that holds `copy` and `owner` with other values, and how both are
+    /// kept: a head that is apart reads nothing but its own.
+    fn untied(&self, file: &ModelFile, copy: String, owner: String) -> OpenError {
+        let is_stored = |name: &str| {
+            let spellings = self.spellings(name);
+            spellings.iter().any(|name| file.info(name).is_some())
+        };
+        let absent = self.tied.iter().filter(|pair| !is_stored(pair.copy));
+        let absent: Vec<String> = absent
+            .filter(|pair| is_stored(pair.owner))
+            .map(|pair| format!(", store {} as {} as well,", pair.owner, pair.copy))
+            .collect();
+        OpenError::Untied {
+            path: file.path().to_path_buf(),
+            copy,
+            owner,
+            remedy: format!(
+                "set tie_word_embeddings to false in config.json{} to go on with both",
+                absent.concat()
+            ),
+        }
+    }
+
     /// Whether the module has the head that reads a parameter under its other name.
     fn is_read(&self, tied: &Tied, parameters: &[Parameter]) -> bool {
         let mut names = parameters.iter().map(|parameter| &parameter.name);
@@ -320,18 +365,6 @@ fn check_fit(file: &ModelFile, stored: &str, parameter: &Parameter) -> Result<()
         });
     }
     Ok(())
-}
-
-fn check_equal(file: &ModelFile, copy: &str, owner: &str) -> Result<(), OpenError> {
-    if file.are_equal(copy, owner)? {
-        return Ok(());
-    }
-    Err(OpenError::Untied {
-        path: file.path().to_path_buf(),
-        copy: copy.to_owned(),
-        owner: owner.to_owned(),
-        remedy: "set tie_word_embeddings to false in config.json to go on with both",
-    })
 }
 
 struct Load<'a> {

@@ -18,7 +18,7 @@ use crate::OpenError;
 use crate::foreign::{foreign_file, foreign_folder};
 use crate::json::parse_json;
 use crate::safetensors_file::SafetensorsFile;
-use crate::wrapped::{prefix_before, unwrapped, wrapper};
+use crate::wrapped::{is_training, prefix_before, unwrapped, wrapper};
 
 pub use safetensors::Dtype;
 
@@ -56,7 +56,10 @@ pub struct ModelFile {
     files: Vec<WeightsFile>,
     /// By name, that of a wrapper taken away.
     tensors: BTreeMap<String, Stored>,
-    /// Names that an index gives a file which does not hold them, with that file.
+    /// The names of what stands beside a wrapper, a training state left out.
+    outside: Vec<String>,
+    /// Names that an index gives a file which does not hold them, that of a wrapper taken away, with
+    /// that file.
     promised: BTreeMap<String, String>,
     /// Pairs of tensors that were compared, and whether they are equal.
     compared: Mutex<BTreeMap<(String, String), bool>>,
@@ -109,6 +112,11 @@ impl ModelFile {
     /// The names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
+    }
+
+    /// The names of tensors that are not the model's, since they stand beside what it was wrapped in.
+    pub(crate) fn outside(&self) -> impl Iterator<Item = &str> {
+        self.outside.iter().map(String::as_str)
     }
 
     /// Type and shape of a tensor.
@@ -165,20 +173,26 @@ impl ModelFile {
     /// Why a parameter with the names `candidates` is not there, if more can be said of it: an
     /// index promised it, or it stands behind a prefix that nobody knows.
     pub(crate) fn absence(&self, candidates: &[String]) -> Option<OpenError> {
-        for name in candidates {
-            if let Some(shard) = self.promised.get(name) {
-                let problem = format!("says that {shard} holds {name}, which it does not");
-                return Some(OpenError::malformed(&self.path, problem));
-            }
-        }
-        candidates.iter().find_map(|name| {
-            let prefix = prefix_before(self.names(), name)?;
-            Some(OpenError::Prefixed {
-                path: self.path.clone(),
-                prefix: prefix.to_owned(),
-                stored: format!("{prefix}{name}"),
-                name: name.clone(),
+        let prefixed = || {
+            candidates.iter().find_map(|name| {
+                let prefix = prefix_before(self.names(), name)?;
+                Some(OpenError::Prefixed {
+                    path: self.path.clone(),
+                    prefix: prefix.to_owned(),
+                    stored: format!("{prefix}{name}"),
+                    name: name.clone(),
+                })
             })
+        };
+        self.broken_promise(candidates).or_else(prefixed)
+    }
+
+    /// That an index promised a parameter with the names `candidates`, which is not there.
+    pub(crate) fn broken_promise(&self, candidates: &[String]) -> Option<OpenError> {
+        candidates.iter().find_map(|name| {
+            let shard = self.promised.get(name)?;
+            let problem = format!("says that {shard} holds {name}, which it does not");
+            Some(OpenError::malformed(&self.path, problem))
         })
     }
 
@@ -209,17 +223,25 @@ impl ModelFile {
         for name in &doubled {
             check_doubled(&path, &files, name)?;
         }
-        let promised = index.into_iter();
-        let promised = promised
-            .filter(|(name, _)| !all.contains_key(name))
-            .collect();
         let wrapper = wrapper(all.keys().map(String::as_str));
-        let tensors = all.into_iter().filter_map(|(name, stored)| {
+        let promised = index.into_iter();
+        let promised = promised.filter(|(name, _)| !all.contains_key(name));
+        let promised = promised.filter_map(|(name, shard)| {
             let name = unwrapped(&wrapper, &name)?.to_owned();
-            Some((name, stored))
+            Some((name, shard))
         });
+        let promised = promised.collect();
+        let (mut tensors, mut outside) = (BTreeMap::new(), Vec::new());
+        for (name, stored) in all {
+            if let Some(name) = unwrapped(&wrapper, &name) {
+                tensors.insert(name.to_owned(), stored);
+            } else if !is_training(&name) {
+                outside.push(name);
+            }
+        }
         Ok(Self {
-            tensors: tensors.collect(),
+            tensors,
+            outside,
             path,
             files,
             promised,

@@ -81,7 +81,7 @@ fn outermost(names: &[&str]) -> Option<&'static str> {
 }
 
 /// Whether a name is of a training state's and not of a model's.
-fn is_training(name: &str) -> bool {
+pub(crate) fn is_training(name: &str) -> bool {
     let first = name.split('.').next().unwrap_or_default();
     TRAINING
         .iter()

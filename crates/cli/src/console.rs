@@ -52,6 +52,11 @@ impl Console {
         self.out(line)
     }
 
+    /// A warning for whoever watches.
+    pub(crate) fn warn(text: &str) {
+        Self::new().note(format_args!("warning: {text}"));
+    }
+
     /// A line for whoever watches. Nobody watching is no error.
     pub(crate) fn note(self, text: impl Display) {
         let mut stderr = std::io::stderr().lock();

@@ -210,6 +210,7 @@ fn fill_samples(
         texts: samples.iter().map(|sample| sample.text.clone()).collect(),
         top_k: CANDIDATES,
         device: device.clone(),
+        warn: Console::warn,
     })?;
     Ok(samples
         .into_iter()

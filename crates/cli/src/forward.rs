@@ -12,6 +12,7 @@ use kiln_learner::architecture::{ForwardRequest, Output};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+use crate::console::Console;
 use crate::devices;
 use crate::failure::Failure;
 use crate::model_folder::ModelFolder;
@@ -64,6 +65,7 @@ pub(crate) fn run(args: &ForwardArgs, backend: &[String]) -> Result<(), Failure>
         task: args.task.clone(),
         gradients: args.grad,
         device,
+        warn: Console::warn,
     });
     let outputs = outputs.map_err(|error| match error {
         LearnError::Batch(problem) => {

@@ -350,6 +350,24 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_does_not_tie_takes_a_second_table_where_there_is_such_a_head() {
+        for architecture in architectures::ARCHITECTURES {
+            let mut settings = settings(*architecture, architecture.presets()[0], 8, 64);
+            let state = |settings: &RunSettings| {
+                let footprint = architecture.footprint(settings).unwrap();
+                footprint.estimate(settings).state
+            };
+            let tied = state(&settings);
+            settings.model["tie_word_embeddings"] = false.into();
+            let is_more = state(&settings) > tied;
+            // Its enhanced mask decoder reads the one table whatever config.json says; ELECTRA's
+            // generator has a config of its own, which is the model's where there is no other.
+            let has_none = architecture.name() == "deberta";
+            assert_ne!(is_more, has_none, "{}", architecture.name());
+        }
+    }
+
+    #[test]
     fn the_largest_that_fits_is_found_at_either_end_and_between() {
         for most in [1, 2, 7, 1000, usize::MAX] {
             for limit in [0, 1, 2, 5, 999, most] {

@@ -4,16 +4,18 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kiln_checkpoint::{CONFIG_FILE, WEIGHTS_FILES};
+use kiln_checkpoint::{CONFIG_FILE, MANIFEST, WEIGHTS_FILES, parse_json};
+use serde_json::Value;
 
 use crate::failure::Failure;
 
-/// How many folders deep a model's files are looked at: those of a pair, of a checkpoint's training
-/// state.
+/// How many folders deep a model's files are looked for behind links: those of a pair, of a
+/// checkpoint's training state.
 const DEPTH: usize = 2;
 
-/// Refuses to write `output` where it is one of the files `read`, or in one of the folders `models`,
-/// directly or through links; and a name in them that would be taken for a part of the model.
+/// Refuses to write `output` where it is one of the files `read` or of those in the folders `models`,
+/// directly or through links; and a name in them that would be taken for a part of the model. What is
+/// replaced in such a folder are outputs of before: safetensors that are no part of the model.
 ///
 /// # Errors
 /// If it is so, or nothing can be written there at all.
@@ -44,26 +46,28 @@ pub(crate) fn refuse_overwriting(
     };
     // The name itself, and, where it is a link, what it leads to.
     let place = parent.join(name);
-    let target = place.canonicalize().ok();
-    let is_one_of_both = |path: &Path| path == place || Some(path) == target.as_deref();
+    let places: Vec<PathBuf> = place.canonicalize().into_iter().chain([place]).collect();
 
     let mut files = read.iter().filter_map(|path| path.canonicalize().ok());
-    if files.any(|path| is_one_of_both(&path)) {
+    if files.any(|path| places.contains(&path)) {
         return refuse("is a file that is read; choose another name");
     }
     for model in models {
         let Ok(model) = model.canonicalize() else {
             continue;
         };
-        let mut of_model = Vec::new();
-        list(&model, DEPTH, &mut of_model);
-        let is_within = place.starts_with(&model) && place.symlink_metadata().is_ok();
-        let is_target = target.as_ref().is_some_and(|path| path.starts_with(&model));
-        if is_within || is_target || of_model.iter().any(|path| is_one_of_both(path)) {
-            return refuse("is a file of the model that is read; choose another name");
-        }
-        if place.starts_with(&model) && is_looked_for(name) {
-            return refuse("would be taken for a part of the model; choose another name");
+        let mut linked = Vec::new();
+        list(&model, DEPTH, &mut linked);
+        linked.retain(|path| !path.starts_with(&model));
+        for place in &places {
+            let is_within = place.starts_with(&model);
+            let is_replaceable = !place.exists() || is_outputs(place);
+            if linked.contains(place) || is_within && !is_replaceable {
+                return refuse("is a file of the model that is read; choose another name");
+            }
+            if is_within && place.file_name().is_some_and(is_looked_for) {
+                return refuse("would be taken for a part of the model; choose another name");
+            }
         }
     }
     Ok(())
@@ -73,6 +77,38 @@ pub(crate) fn refuse_overwriting(
 fn is_looked_for(name: &OsStr) -> bool {
     let mut names = WEIGHTS_FILES.into_iter().chain([CONFIG_FILE]);
     names.any(|looked_for| name == looked_for)
+}
+
+/// Whether a file in a model's folder can be outputs of before: no other kind of file, no weights,
+/// whatever their name, and nothing of a training state.
+fn is_outputs(path: &Path) -> bool {
+    let (Some(folder), Some("safetensors")) =
+        (path.parent(), path.extension().and_then(OsStr::to_str))
+    else {
+        return false;
+    };
+    let is_training = Path::new(MANIFEST)
+        .file_name()
+        .is_some_and(|name| folder.join(name).exists());
+    let is_weights = WEIGHTS_FILES.iter().any(|name| {
+        let file = folder.join(name);
+        let is_same = file.canonicalize().is_ok_and(|file| file == path);
+        is_same || shards(&file).any(|shard| path.ends_with(shard))
+    });
+    !is_training && !is_weights
+}
+
+/// The files that an index names.
+fn shards(index: &Path) -> impl Iterator<Item = String> {
+    let is_index = index.extension() == Some(OsStr::new("json"));
+    let text = is_index.then(|| fs::read(index).ok()).flatten();
+    let index = text.and_then(|text| parse_json::<Value>(&text).ok());
+    let files = index.and_then(|mut index| match index["weight_map"].take() {
+        Value::Object(files) => Some(files),
+        _ => None,
+    });
+    let files = files.into_iter().flatten();
+    files.filter_map(|(_, file)| Some(file.as_str()?.to_owned()))
 }
 
 /// The files below `folder`, links followed.
@@ -98,15 +134,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("cache/model/inner")).unwrap();
+        fs::create_dir_all(at("cache/model/training")).unwrap();
         for name in [
             "x.safetensors",
             "y.safetensors",
             "cache/blob",
             "cache/model/config.json",
             "cache/model/inner/config.json",
+            "cache/model/vocab.txt",
+            "cache/model/before.safetensors",
+            "cache/model/inner/before.safetensors",
+            "cache/model/half.safetensors",
+            "cache/model/training/checksums.json",
+            "cache/model/training/optimizer.safetensors",
         ] {
             fs::write(at(name), b"{}").unwrap();
         }
+        fs::write(
+            at("cache/model/model.safetensors.index.json"),
+            br#"{"weight_map": {"bias": "half.safetensors"}}"#,
+        )
+        .unwrap();
         folder
     }
 
@@ -128,6 +176,9 @@ mod tests {
             "cache/model/config.json",
             "cache/model/inner/../config.json",
             "cache/model/inner/config.json",
+            "cache/model/vocab.txt",
+            "cache/model/half.safetensors",
+            "cache/model/training/optimizer.safetensors",
         ] {
             let message = refusal(folder, output).unwrap();
             assert!(message.contains("that is read"), "{message}");
@@ -147,6 +198,8 @@ mod tests {
             "y.safetensors",
             "new.safetensors",
             "cache/model/y.safetensors",
+            "cache/model/before.safetensors",
+            "cache/model/inner/before.safetensors",
         ] {
             assert_eq!(refusal(folder.path(), output), None, "{output}");
         }

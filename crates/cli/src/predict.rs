@@ -75,6 +75,7 @@ fn fill_mask(args: &FillMaskArgs, backend: &[String], console: Console) -> Resul
         texts,
         top_k: args.top_k.get(),
         device,
+        warn: Console::warn,
     };
     let filled = model.architecture.fill_mask(&request)?;
     for (text, masks) in request.texts.iter().zip(&filled) {

@@ -11,6 +11,7 @@ use kiln_learner::run::{
     ExampleKind, ObjectiveSettings, ReplacedTokenSettings, RunSettings, Sharing, WordHead,
 };
 use kiln_learner::start::{match_padding, open_tokenizer};
+use kiln_learner::tying::ties;
 use kiln_learner::{LearnError, TrainOutcome};
 use kiln_nn::Init;
 use kiln_text::examples::SHORT_SEQ_PROB;
@@ -207,10 +208,17 @@ impl Architecture for Deberta {
                     in_turns: replaced_tokens.alternating,
                 }
             }
-            None => Footprint {
-                models: vec![of_words(&config)],
-                in_turns: false,
-            },
+            None => {
+                let is_legacy = form(&config, &settings.objective)?.legacy();
+                let model = ModelSize {
+                    own_head: is_legacy && !ties(&config.other),
+                    ..of_words(&config)
+                };
+                Footprint {
+                    models: vec![model],
+                    in_turns: false,
+                }
+            }
         })
     }
 

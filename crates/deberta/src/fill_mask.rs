@@ -11,11 +11,11 @@ use kiln_learner::LearnError;
 use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
 use kiln_learner::fill_mask::TextFiller;
 use kiln_learner::one_text::{read_output, text_inputs, text_positions};
-use kiln_learner::tying::apart_in;
+use kiln_learner::tying::{apart_in, fresh_biases};
 use kiln_nn::Init;
 
 use crate::names::names_of;
-use crate::open::{check_masked_lm_sizes, masked_lm_form, open_all_weights, open_config};
+use crate::open::{check_masked_lm_sizes, masked_lm_form, open_config, open_weights};
 use crate::{DebertaForMaskedLm, MaskedLmForm};
 
 /// A masked language model with its tokenizer, opened once and used for many texts.
@@ -24,6 +24,7 @@ pub struct MaskFiller {
     model: DebertaForMaskedLm,
     texts: TextFiller,
     device: Device,
+    warning: Option<String>,
 }
 
 impl MaskFiller {
@@ -48,11 +49,19 @@ impl MaskFiller {
         let apart = apart_in(&weights, names_of(&weights).options, &config.other)?;
         let init = &mut Init::zeros(device);
         let model = DebertaForMaskedLm::new(&config, form, init).with_apart(apart, init);
+        let (model, report) = open_weights(model, &weights)?;
+        report.require_all(weights.path())?;
         Ok(Self {
-            model: open_all_weights(model, &weights)?,
+            model,
             texts,
             device: device.clone(),
+            warning: fresh_biases(&weights, &report),
         })
+    }
+
+    /// What is to be told of the folder, if anything: biases that it lacks, which are zeros then.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     /// The `top_k` best tokens at every mask of `text`, masks in order.
@@ -79,5 +88,8 @@ impl MaskFiller {
 /// As [`MaskFiller::open`] and [`MaskFiller::fill`].
 pub fn fill_mask(request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
     let filler = MaskFiller::open(&request.model, &request.device)?;
+    if let Some(warning) = filler.warning() {
+        (request.warn)(warning);
+    }
     request.fill_all(|text, top_k| filler.fill(text, top_k))
 }

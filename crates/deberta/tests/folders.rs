@@ -64,6 +64,7 @@ fn ask(folder: &Path, ids: Vec<i64>, task: &str) -> Result<Named, String> {
         task: Some(task.to_owned()),
         gradients: false,
         device: first_device(),
+        warn: |_| {},
     };
     forward(&request)
         .map(named)

@@ -11,6 +11,7 @@ use kiln_learner::run::{
     ExampleKind, ObjectiveSettings, ReplacedTokenSettings, RunSettings, Sharing,
 };
 use kiln_learner::start::{match_padding, open_tokenizer};
+use kiln_learner::tying::ties;
 use kiln_learner::{LearnError, TrainOutcome};
 use kiln_nn::Init;
 use kiln_text::examples::SEGMENT_SHORT_SEQ_PROB;
@@ -130,20 +131,13 @@ impl Architecture for Electra {
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
         let pair = pair_config(settings)?;
         let size = |config: &ElectraConfig| ModelSize {
-            layers: config.num_hidden_layers,
-            hidden: config.hidden_size,
-            inner: config.intermediate_size,
-            heads: config.num_attention_heads,
             embedding: config.embedding_size,
-            words: config.vocab_size,
-            other_rows: config
-                .max_position_embeddings
-                .saturating_add(config.type_vocab_size),
-            keys: settings.data.seq_len,
-            ..ModelSize::default()
+            ..config.encoder().model_size(settings.data.seq_len)
         };
         let generator = pair.generator.as_ref().map(|config| ModelSize {
             shares_words: pair.sharing != Sharing::None,
+            shares_layers: pair.sharing == Sharing::All,
+            own_head: !ties(&config.other),
             predicts_words: true,
             ..size(config)
         });

@@ -140,6 +140,8 @@ pub struct FillMaskRequest {
     pub top_k: usize,
     /// Where to run.
     pub device: Device,
+    /// Who is told of what is no error.
+    pub warn: fn(&str),
 }
 
 impl FillMaskRequest {
@@ -193,6 +195,8 @@ pub struct ForwardRequest {
     pub gradients: bool,
     /// Where to run.
     pub device: Device,
+    /// Who is told of what is no error.
+    pub warn: fn(&str),
 }
 
 /// A named output of a forward pass, in Hugging Face's shape.

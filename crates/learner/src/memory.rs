@@ -50,6 +50,10 @@ pub struct ModelSize {
     pub words: usize,
     /// Whether another model owns that table.
     pub shares_words: bool,
+    /// Whether another model owns its layers.
+    pub shares_layers: bool,
+    /// Whether its head has a matrix of its own beside that table.
+    pub own_head: bool,
     /// Rows of its other tables: positions, types.
     pub other_rows: usize,
     /// Tokens that a query looks at: those of the sequence, and of a memory.
@@ -97,18 +101,16 @@ impl ModelSize {
         let [hidden, inner, embedding] = [self.hidden, self.inner, self.embedding].map(float);
         let projections = float(4 + self.more_projections);
         let layer = projections * hidden * hidden + 2.0 * hidden * inner + inner + 13.0 * hidden;
-        let words = if self.shares_words {
-            0.0
-        } else {
-            float(self.words)
-        };
+        let tables = u8::from(!self.shares_words) + u8::from(self.own_head);
+        let words = f64::from(tables) * float(self.words);
+        let layers = if self.shares_layers { 0 } else { self.layers };
         let between = if self.embedding == self.hidden {
             0.0
         } else {
             embedding * hidden
         };
         let head = hidden * embedding + float(self.words);
-        embedding * (words + float(self.other_rows)) + between + float(self.layers) * layer + head
+        embedding * (words + float(self.other_rows)) + between + float(layers) * layer + head
     }
 
     /// Numbers that the forward pass keeps, for so many tokens and predictions.
@@ -158,4 +160,49 @@ impl Footprint {
 
 fn float(number: usize) -> f64 {
     number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: ModelSize = ModelSize {
+        layers: 3,
+        hidden: 8,
+        inner: 32,
+        heads: 2,
+        embedding: 4,
+        words: 1_000,
+        shares_words: false,
+        shares_layers: false,
+        own_head: false,
+        other_rows: 10,
+        keys: 16,
+        relative: 0,
+        more_projections: 0,
+        predicts_words: true,
+        query_layers: 0,
+    };
+
+    #[test]
+    fn a_table_of_the_heads_own_is_counted_and_what_another_model_owns_is_not() {
+        let parameters = SIZE.parameters();
+        let change = |size: ModelSize| size.parameters() - parameters;
+        let own_head = ModelSize {
+            own_head: true,
+            ..SIZE
+        };
+        assert_eq!(change(own_head), 4_000.0);
+        let shares_words = ModelSize {
+            shares_words: true,
+            ..SIZE
+        };
+        assert_eq!(change(shares_words), -4_000.0);
+        let one_layer = ModelSize { layers: 2, ..SIZE };
+        let shares_layers = ModelSize {
+            shares_layers: true,
+            ..SIZE
+        };
+        assert_eq!(change(shares_layers), 3.0 * change(one_layer));
+    }
 }

@@ -64,7 +64,8 @@ pub fn start_from<M: Module>(
     let (model, report) = load_module(model, names, &file, options)?;
     let LoadReport {
         loaded,
-        missing,
+        mut missing,
+        fresh,
         unused,
         ..
     } = report;
@@ -88,6 +89,7 @@ pub fn start_from<M: Module>(
             "{name} is missing; only heads may be: copy or download the folder again"
         ));
     }
+    missing.extend(fresh);
     for (what, names) in [
         ("freshly initialised, not in", missing),
         ("not used from", unused),

@@ -4,7 +4,7 @@
 //! copies differ all the same keeps both in Hugging Face, and is read so here; trained is what
 //! config.json says.
 
-use kiln_checkpoint::{LoadOptions, ModelFile, OpenError};
+use kiln_checkpoint::{LoadOptions, LoadReport, ModelFile, OpenError};
 use kiln_nn::Apart;
 use serde_json::{Map, Value};
 
@@ -51,5 +51,16 @@ pub fn apart_in(
     Ok(Apart {
         weight: has(".weight"),
         bias: has(".bias"),
+    })
+}
+
+/// What is to be told of a file that lacks biases of a head which does not tie.
+pub fn fresh_biases(file: &ModelFile, report: &LoadReport) -> Option<String> {
+    (!report.fresh.is_empty()).then(|| {
+        format!(
+            "zeros, since {FIELD} is false and {} does not hold them: {}",
+            file.path().display(),
+            report.fresh.join(", ")
+        )
     })
 }

@@ -90,6 +90,7 @@ pub fn request(fixture: &Fixture, device: &Device) -> ForwardRequest {
         task: None,
         gradients: true,
         device: device.clone(),
+        warn: |_| {},
     }
 }
 

@@ -10,6 +10,7 @@ use kiln_learner::memory::{Footprint, ModelSize};
 use kiln_learner::model_config::{config_value, parse_config};
 use kiln_learner::run::{ExampleKind, ObjectiveSettings, RunSettings};
 use kiln_learner::start::{match_padding, open_tokenizer, start_from};
+use kiln_learner::tying::ties;
 use kiln_learner::{LearnError, TrainOutcome};
 use kiln_nn::Init;
 use kiln_nn::init::WeightDistribution;
@@ -182,6 +183,7 @@ impl Architecture for Xlnet {
             // That of the positions.
             more_projections: 1,
             predicts_words: true,
+            own_head: !ties(&config.other),
             query_layers: config.n_layer,
             ..ModelSize::default()
         };

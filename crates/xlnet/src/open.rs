@@ -74,7 +74,8 @@ pub fn check_shared(config: &XlnetConfig, file: &ModelFile) -> Result<(), OpenEr
                     path: file.path().to_path_buf(),
                     copy: name(layer),
                     owner: name(0),
-                    remedy: "set untie_r to true in config.json to train those of each layer",
+                    remedy: "set untie_r to true in config.json to train those of each layer"
+                        .to_owned(),
                 });
             }
         }

@@ -43,6 +43,7 @@ fn what_does_not_fit_is_refused_by_name() {
             task: task.map(str::to_owned),
             gradients: false,
             device: device.clone(),
+            warn: |_| {},
         })
     };
     assert!(run("", inputs(vec![]), None).is_ok());
@@ -135,6 +136,7 @@ fn a_mask_may_be_given_either_way_and_segments_by_any_numbers() {
             task: None,
             gradients: false,
             device: device.clone(),
+            warn: |_| {},
         });
         let outputs = outputs.unwrap();
         let logits = outputs

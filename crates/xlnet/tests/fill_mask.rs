@@ -80,6 +80,7 @@ fn masks_are_filled_from_all_that_is_not_masked() {
                 task: None,
                 gradients: false,
                 device: device.clone(),
+                warn: |_| {},
             })
             .unwrap();
             let logits = outputs

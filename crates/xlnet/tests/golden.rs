@@ -175,6 +175,7 @@ fn the_published_numbers_come_out() {
                     task: Some(task.to_owned()),
                     gradients: false,
                     device: device.clone(),
+                    warn: |_| {},
                 })
                 .unwrap(),
             )

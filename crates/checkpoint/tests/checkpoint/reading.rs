@@ -105,6 +105,44 @@ fn equal_copies_of_tied_tensors_are_ignored_and_different_ones_refused() {
 }
 
 #[test]
+fn the_remedy_for_copies_that_differ_names_what_both_heads_need() {
+    let (module, mut tensors, folder) = setting();
+    let bias = "cls.predictions.bias";
+    let owner = tensors.iter().find(|tensor| tensor.name == bias);
+    let mut copy = owner.unwrap().clone();
+    copy.name = "cls.predictions.decoder.bias".into();
+    copy.data[0] += 1.0;
+    tensors.push(copy);
+    let file = opened(&folder, &tensors);
+    let error = load_module(module, &NAMES, &file, &OPTIONS).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains(
+            "set tie_word_embeddings to false in config.json, store \
+             bert.embeddings.word_embeddings.weight as cls.predictions.decoder.weight as well, to \
+             go on with both"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_stands_beside_the_key_of_a_state_dict_is_named_as_unused() {
+    let (module, tensors, folder) = setting();
+    let mut wrapped = renamed(&tensors, |name| format!("state_dict.{name}"));
+    for name in ["ema.bert.pooler.dense.bias", "optimizer.state.0.exp_avg"] {
+        let mut beside = tensors[0].clone();
+        beside.name = name.into();
+        wrapped.push(beside);
+    }
+    let file = opened(&folder, &wrapped);
+    let (module, report) = load_module(module, &NAMES, &file, &OPTIONS).unwrap();
+    assert_eq!(report.unused, ["ema.bert.pooler.dense.bias"]);
+    assert!(report.missing.is_empty());
+    assert_eq!(sorted(module_tensors(&module, &NAMES).unwrap()), tensors);
+}
+
+#[test]
 fn a_copy_that_no_head_reads_may_be_anything() {
     let (module, mut tensors, folder) = setting();
     let mut copy = tensors[0].clone();

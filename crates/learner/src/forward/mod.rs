@@ -29,6 +29,7 @@ pub use results::{Results, mean_cross_entropy};
 
 use crate::architecture::{ForwardRequest, Output};
 use crate::error::LearnError;
+use crate::tying::fresh_biases;
 
 /// What is to be known of a Hugging Face class to check its arguments.
 #[derive(Debug, Clone, Copy)]
@@ -123,6 +124,9 @@ impl Call<'_> {
         let module = new(&mut Init::zeros(&device));
         let (module, report) = load_module(module, self.names, self.file, self.options)?;
         report.require_all(self.file.path())?;
+        if let Some(warning) = fresh_biases(self.file, &report) {
+            (self.request.warn)(&warning);
+        }
         let mut results = compute(&module, &inputs)?;
         if results.loss().is_none() {
             results.against_cotangents(&inputs)?;

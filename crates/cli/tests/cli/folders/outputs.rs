@@ -33,9 +33,17 @@ fn neither_inputs_nor_a_file_of_the_model_are_overwritten() {
         before
     );
     assert!(!folder.join("model/pytorch_model.bin").exists());
-    // Outputs of before are replaced.
+    // Outputs of before are replaced, in the model's own folder as well.
     let expected = model.outputs(&[]);
-    let again = "forward --model model --inputs x.safetensors --outputs y.safetensors";
-    kiln(folder, again).ok();
-    assert_eq!(super::read(&folder.join("y.safetensors")), expected);
+    for _ in 0..2 {
+        for (place, arguments) in [
+            (".", "--model model --inputs x.safetensors"),
+            ("model", "--model . --inputs ../x.safetensors"),
+        ] {
+            let place = folder.join(place);
+            let command = format!("forward {arguments} --outputs y.safetensors");
+            kiln(&place, &command).ok();
+            assert_eq!(super::read(&place.join("y.safetensors")), expected);
+        }
+    }
 }

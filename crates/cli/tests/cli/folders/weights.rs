@@ -96,6 +96,34 @@ fn copies_that_differ_are_both_kept_whatever_the_config_says() {
     }
 }
 
+/// As in transformers: without the head's own bias there are zeros, and the one beside it is nobody's.
+#[test]
+fn a_head_that_does_not_tie_opens_without_its_biases_and_says_so() {
+    let own = "cls.predictions.decoder.bias";
+    for architecture in ["bert", "deberta"] {
+        let model = Model::of(architecture, "masked_lm_untied");
+        let expected = model.outputs(&[]);
+        model.change_weights(|tensors| drop(tensors.remove("cls.predictions.bias")));
+        let done = model.run(&[]);
+        let note = "warning: zeros, since tie_word_embeddings is false";
+        assert!(done.stderr.starts_with(note), "{}", done.stderr);
+        assert!(done.stderr.contains(": cls.predictions.bias\n"));
+        done.ok();
+        assert_eq!(super::read(&model.path("y.safetensors")), expected);
+
+        let zeros = Model::of(architecture, "masked_lm_untied");
+        zeros.change_weights(|tensors| tensors.get_mut(own).unwrap().bytes.fill(0));
+        let expected = zeros.outputs(&[]);
+        model.change_weights(|tensors| drop(tensors.remove(own)));
+        assert_eq!(model.outputs(&[]), expected, "{architecture}");
+        // A model whose head ties lacks the bias for good.
+        model.change_config(&json!({"tie_word_embeddings": true}));
+        model.change_weights(|tensors| drop(tensors.remove(DECODER)));
+        let line = model.refusal();
+        assert!(line.contains("cls.predictions.bias"), "{line}");
+    }
+}
+
 /// The model that a run wrote, trained on from an untied one.
 #[test]
 fn an_untied_model_is_trained_on_untied_and_says_so() {
@@ -298,7 +326,27 @@ fn an_index_may_be_wrong_about_tensors_that_nobody_needs() {
     );
     assert_eq!(model.outputs(&[]), expected);
 
-    // One that is needed is missed by its name.
+    // One that is needed is missed by its name, behind a wrapper as well.
+    let wrapped = Model::of("bert", "pretraining");
+    wrapped.rename(|name| format!("module.{name}"));
+    shard(&wrapped, &[]);
+    let path = wrapped.path("model").join(second);
+    let mut tensors = super::read(&path);
+    let name = tensors
+        .keys()
+        .find(|name| name.contains("seq_relationship"));
+    let name = name.unwrap().clone();
+    tensors.remove(&name);
+    super::write(&path, &tensors);
+    let line = wrapped.refusal();
+    let bare = name.trim_start_matches("module.");
+    assert!(
+        line.contains(&format!(
+            "says that {second} holds {bare}, which it does not"
+        )),
+        "{line}"
+    );
+
     let path = model.path("model").join(second);
     let mut tensors = super::read(&path);
     let name = tensors.keys().find(|name| name.ends_with("dense.weight"));
