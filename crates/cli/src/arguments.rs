@@ -16,12 +16,11 @@ use crate::forward::ForwardArgs;
 use crate::predict::PredictCommand;
 use crate::prepare::PrepareArgs;
 use crate::pretrain::PretrainArgs;
-use crate::report_command::ReportArgs;
+use crate::report::ReportArgs;
 use crate::resume::ResumeArgs;
 use crate::tokenizer::TokenizerCommand;
 use crate::{
-    backends, cache, forward, predict, prepare, pretrain, report_command, resume, swallowed,
-    tokenizer,
+    backends, cache, forward, predict, prepare, pretrain, report, resume, swallowed, tokenizer,
 };
 
 const EXAMPLES: &str = "Examples:
@@ -115,7 +114,7 @@ impl Cli {
             Command::Resume(args) => resume::run(&args, backend, console),
             Command::Predict(command) => predict::run(&command, backend, console),
             Command::Forward(args) => forward::run(&args, backend),
-            Command::Report(args) => report_command::run(&args, console),
+            Command::Report(args) => report::run(&args, console),
             Command::Cache(command) => cache::run(&command, console),
         }
     }

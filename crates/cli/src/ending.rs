@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use kiln_learner::architecture::MaskCandidate;
 use kiln_learner::{Record, Stop, TrainOutcome};
+use kiln_report::History;
 use serde_json::{Map, Value, json};
 
 use crate::doubt::Doubt;
 use crate::failure::Failure;
 use crate::finish::{Job, has_generator};
-use crate::report::History;
 use crate::samples::Sample;
 use crate::wording::{count, duration, is_quality, number, shell};
 

@@ -3,9 +3,8 @@
 use kiln_backend::BackendError;
 use kiln_checkpoint::{OpenError, WriteError};
 use kiln_learner::LearnError;
+use kiln_report::ReportError;
 use kiln_text::TextError;
-
-use crate::report::ReportError;
 
 /// Why a command stopped: each kind has its exit code.
 #[derive(Debug)]

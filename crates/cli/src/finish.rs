@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use burn::train::Interrupter;
 use kiln_learner::architecture::{Architecture, FillMaskRequest, MaskCandidate, RunContext};
 use kiln_learner::{LearnError, Resumption, RunFolder, RunSettings, Stop, TrainOutcome};
+use kiln_report::{History, ReportFacts, write_report};
 use kiln_text::{Corpus, Tokenizer};
 use serde_json::Value;
 
@@ -17,7 +18,6 @@ use crate::failure::{Failure, caught};
 use crate::interrupt;
 use crate::out_of_memory::{self, Work};
 use crate::progress::Progress;
-use crate::report::{self, History, ReportFacts};
 use crate::samples::{self, Sample};
 use crate::wording::shell;
 
@@ -129,12 +129,7 @@ pub(crate) fn conclude<'a>(
             parameters,
             finished: Some(outcome.stop),
         };
-        Ok(report::write_report(
-            job.run,
-            job.settings,
-            &history,
-            &facts,
-        )?)
+        Ok(write_report(job.run, job.settings, &history, &facts)?)
     });
     let samples = match outcome.stop {
         // Whoever stops a run wants it to end.

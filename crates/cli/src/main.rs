@@ -3,7 +3,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `arguments.rs`, `swallowed.rs` | the commands and the flags that all of them take |
-//! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume/`, `predict.rs`, `predict/`, `forward.rs`, `report_command.rs`, `cache.rs` | one command each |
+//! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume/`, `predict.rs`, `predict/`, `forward.rs`, `report.rs`, `cache.rs` | one command each |
 //! | `architectures.rs` | the one list of architectures |
 //! | `console.rs`, `progress.rs`, `live_line.rs`, `task_progress.rs`, `wording.rs` | what the user sees |
 //! | `failure.rs`, `interrupt.rs` | how a command ends |
@@ -11,7 +11,6 @@
 //! | `devices.rs`, `model_folder.rs` | `--backend` and `--model` |
 //! | `corpus_place.rs` | where a run's tokenised text is, or is made again |
 //! | `finish.rs`, `samples.rs`, `doubt.rs`, `ending.rs` | training, and the end of a run |
-//! | `report/` | `report.html` |
 //! | `allocator.rs`, `out_of_memory.rs`, `memory.rs` | the memory allocator, what happens where there is none left, and whether a run fits |
 
 mod allocator;
@@ -40,7 +39,6 @@ mod prepare;
 mod pretrain;
 mod progress;
 mod report;
-mod report_command;
 mod resume;
 mod samples;
 mod swallowed;

@@ -1,7 +1,8 @@
 //! Numbers, times and commands as a reader wants them.
 
-use std::path::Path;
 use std::time::Duration;
+
+pub(crate) use kiln_report::shell;
 
 /// From here on a number is written in powers of ten.
 const LONGEST_PLAIN: f64 = 1e7;
@@ -95,21 +96,6 @@ pub(crate) fn is_quality(name: &str) -> bool {
         .any(|ending| name.ends_with(ending))
 }
 
-/// A path as a shell takes it.
-pub(crate) fn shell(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let is_plain = !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_alphanumeric() || "/._-+=:,@%".contains(c))
-        && !text.starts_with('-');
-    if is_plain {
-        text.into_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,12 +145,5 @@ mod tests {
         );
         let texts = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(|value| number(value, 1));
         assert_eq!(texts, ["NaN", "inf", "-inf"]);
-    }
-
-    #[test]
-    fn a_path_with_spaces_and_quotes_survives_a_shell() {
-        assert_eq!(shell(Path::new("runs/bert-1")), "runs/bert-1");
-        assert_eq!(shell(Path::new("my run's")), r"'my run'\''s'");
-        assert_eq!(shell(Path::new("a;b")), "'a;b'");
     }
 }

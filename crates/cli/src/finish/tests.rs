@@ -71,10 +71,27 @@ fn settings(folder: &std::path::Path) -> RunSettings {
         &mut |_| {},
     )
     .unwrap();
-    let mut settings = crate::report::tests::settings(1);
-    settings.data.shards = folder.join("shards");
-    settings.data.tokenizer = folder.join("tokenizer");
-    settings
+    serde_json::from_value(serde_json::json!({
+        "versions": {"kiln": "0.1.0", "burn": "0.22.1"},
+        "architecture": "bert",
+        "model": {"model_type": "bert", "hidden_size": 128, "num_hidden_layers": 2,
+                  "num_attention_heads": 2, "vocab_size": 8000, "hidden_act": "gelu"},
+        "init_from": null,
+        "objective": {"next_sentence": true, "examples": "pairs", "mask_rate": 0.15, "mask_share": 0.8,
+                      "random_share": 0.1, "whole_word": false, "max_predictions": 20,
+                      "short_seq_prob": 0.1},
+        "data": {"shards": folder.join("shards"), "corpus": "5f1d…", "eval_shards": null,
+                 "eval_corpus": null, "held_out": 0.05, "eval_batches": 20,
+                 "tokenizer": folder.join("tokenizer"), "tokenizer_identity": "77aa", "seq_len": 128},
+        "training": {"steps": 1, "batch_size": 16, "accumulate": 1, "seed": 1,
+                     "optimizer": {"learning_rate": 1e-4, "betas": [0.9, 0.999], "epsilon": 1e-6,
+                                   "weight_decay": 0.01, "bias_correction": true, "clip_norm": 1.0},
+                     "schedule": "linear", "warmup": 10, "eval_every": 0, "save_every": 0,
+                     "keep_last": 3, "keep_best": 1, "log_every": 10, "early_stop": null,
+                     "max_bad_steps": 5, "data_threads": 1, "data_ahead": 8},
+        "devices": ["flex:0"],
+    }))
+    .unwrap()
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Values by step, thinned and smoothed for drawing.
 
 /// One value of a run by step; not finite where a step had none that is.
-pub(super) type Points = Vec<(u64, f64)>;
+pub(crate) type Points = Vec<(u64, f64)>;
 
 /// At most `2 * buckets` points that keep every bucket's lowest and highest: thinning to every
 /// k-th would hide the spikes, which are what one looks for.
 ///
 /// A bucket without a finite value becomes one point that is not finite, a gap.
-pub(super) fn decimate(points: &[(u64, f64)], buckets: usize) -> Points {
+pub(crate) fn decimate(points: &[(u64, f64)], buckets: usize) -> Points {
     if points.len() <= 2 * buckets {
         return points.to_vec();
     }
@@ -41,14 +41,14 @@ pub(super) fn decimate(points: &[(u64, f64)], buckets: usize) -> Points {
 }
 
 /// `points` in `count` runs of nearly equal length.
-pub(super) fn split(points: &[(u64, f64)], count: usize) -> impl Iterator<Item = &[(u64, f64)]> {
+pub(crate) fn split(points: &[(u64, f64)], count: usize) -> impl Iterator<Item = &[(u64, f64)]> {
     let bound = move |index: usize| index * points.len() / count.max(1);
     (0..count).filter_map(move |index| points.get(bound(index)..bound(index + 1)))
 }
 
 /// Steps that a smoothed value takes in on either side: three per cent of the run in all.
 /// None for a run too short to need it.
-pub(super) fn half_width(len: usize) -> Option<usize> {
+pub(crate) fn half_width(len: usize) -> Option<usize> {
     (len >= 30).then(|| (len / 60).max(2))
 }
 
@@ -60,7 +60,7 @@ pub(super) fn half_width(len: usize) -> Option<usize> {
 /// grows with the place instead.
 ///
 /// With `log` the logarithms are smoothed, as the axis shows them.
-pub(super) fn smooth(
+pub(crate) fn smooth(
     points: &[(u64, f64)],
     half_width: usize,
     samples: usize,

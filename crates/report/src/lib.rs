@@ -7,7 +7,8 @@
 //! | `curve.rs`, `axis.rs`, `plot.rs`, `chart.rs` | one chart, as SVG |
 //! | `figures.rs` | which charts there are |
 //! | `summary.rs`, `settings_table.rs` | the head and the foot of the page |
-//! | `html.rs`, `number.rs`, `style.css` | escaping, numbers as text, looks |
+//! | `html.rs`, `shell.rs` | text that is safe in a page, a path that is one word of a command |
+//! | `number.rs`, `style.css` | numbers as text, looks |
 //!
 //! The page needs nothing beside itself: no script, no font, no image. Its policy forbids the
 //! browser to fetch anything.
@@ -22,35 +23,38 @@ mod number;
 mod plot;
 mod series;
 mod settings_table;
+mod shell;
 mod summary;
 
 use std::path::{Path, PathBuf};
 
 use kiln_learner::{RunFolder, RunSettings, Stop};
 
-pub(crate) use history::History;
+pub use history::History;
+pub use shell::shell;
 
 const STYLE: &str = include_str!("style.css");
 
 /// What is worth showing and not in a run's files. Each may be unknown.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ReportFacts {
+pub struct ReportFacts {
     /// Entropy of the corpus' word frequencies in nats: the loss of knowing those and no more.
-    pub(crate) unigram_entropy: Option<f64>,
+    pub unigram_entropy: Option<f64>,
     /// Trainable numbers in the model.
-    pub(crate) parameters: Option<u64>,
+    pub parameters: Option<u64>,
     /// Why the run ended; unknown: finished if all its steps are recorded.
-    pub(crate) finished: Option<Stop>,
+    pub finished: Option<Stop>,
 }
 
 /// Why there is no report. The message is the whole line a user needs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum ReportError {
+#[expect(missing_docs, reason = "the messages name the fields")]
+pub enum ReportError {
     /// The run has no records.
     #[error(
         "{}: no step is recorded yet; start the run's first steps with: kiln resume {}",
-        metrics.display(), html::shell_quoted(&run.to_string_lossy())
+        metrics.display(), shell(run)
     )]
     NoRecords { metrics: PathBuf, run: PathBuf },
     /// The settings hold what JSON can't say.
@@ -65,13 +69,13 @@ pub(crate) enum ReportError {
 ///
 /// # Errors
 /// If nothing is recorded.
-pub(crate) fn render(
+fn render(
     run: &Path,
     settings: &RunSettings,
     history: &History,
     facts: &ReportFacts,
 ) -> Result<String, ReportError> {
-    let folder = RunFolderNames::of(run);
+    let name = folder_name(run);
     let Some(last_step) = history.last_step else {
         return Err(ReportError::NoRecords {
             metrics: run.join("metrics.jsonl"),
@@ -95,10 +99,10 @@ pub(crate) fn render(
          {summary}<main>\n{charts}{tables}{commands}</main>\n\
          <footer>Losses in nats. Thin lines keep every bucket's lowest and highest value. \
          Point at a chart for its numbers.</footer>\n</body>\n</html>\n",
-        title = html::escape(&folder.name),
-        summary = summary::render(&folder.name, settings, history, facts, last_step),
+        title = html::escape(&name),
+        summary = summary::render(&name, settings, history, facts, last_step),
         charts = figures::sections(history, facts.unigram_entropy, last_step),
-        commands = settings_table::commands(&folder.typed, finished, settings.training.steps),
+        commands = settings_table::commands(run, finished, settings.training.steps),
     ))
 }
 
@@ -106,7 +110,7 @@ pub(crate) fn render(
 ///
 /// # Errors
 /// If nothing is recorded, or the file can't be written; an older page is then whole.
-pub(crate) fn write_report(
+pub fn write_report(
     run: &RunFolder,
     settings: &RunSettings,
     history: &History,
@@ -119,28 +123,17 @@ pub(crate) fn write_report(
     Ok(path)
 }
 
-/// A run's folder as words.
-struct RunFolderNames {
-    /// Its own name, also where the path is `.`.
-    name: String,
-    /// The path as it was given.
-    typed: String,
-}
-
-impl RunFolderNames {
-    fn of(run: &Path) -> Self {
-        let typed = run.to_string_lossy().into_owned();
-        let full = run
-            .file_name()
-            .map(|_| run.to_path_buf())
-            .or_else(|| run.canonicalize().ok());
-        let name = full
-            .as_deref()
-            .and_then(Path::file_name)
-            .map_or_else(|| typed.clone(), |name| name.to_string_lossy().into_owned());
-        Self { name, typed }
-    }
+/// The own name of a run's folder, also where the path is `.`.
+fn folder_name(run: &Path) -> String {
+    let full = run
+        .file_name()
+        .map(|_| run.to_path_buf())
+        .or_else(|| run.canonicalize().ok());
+    let name = full.as_deref().and_then(Path::file_name);
+    name.unwrap_or(run.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

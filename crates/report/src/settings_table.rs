@@ -1,9 +1,13 @@
 //! Everything in the run's config.json, and the commands that go on with the run.
 
+use std::path::Path;
+
 use kiln_learner::RunSettings;
 use serde_json::Value;
 
-use super::html::{escape, shell_quoted};
+use crate::figures::title;
+use crate::html::escape;
+use crate::shell::shell;
 
 /// Rows shown of one table; a config.json may list thousands of labels.
 const MAX_ROWS: usize = 200;
@@ -16,7 +20,7 @@ const MAX_VALUE: usize = 300;
 ///
 /// # Errors
 /// If the settings can't be written as JSON.
-pub(super) fn render(settings: &RunSettings) -> Result<String, serde_json::Error> {
+pub(crate) fn render(settings: &RunSettings) -> Result<String, serde_json::Error> {
     let Value::Object(fields) = serde_json::to_value(settings)? else {
         return Ok(String::new());
     };
@@ -67,8 +71,8 @@ fn change_rows(change: &Value) -> Vec<(String, String)> {
 }
 
 /// The commands that continue the run and make this page again.
-pub(super) fn commands(run: &str, finished: bool, steps: u64) -> String {
-    let run = shell_quoted(run);
+pub(crate) fn commands(run: &Path, finished: bool, steps: u64) -> String {
+    let run = shell(run);
     let (resume, resume_note) = if finished {
         let further = steps.saturating_mul(2);
         (
@@ -130,7 +134,7 @@ fn flatten(name: &str, value: &Value, rows: &mut Vec<(String, String)>) {
 fn heading(name: &str) -> String {
     match name {
         "model" => "Model (config.json)".to_owned(),
-        _ => super::figures::title(name),
+        _ => title(name),
     }
 }
 

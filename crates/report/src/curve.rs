@@ -1,10 +1,10 @@
 //! Curves: what a chart shows of one value.
 
-use super::history::Series;
-use super::series::{Points, decimate, half_width, smooth};
+use crate::history::Series;
+use crate::series::{Points, decimate, half_width, smooth};
 
 /// Thinned lines have at most twice as many points.
-pub(super) const RAW_BUCKETS: usize = 500;
+pub(crate) const RAW_BUCKETS: usize = 500;
 const SMOOTH_SAMPLES: usize = 300;
 /// Up to this many evaluations each one is a diamond.
 const DIAMONDS: usize = 60;
@@ -13,7 +13,7 @@ const DOTS: usize = 40;
 
 /// How a curve is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(crate) enum Look {
     /// Every step thin, and a smoothed line.
     Noisy,
     /// Every step, as the line itself.
@@ -24,22 +24,22 @@ pub(super) enum Look {
 
 /// One curve.
 #[derive(Debug)]
-pub(super) struct Curve {
-    pub(super) label: &'static str,
-    pub(super) look: Look,
-    pub(super) values: Series,
+pub(crate) struct Curve {
+    pub(crate) label: &'static str,
+    pub(crate) look: Look,
+    pub(crate) values: Series,
 }
 
 /// A horizontal line to compare with.
 #[derive(Debug)]
-pub(super) struct Level {
-    pub(super) label: &'static str,
-    pub(super) value: f64,
+pub(crate) struct Level {
+    pub(crate) label: &'static str,
+    pub(crate) value: f64,
 }
 
 impl Curve {
     /// Steps on either side that its smoothed line takes in, if it has one.
-    pub(super) fn half_width(&self) -> Option<usize> {
+    pub(crate) fn half_width(&self) -> Option<usize> {
         if self.look == Look::Noisy {
             half_width(self.values.means.len())
         } else {
@@ -48,7 +48,7 @@ impl Curve {
     }
 
     /// The line that shows where the curve stands, without its noise.
-    pub(super) fn settled(&self, log: bool) -> Points {
+    pub(crate) fn settled(&self, log: bool) -> Points {
         match self.half_width() {
             Some(half) => smooth(&self.values.means, half, SMOOTH_SAMPLES, log),
             None => decimate(&self.values.points, RAW_BUCKETS),
@@ -56,7 +56,7 @@ impl Curve {
     }
 
     /// Whether each point has a mark of its own beside the line.
-    pub(super) fn has_marks(&self) -> bool {
+    pub(crate) fn has_marks(&self) -> bool {
         self.values.points.len()
             <= if self.look == Look::Evaluations {
                 DIAMONDS
@@ -66,7 +66,7 @@ impl Curve {
     }
 
     /// The style sheet's colour class: evaluations have their own, further curves the third.
-    pub(super) fn colour(&self, index: usize) -> &'static str {
+    pub(crate) fn colour(&self, index: usize) -> &'static str {
         match (self.look, index) {
             (Look::Evaluations, _) => "e",
             (_, 0) => "t",
@@ -76,7 +76,7 @@ impl Curve {
 }
 
 /// The mean of the finite values.
-pub(super) fn finite_mean(points: &[(u64, f64)]) -> Option<f64> {
+pub(crate) fn finite_mean(points: &[(u64, f64)]) -> Option<f64> {
     let finite = || {
         points
             .iter()

@@ -1,20 +1,20 @@
 //! Axes: which stretch of numbers a chart shows, and where its marks stand.
 
-use super::number;
+use crate::number;
 
 /// One axis.
 #[derive(Debug, Clone)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     low: f64,
     high: f64,
     log: bool,
     /// Places and words of the marks, lowest first.
-    pub(super) ticks: Vec<(f64, String)>,
+    pub(crate) ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
     /// The axis of steps, from 0 to `last`, which need not be a mark.
-    pub(super) fn steps(last: u64) -> Self {
+    pub(crate) fn steps(last: u64) -> Self {
         let high = last.max(1) as f64;
         let step = nice_step(high, 5).max(1.0);
         let ticks = multiples(0.0, high, step)
@@ -29,7 +29,7 @@ impl Axis {
     }
 
     /// A linear axis that starts and ends at a mark and holds all `values` but far outliers.
-    pub(super) fn linear(values: &[f64], from_zero: bool) -> Self {
+    pub(crate) fn linear(values: &[f64], from_zero: bool) -> Self {
         let (mut low, mut high) = limits(values, false).unwrap_or((0.0, 1.0));
         if from_zero {
             low = low.min(0.0);
@@ -62,7 +62,7 @@ impl Axis {
     }
 
     /// A logarithmic axis that holds all positive `values` but far outliers.
-    pub(super) fn logarithmic(values: &[f64]) -> Self {
+    pub(crate) fn logarithmic(values: &[f64]) -> Self {
         let (low, high) = limits(values, true).unwrap_or((1.0, 10.0));
         // Half a bel of room where the values do not fill more than that.
         let (low, high) = if high / low < 1.2 {
@@ -99,7 +99,7 @@ impl Axis {
     }
 
     /// Where `value` lies, 0 at the low end and 1 at the high end, or beyond them.
-    pub(super) fn place(&self, value: f64) -> f64 {
+    pub(crate) fn place(&self, value: f64) -> f64 {
         if self.log {
             (value / self.low).ln() / (self.high / self.low).ln()
         } else {
@@ -108,7 +108,7 @@ impl Axis {
     }
 
     /// Whether `value` is on the axis.
-    pub(super) fn holds(&self, value: f64) -> bool {
+    pub(crate) fn holds(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
 }

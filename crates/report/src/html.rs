@@ -3,7 +3,7 @@
 /// `text` for element content and quoted attributes: a run may be called `<b>`.
 ///
 /// Control characters, which HTML forbids, become U+FFFD.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -20,16 +20,6 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
-/// `argument` as a POSIX shell reads it back: quoted where it has to be.
-pub(super) fn shell_quoted(argument: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
-    if !argument.is_empty() && argument.chars().all(plain) {
-        argument.to_owned()
-    } else {
-        format!("'{}'", argument.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,11 +30,5 @@ mod tests {
             escape("<b a=\"1\">'&\u{7}"),
             "&lt;b a=&quot;1&quot;&gt;&#39;&amp;\u{fffd}"
         );
-    }
-
-    #[test]
-    fn a_path_with_blanks_or_quotes_stays_one_argument() {
-        assert_eq!(shell_quoted("runs/bert-1"), "runs/bert-1");
-        assert_eq!(shell_quoted("my run's"), r"'my run'\''s'");
     }
 }

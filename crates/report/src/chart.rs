@@ -4,30 +4,30 @@
 //! pages. Colour never stands alone: training is a line, evaluations are diamonds or a thinner line,
 //! levels are dashed.
 
-use super::axis::Axis;
-use super::curve::{Curve, Level, Look};
-use super::html::escape;
-use super::number;
-use super::plot::{HEIGHT, Plot, WIDTH};
+use crate::axis::Axis;
+use crate::curve::{Curve, Level, Look};
+use crate::html::escape;
+use crate::number;
+use crate::plot::{HEIGHT, Plot, WIDTH};
 
 /// One chart.
 #[derive(Debug)]
-pub(super) struct Chart {
-    pub(super) title: String,
+pub(crate) struct Chart {
+    pub(crate) title: String,
     /// The value's name in `metrics.jsonl`.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What the numbers of the vertical axis are.
-    pub(super) unit: &'static str,
-    pub(super) log: bool,
-    pub(super) from_zero: bool,
-    pub(super) curves: Vec<Curve>,
-    pub(super) levels: Vec<Level>,
+    pub(crate) unit: &'static str,
+    pub(crate) log: bool,
+    pub(crate) from_zero: bool,
+    pub(crate) curves: Vec<Curve>,
+    pub(crate) levels: Vec<Level>,
 }
 
 impl Chart {
     /// The figure. `id` makes its element names unique in the page; the horizontal axis ends at
     /// `last_step`.
-    pub(super) fn render(&self, id: usize, last_step: u64) -> String {
+    pub(crate) fn render(&self, id: usize, last_step: u64) -> String {
         let mut values: Vec<f64> = Vec::new();
         for curve in &self.curves {
             values.extend(curve.values.points.iter().map(|&(_, value)| value));
@@ -40,6 +40,10 @@ impl Chart {
             } else {
                 Axis::linear(&values, self.from_zero)
             },
+            unit: self.unit,
+            log: self.log,
+            curves: &self.curves,
+            levels: &self.levels,
         };
         let outside = values
             .iter()
@@ -60,7 +64,7 @@ impl Chart {
              {}</svg>\n</figure>\n",
             escape(&self.title),
             escape(&self.description()),
-            plot.draw(self, &format!("c{id}"), &|value| self.value(value)),
+            plot.draw(&format!("c{id}"), &|value| self.value(value)),
         ));
         out
     }
@@ -188,11 +192,10 @@ impl Chart {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::History;
-    use super::super::plot::{BOTTOM, TOP};
-    use super::super::series::Points;
     use super::*;
-    use crate::report::history::Series;
+    use crate::history::{History, Series};
+    use crate::plot::{BOTTOM, TOP};
+    use crate::series::Points;
     use kiln_learner::{Record, RecordKind};
 
     fn values(points: &Points) -> Series {

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use kiln_learner::RunFolder;
+use kiln_report::{History, ReportFacts, write_report};
 use kiln_text::{Corpus, Tokenizer};
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::report::{self, History, ReportFacts};
 
 const EXAMPLES: &str = "Examples:
   kiln report runs/first
@@ -38,6 +38,6 @@ pub(crate) fn run(args: &ReportArgs, console: Console) -> Result<(), Failure> {
         unigram_entropy: entropy.ok(),
         ..ReportFacts::default()
     };
-    let path = report::write_report(&run, &settings, &history, &facts)?;
+    let path = write_report(&run, &settings, &history, &facts)?;
     console.out(path.display())
 }

@@ -2,15 +2,15 @@
 
 use kiln_learner::{Record, RunSettings, Stall, Stop};
 
-use super::ReportFacts;
-use super::curve::{Curve, Look};
-use super::figures::title;
-use super::history::History;
-use super::html::escape;
-use super::number::{compact, duration, grouped, significant};
+use crate::ReportFacts;
+use crate::curve::{Curve, Look};
+use crate::figures::title;
+use crate::history::History;
+use crate::html::escape;
+use crate::number::{compact, duration, grouped, significant};
 
 /// The heading, the status and the cards.
-pub(super) fn render(
+pub(crate) fn render(
     name: &str,
     settings: &RunSettings,
     history: &History,

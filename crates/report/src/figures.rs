@@ -1,9 +1,9 @@
 //! Which charts a run gets, and their names.
 
-use super::chart::Chart;
-use super::curve::{Curve, Level, Look, finite_mean};
-use super::history::{History, Series, is_logarithmic};
-use super::html::escape;
+use crate::chart::Chart;
+use crate::curve::{Curve, Level, Look, finite_mean};
+use crate::history::{History, Series, is_logarithmic};
+use crate::html::escape;
 
 /// Losses of predicting words, which the word frequencies bound. Those of other tasks (next
 /// sentence, replaced tokens) have nothing to do with them.
@@ -55,7 +55,7 @@ fn is_share(name: &str) -> bool {
 }
 
 /// All charts of the page, in their sections. A name that Kiln does not know gets its chart too.
-pub(super) fn sections(history: &History, unigram_entropy: Option<f64>, last_step: u64) -> String {
+pub(crate) fn sections(history: &History, unigram_entropy: Option<f64>, last_step: u64) -> String {
     let names = history.names();
     let repeated = repeats_its_only_part(history, &names);
     let mut out = String::new();
@@ -223,7 +223,7 @@ fn replaced_at_the_end(history: &History) -> Option<f64> {
 }
 
 /// A value's name in words, e.g. `Masked LM accuracy` for `mlm_accuracy`.
-pub(super) fn title(name: &str) -> String {
+pub(crate) fn title(name: &str) -> String {
     match name {
         "loss" => return "Total loss".to_owned(),
         "grad_norm" => return "Gradient norm before clipping".to_owned(),

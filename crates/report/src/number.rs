@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 /// `1234567` as `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -14,7 +14,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// A value to four significant digits, e.g. `2.314`, `12,480` or `1.25e-4`.
-pub(super) fn significant(value: f64) -> String {
+pub(crate) fn significant(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
         "not finite".to_owned()
@@ -32,7 +32,7 @@ pub(super) fn significant(value: f64) -> String {
 }
 
 /// A count to three or four digits with its unit, e.g. `110.1 M`.
-pub(super) fn compact(count: f64) -> String {
+pub(crate) fn compact(count: f64) -> String {
     if !count.is_finite() {
         return "not finite".to_owned();
     }
@@ -46,7 +46,7 @@ pub(super) fn compact(count: f64) -> String {
 }
 
 /// Seconds as `1 h 02 min`, `3 min 20 s` or `4.2 s`.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "unknown".to_owned();
     }
@@ -65,7 +65,7 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 /// The mark at `value` on an axis whose marks lie `step` apart and whose largest is `largest`.
-pub(super) fn tick(value: f64, step: f64, largest: f64) -> String {
+pub(crate) fn tick(value: f64, step: f64, largest: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
@@ -85,7 +85,7 @@ pub(super) fn tick(value: f64, step: f64, largest: f64) -> String {
 }
 
 /// The mark at `value` on a logarithmic axis.
-pub(super) fn log_tick(value: f64) -> String {
+pub(crate) fn log_tick(value: f64) -> String {
     if !(1e-3..1e6).contains(&value) {
         trimmed_exponent(value, 0)
     } else if value >= 1e4 {

@@ -1,56 +1,61 @@
 //! The drawing of a chart, in SVG.
 
-use super::axis::Axis;
-use super::chart::Chart;
-use super::curve::{Curve, Look, RAW_BUCKETS, finite_mean};
-use super::html::escape;
-use super::number;
-use super::series::{decimate, split};
+use crate::axis::Axis;
+use crate::curve::{Curve, Level, Look, RAW_BUCKETS, finite_mean};
+use crate::html::escape;
+use crate::number;
+use crate::series::{decimate, split};
 
 /// Size of the drawing, and the margins around its plot, in SVG units.
-pub(super) const WIDTH: f64 = 480.0;
-pub(super) const HEIGHT: f64 = 270.0;
-pub(super) const LEFT: f64 = 50.0;
-pub(super) const RIGHT: f64 = 14.0;
-pub(super) const TOP: f64 = 24.0;
-pub(super) const BOTTOM: f64 = 38.0;
+pub(crate) const WIDTH: f64 = 480.0;
+pub(crate) const HEIGHT: f64 = 270.0;
+pub(crate) const LEFT: f64 = 50.0;
+pub(crate) const RIGHT: f64 = 14.0;
+pub(crate) const TOP: f64 = 24.0;
+pub(crate) const BOTTOM: f64 = 38.0;
 
 /// Strips that show their values under the pointer.
 const STRIPS: usize = 48;
 /// Marks of steps without a finite value.
 const BROKEN_MARKS: usize = 120;
 
-/// The two axes of a drawing.
-pub(super) struct Plot {
-    pub(super) x: Axis,
-    pub(super) y: Axis,
+/// What is drawn, and between which axes.
+pub(crate) struct Plot<'a> {
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
+    /// What the numbers of the vertical axis are.
+    pub(crate) unit: &'a str,
+    /// Whether the vertical axis is logarithmic.
+    pub(crate) log: bool,
+    pub(crate) curves: &'a [Curve],
+    pub(crate) levels: &'a [Level],
 }
 
-impl Plot {
+impl Plot<'_> {
     /// The whole drawing without its `<svg>`. `clip` names an element, once in the page; `show`
     /// writes a value with its unit.
-    pub(super) fn draw(&self, chart: &Chart, clip: &str, show: &dyn Fn(f64) -> String) -> String {
+    pub(crate) fn draw(&self, clip: &str, show: &dyn Fn(f64) -> String) -> String {
         let mut out = format!(
             "<clipPath id=\"{clip}\"><rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{}\" height=\"{}\"/>\
              </clipPath>\n",
             WIDTH - LEFT - RIGHT,
             HEIGHT - TOP - BOTTOM,
         );
-        self.draw_frame(&mut out, chart.unit, chart.log);
+        self.draw_frame(&mut out);
         out.push_str(&format!("<g clip-path=\"url(#{clip})\">\n"));
-        for level in &chart.levels {
+        for level in self.levels {
             let (y, right) = (self.y(level.value), WIDTH - RIGHT);
             out.push_str(&format!(
                 "<path class=\"level\" d=\"M{LEFT} {y:.1}H{right}\"/>\n"
             ));
         }
-        for (index, curve) in chart.curves.iter().enumerate() {
-            self.draw_curve(&mut out, curve, index, chart.log);
+        for (index, curve) in self.curves.iter().enumerate() {
+            self.draw_curve(&mut out, curve, index);
         }
         out.push_str("</g>\n");
-        self.draw_strips(&mut out, &chart.curves, show);
+        self.draw_strips(&mut out, show);
         // Marks may reach over the plot's edge, and lie above the strips for the pointer.
-        for (index, curve) in chart
+        for (index, curve) in self
             .curves
             .iter()
             .enumerate()
@@ -61,7 +66,7 @@ impl Plot {
                 Look::Noisy | Look::Exact => self.draw_dots(&mut out, curve, index),
             }
         }
-        self.draw_broken(&mut out, &chart.curves);
+        self.draw_broken(&mut out);
         out
     }
 
@@ -75,7 +80,7 @@ impl Plot {
         HEIGHT - BOTTOM - place * (HEIGHT - TOP - BOTTOM)
     }
 
-    fn draw_frame(&self, out: &mut String, unit: &str, log: bool) {
+    fn draw_frame(&self, out: &mut String) {
         let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
         out.push_str("<g class=\"axis\">\n");
         for (value, word) in &self.y.ticks {
@@ -107,19 +112,19 @@ impl Plot {
                 escape(word),
             ));
         }
-        let scale = if log { ", log scale" } else { "" };
+        let scale = if self.log { ", log scale" } else { "" };
         out.push_str(&format!(
             "<text class=\"unit\" x=\"4\" y=\"12\">{}{scale}</text>\
              <text class=\"x unit\" x=\"{}\" y=\"{}\">step</text>\n</g>\n",
-            escape(unit),
+            escape(self.unit),
             (LEFT + right) / 2.0,
             HEIGHT - 4.0,
         ));
     }
 
-    fn draw_curve(&self, out: &mut String, curve: &Curve, index: usize, log: bool) {
+    fn draw_curve(&self, out: &mut String, curve: &Curve, index: usize) {
         let colour = curve.colour(index);
-        let settled = curve.settled(log);
+        let settled = curve.settled(self.log);
         match curve.look {
             Look::Evaluations => {
                 out.push_str(&self.path(&settled, &format!("link k{colour}")));
@@ -194,10 +199,10 @@ impl Plot {
 
     /// Strips over the plot, each with a native tooltip of its steps' means: values under the
     /// pointer without a script.
-    fn draw_strips(&self, out: &mut String, curves: &[Curve], show: &dyn Fn(f64) -> String) {
+    fn draw_strips(&self, out: &mut String, show: &dyn Fn(f64) -> String) {
         // Diamonds have their own.
         let told = || {
-            curves
+            self.curves
                 .iter()
                 .filter(|curve| curve.look != Look::Evaluations || !curve.has_marks())
         };
@@ -242,9 +247,11 @@ impl Plot {
             ));
         }
     }
+
     /// Crosses on the base line where a step or evaluation has no finite value.
-    fn draw_broken(&self, out: &mut String, curves: &[Curve]) {
-        let mut steps: Vec<u64> = curves
+    fn draw_broken(&self, out: &mut String) {
+        let mut steps: Vec<u64> = self
+            .curves
             .iter()
             .flat_map(|curve| curve.values.broken.iter().copied())
             .collect();

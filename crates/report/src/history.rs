@@ -5,7 +5,7 @@ use std::path::Path;
 use kiln_learner::record::for_each_record;
 use kiln_learner::{LearnError, Record, RecordKind, Stall};
 
-use super::series::Points;
+use crate::series::Points;
 
 /// Values of one name that are kept; of more, neighbours become one with their lowest, their highest
 /// and their mean.
@@ -14,38 +14,41 @@ const BUCKETS: usize = 16_384;
 /// Every value of a run by its name in `metrics.jsonl`, names in order of first appearance, and what
 /// is summed up over all steps.
 #[derive(Debug, Default)]
-pub(crate) struct History {
+pub struct History {
     train: Vec<(String, Buckets)>,
     eval: Vec<(String, Buckets)>,
     stalls: Vec<Stall>,
     /// The last step of any record.
-    pub(crate) last_step: Option<u64>,
+    pub last_step: Option<u64>,
     /// Tokens of all steps.
-    pub(crate) tokens: f64,
-    /// Tokens of the steps whose rate is known, and the seconds that they took.
-    pub(crate) timed_tokens: f64,
-    pub(crate) seconds: f64,
-    pub(crate) timed_steps: u64,
+    pub tokens: f64,
+    /// Tokens of the steps whose rate is known.
+    pub timed_tokens: f64,
+    /// Seconds that the steps took whose rate is known.
+    pub seconds: f64,
+    /// Steps whose rate is known.
+    pub timed_steps: u64,
     /// Seconds of all evaluations.
-    pub(crate) evaluating: f64,
+    pub evaluating: f64,
     /// Steps that changed nothing.
     skipped: u64,
     broken: u64,
-    /// The last evaluation, and the one of the lowest loss.
-    pub(crate) last_evaluation: Option<Record>,
-    pub(crate) best_evaluation: Option<Record>,
+    /// The last evaluation.
+    pub last_evaluation: Option<Record>,
+    /// The evaluation of the lowest loss.
+    pub best_evaluation: Option<Record>,
 }
 
 /// The values of one name by step.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Series {
+pub(crate) struct Series {
     /// Every value, or of a long run the lowest and highest of each stretch; not finite where a step
     /// had none that is.
-    pub(super) points: Points,
+    pub(crate) points: Points,
     /// Every value, or of a long run the mean of each stretch.
-    pub(super) means: Points,
+    pub(crate) means: Points,
     /// Steps whose value was not finite; of a long run the first of each stretch.
-    pub(super) broken: Vec<u64>,
+    pub(crate) broken: Vec<u64>,
 }
 
 impl History {
@@ -53,7 +56,7 @@ impl History {
     ///
     /// # Errors
     /// If it can't be read.
-    pub(crate) fn read(metrics: &Path) -> Result<Self, LearnError> {
+    pub fn read(metrics: &Path) -> Result<Self, LearnError> {
         let mut history = Self::default();
         for_each_record(metrics, |record| history.push(&record))?;
         Ok(history)
@@ -131,17 +134,17 @@ impl History {
     }
 
     /// The terms that had learned nothing when they were looked at.
-    pub(crate) fn stalls(&self) -> &[Stall] {
+    pub fn stalls(&self) -> &[Stall] {
         &self.stalls
     }
 
     /// Steps that changed nothing, as their gradients were not finite.
-    pub(super) fn skipped_steps(&self) -> u64 {
+    pub(crate) fn skipped_steps(&self) -> u64 {
         self.skipped.max(self.broken)
     }
 
     /// All names, those of training first.
-    pub(super) fn names(&self) -> Vec<&str> {
+    pub(crate) fn names(&self) -> Vec<&str> {
         let mut names: Vec<_> = self.train.iter().map(|(name, _)| name.as_str()).collect();
         for (name, _) in &self.eval {
             if !names.contains(&name.as_str()) {
@@ -152,18 +155,18 @@ impl History {
     }
 
     /// The training steps' values called `name`.
-    pub(super) fn train(&self, name: &str) -> Series {
+    pub(crate) fn train(&self, name: &str) -> Series {
         find(&self.train, name)
     }
 
     /// The evaluations' values called `name`.
-    pub(super) fn eval(&self, name: &str) -> Series {
+    pub(crate) fn eval(&self, name: &str) -> Series {
         find(&self.eval, name)
     }
 }
 
 /// Whether a value is shown, smoothed and averaged by its logarithm.
-pub(super) fn is_logarithmic(name: &str) -> bool {
+pub(crate) fn is_logarithmic(name: &str) -> bool {
     name.ends_with("perplexity") || name == "grad_norm"
 }
 
