@@ -209,6 +209,16 @@ fn look(name: &Path, mut reader: Bytes) -> Result<Found, TextError> {
 
 /// The first bytes, and whether they are all. They stay in the stream.
 fn peek(reader: &mut Bytes) -> io::Result<(Vec<u8>, bool)> {
+    // Most often they lie in its buffer: then nothing comes between the stream and its lines.
+    let buffered = loop {
+        match reader.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            filled => break filled?.get(..HEAD_BYTES).map(<[u8]>::to_vec),
+        }
+    };
+    if let Some(head) = buffered {
+        return Ok((head, false));
+    }
     let mut head = Vec::with_capacity(HEAD_BYTES);
     reader.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
     let rest = std::mem::replace(reader, Box::new(io::empty()));
