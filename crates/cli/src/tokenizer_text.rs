@@ -264,11 +264,7 @@ fn tell_dropped(
     } else {
         String::new()
     };
-    // A SentencePiece file ends its strings with it, so no coverage keeps it.
-    let remedy = match (
-        kind.is_unigram() && dropped.most_frequent.contains(&'\0'),
-        dropped.characters,
-    ) {
+    let remedy = match (dropped.has_null, dropped.characters) {
         (true, 1) => "no SentencePiece model can have it; take it out of the text".to_owned(),
         (true, _) => format!(
             "{keeps}{room} keeps all but U+0000, which no SentencePiece model can have; take that out \

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use super::class::Class;
+use super::xlnet;
 
 /// The named special tokens, in the order in which they are added.
 pub(super) const NAMED: [&str; 7] = [
@@ -94,7 +95,7 @@ pub(super) struct Added {
     pub(super) extra: Vec<Token>,
     /// Whether they are `additional_special_tokens` of special_tokens_map.json, which those of a
     /// model file replace.
-    pub(super) extra_is_late: bool,
+    extra_is_late: bool,
 }
 
 impl Added {
@@ -139,13 +140,11 @@ impl Added {
         }
         added.named = added.named_tokens(config, class)?;
         match config.get("extra_special_tokens") {
-            None | Some(Value::Null) => {
-                if class == Some(Class::Xlnet) {
-                    added.extra = ["<eop>", "<eod>"]
-                        .map(|token| Token::Text(token.to_string()))
-                        .to_vec();
-                }
+            None if class == Some(Class::Xlnet) => {
+                let own = [xlnet::END_OF_PARAGRAPH, xlnet::END_OF_DOCUMENT];
+                added.extra = own.map(|token| Token::Text(token.to_string())).to_vec();
             }
+            None | Some(Value::Null) => {}
             Some(Value::Array(tokens)) => {
                 let tokens = tokens.iter().map(|token| match token {
                     // As older versions wrote it, in a list of special tokens.
@@ -172,7 +171,6 @@ impl Added {
         class: Option<Class>,
     ) -> Result<Vec<(String, Token)>, String> {
         let mut named = Vec::new();
-        let of_class = class.map(Class::special_tokens);
         for field in NAMED {
             let token = match config.get(field) {
                 Some(Value::Null) => None,
@@ -182,12 +180,10 @@ impl Added {
                     let known = known.rev().find(|known| known.content == token.content());
                     Some(known.map_or(token, |known| Token::Whole(known.clone())))
                 }
-                None => of_class
-                    .iter()
-                    .flatten()
-                    .find(|(name, _)| *name == field)
-                    .and_then(|(_, token)| *token)
-                    .map(|token| Token::Text(token.to_string())),
+                None => {
+                    let of_class = class.and_then(|class| class.special_token(field));
+                    of_class.map(|token| Token::Text(token.to_string()))
+                }
             };
             named.extend(token.map(|token| (field.to_string(), token)));
         }
@@ -255,6 +251,13 @@ impl Added {
             let place = |field: &str| NAMED.iter().position(|named| *named == field);
             self.named
                 .sort_by_key(|(field, _)| place(field).unwrap_or(NAMED.len()));
+        }
+    }
+
+    /// Takes a model file's own tokens for `extra_special_tokens`, unless a file lists others.
+    pub(super) fn take_extra(&mut self, fields: &Map<String, Value>, own: Vec<AddedToken>) {
+        if !fields.contains_key("extra_special_tokens") || self.extra_is_late {
+            self.extra = own.into_iter().map(Token::Whole).collect();
         }
     }
 

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::sentence_piece::WORD_START;
 use crate::error::{AlphabetFit, TextError};
 
 /// Characters that WordPiece keeps however rare they are: Hugging Face's limit.
@@ -26,8 +27,10 @@ pub struct DroppedCharacters {
     pub most_frequent: Vec<char>,
     /// How many characters the text has.
     pub all_characters: u64,
-    /// Entries that a vocabulary needs to have all characters.
+    /// Entries that a vocabulary needs to have all characters but U+0000.
     pub vocab_size_for_all: u64,
+    /// Whether U+0000 is one of them: SentencePiece opens no model with it in a piece.
+    pub has_null: bool,
 }
 
 /// Characters by how often they come, ties in the order of their code points.
@@ -62,6 +65,14 @@ impl Ranked {
         self.0.iter().take_while(is_needed).count()
     }
 
+    /// The share of the text that so many of them cover, in steps of a ten-thousandth downwards.
+    fn coverage_of(&self, characters: usize) -> Option<AlphabetFit> {
+        let kept = self.0.iter().take(characters);
+        let covered: u64 = kept.map(|(Reverse(count), _)| count).sum();
+        let share = (covered as f64 / self.total() as f64 * 1e4).floor() / 1e4;
+        (share > 0.0).then_some(AlphabetFit::Coverage(share))
+    }
+
     /// What is left out by an alphabet.
     fn without(
         &self,
@@ -76,6 +87,7 @@ impl Ranked {
             most_frequent: dropped.iter().take(NAMED).map(|(_, c)| *c).collect(),
             all_characters: self.0.len() as u64,
             vocab_size_for_all: vocab_size,
+            has_null: dropped.iter().any(|(_, c)| *c == '\0'),
         })
     }
 }
@@ -166,27 +178,34 @@ impl Entries {
     }
 }
 
-/// What a unigram alphabet leaves out of a text, where `own_pieces` are not learned.
-pub(super) fn unigram_dropped(
+/// A unigram alphabet: the most frequent characters that make up a share of the text, and what every
+/// word begins with. `own_pieces` are not learned.
+///
+/// # Errors
+/// If there is no room for them.
+pub(super) fn unigram(
     words: &[(String, u64)],
-    alphabet: &BTreeSet<char>,
+    coverage: f64,
+    vocab_size: usize,
     own_pieces: usize,
-) -> Option<DroppedCharacters> {
+) -> Result<(BTreeSet<char>, Option<DroppedCharacters>), TextError> {
     let ranked = Ranked::new(words);
-    let for_all = ranked.0.len() + own_pieces;
-    ranked.without(|c| alphabet.contains(&c), for_all as u64)
-}
-
-/// The share of a text that so many characters cover, in steps of a ten-thousandth downwards.
-pub(super) fn coverage_that_fits(
-    words: &[(String, u64)],
-    characters: usize,
-) -> Option<AlphabetFit> {
-    let ranked = Ranked::new(words);
-    let kept = ranked.0.iter().take(characters);
-    let covered: u64 = kept.map(|(Reverse(count), _)| count).sum();
-    let share = (covered as f64 / ranked.total() as f64 * 1e4).floor() / 1e4;
-    (share > 0.0).then_some(AlphabetFit::Coverage(share))
+    let can_be_kept = ranked.0.iter().filter(|(_, c)| *c != '\0');
+    let keepable = Ranked(can_be_kept.copied().collect());
+    let kept = keepable.0.iter().take(keepable.covering(coverage));
+    let mut alphabet: BTreeSet<char> = kept.map(|(_, c)| *c).collect();
+    alphabet.insert(WORD_START);
+    let needed = alphabet.len() + own_pieces;
+    if needed > vocab_size {
+        return Err(TextError::Alphabet {
+            vocab_size,
+            needed,
+            fit: keepable.coverage_of(vocab_size.saturating_sub(own_pieces)),
+        });
+    }
+    let for_all = keepable.0.len() + own_pieces;
+    let dropped = ranked.without(|c| alphabet.contains(&c), for_all as u64);
+    Ok((alphabet, dropped))
 }
 
 #[cfg(test)]
@@ -262,14 +281,35 @@ mod tests {
     }
 
     #[test]
+    fn a_unigram_alphabet_covers_the_share_asked_for_and_has_no_null_character() {
+        let words = counted(&[("aab", 30), ("c", 9), ("d", 1)]);
+        let covering = |share| {
+            let (alphabet, _) = unigram(&words, share, 99, 5).unwrap();
+            String::from_iter(alphabet)
+        };
+        assert_eq!(covering(1.0), "abcd▁");
+        assert_eq!(covering(0.98), "abc▁");
+        assert_eq!(covering(0.6), "a▁");
+
+        let words = counted(&[("▁a\0a", 30), ("▁b\0", 9)]);
+        let (alphabet, dropped) = unigram(&words, 1.0, 8, 5).unwrap();
+        assert_eq!(alphabet, BTreeSet::from(['a', 'b', WORD_START]));
+        let dropped = dropped.unwrap();
+        assert_eq!((dropped.characters, dropped.all_characters), (1, 4));
+        assert_eq!((dropped.vocab_size_for_all, dropped.has_null), (8, true));
+        let error = unigram(&words, 1.0, 7, 5).unwrap_err().to_string();
+        assert!(
+            error.starts_with("vocab_size = 7: the alphabet of this text takes 8; "),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn the_coverage_that_is_named_fits() {
         let words = counted(&[("aaab", 10), ("c", 9), ("d", 1)]);
-        assert_eq!(
-            coverage_that_fits(&words, 2),
-            Some(AlphabetFit::Coverage(0.8))
-        );
-        assert_eq!(coverage_that_fits(&words, 0), None);
         let ranked = Ranked::new(&words);
+        assert_eq!(ranked.coverage_of(2), Some(AlphabetFit::Coverage(0.8)));
+        assert_eq!(ranked.coverage_of(0), None);
         assert!(ranked.covering(0.8) <= 2);
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tokenizers::normalizers::BertNormalizer;
 
 use super::special::Place::{Cls, Sep, Text};
-use super::special::{self, SpecialTokens, added_token};
+use super::special::{self, SpecialTokens, added_token_json};
 
 /// What marks a piece that continues a word.
 pub(super) const CONTINUATION: &str = "##";
@@ -180,7 +180,7 @@ pub(super) fn special_parts(
     added.dedup();
     let added: Vec<Value> = added
         .into_iter()
-        .map(|(id, token)| added_token(id, token, true))
+        .map(|(id, token)| added_token_json(id, token, true))
         .collect();
     let template = match (id(&special.cls), id(&special.sep)) {
         (Some(cls), Some(sep)) => template_json(special, cls, sep),

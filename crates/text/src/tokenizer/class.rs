@@ -13,6 +13,7 @@ mod names;
 
 use names::{AS_IT_STANDS, CLASSES, MODEL_TYPES, MODEL_TYPES_AS_THEY_STAND, REBUILT, WITH_CODE};
 
+use super::added::NAMED;
 use super::open::{BYTE_VOCABULARY, MERGES, SENTENCE_PIECE, VOCABULARY, XLNET_SENTENCE_PIECE};
 
 /// The name of XLM-RoBERTa's model file.
@@ -36,9 +37,6 @@ pub(super) enum Class {
     /// SentencePiece with fairseq's numbers.
     XlmRoberta,
 }
-
-/// Names of special tokens by field; `None`: the class has no such token.
-pub(super) type Names = [(&'static str, Option<&'static str>); 7];
 
 impl Class {
     /// Its name in transformers.
@@ -73,19 +71,14 @@ impl Class {
         }
     }
 
-    /// The special tokens that it has where no file names them, in the order in which transformers
-    /// adds those that the vocabulary lacks.
-    pub(super) fn special_tokens(self) -> Names {
-        let [bos, eos, unk, sep, pad, cls, mask] = match self {
-            Self::Bert => [
-                None,
-                None,
-                Some("[UNK]"),
-                Some("[SEP]"),
-                Some("[PAD]"),
-                Some("[CLS]"),
-                Some("[MASK]"),
-            ],
+    /// The special token that it has in a field, one of [`NAMED`], where no file names another.
+    pub(super) fn special_token(self, field: &str) -> Option<&'static str> {
+        let all = match self {
+            Self::Bert => {
+                let [unk, sep, pad, cls, mask] =
+                    ["[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"].map(Some);
+                [None, None, unk, sep, pad, cls, mask]
+            }
             Self::Deberta | Self::DebertaV2 => [
                 "[CLS]", "[SEP]", "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]",
             ]
@@ -99,15 +92,8 @@ impl Class {
             }
             Self::Xlnet => ["<s>", "</s>", "<unk>", "<sep>", "<pad>", "<cls>", "<mask>"].map(Some),
         };
-        [
-            ("bos_token", bos),
-            ("eos_token", eos),
-            ("unk_token", unk),
-            ("sep_token", sep),
-            ("pad_token", pad),
-            ("cls_token", cls),
-            ("mask_token", mask),
-        ]
+        let place = NAMED.iter().position(|named| *named == field)?;
+        all.get(place).copied().flatten()
     }
 
     /// What it gives a model where no file says so.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::added::{self, Added};
+use super::added::{self, Added, NAMED};
 use super::bert::{self, Normalisation};
 use super::class::{Choice, Class, Reader};
 use super::files::{read_fields, refused};
@@ -37,8 +37,6 @@ pub(super) struct Config {
     usual: SpecialTokens,
     pub(super) added: Added,
     model_max_length: Option<u32>,
-    /// What is put around texts, if not what the file says.
-    pub(super) template: Option<Template>,
     /// What the user should know.
     pub(super) notes: Vec<String>,
 }
@@ -95,14 +93,12 @@ impl Config {
             )));
         }
         let usual = class.map_or_else(SpecialTokens::default, SpecialTokens::of_class);
-        let special = SpecialTokens::parse(&fields, usual.clone()).map_err(&refuse)?;
         Ok(Self {
             normalisation: Normalisation::parse(&fields).map_err(&refuse)?,
-            special,
+            special: named(&usual, &fields, &added),
             usual,
             notes: Vec::new(),
             model_max_length: parse_length(&fields).map_err(&refuse)?,
-            template: class.and_then(Template::of),
             path,
             fields,
             choice,
@@ -120,42 +116,29 @@ impl Config {
     pub(super) fn name_special_tokens<'a>(
         &mut self,
         pieces: impl Iterator<Item = &'a str>,
-    ) -> Result<bool, TextError> {
+    ) -> bool {
         if let Some(class) = self.class() {
-            return Ok(class == Class::Xlnet);
+            return class == Class::Xlnet;
         }
         let pieces: HashSet<&str> = pieces.collect();
         let is_xlnet = xlnet::has_its_pieces(|piece| pieces.contains(piece));
         if is_xlnet {
             self.usual = xlnet::special_tokens();
-            self.special = SpecialTokens::parse(&self.fields, xlnet::special_tokens())
-                .map_err(refused(&self.path))?;
+            self.special = named(&self.usual, &self.fields, &self.added);
         }
-        Ok(is_xlnet)
+        is_xlnet
     }
 
     /// Special tokens that the vocabulary lacks get new ids, also those that the class names:
     /// `[MASK]` in all of DeBERTa's.
     pub(super) fn take_new_ids(&mut self) {
-        self.usual = SpecialTokens {
-            pad: String::new(),
-            unk: String::new(),
-            cls: String::new(),
-            sep: String::new(),
-            mask: String::new(),
-        };
+        self.usual = SpecialTokens::by(|_| String::new());
     }
 
     /// Special tokens that have no name here have none at all.
     pub(super) fn name_only_what_is_named(&mut self) {
-        let name = |field| self.added.name(field).unwrap_or_default().to_string();
-        self.special = SpecialTokens {
-            pad: name("pad_token"),
-            unk: name("unk_token"),
-            cls: name("cls_token"),
-            sep: name("sep_token"),
-            mask: name("mask_token"),
-        };
+        self.special =
+            SpecialTokens::by(|field| self.added.name(field).unwrap_or_default().to_string());
     }
 
     /// Whether byte-level BPE puts a space before the text; Hugging Face's default: no.
@@ -175,8 +158,8 @@ impl Config {
             written
                 .entry("model_input_names")
                 .or_insert_with(|| class.inputs().into());
-            for (field, token) in class.special_tokens() {
-                if let Some(token) = token {
+            for field in NAMED {
+                if let Some(token) = class.special_token(field) {
                     written.entry(field).or_insert_with(|| token.into());
                 }
             }
@@ -186,7 +169,7 @@ impl Config {
             usual: self.usual,
             model_max_length: self.model_max_length,
             added: self.added,
-            template: self.template,
+            template: self.choice.class().and_then(Template::of),
             splits_special,
             written,
             notes: self.notes,
@@ -248,6 +231,18 @@ impl Config {
             self.choice.path.display()
         ))
     }
+}
+
+/// The names in the files, and the usual ones where no file says anything; null is none.
+fn named(usual: &SpecialTokens, fields: &Map<String, Value>, added: &Added) -> SpecialTokens {
+    let mut usual = usual.names().into_iter();
+    SpecialTokens::by(|field| {
+        let usual = usual.next().unwrap_or_default();
+        match fields.get(field) {
+            Some(Value::Null) => String::new(),
+            _ => added.name(field).unwrap_or(usual).to_string(),
+        }
+    })
 }
 
 /// A tokenizer.json for some versions of transformers only.

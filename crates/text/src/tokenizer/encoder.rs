@@ -42,8 +42,8 @@ pub(super) enum Cuts {
 }
 
 impl Cuts {
-    /// From the whole tokenizer.json.
-    pub(super) fn of(full: &Value) -> Self {
+    /// From the tokenizer, and its whole tokenizer.json.
+    pub(super) fn of(tokenizer: &tokenizers::Tokenizer, full: &Value) -> Self {
         // Added tokens are looked for first, and across all cuts.
         let added = full["added_tokens"].as_array();
         let none_has = |flags: &[&str]| {
@@ -69,6 +69,7 @@ impl Cuts {
             || none_has(&["single_word"])
                 && (xlnet::splits_at_spaces(full) || class_rules::splits_at_all_spaces(full)))
             && sentence_piece::leaves_spaces(normalizer)
+            && finds_no_spaces(tokenizer)
         {
             Self::Spaces
         } else if bytes_only
@@ -115,6 +116,21 @@ impl<'a> Iterator for Parts<'a> {
         self.rest = rest;
         (!part.is_empty()).then_some(part)
     }
+}
+
+/// Whether no added token has spaces in it once it is normalised, as the text is that it is looked for
+/// in: Arabic has words in one character.
+fn finds_no_spaces(tokenizer: &tokenizers::Tokenizer) -> bool {
+    let added = tokenizer.get_added_tokens_decoder();
+    added
+        .values()
+        .filter(|token| token.normalized)
+        .all(|token| {
+            let mut text = NormalizedString::from(token.content.as_str());
+            let normalizer = tokenizer.get_normalizer();
+            normalizer.is_none_or(|normalizer| normalizer.normalize(&mut text).is_ok())
+                && !text.get().contains(char::is_whitespace)
+        })
 }
 
 /// The text without the spaces at its start, but for one that a mark stands on.

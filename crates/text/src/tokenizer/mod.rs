@@ -12,7 +12,6 @@
 //! All trainers learn from counted words (`word_counts.rs`), of all of the text or of a sample of it
 //! (`text_sample.rs`); which characters get pieces is decided in `alphabet.rs`.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -147,24 +146,26 @@ impl Tokenizer {
         inner
             .with_truncation(None)
             .map_err(|reason| reason.to_string())?;
-        let vocab = inner.get_vocab(true);
-        let end = |vocab: &HashMap<String, u32>| {
-            // A blank line of a vocab.txt is no token.
-            let ids = vocab.iter().filter(|(token, _)| !token.is_empty());
-            ids.map(|(_, &id)| id.saturating_add(1)).max().unwrap_or(0)
-        };
-        let vocab_size = end(&vocab);
+        // A blank line of a vocab.txt is no token.
+        let vocab = inner.get_vocab(false).into_iter();
+        let ids: Vec<u32> = vocab
+            .filter_map(|(token, id)| (!token.is_empty()).then_some(id))
+            .collect();
+        let end = |last: Option<u32>| last.map_or(0, |last| last.saturating_add(1));
+        let base_size = end(ids.iter().max().copied());
+        let present = inner.get_added_tokens_decoder();
         // A table over all ids is made in several places; this bounds it. The largest published
         // vocabularies have about a million entries.
-        if vocab_size as usize > vocab.len().saturating_mul(16).saturating_add(1 << 20) {
+        let size = base_size.max(end(present.keys().max().copied())) as usize;
+        let tokens = ids.len() + present.len();
+        if size > tokens.saturating_mul(16).saturating_add(1 << 20) {
             return Err(format!(
-                "the largest id is {}, but there are only {} tokens",
-                vocab_size - 1,
-                vocab.len()
+                "the largest id is {}, but there are only {tokens} tokens",
+                size - 1,
             ));
         }
         if let tokenizers::ModelWrapper::WordPiece(model) = inner.get_model()
-            && !vocab.contains_key(&model.unk_token)
+            && inner.token_to_id(&model.unk_token).is_none()
         {
             return Err(format!(
                 "the vocabulary has no {}, which stands for unknown words; add it",
@@ -175,12 +176,11 @@ impl Tokenizer {
             .names()
             .into_iter()
             .zip(usual.names())
-            .filter(|(name, usual)| name == usual && !vocab.contains_key(*name))
+            .filter(|(name, usual)| name == usual && inner.token_to_id(name).is_none())
             .map(|(name, _)| name.to_string())
             .filter(|name| !name.is_empty() && !added.gives(name))
             .collect();
-        let base_size = end(&inner.get_vocab(false));
-        let present: Vec<_> = inner.get_added_tokens_decoder().into_values().collect();
+        let present: Vec<_> = present.into_values().collect();
         inner
             .add_tokens(added.to_add(&present))
             .map_err(|reason| format!("its added tokens: {reason}"))?;
@@ -199,10 +199,10 @@ impl Tokenizer {
         }
         let full = serde_json::to_value(&inner).map_err(|reason| reason.to_string())?;
         Ok(Self {
-            cuts: Cuts::of(&full),
+            cuts: Cuts::of(&inner, &full),
             word_marks: WordMarks::of(&full),
             identity: identity(&full, &special, splits_special),
-            vocab_size: end(&inner.get_vocab(true)),
+            vocab_size: base_size.max(end(inner.get_added_tokens_decoder().into_keys().max())),
             inner,
             special,
             model_max_length,

@@ -24,6 +24,7 @@ use serde_json::{Map, Value};
 use super::class::{Class, Reader, XLM_ROBERTA_SENTENCE_PIECE};
 use super::config::Config;
 use super::files::{read, read_json, read_text, refused};
+use super::sentence_piece::Model;
 use super::sentence_piece::class_rules::{self, Source};
 use super::xlnet::XlnetLetters;
 use super::{Tokenizer, bert, bpe_encoder, byte_bpe, rebuilt, sentence_piece};
@@ -184,14 +185,14 @@ fn open_json(path: &Path) -> Result<Tokenizer, TextError> {
     let pieces = json["model"]["vocab"]
         .as_array()
         .map_or(&[][..], Vec::as_slice);
-    config.name_special_tokens(pieces.iter().filter_map(|piece| piece[0].as_str()))?;
+    config.name_special_tokens(pieces.iter().filter_map(|piece| piece[0].as_str()));
     let mut tokenizer = config.tokenizer(&json, path)?;
     // Kept to be saved again, if it is the same vocabulary.
     let files = MODEL_FILES.map(|name| (name, path.with_file_name(name)));
     if let Some((name, file)) = files.iter().find(|(_, file)| file.exists()) {
         let bytes = read(file)?;
-        let names = sentence_piece::piece_names(&bytes).map_err(refused(file))?;
-        if sentence_piece::are_pieces_of(&names, pieces) {
+        let model = Model::parse(&bytes).map_err(refused(file))?;
+        if sentence_piece::are_pieces_of(&model, pieces) {
             tokenizer.sentence_piece = Some((name, bytes.into()));
         }
     }
@@ -233,8 +234,8 @@ fn open_sentence_piece(path: &Path, mut config: Config) -> Result<Tokenizer, Tex
 
 /// The tokenizer.json with the ids of SentencePiece's own library, where no class is named.
 fn as_the_original(bytes: &[u8], path: &Path, config: &mut Config) -> Result<Value, TextError> {
-    let pieces = sentence_piece::piece_names(bytes).map_err(refused(path))?;
-    let letters = if config.name_special_tokens(pieces.iter().map(String::as_str))? {
+    let model = Model::parse(bytes).map_err(refused(path))?;
+    let letters = if config.name_special_tokens(model.names()) {
         let letters = XlnetLetters::parse(&config.fields).map_err(refused(&config.path))?;
         Some(letters)
     } else {
@@ -249,7 +250,7 @@ fn as_the_original(bytes: &[u8], path: &Path, config: &mut Config) -> Result<Val
             )));
         }
     }
-    let parsed = sentence_piece::parse(bytes, &config.special, letters).map_err(refused(path))?;
+    let parsed = sentence_piece::parse(&model, &config.special, letters).map_err(refused(path))?;
     config.special = parsed.special;
     Ok(parsed.json)
 }

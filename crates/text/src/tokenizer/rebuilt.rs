@@ -30,7 +30,7 @@ pub(super) enum Template {
     /// `[CLS] A [SEP]`, `[CLS] A [SEP] [SEP] B [SEP]`, all of type 0.
     Deberta,
     /// `<s> A </s>`, `<s> A </s> </s> B </s>`, all of type 0.
-    Roberta { add_prefix_space: bool },
+    Roberta,
     /// `A <sep> <cls>`, `A <sep> B <sep> <cls>` with types 0, 1 and 2.
     Xlnet,
 }
@@ -41,9 +41,7 @@ impl Template {
         match class {
             Class::Bert | Class::DebertaV2 => Some(Self::Bert),
             Class::Deberta | Class::XlmRoberta => Some(Self::Deberta),
-            Class::Roberta => Some(Self::Roberta {
-                add_prefix_space: false,
-            }),
+            Class::Roberta => Some(Self::Roberta),
             Class::Gpt2 => None,
             Class::Xlnet => Some(Self::Xlnet),
         }
@@ -59,12 +57,12 @@ impl Template {
                 &[Cls(0), Text("A", 0), Sep(0)],
                 &[Cls(0), Text("A", 0), Sep(0), Sep(0), Text("B", 0), Sep(0)],
             ),
-            Self::Roberta { add_prefix_space } => json!({
+            Self::Roberta => json!({
                 "type": "RobertaProcessing",
                 "sep": [special.sep, sep],
                 "cls": [special.cls, cls],
                 "trim_offsets": true,
-                "add_prefix_space": add_prefix_space,
+                "add_prefix_space": false,
             }),
             Self::Xlnet => xlnet::template_json(special, cls, sep),
         }
@@ -84,21 +82,21 @@ pub(super) fn check(
     let refuse = |part: &str| Err(config.rebuilt(part, class, json_path));
     let (normalizer, pre_tokenizer) = match class {
         Class::Bert => {
-            if let Some(written) = json.get("normalizer").and_then(Normalisation::of)
-                && let Some((field, in_config, in_json)) =
-                    config.normalisation.difference(written, |_| true)
+            let Some(written) = json.get("normalizer").and_then(Normalisation::of) else {
+                return refuse("normalizer");
+            };
+            if let Some((field, in_config, in_json)) =
+                config.normalisation.difference(written, |_| true)
             {
                 return Err(config.contradiction(field, in_config, in_json, json_path));
-            }
-            if json.get("normalizer").and_then(Normalisation::of).is_none() {
-                return refuse("normalizer");
             }
             (
                 json["normalizer"].clone(),
                 json!({ "type": "BertPreTokenizer" }),
             )
         }
-        Class::Deberta | Class::Roberta | Class::Gpt2 => {
+        // Byte-level BPE: what SentencePiece's classes make of a file is in its own place.
+        _ => {
             let space = config.add_prefix_space()?;
             if let Some(written) = json["pre_tokenizer"]["add_prefix_space"].as_bool()
                 && written != space
@@ -107,8 +105,6 @@ pub(super) fn check(
             }
             (Value::Null, byte_level::splitter_json(space))
         }
-        // Read as they stand.
-        Class::DebertaV2 | Class::Xlnet | Class::XlmRoberta => return Ok(()),
     };
     if !equal::<NormalizerWrapper>(&normalizer, &json["normalizer"]) {
         return refuse("normalizer");

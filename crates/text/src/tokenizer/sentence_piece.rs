@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::bert;
-use super::special::{SpecialTokens, added_token};
+use super::special::{SpecialTokens, added_token_json};
 use super::unigram::UnigramLayout;
 use super::xlnet::{self, XlnetLetters};
 
@@ -29,7 +29,8 @@ mod rules;
 mod steps;
 mod unicode;
 
-use proto::{Model, ModelKind, Piece, PieceKind};
+pub(super) use proto::Model;
+use proto::{ModelKind, Piece, PieceKind};
 pub(super) use steps::{
     charsmaps, check_charsmaps, leaves_spaces, normalizer, precompiled, replace_regex,
     splits_at_spaces,
@@ -48,41 +49,152 @@ pub(super) struct Parsed {
     pub(super) special: SpecialTokens,
 }
 
-/// Reads `spm.model`. Special tokens that the model lacks get the ids after its last, as in
+/// The tokenizer.json of a model. Special tokens that the model lacks get the ids after its last, as in
 /// DeBERTa, where that is `[MASK]` alone; the unknown piece keeps its own name. `letters`: it is
 /// XLNet's, with its own steps before the model's.
 ///
 /// # Errors
-/// If the file is damaged, or asks for something that is not supported.
+/// If it asks for something that is not supported.
 pub(super) fn parse(
-    bytes: &[u8],
+    model: &Model,
     special: &SpecialTokens,
     letters: Option<XlnetLetters>,
 ) -> Result<Parsed, String> {
-    to_json(&Model::parse(bytes)?, special, letters)
-}
+    if let Some(reason) = &model.unsupported {
+        return Err(reason.clone());
+    }
+    let mut ids: HashMap<&str, usize> = HashMap::new();
+    for (id, piece) in model.pieces.iter().enumerate() {
+        if piece.text.is_empty() || ids.insert(&piece.text, id).is_some() {
+            return Err(format!(
+                "piece {id} ({:?}) is empty or there twice; get the file again",
+                piece.text
+            ));
+        }
+        if piece.kind == PieceKind::Unused {
+            return Err(format!(
+                "piece {id} ({:?}) is marked as unused, which is not supported; train the model \
+                 without such pieces",
+                piece.text
+            ));
+        }
+        if piece.kind == PieceKind::UserDefined && model.kind == ModelKind::Bpe {
+            return Err(format!(
+                "piece {id} ({:?}) is user-defined in a model of type bpe, which is supported only \
+                 as transformers reads it; name the class that it was made for as tokenizer_class \
+                 in tokenizer_config.json",
+                piece.text
+            ));
+        }
+    }
+    let mut special = special.clone();
+    let unknown = model
+        .pieces
+        .iter()
+        .position(|piece| piece.kind == PieceKind::Unknown)
+        .ok_or("the model has no unknown piece; train it with one")?;
+    let unk_id = match ids.get(special.unk.as_str()) {
+        Some(&id) => id,
+        None => {
+            special.unk = model.pieces[unknown].text.clone();
+            unknown
+        }
+    };
 
-/// The names of the pieces in `spm.model`, by id.
-pub(super) fn piece_names(bytes: &[u8]) -> Result<Vec<String>, String> {
-    let model = Model::parse(bytes)?;
-    Ok(model.pieces.into_iter().map(|piece| piece.text).collect())
+    let mut added: Vec<Value> = model
+        .pieces
+        .iter()
+        .enumerate()
+        .filter_map(|(id, piece)| {
+            let is_named = special.names().contains(&piece.text.as_str());
+            let is_special = match piece.kind {
+                PieceKind::Control | PieceKind::Unknown => true,
+                // User-defined there, but special in Hugging Face.
+                _ => is_named || letters.is_some() && piece.text == xlnet::END_OF_PARAGRAPH,
+            };
+            is_special.then(|| added_token_json(id as u64, &piece.text, true))
+        })
+        .collect();
+    // DeBERTa's order.
+    let mut all: HashSet<&str> = ids.keys().copied().collect();
+    let mut id_of = |name| match ids.get(name) {
+        Some(&id) => id as u64,
+        None => {
+            let id = all.len() as u64;
+            if all.insert(name) {
+                added.push(added_token_json(id, name, true));
+            }
+            id
+        }
+    };
+    let (_, cls, sep, _) = (
+        id_of(&special.pad),
+        id_of(&special.cls),
+        id_of(&special.sep),
+        id_of(&special.mask),
+    );
+
+    let vocabulary = match model.kind {
+        ModelKind::Unigram => {
+            let scored = model.pieces.iter().map(|piece| {
+                let score = match piece.kind {
+                    PieceKind::UserDefined => USER_DEFINED_SCORE,
+                    _ => piece.score,
+                };
+                json!([piece.text, f64::from(score)])
+            });
+            unigram_json(scored.collect(), unk_id as u64, model.byte_fallback)
+        }
+        ModelKind::Bpe => {
+            let unk = model.pieces.get(unk_id).map(|piece| piece.text.as_str());
+            let merges = json!(pair_rules::merges_of(model));
+            bpe_json(json!(ids), merges, unk, model.byte_fallback)
+        }
+    };
+    // Viterbi's best path is the same word by word, as long as no piece goes on after a space.
+    let splits = ids.contains_key(WORD_START.to_string().as_str())
+        && !ids
+            .keys()
+            .any(|piece| piece.chars().skip(1).any(|c| c == WORD_START));
+    let metaspace = metaspace(model.add_dummy_prefix, splits);
+    let decoder = if model.byte_fallback {
+        json!({ "type": "Sequence", "decoders": [{ "type": "ByteFallback" }, metaspace.clone()] })
+    } else {
+        metaspace.clone()
+    };
+    let (normalizer, pre_tokenizer, post_processor) = match letters {
+        None => (
+            normalizer(&model.charsmap)?,
+            metaspace.clone(),
+            bert::template_json(&special, cls, sep),
+        ),
+        Some(letters) => (
+            xlnet::normalizer(&model.charsmap, letters)?,
+            xlnet::pre_tokenizer(&metaspace),
+            xlnet::template_json(&special, cls, sep),
+        ),
+    };
+    let mut json = whole_json(normalizer, pre_tokenizer, decoder, vocabulary);
+    json["added_tokens"] = added.into();
+    json["post_processor"] = post_processor;
+    Ok(Parsed { json, special })
 }
 
 /// Whether the pieces of a tokenizer.json are those of a model file: all of them, or as XLM-RoBERTa
 /// numbers them.
-pub(super) fn are_pieces_of(names: &[String], pieces: &[Value]) -> bool {
-    let is_same = |names: &[String], pieces: &[Value]| {
-        names.len() == pieces.len()
-            && names
+pub(super) fn are_pieces_of(model: &Model, pieces: &[Value]) -> bool {
+    let is_same = |own: &[Piece], pieces: &[Value]| {
+        own.len() == pieces.len()
+            && own
                 .iter()
                 .zip(pieces)
-                .all(|(name, piece)| piece[0] == name.as_str())
+                .all(|(own, piece)| piece[0] == own.text.as_str())
     };
     let last = pieces.len().saturating_sub(1);
-    is_same(names, pieces)
+    is_same(&model.pieces, pieces)
         || matches!(
-            (names.get(3..), pieces.get(4..last)),
-            (Some(names), Some(pieces)) if is_same(names, pieces)
+            (model.pieces.get(3..), pieces.get(4..last)),
+            (Some(own), Some(pieces)) if is_same(own, pieces)
         )
 }
 
@@ -142,162 +254,51 @@ fn own_pieces(layout: UnigramLayout) -> Vec<(String, PieceKind)> {
     }
 }
 
-fn to_json(
-    model: &Model,
-    special: &SpecialTokens,
-    letters: Option<XlnetLetters>,
-) -> Result<Parsed, String> {
-    if let Some(reason) = &model.unsupported {
-        return Err(reason.clone());
-    }
-    let mut ids: HashMap<&str, usize> = HashMap::new();
-    for (id, piece) in model.pieces.iter().enumerate() {
-        if piece.text.is_empty() || ids.insert(&piece.text, id).is_some() {
-            return Err(format!(
-                "piece {id} ({:?}) is empty or there twice; get the file again",
-                piece.text
-            ));
-        }
-        if piece.kind == PieceKind::Unused {
-            return Err(format!(
-                "piece {id} ({:?}) is marked as unused, which is not supported; train the model \
-                 without such pieces",
-                piece.text
-            ));
-        }
-        if piece.kind == PieceKind::UserDefined && model.kind == ModelKind::Bpe {
-            return Err(format!(
-                "piece {id} ({:?}) is user-defined in a model of type bpe, which is supported only \
-                 as transformers reads it; name the class that it was made for as tokenizer_class \
-                 in tokenizer_config.json",
-                piece.text
-            ));
-        }
-    }
-    let mut special = special.clone();
-    let unknown = model
-        .pieces
-        .iter()
-        .position(|piece| piece.kind == PieceKind::Unknown)
-        .ok_or("the model has no unknown piece; train it with one")?;
-    let unk_id = match ids.get(special.unk.as_str()) {
-        Some(&id) => id,
-        None => {
-            special.unk = model.pieces[unknown].text.clone();
-            unknown
-        }
-    };
-
-    let mut added: Vec<Value> = model
-        .pieces
-        .iter()
-        .enumerate()
-        .filter_map(|(id, piece)| {
-            let is_named = special.names().contains(&piece.text.as_str());
-            let is_special = match piece.kind {
-                PieceKind::Control | PieceKind::Unknown => true,
-                // User-defined there, but special in Hugging Face.
-                _ => is_named || letters.is_some() && piece.text == xlnet::END_OF_PARAGRAPH,
-            };
-            is_special.then(|| added_token(id as u64, &piece.text, true))
-        })
-        .collect();
-    // DeBERTa's order.
-    let mut all: HashSet<&str> = ids.keys().copied().collect();
-    let mut id_of = |name| match ids.get(name) {
-        Some(&id) => id as u64,
-        None => {
-            let id = all.len() as u64;
-            if all.insert(name) {
-                added.push(added_token(id, name, true));
-            }
-            id
-        }
-    };
-    let (_, cls, sep, _) = (
-        id_of(&special.pad),
-        id_of(&special.cls),
-        id_of(&special.sep),
-        id_of(&special.mask),
-    );
-
-    let vocabulary = match model.kind {
-        ModelKind::Unigram => unigram_json(model, unk_id),
-        ModelKind::Bpe => {
-            let unk = model.pieces.get(unk_id).map(|piece| piece.text.as_str());
-            bpe_json(model, &ids, unk)
-        }
-    };
-    // Viterbi's best path is the same word by word, as long as no piece goes on after a space.
-    let splits = ids.contains_key(WORD_START.to_string().as_str())
-        && !ids
-            .keys()
-            .any(|piece| piece.chars().skip(1).any(|c| c == WORD_START));
-    let metaspace = metaspace(model.add_dummy_prefix, splits);
-    let decoder = if model.byte_fallback {
-        json!({ "type": "Sequence", "decoders": [{ "type": "ByteFallback" }, metaspace.clone()] })
-    } else {
-        metaspace.clone()
-    };
-    let (normalizer, pre_tokenizer, post_processor) = match letters {
-        None => (
-            normalizer(&model.charsmap)?,
-            metaspace.clone(),
-            bert::template_json(&special, cls, sep),
-        ),
-        Some(letters) => (
-            xlnet::normalizer(&model.charsmap, letters)?,
-            xlnet::pre_tokenizer(&metaspace),
-            xlnet::template_json(&special, cls, sep),
-        ),
-    };
-    let json = json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": added,
-        "normalizer": normalizer,
-        "pre_tokenizer": pre_tokenizer,
-        "post_processor": post_processor,
-        "decoder": decoder,
-        "model": vocabulary,
+/// Pieces with their scores, as `tokenizers` takes them.
+fn unigram_json(vocab: Value, unk_id: u64, byte_fallback: bool) -> Value {
+    let mut model = json!({
+        "type": "Unigram", "unk_id": unk_id, "vocab": null, "byte_fallback": byte_fallback,
     });
-    Ok(Parsed { json, special })
+    model["vocab"] = vocab;
+    model
 }
 
-fn unigram_json(model: &Model, unk_id: usize) -> Value {
-    let vocab: Vec<(&str, f64)> = model
-        .pieces
-        .iter()
-        .map(|piece| {
-            let score = match piece.kind {
-                PieceKind::UserDefined => USER_DEFINED_SCORE,
-                _ => piece.score,
-            };
-            (piece.text.as_str(), f64::from(score))
-        })
-        .collect();
-    json!({
-        "type": "Unigram",
-        "unk_id": unk_id,
-        "vocab": vocab,
-        "byte_fallback": model.byte_fallback,
-    })
-}
-
-fn bpe_json(model: &Model, ids: &HashMap<&str, usize>, unk: Option<&str>) -> Value {
-    json!({
+/// Pieces with their ids, and pairs that are joined.
+fn bpe_json(vocab: Value, merges: Value, unk: Option<&str>, byte_fallback: bool) -> Value {
+    let mut model = json!({
         "type": "BPE",
         "dropout": null,
         "unk_token": unk,
         "continuing_subword_prefix": null,
         "end_of_word_suffix": null,
         "fuse_unk": true,
-        "byte_fallback": model.byte_fallback,
+        "byte_fallback": byte_fallback,
         "ignore_merges": false,
-        "vocab": ids,
-        "merges": pair_rules::merges_of(model),
-    })
+        "vocab": null,
+        "merges": null,
+    });
+    model["vocab"] = vocab;
+    model["merges"] = merges;
+    model
+}
+
+/// A tokenizer.json without added tokens, and with nothing around texts.
+fn whole_json(normalizer: Value, pre_tokenizer: Value, decoder: Value, model: Value) -> Value {
+    let mut json = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+        "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+        "model": null,
+    });
+    let parts = [
+        ("normalizer", normalizer),
+        ("pre_tokenizer", pre_tokenizer),
+        ("decoder", decoder),
+        ("model", model),
+    ];
+    for (name, part) in parts {
+        json[name] = part;
+    }
+    json
 }
 
 pub(super) fn metaspace(add_dummy_prefix: bool, splits: bool) -> Value {

@@ -4,6 +4,15 @@ use serde_json::{Map, Value, json};
 
 use super::class::Class;
 
+/// Their fields in tokenizer_config.json, in the order of [`SpecialTokens::names`].
+const FIELDS: [&str; 5] = [
+    "pad_token",
+    "unk_token",
+    "cls_token",
+    "sep_token",
+    "mask_token",
+];
+
 /// Names of the special tokens, as tokenizer_config.json has them; empty where it says that there is
 /// none (`"mask_token": null`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,69 +48,39 @@ impl SpecialTokens {
         [&self.pad, &self.unk, &self.cls, &self.sep, &self.mask]
     }
 
-    /// Those that a class of transformers has where no file names them.
-    pub(super) fn of_class(class: Class) -> Self {
-        let names = class.special_tokens();
-        let name = |field| {
-            let named = names.iter().find(|(name, _)| *name == field);
-            named.and_then(|(_, token)| *token).unwrap_or_default()
-        };
+    /// Each by its field in tokenizer_config.json.
+    pub(super) fn by(name: impl FnMut(&'static str) -> String) -> Self {
+        let [pad, unk, cls, sep, mask] = FIELDS.map(name);
         Self {
-            pad: name("pad_token").to_string(),
-            unk: name("unk_token").to_string(),
-            cls: name("cls_token").to_string(),
-            sep: name("sep_token").to_string(),
-            mask: name("mask_token").to_string(),
+            pad,
+            unk,
+            cls,
+            sep,
+            mask,
         }
     }
 
-    /// From tokenizer_config.json; a name that is missing is the one in `usual`, null is none.
-    /// Entries are strings or objects with a `content`.
-    pub(super) fn parse(config: &Map<String, Value>, usual: Self) -> Result<Self, String> {
-        let mut special = usual;
-        for (field, name) in [
-            ("pad_token", &mut special.pad),
-            ("unk_token", &mut special.unk),
-            ("cls_token", &mut special.cls),
-            ("sep_token", &mut special.sep),
-            ("mask_token", &mut special.mask),
-        ] {
-            let value = match config.get(field) {
-                None => continue,
-                Some(Value::Null) => {
-                    name.clear();
-                    continue;
-                }
-                Some(Value::Object(token)) => token.get("content"),
-                value => value,
-            };
-            *name = value
-                .and_then(Value::as_str)
-                .ok_or_else(|| {
-                    format!("{field}: write the token as a string or an object with a content")
-                })?
-                .to_string();
-        }
-        Ok(special)
+    /// The names with their fields.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        FIELDS.into_iter().zip(self.names())
+    }
+
+    /// Those that a class of transformers has where no file names them.
+    pub(super) fn of_class(class: Class) -> Self {
+        Self::by(|field| class.special_token(field).unwrap_or_default().to_string())
     }
 
     /// Adds the names to a tokenizer_config.json.
     pub(super) fn write(&self, config: &mut Map<String, Value>) {
-        for (field, name) in [
-            ("pad_token", &self.pad),
-            ("unk_token", &self.unk),
-            ("cls_token", &self.cls),
-            ("sep_token", &self.sep),
-            ("mask_token", &self.mask),
-        ] {
-            let name = (!name.is_empty()).then_some(name.as_str());
+        for (field, name) in self.fields() {
+            let name = (!name.is_empty()).then_some(name);
             config.insert(field.to_string(), Value::from(name));
         }
     }
 }
 
 /// A token of a tokenizer.json that is found in text before anything else.
-pub(super) fn added_token(id: u64, content: &str, is_special: bool) -> Value {
+pub(super) fn added_token_json(id: u64, content: &str, is_special: bool) -> Value {
     json!({
         "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
         "normalized": false, "special": is_special,

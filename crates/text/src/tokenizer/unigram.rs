@@ -8,7 +8,7 @@
 
 use super::alphabet::{self, DroppedCharacters};
 use super::open::{SENTENCE_PIECE, XLNET_SENTENCE_PIECE};
-use super::sentence_piece::{self, WORD_START};
+use super::sentence_piece::{self, Model};
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
 use super::text_sample::SampleSettings;
@@ -165,20 +165,10 @@ pub(super) fn build(
     settings: &UnigramSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<(Tokenizer, Option<DroppedCharacters>), TextError> {
-    let mut alphabet = seed::alphabet(&words, settings.character_coverage);
-    // Every word begins with it.
-    alphabet.insert(WORD_START);
     let vocab_size = settings.vocab_size as usize;
     let own_pieces = settings.layout.own_pieces();
-    if alphabet.len() + own_pieces > vocab_size {
-        let room = vocab_size.saturating_sub(own_pieces);
-        return Err(TextError::Alphabet {
-            vocab_size,
-            needed: alphabet.len() + own_pieces,
-            fit: alphabet::coverage_that_fits(&words, room),
-        });
-    }
-    let dropped = alphabet::unigram_dropped(&words, &alphabet, own_pieces);
+    let (alphabet, dropped) =
+        alphabet::unigram(&words, settings.character_coverage, vocab_size, own_pieces)?;
     let pool = thread_pool(settings.threads)?;
     let words = pool.install(|| seed::within(words, &alphabet));
     let seeds = pool.install(|| seed::seeds(&words, &alphabet, MAX_PIECE_CHARS, MAX_SEEDS));
@@ -203,7 +193,8 @@ fn tokenizer(pieces: &[Scored], settings: &UnigramSettings) -> Result<Tokenizer,
         .iter()
         .map(|(piece, score)| (String::from_iter(piece), rounded(*score)));
     let bytes = sentence_piece::trained_model(pieces, settings.layout).map_err(failed)?;
-    let parsed = sentence_piece::parse(&bytes, &special, letters).map_err(failed)?;
+    let model = Model::parse(&bytes).map_err(failed)?;
+    let parsed = sentence_piece::parse(&model, &special, letters).map_err(failed)?;
     let origin = "trained tokenizer".to_string();
     let mut tokenizer = Tokenizer::from_json(
         &parsed.json,

@@ -25,8 +25,11 @@ use tokenizers::AddedToken;
 
 use super::pair_rules::merges;
 use super::proto::{Model, ModelKind, PieceKind};
-use super::{WORD_START, charsmaps, metaspace, precompiled, replace_regex};
-use crate::tokenizer::added::{Added, Token};
+use super::{
+    WORD_START, bpe_json, charsmaps, metaspace, precompiled, replace_regex, unigram_json,
+    whole_json,
+};
+use crate::tokenizer::added::Added;
 use crate::tokenizer::bert::parse_bool;
 use crate::tokenizer::class::Class;
 use crate::tokenizer::xlnet::{self, XlnetLetters};
@@ -91,11 +94,17 @@ pub(in crate::tokenizer) fn by_class(
     fields: &Map<String, Value>,
     added: &mut Added,
 ) -> Result<Value, String> {
-    add_own_tokens(class, &source, fields, added);
+    let from_model = source.own.is_some();
+    // A model file's own tokens take the place of the class's.
+    if let Some(own) = source.own {
+        added.take_extra(fields, own);
+    }
+    if class == Class::Xlnet {
+        added.strip_before("mask_token");
+    }
     let name = |field: &str| added.name(field).unwrap_or_default().to_string();
     let flag = |field: &str| Ok::<_, String>(parse_bool(fields, field)?.unwrap_or(false));
     let written_unk_id = fields.get("unk_id").and_then(Value::as_u64);
-    let from_model = source.own.is_some();
     let mut pieces = source.pieces;
     let (unk_id, normalizer, pre_tokenizer) = match class {
         Class::DebertaV2 => {
@@ -159,22 +168,8 @@ pub(in crate::tokenizer) fn by_class(
     let decoder = pre_tokenizer["pretokenizers"]
         .as_array()
         .and_then(|steps| steps.last().cloned());
-    Ok(json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": [],
-        "normalizer": normalizer,
-        "pre_tokenizer": pre_tokenizer,
-        "post_processor": null,
-        "decoder": decoder,
-        "model": {
-            "type": "Unigram",
-            "unk_id": unk_id,
-            "vocab": pieces,
-            "byte_fallback": false,
-        },
-    }))
+    let model = unigram_json(json!(pieces), unk_id, false);
+    Ok(whole_json(normalizer, pre_tokenizer, json!(decoder), model))
 }
 
 /// The tokenizer.json that is made of a tokenizer.model where no class says how, without added
@@ -197,9 +192,7 @@ pub(in crate::tokenizer) fn without_class(
             added.name_if_missing(field, &named.text);
         }
     }
-    if !fields.contains_key("extra_special_tokens") || added.extra_is_late {
-        added.extra = own_tokens(&model).into_iter().map(Token::Whole).collect();
-    }
+    added.take_extra(fields, own_tokens(&model));
     let spaces = json!({
         "type": "Replace", "pattern": { "String": " " }, "content": WORD_START.to_string(),
     });
@@ -222,12 +215,7 @@ pub(in crate::tokenizer) fn without_class(
                     .to_string(),
             );
         }
-        ModelKind::Unigram => json!({
-            "type": "Unigram",
-            "unk_id": unk_id(&model)?,
-            "vocab": scored(&model),
-            "byte_fallback": bytes,
-        }),
+        ModelKind::Unigram => unigram_json(json!(scored(&model)), unk_id(&model)?, bytes),
         ModelKind::Bpe => {
             let names = model.pieces.iter().map(|piece| piece.text.as_str());
             let mut ids: HashMap<String, u64> = names.map(str::to_string).zip(0u64..).collect();
@@ -240,31 +228,15 @@ pub(in crate::tokenizer) fn without_class(
                 merges(&borrowed, ids.keys().map(String::as_str))
             };
             rename_placeholders(&mut ids, added);
-            json!({
-                "type": "BPE",
-                "dropout": null,
-                "unk_token": model.unk.text,
-                "continuing_subword_prefix": null,
-                "end_of_word_suffix": null,
-                "fuse_unk": true,
-                "byte_fallback": bytes,
-                "ignore_merges": false,
-                "vocab": ids,
-                "merges": pairs,
-            })
+            bpe_json(json!(ids), json!(pairs), Some(&model.unk.text), bytes)
         }
     };
-    Ok(json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": [],
-        "normalizer": { "type": "Sequence", "normalizers": steps },
-        "pre_tokenizer": null,
-        "post_processor": null,
-        "decoder": { "type": "Sequence", "decoders": decoders },
-        "model": rules,
-    }))
+    Ok(whole_json(
+        json!({ "type": "Sequence", "normalizers": steps }),
+        Value::Null,
+        json!({ "type": "Sequence", "decoders": decoders }),
+        rules,
+    ))
 }
 
 /// Whether DeBERTa's steps make what stands on two sides of a lone space alone.
@@ -309,27 +281,6 @@ fn deberta_pre_tokenizer(split_by_punct: bool, prefix: bool) -> Value {
     }
     steps.push(spaces);
     json!({ "type": "Sequence", "pretokenizers": steps })
-}
-
-/// A model file's own tokens take the place of the class's, unless a file lists others. XLNet's mask
-/// takes the space before it along where it is named by its text alone.
-fn add_own_tokens(class: Class, source: &Source, fields: &Map<String, Value>, added: &mut Added) {
-    let is_listed = fields.contains_key("extra_special_tokens");
-    match &source.own {
-        Some(own) if !is_listed || added.extra_is_late => {
-            added.extra = own.iter().cloned().map(Token::Whole).collect();
-        }
-        _ if fields
-            .get("extra_special_tokens")
-            .is_some_and(Value::is_null) =>
-        {
-            added.extra.clear();
-        }
-        _ => {}
-    }
-    if class == Class::Xlnet {
-        added.strip_before("mask_token");
-    }
 }
 
 /// Control pieces, which are special, and user-defined ones, which are not.

@@ -61,7 +61,7 @@ impl Named {
 
 /// A model.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Model {
+pub(in crate::tokenizer) struct Model {
     pub(super) kind: ModelKind,
     pub(super) pieces: Vec<Piece>,
     pub(super) byte_fallback: bool,
@@ -99,7 +99,7 @@ impl Model {
     ///
     /// # Errors
     /// If the bytes are no `ModelProto`, or it asks for something that is not supported.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub(in crate::tokenizer) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let damaged = || "not a SentencePiece model, or damaged; get the file again".to_string();
         let mut model = Self::unigram(Vec::new());
         for field in Fields::new(bytes) {
@@ -116,6 +116,11 @@ impl Model {
             return Err("there are no pieces in it; is it a SentencePiece model?".to_string());
         }
         Ok(model)
+    }
+
+    /// The pieces' names, by id.
+    pub(in crate::tokenizer) fn names(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().map(|piece| piece.text.as_str())
     }
 
     /// `None`: damaged; an inner error: not supported.

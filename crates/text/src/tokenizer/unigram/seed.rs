@@ -1,6 +1,5 @@
 //! What a unigram vocabulary is chosen from: the characters, and the frequent strings of several.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
@@ -10,33 +9,6 @@ const END: char = '\0';
 
 /// A word or a part of one, and how often it comes.
 pub(super) type Counted = (Vec<char>, u64);
-
-/// The most frequent characters that make up a share of all text, ties in favour of the lower code
-/// point. NUL is none of them: SentencePiece opens no model with it in a piece.
-pub(super) fn alphabet(words: &[(String, u64)], coverage: f64) -> BTreeSet<char> {
-    let mut counts: BTreeMap<char, u64> = BTreeMap::new();
-    for (word, count) in words {
-        for c in word.chars().filter(|c| *c != END) {
-            *counts.entry(c).or_default() += count;
-        }
-    }
-    let all: u64 = counts.values().sum();
-    let mut characters: Vec<(Reverse<u64>, char)> = counts
-        .into_iter()
-        .map(|(c, count)| (Reverse(count), c))
-        .collect();
-    characters.sort_unstable();
-    let mut covered = 0;
-    characters
-        .into_iter()
-        .take_while(|(Reverse(count), _)| {
-            let goes_on = (covered as f64) < coverage * all as f64;
-            covered += count;
-            goes_on
-        })
-        .map(|(_, c)| c)
-        .collect()
-}
 
 /// Words without the characters outside the alphabet, which end a piece: sorted, each once.
 pub(super) fn within(words: Vec<(String, u64)>, alphabet: &BTreeSet<char>) -> Vec<Counted> {
@@ -199,6 +171,7 @@ impl<'a> Found<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Reverse;
     use std::collections::HashMap;
 
     use proptest::prelude::*;
@@ -240,26 +213,15 @@ mod tests {
     }
 
     #[test]
-    fn the_alphabet_covers_the_share_asked_for() {
+    fn characters_outside_the_alphabet_end_a_piece() {
         let words = [
             ("aab".to_string(), 30),
+            ("a\0a".to_string(), 2),
             ("c".to_string(), 9),
             ("d".to_string(), 1),
         ];
-        let covering = |share| String::from_iter(alphabet(&words, share));
-        assert_eq!(covering(1.0), "abcd");
-        assert_eq!(covering(0.98), "abc");
-        assert_eq!(covering(0.6), "a");
         let parts = within(words.to_vec(), &BTreeSet::from(['a', 'c']));
-        assert_eq!(parts, counted(&[("aa", 30), ("c", 9)]));
-    }
-
-    #[test]
-    fn nul_is_in_no_piece_however_often_it_comes() {
-        let words = [("a\0a".to_string(), 30), ("\0".to_string(), 9)];
-        let alphabet = alphabet(&words, 1.0);
-        assert_eq!(alphabet, BTreeSet::from(['a']));
-        assert_eq!(within(words.to_vec(), &alphabet), counted(&[("a", 60)]));
+        assert_eq!(parts, counted(&[("a", 4), ("aa", 30), ("c", 9)]));
     }
 
     proptest! {

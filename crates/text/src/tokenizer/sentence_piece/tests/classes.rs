@@ -176,6 +176,27 @@ fn texts_are_cut_only_where_no_rule_sees_it() {
         parts("x   \u{301}y z \u{200c} \u{600} 1"),
         ["x", " \u{301}y", "z \u{200c}", "\u{600} 1"]
     );
+    // An added token that is four words once it is normalised.
+    let dir = tempfile::tempdir().unwrap();
+    let plain = with_rules(
+        nmt_nfkc_rules(),
+        "XLMRobertaTokenizer",
+        "sentencepiece.bpe.model",
+        "clean_up",
+    );
+    assert_eq!(plain.cuts, Cuts::Spaces);
+    plain.save(dir.path()).unwrap();
+    let added = r#"{"ﷺ": 400}"#;
+    fs::write(dir.path().join("added_tokens.json"), added).unwrap();
+    let config = dir.path().join("tokenizer_config.json");
+    fs::write(config, r#"{"tokenizer_class": "XLMRobertaTokenizer"}"#).unwrap();
+    let tokenizer = Tokenizer::open(dir.path()).unwrap();
+    let id = tokenizer.id("ﷺ").unwrap();
+    let mut ids = Vec::new();
+    let text = "the صلى الله عليه وسلم";
+    tokenizer.encoder().encode(text, &mut ids).unwrap();
+    assert_eq!(ids.last(), Some(&id));
+    assert_eq!(ids, tokenizer.encode(text).unwrap());
     assert_eq!(nmt_nfkc().cuts, Cuts::Spaces);
     assert_eq!(super::bytes().cuts, Cuts::Spaces);
 }
