@@ -27,16 +27,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 warnings.filterwarnings("ignore")
 
-import numpy  # noqa: E402
 import sentencepiece  # noqa: E402
+from kiln_files import DEBERTA, shard_ids  # noqa: E402
 from sentence_piece_texts import hard_texts  # noqa: E402
 from sentencepiece import sentencepiece_model_pb2  # noqa: E402
 from transformers import AutoTokenizer  # noqa: E402
 
-DEBERTA = dict(
-    pad_id=0, bos_id=1, eos_id=2, unk_id=3,
-    pad_piece="[PAD]", bos_piece="[CLS]", eos_piece="[SEP]", unk_piece="[UNK]",
-)
 XLNET = dict(
     character_coverage=0.99995,
     control_symbols=["<cls>", "<sep>", "<pad>", "<mask>", "<eod>"],
@@ -71,12 +67,7 @@ class Kiln:
         )
         if done.returncode != 0:
             return done.stderr.strip().splitlines()[-1]
-        ids = []
-        for header in sorted((work / "shard").rglob("header.json")):
-            width = json.loads(header.read_text())["header"]["token_bytes"]
-            tokens = (header.parent / "tokens.bin").read_bytes()
-            ids += numpy.frombuffer(tokens, "<u2" if width == 2 else "<u4").tolist()
-        return ids
+        return shard_ids(work / "shard")
 
 
 def joined(encode, texts):

@@ -30,9 +30,9 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 os.environ["RAYON_NUM_THREADS"] = "1"
 warnings.filterwarnings("ignore")
 
-import numpy  # noqa: E402
 import sentencepiece  # noqa: E402
 import tokenizer_layouts  # noqa: E402
+from kiln_files import shard_ids  # noqa: E402
 from sentencepiece import sentencepiece_model_pb2  # noqa: E402
 from make_tokenizer_fixtures import CORPUS, byte_alphabet, encode_bytes, texts  # noqa: E402
 from transformers import AutoTokenizer, XLNetTokenizer  # noqa: E402
@@ -117,12 +117,7 @@ def prepared(kiln, folder, work, texts):
     if done.returncode:
         assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
         return None, done.stderr.strip()
-    ids = []
-    for header in sorted((work / "shards").rglob("header.json")):
-        width = json.loads(header.read_text())["header"]["token_bytes"]
-        data = (header.parent / "tokens.bin").read_bytes()
-        ids += numpy.frombuffer(data, "<u2" if width == 2 else "<u4").tolist()
-    return ids, done.stderr.strip()
+    return shard_ids(work / "shards"), done.stderr.strip()
 
 
 def opened(folder):

@@ -38,6 +38,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 warnings.filterwarnings("ignore")
 
 import sentencepiece  # noqa: E402
+from kiln_files import DEBERTA  # noqa: E402
 from make_tokenizer_fixtures import CORPUS  # noqa: E402
 from sentence_piece_texts import hard_texts  # noqa: E402
 from sentencepiece import sentencepiece_model_pb2  # noqa: E402
@@ -46,10 +47,6 @@ from transformers import AutoTokenizer  # noqa: E402
 FIXTURES = Path("crates/text/tests/fixtures")
 CLASSES = FIXTURES / "sentence_piece_classes"
 TRAINED = FIXTURES / "sentence_piece_trained"
-DEBERTA = dict(
-    pad_id=0, bos_id=1, eos_id=2, unk_id=3,
-    pad_piece="[PAD]", bos_piece="[CLS]", eos_piece="[SEP]", unk_piece="[UNK]",
-)
 # Wide letters, a fraction, letters in parts, a ligature, an odd space; a rule for two characters.
 RULES = {
     "ｈ": "h", "ｅ": "e", "ｌ": "l", "ｏ": "o", "½": "1⁄2", "ﬁ": "fi", "\u00a0": " ", "\u3000": " ",

@@ -23,6 +23,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 warnings.filterwarnings("ignore")
 
+import kiln_files  # noqa: E402
 import sentencepiece  # noqa: E402
 from tokenizers import ByteLevelBPETokenizer  # noqa: E402
 from transformers import (  # noqa: E402
@@ -93,18 +94,7 @@ def pieces(folder, name, **options):
 
 
 def deberta_pieces(folder):
-    pieces(
-        folder,
-        "spm.model",
-        pad_id=0,
-        bos_id=1,
-        eos_id=2,
-        unk_id=3,
-        pad_piece="[PAD]",
-        bos_piece="[CLS]",
-        eos_piece="[SEP]",
-        unk_piece="[UNK]",
-    )
+    pieces(folder, "spm.model", **kiln_files.DEBERTA)
 
 
 def xlnet_pieces(folder):
