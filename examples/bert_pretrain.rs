@@ -154,6 +154,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         interrupter: Interrupter::new(),
         observer: Arc::new(Print),
         dashboard: false,
+        resumption: None,
     })?;
     println!("{}", outcome.checkpoint.display());
     Ok(())

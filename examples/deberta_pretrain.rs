@@ -20,11 +20,11 @@ use kiln::backend::{choose, open};
 use kiln::deberta::{
     DebertaConfig, DebertaReplacedTokens, MaskFiller, PairConfig, Preset, ReplacedTokenDetector,
 };
-use kiln::learner::run::{ReplacedTokenSettings, Sharing};
 use kiln::learner::{
     EvalData, Observer, OptimizerSettings, Record, RunFolder, TrainRequest, TrainingSettings, train,
 };
 use kiln::nn::Init;
+use kiln::tasks::settings::{ReplacedTokenSettings, Sharing};
 use kiln::text::corpus::{self, PrepareSettings};
 use kiln::text::examples::{Documents, MaskedLmEvaluation, MaskedLmSource, PackedSequences};
 use kiln::text::masking::Masking;
@@ -169,6 +169,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         interrupter: Interrupter::new(),
         observer: Arc::new(Print),
         dashboard: false,
+        resumption: None,
     })?;
 
     // 5. Which word is missing, and which does not belong?

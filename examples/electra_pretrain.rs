@@ -18,11 +18,11 @@ use std::sync::Arc;
 use burn::train::Interrupter;
 use kiln::backend::{choose, open};
 use kiln::electra::{ElectraConfig, ElectraPretraining, PairConfig, ReplacedTokenDetector};
-use kiln::learner::run::{ReplacedTokenSettings, Sharing};
 use kiln::learner::{
     EvalData, Observer, OptimizerSettings, Record, RunFolder, TrainRequest, TrainingSettings, train,
 };
 use kiln::nn::Init;
+use kiln::tasks::settings::{ReplacedTokenSettings, Sharing};
 use kiln::text::corpus::{self, PrepareSettings};
 use kiln::text::examples::{
     ContinuousSegments, Documents, MaskedLmEvaluation, MaskedLmSource, SEGMENT_SHORT_SEQ_PROB,
@@ -176,6 +176,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         interrupter: Interrupter::new(),
         observer: Arc::new(Print),
         dashboard: false,
+        resumption: None,
     })?;
 
     // 5. Which word does not belong here?

@@ -139,6 +139,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         interrupter: Interrupter::new(),
         observer: Arc::new(Print),
         dashboard: false,
+        resumption: None,
     })?;
 
     // 5. Which word is missing? It comes last in the order, so that it is predicted from all others.

@@ -9,6 +9,7 @@
 //! | [`text`] | tokenizers, corpora, examples, masking: text to batches |
 //! | [`checkpoint`] | Hugging Face folders in and out |
 //! | [`learner`] | the training loop, exact resume |
+//! | [`tasks`] | what is learned and what is asked: settings, data, losses, forward passes, predictions |
 //! | [`bert`] | BERT |
 //! | [`deberta`] | DeBERTa v1, v2 and v3 |
 //! | [`electra`] | ELECTRA |
@@ -24,5 +25,6 @@ pub use kiln_deberta as deberta;
 pub use kiln_electra as electra;
 pub use kiln_learner as learner;
 pub use kiln_nn as nn;
+pub use kiln_tasks as tasks;
 pub use kiln_text as text;
 pub use kiln_xlnet as xlnet;

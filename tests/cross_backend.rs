@@ -22,12 +22,12 @@ use kiln::checkpoint::{ModelFile, Names, gradient_tensors};
 use kiln::deberta::{self, DebertaConfig, DebertaPretraining, DebertaReplacedTokens, MaskedLmForm};
 use kiln::electra::{self, ElectraConfig, ElectraPretraining, PairConfig};
 use kiln::learner::record::read_records;
-use kiln::learner::run::{ReplacedTokenSettings, Sharing};
 use kiln::learner::{
     NoObserver, Objective, Observer, OptimizerSettings, Record, RunFolder, TrainRequest,
     TrainingSettings, train,
 };
 use kiln::nn::Init;
+use kiln::tasks::settings::{ReplacedTokenSettings, Sharing};
 use kiln::text::examples::{
     ContinuousSegments, Documents, Examples, MaskedLmSource, PackedSequences, PermutedSettings,
     PermutedSource, SentencePairs,
@@ -454,6 +454,7 @@ fn ten_steps<S: Subject>(device: &Device) -> Found {
         interrupter: Default::default(),
         observer: Arc::new(NoObserver),
         dashboard: false,
+        resumption: None,
     })
     .unwrap();
     let records = read_records(&run.metrics()).unwrap();
@@ -515,6 +516,7 @@ fn eight_steps<S: Subject>(device: &Device, stops: &[u64]) -> (Vec<f32>, Vec<Vec
             interrupter: interrupter.clone(),
             observer: Arc::new(StopAfter(stop, interrupter)),
             dashboard: false,
+            resumption: None,
         })
         .unwrap();
         checkpoint = outcome.checkpoint;

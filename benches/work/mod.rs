@@ -15,11 +15,11 @@ use burn::train::Interrupter;
 use kiln::bert::{BertConfig, BertForPreTraining, BertPretraining, Preset};
 use kiln::deberta::{DebertaConfig, DebertaForMaskedLm, DebertaPretraining, MaskedLmForm};
 use kiln::electra::{ElectraConfig, ElectraPair, ElectraPretraining, PairConfig};
-use kiln::learner::run::{ReplacedTokenSettings, Sharing};
 use kiln::learner::{
     Objective, Observer, Record, RunFolder, TrainRequest, TrainingSettings, train,
 };
 use kiln::nn::Init;
+use kiln::tasks::settings::{ReplacedTokenSettings, Sharing};
 use kiln::text::{BatchSource, HostBatch, TextError};
 use kiln::xlnet::{XlnetConfig, XlnetLmHeadModel, XlnetPretraining};
 
@@ -331,6 +331,7 @@ fn run<O: Objective>(
         interrupter: interrupter.clone(),
         observer: Arc::new(HandOver { steps, interrupter }),
         dashboard: false,
+        resumption: None,
     })?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Hugging Face's BERT classes, by their names and by the task they serve.
 
-use kiln_learner::forward::ClassSpec;
+use kiln_tasks::forward::ClassSpec;
 
 /// Which heads stand on the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

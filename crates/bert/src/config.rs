@@ -1,14 +1,14 @@
 //! BERT's config.json, field by field, with Hugging Face's names and defaults.
 
-use kiln_learner::ConfigError;
-use kiln_learner::forward::Sizes;
-use kiln_learner::memory::ModelSize;
-use kiln_learner::model_config::{
+use kiln_nn::Activation;
+use kiln_tasks::ConfigError;
+use kiln_tasks::forward::Sizes;
+use kiln_tasks::memory::ModelSize;
+use kiln_tasks::model_config::{
     check_demands, check_heads, check_labels, check_padding, check_parameters, check_rates,
     check_sizes, num_labels, refuse,
 };
-use kiln_learner::tying::{check_tying, ties};
-use kiln_nn::Activation;
+use kiln_tasks::tying::{check_tying, ties};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

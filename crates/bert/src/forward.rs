@@ -1,15 +1,15 @@
 //! A checkpoint run on given tensors, so that anyone can hold Kiln against another implementation.
 //!
-//! The classes of BERT on [`kiln_learner::forward`]. Beside a head's outputs stand the encoder's own,
+//! The classes of BERT on [`kiln_tasks::forward`]. Beside a head's outputs stand the encoder's own,
 //! `last_hidden_state` and, where there is a pooler, `pooler_output`.
 
 use burn::tensor::Tensor;
 use kiln_checkpoint::ModelFile;
 use kiln_learner::LearnError;
-use kiln_learner::architecture::{ForwardRequest, Output};
-use kiln_learner::forward::{Call, Inputs, Results, class_of_config, mean_cross_entropy, refused};
-use kiln_learner::tying::apart_in;
 use kiln_nn::Init;
+use kiln_tasks::architecture::{ForwardRequest, Output};
+use kiln_tasks::forward::{Call, Inputs, Results, class_of_config, mean_cross_entropy, refused};
+use kiln_tasks::tying::apart_in;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::{

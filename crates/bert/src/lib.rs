@@ -46,9 +46,9 @@ pub use heads::{
     BertForNextSentencePrediction, BertForQuestionAnswering, BertForSequenceClassification,
     BertForTokenClassification, NextSentenceHead,
 };
-pub use kiln_learner::ConfigError;
-pub use kiln_learner::forward::InputError;
 pub use kiln_nn::EncoderInputs as BertInputs;
+pub use kiln_tasks::ConfigError;
+pub use kiln_tasks::forward::InputError;
 pub use layer::{BertIntermediate, BertLayer};
 pub use masked_lm::{HeadTransform, MaskedLmHead};
 pub use model::{BertEncoder, BertModel, BertPooler};

@@ -11,8 +11,8 @@ use kiln_bert::{
     write_folder,
 };
 use kiln_checkpoint::ModelFile;
-use kiln_learner::architecture::{ForwardRequest, Output};
 use kiln_nn::Init;
+use kiln_tasks::architecture::{ForwardRequest, Output};
 use kiln_testing::{Bound, assert_close, devices};
 
 fn config() -> BertConfig {

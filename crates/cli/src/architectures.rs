@@ -1,7 +1,7 @@
 //! The one list of architectures. A new one is one line here.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use kiln_learner::Architecture;
+use kiln_tasks::Architecture;
 
 /// All of them, in the order in which help shows them.
 pub(crate) const ARCHITECTURES: &[&dyn Architecture] = &[

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use kiln_checkpoint::CheckpointFolder;
 use kiln_learner::RunFolder;
-use kiln_learner::run::{CorpusSource, DataSettings};
+use kiln_tasks::settings::{CorpusSource, DataSettings};
 use kiln_text::corpus::{Inputs, PrepareSettings, ReadSettings, Reading, cached, hex};
 use kiln_text::{Corpus, Tokenizer};
 

@@ -1,7 +1,7 @@
 //! What a discriminator says of a sentence in which the generator has put a wrong word.
 
 use burn::tensor::Device;
-use kiln_learner::architecture::{Architecture, MaskCandidate, ReplacedTokensRequest, TokenScore};
+use kiln_tasks::architecture::{Architecture, MaskCandidate, ReplacedTokensRequest, TokenScore};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use kiln_learner::architecture::MaskCandidate;
 use kiln_learner::{Record, Stop, TrainOutcome};
 use kiln_report::History;
+use kiln_tasks::architecture::MaskCandidate;
 use serde_json::{Map, Value, json};
 
 use crate::doubt::Doubt;

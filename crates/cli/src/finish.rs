@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use burn::train::Interrupter;
-use kiln_learner::architecture::{Architecture, FillMaskRequest, MaskCandidate, RunContext};
-use kiln_learner::{LearnError, Resumption, RunFolder, RunSettings, Stop, TrainOutcome};
+use kiln_learner::{LearnError, Resumption, RunFolder, Stop, TrainOutcome};
 use kiln_report::{History, ReportFacts, write_report};
+use kiln_tasks::RunSettings;
+use kiln_tasks::architecture::{Architecture, FillMaskRequest, MaskCandidate, RunContext};
 use kiln_text::{Corpus, Tokenizer};
 use serde_json::Value;
 

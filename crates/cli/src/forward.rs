@@ -8,7 +8,7 @@ use burn::tensor::TensorData;
 use clap::Args;
 use kiln_checkpoint::{NamedTensor, write_safetensors};
 use kiln_learner::LearnError;
-use kiln_learner::architecture::{ForwardRequest, Output};
+use kiln_tasks::architecture::{ForwardRequest, Output};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 

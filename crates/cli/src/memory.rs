@@ -1,8 +1,9 @@
 //! Whether a run fits into memory: said before it starts, and refused where it does not.
 
 use kiln_backend::{AvailableMemory, DeviceSpec, MemoryBound, Place, available_memory};
-use kiln_learner::memory::MemoryEstimate;
-use kiln_learner::{Architecture, LearnError, RunSettings};
+use kiln_learner::LearnError;
+use kiln_tasks::memory::MemoryEstimate;
+use kiln_tasks::{Architecture, RunSettings};
 
 use crate::console::Console;
 use crate::failure::Failure;

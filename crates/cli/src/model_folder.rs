@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use kiln_checkpoint::{CONFIG_FILE, ConfigFile, foreign_config};
-use kiln_learner::architecture::{DISCRIMINATOR_FOLDER, GENERATOR_FOLDER};
-use kiln_learner::{Architecture, RunFolder};
+use kiln_learner::RunFolder;
+use kiln_tasks::architecture::{DISCRIMINATOR_FOLDER, GENERATOR_FOLDER};
+use kiln_tasks::{Architecture, RunSettings};
 
 use crate::architectures;
 use crate::failure::Failure;
@@ -96,7 +97,7 @@ pub(crate) fn newest_checkpoint(path: &Path) -> Result<Option<PathBuf>, Failure>
     if !path.join("checkpoints").is_dir() {
         return Ok(None);
     }
-    let (run, _) = RunFolder::open(path)?;
+    let (run, _) = RunFolder::open::<RunSettings>(path)?;
     match run.list_checkpoints()?.pop() {
         Some((_, checkpoint)) => Ok(Some(checkpoint)),
         None => Err(Failure::run(format_args!(

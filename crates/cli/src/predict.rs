@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
+use kiln_tasks::architecture::{FillMaskRequest, MaskFilling};
 use serde_json::{Value, json};
 
 use crate::console::Console;

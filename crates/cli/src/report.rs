@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use kiln_learner::RunFolder;
 use kiln_report::{History, ReportFacts, write_report};
+use kiln_tasks::RunSettings;
 use kiln_text::{Corpus, Tokenizer};
 
 use crate::console::Console;
@@ -28,7 +29,7 @@ pub(crate) struct ReportArgs {
 /// # Errors
 /// If there is no run, or it has no step yet, or the page can't be written.
 pub(crate) fn run(args: &ReportArgs, console: Console) -> Result<(), Failure> {
-    let (run, settings) = RunFolder::open(&args.run)?;
+    let (run, settings): (_, RunSettings) = RunFolder::open(&args.run)?;
     let history = History::read(&run.metrics())?;
     // The corpus may be gone; the page then lacks one line of its chart.
     let entropy = Tokenizer::open(&run.tokenizer())

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use kiln_learner::RunSettings;
+use kiln_tasks::RunSettings;
 use kiln_text::examples::Documents;
 use kiln_text::{Corpus, TextError, Tokenizer, Vocabulary};
 

@@ -3,9 +3,9 @@
 //! v1 has the model type `deberta`, v2 and v3 have `deberta-v2`; what sets v3 apart from v2 are
 //! values of the same fields.
 
-use kiln_learner::forward::Sizes;
-use kiln_learner::model_config::num_labels;
 use kiln_nn::Activation;
+use kiln_tasks::forward::Sizes;
+use kiln_tasks::model_config::num_labels;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

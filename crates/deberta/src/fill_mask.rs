@@ -8,11 +8,11 @@ use burn::tensor::activation::softmax;
 use kiln_checkpoint::ModelFile;
 use kiln_electra::{Role, half};
 use kiln_learner::LearnError;
-use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
-use kiln_learner::fill_mask::TextFiller;
-use kiln_learner::one_text::{read_output, text_inputs, text_positions};
-use kiln_learner::tying::{apart_in, fresh_biases};
 use kiln_nn::Init;
+use kiln_tasks::architecture::{FillMaskRequest, MaskFilling};
+use kiln_tasks::fill_mask::TextFiller;
+use kiln_tasks::one_text::{read_output, text_inputs, text_positions};
+use kiln_tasks::tying::{apart_in, fresh_biases};
 
 use crate::names::names_of;
 use crate::open::{check_masked_lm_sizes, masked_lm_form, open_config, open_weights};

@@ -1,6 +1,6 @@
 //! A checkpoint run on given tensors, so that anyone can hold Kiln against another implementation.
 //!
-//! The classes of DeBERTa on [`kiln_learner::forward`]. Beside a head's outputs stands the encoder's
+//! The classes of DeBERTa on [`kiln_tasks::forward`]. Beside a head's outputs stands the encoder's
 //! own, `last_hidden_state`; that of a model with a mask decoder too, whose logits do not come of
 //! it.
 
@@ -11,10 +11,10 @@ use burn::tensor::activation::log_softmax;
 use kiln_checkpoint::ModelFile;
 use kiln_electra::{Role, half};
 use kiln_learner::LearnError;
-use kiln_learner::architecture::{ForwardRequest, Output};
-use kiln_learner::forward::{Call, Inputs, Results, class_of_config, refused};
-use kiln_learner::tying::apart_in;
 use kiln_nn::Init;
+use kiln_tasks::architecture::{ForwardRequest, Output};
+use kiln_tasks::forward::{Call, Inputs, Results, class_of_config, refused};
+use kiln_tasks::tying::apart_in;
 
 use crate::names::{FileNames, names_of};
 use crate::open::{check_masked_lm_sizes, check_sizes, masked_lm_form, open_config};

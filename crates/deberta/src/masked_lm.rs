@@ -5,8 +5,8 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Int, Tensor, assert_shape};
-use kiln_learner::tying;
 use kiln_nn::{Activation, Apart, Decoder, EncoderInputs, Init, LayerNorm, gather_positions};
+use kiln_tasks::tying;
 
 use crate::{DebertaConfig, DebertaModel};
 

@@ -7,7 +7,7 @@ use kiln_checkpoint::{
     ConfigFile, LoadReport, ModelFile, OpenError, WriteError, check_shapes, load_module,
     module_tensors, write_model,
 };
-use kiln_learner::model_config;
+use kiln_tasks::model_config;
 
 use crate::names::{BACKBONE_PREFIXES, FileNames, NAMES, names_of};
 use crate::{DebertaClass, DebertaConfig, DebertaForMaskedLm, MaskedLmForm};

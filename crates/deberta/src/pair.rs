@@ -11,9 +11,9 @@ use kiln_checkpoint::{
     write_safetensors,
 };
 use kiln_electra::{Role, make_half};
-use kiln_learner::masked_lm::untracked;
-use kiln_learner::run::Sharing;
 use kiln_nn::{EncoderInputs, Init};
+use kiln_tasks::masked_lm::untracked;
+use kiln_tasks::settings::Sharing;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::open::{open_weights, write_folder, write_masked_lm};

@@ -1,8 +1,8 @@
 //! The published sizes of v3 and v1 (their config.json files), and a tiny one for machines of two
 //! cores. The feed-forward width is always four hidden sizes and a head always 64 wide.
 
-use kiln_learner::architecture::Recipe;
 use kiln_learner::{OptimizerSettings, ScheduleKind};
+use kiln_tasks::architecture::Recipe;
 
 use crate::config::{DebertaConfig, DebertaVersion};
 use crate::pos_att_type::PosAttType;

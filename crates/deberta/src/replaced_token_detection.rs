@@ -22,10 +22,10 @@ use kiln_electra::replacement::{
     DISCRIMINATOR_MEASURES, GENERATOR_ACCURACY, REPLACED_SHARE, SAMPLED_ACCURACY, corrupt, draw,
     sampled_accuracy,
 };
-use kiln_learner::masked_lm::MaskedLmBatch;
-use kiln_learner::run::{ReplacedTokenSettings, Sharing};
 use kiln_learner::{ConstantGuess, Measure, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
+use kiln_tasks::masked_lm::MaskedLmBatch;
+use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 

@@ -7,10 +7,10 @@ use burn::tensor::activation::sigmoid;
 use kiln_checkpoint::ModelFile;
 use kiln_electra::{Role, half};
 use kiln_learner::LearnError;
-use kiln_learner::architecture::{ReplacedTokensRequest, TokenScore};
-use kiln_learner::one_text::{read_output, text_inputs};
-use kiln_learner::replaced_tokens::TextScorer;
 use kiln_nn::Init;
+use kiln_tasks::architecture::{ReplacedTokensRequest, TokenScore};
+use kiln_tasks::one_text::{read_output, text_inputs};
+use kiln_tasks::replaced_tokens::TextScorer;
 
 use crate::DebertaForPreTraining;
 use crate::open::{check_sizes, open_all_weights, open_config};

@@ -6,10 +6,10 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use kiln_checkpoint::ModelFile;
 use kiln_electra::{Role, half, is_pair};
-use kiln_learner::masked_lm::untracked;
-use kiln_learner::run::Sharing;
-use kiln_learner::start::start_from;
 use kiln_learner::{LearnError, Observer};
+use kiln_tasks::masked_lm::untracked;
+use kiln_tasks::settings::Sharing;
+use kiln_tasks::start::start_from;
 
 use crate::names::{FileNames, names_of};
 use crate::pair::DebertaPair;

@@ -1,11 +1,11 @@
 //! Which configurations Kiln refuses: impossible ones, and those whose result it would get wrong.
 
-use kiln_learner::ConfigError;
-use kiln_learner::model_config::{
+use kiln_tasks::ConfigError;
+use kiln_tasks::model_config::{
     check_demands, check_heads, check_labels, check_padding, check_parameters, check_rates,
     check_sizes, refuse,
 };
-use kiln_learner::tying::check_tying;
+use kiln_tasks::tying::check_tying;
 use serde_json::{Map, Value};
 
 use crate::config::{DebertaConfig, DebertaVersion};

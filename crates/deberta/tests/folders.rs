@@ -14,8 +14,8 @@ use kiln_deberta::{
     DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaModel, MaskedLmForm, forward,
     masked_lm_form, open_config, open_weights, write_masked_lm,
 };
-use kiln_learner::architecture::ForwardRequest;
 use kiln_nn::Init;
+use kiln_tasks::architecture::ForwardRequest;
 use kiln_testing::{
     Bound, Fixture, Named, assert_close, cases, devices, fixtures_dir, named, request,
 };

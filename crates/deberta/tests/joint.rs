@@ -17,7 +17,7 @@ use kiln_deberta::DebertaPair;
 use kiln_deberta::names::NAMES;
 use kiln_electra::replacement::corrupt;
 use kiln_learner::Objective;
-use kiln_learner::run::Sharing;
+use kiln_tasks::settings::Sharing;
 use kiln_testing::{Bound, Report, devices};
 
 use objectives::{Batches, fixture, fixture_objective, open_pair};

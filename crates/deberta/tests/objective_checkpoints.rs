@@ -15,9 +15,9 @@ use kiln_checkpoint::{ModelFile, NamedTensor, module_tensors, write_safetensors}
 use kiln_deberta::names::NAMES;
 use kiln_deberta::{DebertaPair, DebertaReplacedTokens};
 use kiln_learner::record::read_records;
-use kiln_learner::run::Sharing;
 use kiln_learner::{Objective, Observer, Record, RunFolder, TrainRequest, TrainingSettings, train};
 use kiln_nn::Init;
+use kiln_tasks::settings::Sharing;
 use kiln_testing::{Bound, Report, devices, lock_generator};
 
 use objectives::small::{

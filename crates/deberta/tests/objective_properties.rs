@@ -14,9 +14,9 @@ use kiln_checkpoint::{NamedTensor, gradient_tensors, module_tensors};
 use kiln_deberta::DebertaReplacedTokens;
 use kiln_deberta::names::NAMES;
 use kiln_learner::record::read_records;
-use kiln_learner::run::Sharing;
 use kiln_learner::{Objective, RunFolder};
 use kiln_nn::Init;
+use kiln_tasks::settings::Sharing;
 use kiln_testing::{Bound, Report, devices, lock_generator};
 use kiln_text::BatchSource;
 

@@ -1,7 +1,7 @@
 //! Every reference case on every device: outputs, losses, gradients; and the buckets of distances.
 
 use kiln_deberta::{DebertaConfig, RelativePositions, forward};
-use kiln_learner::architecture::ForwardRequest;
+use kiln_tasks::architecture::ForwardRequest;
 use kiln_testing::{
     Bound, Fixture, Report, cases, check_parity, devices, fixtures_dir, named, request,
 };

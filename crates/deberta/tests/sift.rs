@@ -6,9 +6,9 @@ use burn::tensor::{Int, Tensor};
 use kiln_checkpoint::{ModelFile, gradient_tensors};
 use kiln_deberta::names::NAMES;
 use kiln_deberta::{DebertaForSequenceClassification, open_config, open_weights};
-use kiln_learner::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
 use kiln_nn::loss::cross_entropy_sum;
 use kiln_nn::{EncoderInputs, Init};
+use kiln_tasks::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
 use kiln_testing::{Bound, Fixture, Report, devices, fixtures_dir};
 
 /// The reference's settings: steps far above the published ones, so that their direction shows.

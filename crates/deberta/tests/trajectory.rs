@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use kiln_checkpoint::ModelFile;
 use kiln_deberta::{DebertaPretraining, MaskedLmForm, open_config};
-use kiln_learner::run::Sharing;
 use kiln_learner::{Objective, RunFolder};
 use kiln_nn::Init;
+use kiln_tasks::settings::Sharing;
 use kiln_testing::{
     Bound, Fixture, Report, check_curves, devices, lock_generator, training_settings,
 };

@@ -1,19 +1,19 @@
 //! ELECTRA as the command line lists it.
 
-use kiln_learner::architecture::{
+use kiln_learner::{LearnError, TrainOutcome};
+use kiln_nn::Init;
+use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
-use kiln_learner::masked_lm_data::{check_masking, open_masked, refuse_word_head};
-use kiln_learner::memory::{Footprint, ModelSize};
-use kiln_learner::model_config::{config_value, parse_config};
-use kiln_learner::run::{
+use kiln_tasks::masked_lm_data::{check_masking, open_masked, refuse_word_head};
+use kiln_tasks::memory::{Footprint, ModelSize};
+use kiln_tasks::model_config::{config_value, parse_config};
+use kiln_tasks::settings::{
     ExampleKind, ObjectiveSettings, ReplacedTokenSettings, RunSettings, Sharing,
 };
-use kiln_learner::start::{match_padding, open_tokenizer};
-use kiln_learner::tying::ties;
-use kiln_learner::{LearnError, TrainOutcome};
-use kiln_nn::Init;
+use kiln_tasks::start::{match_padding, open_tokenizer};
+use kiln_tasks::tying::ties;
 use kiln_text::examples::SEGMENT_SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
 use serde_json::Value;

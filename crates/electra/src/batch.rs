@@ -4,8 +4,8 @@
 //! masking, and for every place the slot that predicts it.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use kiln_learner::masked_lm::MaskedLmBatch;
 use kiln_learner::upload::ints;
+use kiln_tasks::masked_lm::MaskedLmBatch;
 use kiln_text::HostBatch;
 
 /// One micro-batch on a device.

@@ -1,6 +1,6 @@
 //! Hugging Face's ELECTRA classes, by their names and by the task they serve.
 
-use kiln_learner::forward::ClassSpec;
+use kiln_tasks::forward::ClassSpec;
 
 /// Which head stands on the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

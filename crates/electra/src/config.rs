@@ -1,8 +1,8 @@
 //! ELECTRA's config.json, field by field, with Hugging Face's names and defaults.
 
 use kiln_bert::{BertConfig, ConfigError};
-use kiln_learner::model_config::{check_sizes, num_labels, refuse};
 use kiln_nn::Activation;
+use kiln_tasks::model_config::{check_sizes, num_labels, refuse};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

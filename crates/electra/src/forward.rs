@@ -1,6 +1,6 @@
 //! A checkpoint run on given tensors, so that anyone can hold Kiln against another implementation.
 //!
-//! The classes of ELECTRA on [`kiln_learner::forward`]. Beside a head's outputs stands the encoder's
+//! The classes of ELECTRA on [`kiln_tasks::forward`]. Beside a head's outputs stands the encoder's
 //! own, `last_hidden_state`.
 
 use std::path::Path;
@@ -8,10 +8,10 @@ use std::path::Path;
 use burn::tensor::Tensor;
 use kiln_checkpoint::ModelFile;
 use kiln_learner::LearnError;
-use kiln_learner::architecture::{ForwardRequest, Output};
-use kiln_learner::forward::{Call, Inputs, Results, class_of_config, refused};
-use kiln_learner::tying::apart_in;
 use kiln_nn::Init;
+use kiln_tasks::architecture::{ForwardRequest, Output};
+use kiln_tasks::forward::{Call, Inputs, Results, class_of_config, refused};
+use kiln_tasks::tying::apart_in;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::open::{Role, check_sizes, half, open_config};

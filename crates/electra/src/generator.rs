@@ -6,8 +6,8 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, assert_shape};
-use kiln_learner::tying;
 use kiln_nn::{Activation, Apart, Decoder, Init, LayerNorm};
+use kiln_tasks::tying;
 
 use crate::{ElectraConfig, ElectraModel};
 

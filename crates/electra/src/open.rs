@@ -8,9 +8,9 @@ use kiln_checkpoint::{
     CONFIG_FILE, ConfigFile, LoadReport, ModelFile, OpenError, WriteError, check_shapes,
     load_module, module_tensors, write_model,
 };
-use kiln_learner::architecture::{DISCRIMINATOR_FOLDER, GENERATOR_FOLDER};
-use kiln_learner::model_config;
-use kiln_learner::start::write_tokenizer;
+use kiln_tasks::architecture::{DISCRIMINATOR_FOLDER, GENERATOR_FOLDER};
+use kiln_tasks::model_config;
+use kiln_tasks::start::write_tokenizer;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::names::{LOAD_OPTIONS, NAMES};

@@ -6,8 +6,8 @@ use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use kiln_bert::{BertEmbeddings, BertInputs};
 use kiln_checkpoint::{ModelFile, OpenError, WriteError};
-use kiln_learner::run::Sharing;
 use kiln_nn::{Init, gather_positions};
+use kiln_tasks::settings::Sharing;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::model::ElectraBody;

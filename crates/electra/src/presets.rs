@@ -1,7 +1,7 @@
 //! The published sizes (Clark et al. 2020, table 6) and a tiny one for machines of two cores.
 
-use kiln_learner::architecture::Recipe;
 use kiln_learner::{OptimizerSettings, ScheduleKind};
+use kiln_tasks::architecture::Recipe;
 
 use crate::ElectraConfig;
 

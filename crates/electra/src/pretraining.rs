@@ -18,10 +18,10 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use kiln_checkpoint::{NamedTensor, OpenError, WriteError};
-use kiln_learner::masked_lm::MaskedLmBatch;
-use kiln_learner::run::ReplacedTokenSettings;
 use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
+use kiln_tasks::masked_lm::MaskedLmBatch;
+use kiln_tasks::settings::ReplacedTokenSettings;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 

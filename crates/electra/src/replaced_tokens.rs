@@ -6,10 +6,10 @@ use burn::tensor::Device;
 use burn::tensor::activation::sigmoid;
 use kiln_checkpoint::ModelFile;
 use kiln_learner::LearnError;
-use kiln_learner::architecture::{ReplacedTokensRequest, TokenScore};
-use kiln_learner::one_text::{read_output, text_inputs};
-use kiln_learner::replaced_tokens::TextScorer;
 use kiln_nn::Init;
+use kiln_tasks::architecture::{ReplacedTokensRequest, TokenScore};
+use kiln_tasks::one_text::{read_output, text_inputs};
+use kiln_tasks::replaced_tokens::TextScorer;
 
 use crate::ElectraForPreTraining;
 use crate::open::{Role, check_sizes, half, open_all_weights, open_config};

@@ -2,12 +2,12 @@
 //! the terms of both losses with their measures.
 
 use burn::tensor::{Bool, FloatDType, Int, IntDType, Tensor};
-use kiln_learner::masked_lm::untracked;
-use kiln_learner::run::ReplacedTokenSettings;
 use kiln_learner::{ConstantGuess, Measure, Weight};
 use kiln_nn::EncoderInputs;
 use kiln_nn::loss::binary_cross_entropy_sum;
 use kiln_nn::sampling::{sample_tokens, sample_uniform_tokens};
+use kiln_tasks::masked_lm::untracked;
+use kiln_tasks::settings::ReplacedTokenSettings;
 
 use crate::batch::ReplacedTokenBatch;
 use crate::measures::{REPLACED, discriminator_measures};

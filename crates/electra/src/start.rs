@@ -4,9 +4,9 @@ use std::path::Path;
 
 use burn::module::Module;
 use kiln_checkpoint::{NamedTensor, module_tensors};
-use kiln_learner::run::Sharing;
-use kiln_learner::start::start_from;
 use kiln_learner::{LearnError, Observer};
+use kiln_tasks::settings::Sharing;
+use kiln_tasks::start::start_from;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::open::{Role, half, is_pair};

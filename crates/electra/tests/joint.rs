@@ -17,8 +17,8 @@ use burn::tensor::Device;
 use kiln_checkpoint::{ModelFile, gradient_tensors};
 use kiln_electra::names::NAMES;
 use kiln_electra::{ElectraPair, ReplacedTokenBatch, corrupt};
-use kiln_learner::run::Sharing;
 use kiln_learner::{NoObserver, Objective, RunFolder, TrainRequest, train};
+use kiln_tasks::settings::Sharing;
 use kiln_testing::{
     Bound, Fixture, Report, check_curves, devices, fixtures_dir, lock_generator, training_settings,
 };

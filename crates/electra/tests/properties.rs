@@ -16,12 +16,12 @@ use kiln_electra::{
     Corrupted, ElectraConfig, ElectraPair, ElectraPretraining, PairConfig, ReplacedTokenBatch,
     corrupt,
 };
-use kiln_learner::run::{ReplacedTokenSettings, Sharing};
 use kiln_learner::{
     NoObserver, Objective, OptimizerSettings, RunFolder, TrainRequest, TrainingSettings, Weight,
     train,
 };
 use kiln_nn::Init;
+use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
 use kiln_testing::{devices, lock_generator};
 use kiln_text::examples::{ContinuousSegments, Documents, MaskedLmEvaluation, MaskedLmSource};
 use kiln_text::masking::Masking;

@@ -28,7 +28,8 @@ mod summary;
 
 use std::path::{Path, PathBuf};
 
-use kiln_learner::{RunFolder, RunSettings, Stop};
+use kiln_learner::{RunFolder, Stop};
+use kiln_tasks::RunSettings;
 
 pub use history::History;
 pub use shell::shell;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kiln_learner::RunSettings;
+use kiln_tasks::RunSettings;
 use serde_json::Value;
 
 use crate::figures::title;

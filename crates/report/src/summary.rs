@@ -1,6 +1,7 @@
 //! The page's head: what was trained, how far it came, and the figures one looks for first.
 
-use kiln_learner::{Record, RunSettings, Stall, Stop};
+use kiln_learner::{Record, Stall, Stop};
+use kiln_tasks::RunSettings;
 
 use crate::ReportFacts;
 use crate::curve::{Curve, Look};

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use kiln_learner::{Record, RecordKind, RunFolder, RunSettings, Stop};
+use kiln_learner::{Record, RecordKind, RunFolder, Stop};
+use kiln_tasks::RunSettings;
 
 use super::{History, ReportError, ReportFacts, render, write_report};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, TensorData};
 use kiln_learner::LearnError;
-use kiln_learner::architecture::{ForwardRequest, Output};
+use kiln_tasks::architecture::{ForwardRequest, Output};
 
 use crate::{Bound, Fixture, FixtureTensor, Report, Values, cases, devices};
 

@@ -1,19 +1,19 @@
 //! XLNet as the command line lists it.
 
 use kiln_checkpoint::ModelFile;
-use kiln_learner::architecture::{
-    Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe, RunContext,
-    unknown_preset,
-};
-use kiln_learner::masked_lm_data::refuse_word_head;
-use kiln_learner::memory::{Footprint, ModelSize};
-use kiln_learner::model_config::{config_value, parse_config};
-use kiln_learner::run::{ExampleKind, ObjectiveSettings, RunSettings};
-use kiln_learner::start::{match_padding, open_tokenizer, start_from};
-use kiln_learner::tying::ties;
 use kiln_learner::{LearnError, TrainOutcome};
 use kiln_nn::Init;
 use kiln_nn::init::WeightDistribution;
+use kiln_tasks::architecture::{
+    Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe, RunContext,
+    unknown_preset,
+};
+use kiln_tasks::masked_lm_data::refuse_word_head;
+use kiln_tasks::memory::{Footprint, ModelSize};
+use kiln_tasks::model_config::{config_value, parse_config};
+use kiln_tasks::settings::{ExampleKind, ObjectiveSettings, RunSettings};
+use kiln_tasks::start::{match_padding, open_tokenizer, start_from};
+use kiln_tasks::tying::ties;
 use kiln_text::examples::PermutedSettings;
 use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
 use serde_json::Value;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Int, Tensor, TensorData};
 use kiln_learner::LearnError;
-use kiln_learner::forward::{InputError, Inputs, refused};
+use kiln_tasks::forward::{InputError, Inputs, refused};
 
 use crate::config::XlnetConfig;
 use crate::model::{Memory, Targets, XlnetInputs};

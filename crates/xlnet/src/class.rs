@@ -1,6 +1,6 @@
 //! The model classes, by Hugging Face's names and by the task they serve.
 
-use kiln_learner::forward::ClassSpec;
+use kiln_tasks::forward::ClassSpec;
 
 /// Which head stands on the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

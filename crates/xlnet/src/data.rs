@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use kiln_learner::documents::{RunData, open_documents};
-use kiln_learner::run::{ObjectiveSettings, RunSettings};
 use kiln_learner::{EvalData, LearnError};
+use kiln_tasks::documents::{RunData, open_documents};
+use kiln_tasks::settings::{ObjectiveSettings, RunSettings};
 use kiln_text::Vocabulary;
 use kiln_text::examples::{PermutedEvaluation, PermutedSettings, PermutedSource};
 use kiln_text::tokenizer::Tokenizer;

@@ -7,11 +7,11 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_checkpoint::ModelFile;
 use kiln_learner::LearnError;
-use kiln_learner::architecture::{FillMaskRequest, MaskFilling};
-use kiln_learner::fill_mask::TextFiller;
-use kiln_learner::one_text::{read_output, text_positions};
-use kiln_learner::tying::apart_in;
 use kiln_nn::Init;
+use kiln_tasks::architecture::{FillMaskRequest, MaskFilling};
+use kiln_tasks::fill_mask::TextFiller;
+use kiln_tasks::one_text::{read_output, text_positions};
+use kiln_tasks::tying::apart_in;
 use kiln_text::Vocabulary;
 
 use crate::model::{Targets, XlnetInputs};

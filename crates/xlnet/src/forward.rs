@@ -1,6 +1,6 @@
 //! A checkpoint run on given tensors, so that anyone can hold Kiln against another implementation.
 //!
-//! The classes of XLNet on [`kiln_learner::forward`]: beside the arguments that all architectures
+//! The classes of XLNet on [`kiln_tasks::forward`]: beside the arguments that all architectures
 //! know also `perm_mask`, `target_mapping`, `input_mask` and `mems.0`, `mems.1`, …; the new memory
 //! comes back under the same names.
 
@@ -9,10 +9,10 @@ use std::path::Path;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{CONFIG_FILE, ModelFile};
 use kiln_learner::LearnError;
-use kiln_learner::architecture::{ForwardRequest, Output};
-use kiln_learner::forward::{Call, Inputs, Results, class_of_config};
-use kiln_learner::tying::apart_in;
 use kiln_nn::Init;
+use kiln_tasks::architecture::{ForwardRequest, Output};
+use kiln_tasks::forward::{Call, Inputs, Results, class_of_config};
+use kiln_tasks::tying::apart_in;
 
 use crate::arguments;
 use crate::names::{LOAD_OPTIONS, NAMES};

@@ -53,7 +53,7 @@ pub use heads::{
     SequenceSummary, XlnetForQuestionAnsweringSimple, XlnetForSequenceClassification,
     XlnetForTokenClassification,
 };
-pub use kiln_learner::ConfigError;
+pub use kiln_tasks::ConfigError;
 pub use layer::{FeedForward, XlnetLayer};
 pub use lm_head::{LmHead, XlnetLmHeadModel};
 pub use model::{Memory, Targets, XlnetInputs, XlnetModel, XlnetOutputs};

@@ -2,8 +2,8 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use kiln_learner::tying;
 use kiln_nn::{Apart, Decoder, Init};
+use kiln_tasks::tying;
 
 use crate::config::XlnetConfig;
 use crate::model::{XlnetInputs, XlnetModel, XlnetOutputs};

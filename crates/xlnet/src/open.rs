@@ -7,7 +7,7 @@ use kiln_checkpoint::{
     ConfigFile, LoadReport, ModelFile, NamedTensor, OpenError, WriteError, check_shapes,
     load_module, module_tensors, write_model,
 };
-use kiln_learner::model_config;
+use kiln_tasks::model_config;
 
 use crate::config::ALIASES;
 use crate::names::{LOAD_OPTIONS, NAMES, QUERY_BIASES};

@@ -1,7 +1,7 @@
 //! The published sizes, and two small ones for machines of two cores.
 
-use kiln_learner::architecture::Recipe;
 use kiln_learner::{OptimizerSettings, ScheduleKind};
+use kiln_tasks::architecture::Recipe;
 
 use crate::config::XlnetConfig;
 

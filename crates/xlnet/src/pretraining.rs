@@ -12,11 +12,11 @@ use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
-use kiln_learner::masked_lm::{score, untracked};
-use kiln_learner::start::write_tokenizer;
 use kiln_learner::upload::{floats, ints};
 use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
+use kiln_tasks::masked_lm::{score, untracked};
+use kiln_tasks::start::write_tokenizer;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 

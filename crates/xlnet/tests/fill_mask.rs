@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::TensorData;
-use kiln_learner::architecture::ForwardRequest;
 use kiln_nn::Init;
+use kiln_tasks::architecture::ForwardRequest;
 use kiln_testing::devices;
 use kiln_text::tokenizer::{UnigramSettings, XlnetLetters, train_unigram_on_texts};
 use kiln_xlnet::{MaskFiller, XlnetClass, XlnetConfig, XlnetLmHeadModel, forward, write_folder};

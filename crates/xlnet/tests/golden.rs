@@ -8,7 +8,7 @@ use std::path::Path;
 
 use burn::tensor::TensorData;
 use kiln_checkpoint::{NamedTensor, write_model};
-use kiln_learner::architecture::ForwardRequest;
+use kiln_tasks::architecture::ForwardRequest;
 use kiln_testing::{Named, devices, named};
 use kiln_xlnet::forward;
 

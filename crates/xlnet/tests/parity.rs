@@ -1,7 +1,7 @@
 //! Every reference case on every device: outputs, new memories, losses, gradients.
 
 use burn::tensor::TensorData;
-use kiln_learner::architecture::ForwardRequest;
+use kiln_tasks::architecture::ForwardRequest;
 use kiln_testing::{Bound, Fixture, Report, check_parity, devices, fixtures_dir, named, request};
 use kiln_xlnet::forward;
 

@@ -8,11 +8,11 @@ use kiln_bert::{
     BertClass, BertConfig, BertForSequenceClassification, BertInputs, open_weights, write_folder,
 };
 use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
-use kiln_learner::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
 use kiln_learner::upload::{floats, ints};
 use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
 use kiln_nn::loss::cross_entropy_sum;
+use kiln_tasks::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
 use kiln_testing::{Fixture, fixtures_dir};
 use kiln_text::HostBatch;
 

@@ -6,9 +6,9 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use kiln_bert::names::NAMES;
 use kiln_checkpoint::{ModelFile, gradient_tensors};
-use kiln_learner::sift::AscentLoss;
 use kiln_learner::{NoObserver, RunFolder, TrainRequest, train};
 use kiln_nn::loss::cross_entropy_sum;
+use kiln_tasks::sift::AscentLoss;
 use kiln_testing::{
     Bound, Fixture, Report, check_curves, devices, lock_generator, training_settings,
 };

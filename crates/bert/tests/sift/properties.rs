@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use kiln_bert::names::NAMES;
 use kiln_bert::{BertForSequenceClassification, BertInputs};
 use kiln_checkpoint::{NamedTensor, gradient_tensors};
-use kiln_learner::sift::{AscentLoss, CleanPass, SiftSettings, difference_rows};
+use kiln_tasks::sift::{AscentLoss, CleanPass, SiftSettings, difference_rows};
 use kiln_testing::{Bound, Fixture, assert_close, devices, lock_generator};
 
 use crate::objective::{Batch, case, classifier, settings};

@@ -2,9 +2,9 @@
 
 use burn::tensor::Device;
 use kiln_learner::LearnError;
-use kiln_learner::architecture::{ForwardRequest, MaskFilling, Output};
-use kiln_learner::memory::Footprint;
-use kiln_learner::run::ObjectiveSettings;
+use kiln_tasks::architecture::{ForwardRequest, MaskFilling, Output};
+use kiln_tasks::memory::Footprint;
+use kiln_tasks::settings::ObjectiveSettings;
 use kiln_text::tokenizer::{WordPieceSettings, train_word_piece_on_texts};
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use kiln_learner::architecture::{ReplacedTokensRequest, TokenScore};
+use kiln_tasks::architecture::{ReplacedTokensRequest, TokenScore};
 use serde_json::{Value, json};
 
 use super::texts_or_lines;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use kiln_learner::ScheduleKind;
-use kiln_learner::run::{ExampleKind, WordHead};
+use kiln_tasks::settings::{ExampleKind, WordHead};
 
 use super::replaced_tokens::ReplacedTokenArgs;
 use crate::architectures::{self, Named};

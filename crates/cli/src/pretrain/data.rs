@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kiln_learner::Architecture;
-use kiln_learner::run::DataSettings;
+use kiln_tasks::Architecture;
+use kiln_tasks::settings::DataSettings;
 use kiln_text::corpus::{Inputs, PrepareSettings, cached, hex};
 use kiln_text::tokenizer::{TokenizerKind, TrainSettings};
 use kiln_text::{Corpus, Tokenizer};

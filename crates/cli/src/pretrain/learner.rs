@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use kiln_learner::architecture::Recipe;
-use kiln_learner::run::{ExampleKind, ObjectiveSettings};
 use kiln_learner::{OptimizerSettings, TrainingSettings};
+use kiln_tasks::architecture::Recipe;
+use kiln_tasks::settings::{ExampleKind, ObjectiveSettings};
 
 use super::args::{PretrainArgs, RunArgs, TrainingArgs};
 use crate::architectures::Named;

@@ -25,8 +25,8 @@ mod replaced_tokens;
 use std::path::Path;
 
 use kiln_backend::DeviceSpec;
-use kiln_learner::RunSettings;
-use kiln_learner::run::{DataSettings, ObjectiveSettings};
+use kiln_tasks::RunSettings;
+use kiln_tasks::settings::{DataSettings, ObjectiveSettings};
 use kiln_text::corpus::note_run;
 use serde_json::{Map, Value};
 

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use kiln_checkpoint::{CONFIG_FILE, ConfigFile, ModelFile, OpenError};
-use kiln_learner::{Architecture, LearnError};
+use kiln_learner::LearnError;
+use kiln_tasks::Architecture;
 use serde_json::Value;
 
 use super::SEQ_LEN;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use kiln_checkpoint::{ConfigFile, ModelFile};
-use kiln_learner::architecture::Architecture;
-use kiln_learner::run::{ReplacedTokenSettings, Sharing};
+use kiln_tasks::architecture::Architecture;
+use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
 use serde_json::Value;
 
 use super::absolute;

@@ -1,10 +1,10 @@
 //! What can be changed of a run from its newest checkpoint on.
 
 use clap::Args;
-use kiln_learner::RunSettings;
-use kiln_learner::change::Change;
-use kiln_learner::run::ExampleKind;
 use kiln_learner::schedule::learning_rate;
+use kiln_tasks::RunSettings;
+use kiln_tasks::change::Change;
+use kiln_tasks::settings::ExampleKind;
 use serde_json::Value;
 
 use crate::failure::Failure;

@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use clap::Args;
 use kiln_backend::DeviceSpec;
-use kiln_learner::architecture::Architecture;
-use kiln_learner::{LearnError, NewestCheckpoint, Resumption, RunFolder, RunSettings};
+use kiln_learner::{LearnError, NewestCheckpoint, Resumption, RunFolder};
+use kiln_tasks::RunSettings;
+use kiln_tasks::architecture::Architecture;
 use serde_json::Value;
 
 use crate::architectures;
@@ -74,7 +75,7 @@ pub(crate) struct ResumeArgs {
 pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Result<(), Failure> {
     check_dashboard(args.dashboard)?;
     refuse_checkpoint(&args.run)?;
-    let (run, found) = RunFolder::open(&args.run)?;
+    let (run, found): (_, RunSettings) = RunFolder::open(&args.run)?;
     let Some(architecture) = architectures::by_name(&found.architecture) else {
         return Err(Failure::run(format_args!(
             "{}: architecture = {}: not one of this version, which has {}",
@@ -87,7 +88,7 @@ pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Re
     // Before anything is written: two of them would write over each other.
     let run = run.locked()?;
     // Again, now that nobody else can change them.
-    let (_, before) = RunFolder::open(&args.run)?;
+    let (_, before): (_, RunSettings) = RunFolder::open(&args.run)?;
     let moved = match backend {
         [] => None,
         backend => Some(devices::choose(backend)?),

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use kiln_deberta::{DebertaPair, DebertaReplacedTokens, PairConfig, open_config};
-use kiln_learner::run::{ReplacedTokenSettings, Sharing};
 use kiln_learner::{
     NoObserver, Objective, RunFolder, TrainOutcome, TrainRequest, TrainingSettings, train,
 };
 use kiln_nn::Init;
+use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
 use kiln_testing::{Fixture, fixtures_dir};
 use kiln_text::{BatchSource, HostBatch, TextError};
 

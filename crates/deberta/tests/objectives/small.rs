@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use kiln_deberta::{DebertaConfig, DebertaPair, DebertaReplacedTokens, PairConfig};
-use kiln_learner::run::{ReplacedTokenSettings, Sharing};
 use kiln_learner::{Objective, OptimizerSettings, TrainingSettings};
 use kiln_nn::Init;
+use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
 use kiln_text::examples::{Documents, MaskedLmSource, PackedSequences};
 use kiln_text::masking::Masking;
 use kiln_text::rng::{Purpose, Rng};

@@ -5,8 +5,8 @@ use std::path::Path;
 use burn::tensor::Device;
 use kiln_electra::{ElectraPair, ElectraPretraining, PairConfig, open_config};
 use kiln_learner::Objective as _;
-use kiln_learner::run::{ReplacedTokenSettings, Sharing};
 use kiln_nn::Init;
+use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
 use kiln_testing::Fixture;
 use kiln_text::{BatchSource, HostBatch, TextError};
 

@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
-use kiln_learner::fill_mask::TextFiller;
-use kiln_learner::forward::Sizes;
+use kiln_tasks::fill_mask::TextFiller;
+use kiln_tasks::forward::Sizes;
 
 const VOCABULARY: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ncat\nsat\n";
 

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use burn::tensor::{Tensor, TensorData, assert_shape};
+use kiln_learner::LearnError;
 use kiln_nn::loss::{binary_cross_entropy_sum, cross_entropy_sum};
 
 use super::{Inputs, Labels, refused};
 use crate::architecture::Output;
-use crate::error::LearnError;
 use crate::model_config::{ConfigError, refuse};
 
 /// What a forward pass gives: outputs in the order they were added, and a loss if there is one.

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use kiln_checkpoint::{CONFIG_FILE, ConfigFile, OpenError};
+use kiln_learner::LearnError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-
-use crate::error::LearnError;
 
 /// More than any model has; a config.json beyond it is damaged.
 const MOST_PARAMETERS: u128 = 100_000_000_000;

@@ -24,10 +24,9 @@
 use burn::module::Module;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Distribution, FloatDType, Tensor, assert_shape};
+use kiln_learner::{ConstantGuess, TermSpec};
 use kiln_nn::fused;
 use serde::{Deserialize, Serialize};
-
-use crate::{ConstantGuess, TermSpec};
 
 /// Inside the root of N; the original's.
 const EPSILON: f64 = 1e-7;

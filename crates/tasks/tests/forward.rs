@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, TensorData};
-use kiln_learner::forward::{ClassSpec, Inputs, Results, Sizes};
+use kiln_tasks::forward::{ClassSpec, Inputs, Results, Sizes};
 
 const CLASS: ClassSpec = ClassSpec {
     name: "ElectraForPreTraining",

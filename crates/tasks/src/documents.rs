@@ -4,14 +4,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use kiln_learner::{EvalData, LearnError};
 use kiln_text::BatchSource;
 use kiln_text::corpus::{Corpus, hex};
 use kiln_text::examples::Documents;
 use kiln_text::tokenizer::Tokenizer;
 
-use crate::error::LearnError;
-use crate::run::{DataSettings, RunSettings};
-use crate::train::EvalData;
+use crate::settings::{DataSettings, RunSettings};
 
 /// The batches of a run.
 pub struct RunData {

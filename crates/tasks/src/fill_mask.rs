@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use kiln_learner::LearnError;
 use kiln_text::Vocabulary;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::architecture::{MaskCandidate, MaskFilling};
-use crate::error::LearnError;
 use crate::forward::Sizes;
 use crate::table::{check_ids, check_table};
 

@@ -6,12 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use kiln_learner::{LearnError, Stretch};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::LearnError;
-use crate::run::RunSettings;
-use crate::settings::Stretch;
+use crate::settings::RunSettings;
 
 /// Settings that were changed together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -166,7 +165,7 @@ mod tests {
     use serde_json::json;
 
     fn settings() -> RunSettings {
-        let training = serde_json::to_value(crate::settings::TrainingSettings::default()).unwrap();
+        let training = serde_json::to_value(kiln_learner::TrainingSettings::default()).unwrap();
         serde_json::from_value(json!({
             "versions": {}, "architecture": "bert", "model": {"hidden_size": 8}, "init_from": null,
             "objective": {"next_sentence": true, "examples": "pairs", "mask_rate": 0.15,

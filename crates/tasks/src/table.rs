@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use kiln_learner::LearnError;
 use kiln_text::tokenizer::Tokenizer;
 
-use crate::error::LearnError;
 use crate::forward::Sizes;
 
 /// Refuses a tokenizer of another model. One that got tokens which the model's table has no rows for

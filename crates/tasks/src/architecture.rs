@@ -7,17 +7,17 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Device, TensorData};
 use burn::train::Interrupter;
+use kiln_learner::{
+    LearnError, Objective, Observer, OptimizerSettings, Resumption, RunFolder, ScheduleKind,
+    TrainOutcome, TrainRequest, train,
+};
 use kiln_text::masking::default_max_predictions;
 use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
 use serde_json::Value;
 
 use crate::documents::RunData;
-use crate::error::LearnError;
 use crate::memory::Footprint;
-use crate::objective::Objective;
-use crate::run::{ObjectiveSettings, RunFolder, RunSettings};
-use crate::settings::{OptimizerSettings, ScheduleKind};
-use crate::train::{Observer, Resumption, TrainOutcome, TrainRequest, train};
+use crate::settings::{ObjectiveSettings, RunSettings};
 
 /// The folder of the generator within a checkpoint that holds a pair of models.
 pub const GENERATOR_FOLDER: &str = "generator";
@@ -75,7 +75,7 @@ impl RunContext {
     /// Trains `model`, after its size has been told.
     ///
     /// # Errors
-    /// As [`crate::train()`].
+    /// As [`kiln_learner::train()`].
     pub fn train<O: Objective>(
         self,
         objective: O,
@@ -301,7 +301,7 @@ pub trait Architecture: Sync {
     /// Runs or resumes a pretraining run.
     ///
     /// # Errors
-    /// As [`crate::train`].
+    /// As [`kiln_learner::train()`].
     fn pretrain(
         &self,
         settings: &RunSettings,

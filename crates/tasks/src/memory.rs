@@ -16,7 +16,7 @@
 //! 1.4 times what was measured. Other backends on the processor keep the same tensors; on a GPU it is
 //! the memory of the device that is meant.
 
-use crate::run::RunSettings;
+use crate::settings::RunSettings;
 
 /// Bytes of a number.
 const FLOAT: f64 = 4.0;

@@ -4,12 +4,11 @@
 //! scored at the chosen positions alone, a fixed number of slots in a sequence.
 
 use burn::tensor::{Device, Int, Tensor};
+use kiln_learner::upload::{floats, ints};
+use kiln_learner::{Measure, Weight};
 use kiln_nn::EncoderInputs;
 use kiln_nn::loss::{correct_sum, cross_entropy_sum};
 use kiln_text::HostBatch;
-
-use crate::objective::{Measure, Weight};
-use crate::upload::{floats, ints};
 
 /// What `kiln_text::examples::MaskedLmSource` makes.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use kiln_learner::{EvalData, LearnError};
 use kiln_text::examples::{
     ContinuousSegments, Documents, Examples, MaskedLmEvaluation, MaskedLmSource, PackedSequences,
     SentencePairs,
@@ -14,9 +15,7 @@ use kiln_text::tokenizer::Tokenizer;
 use kiln_text::{TextError, Vocabulary};
 
 use crate::documents::{RunData, open_documents};
-use crate::error::LearnError;
-use crate::run::{ExampleKind, ObjectiveSettings, RunSettings};
-use crate::train::EvalData;
+use crate::settings::{ExampleKind, ObjectiveSettings, RunSettings};
 
 /// Opens the corpora that `settings` name and builds masked examples over them.
 ///

@@ -21,6 +21,7 @@ use burn::tensor::{Tensor, TensorData};
 use kiln_checkpoint::{
     CONFIG_FILE, LoadOptions, ModelFile, Names, OpenError, gradient_tensors, load_module,
 };
+use kiln_learner::LearnError;
 use kiln_nn::Init;
 
 pub use error::{InputError, refused};
@@ -28,7 +29,6 @@ pub use inputs::{Inputs, Labels};
 pub use results::{Results, mean_cross_entropy};
 
 use crate::architecture::{ForwardRequest, Output};
-use crate::error::LearnError;
 use crate::tying::fresh_biases;
 
 /// What is to be known of a Hugging Face class to check its arguments.

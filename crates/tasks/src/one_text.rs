@@ -1,9 +1,8 @@
 //! One text as a batch of its own, and what a model says of it: for predictions.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use kiln_learner::LearnError;
 use kiln_nn::EncoderInputs;
-
-use crate::error::LearnError;
 
 /// What an encoder reads of a text of one segment, without padding.
 pub fn text_inputs(ids: &[u32], device: &Device) -> EncoderInputs {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use kiln_learner::LearnError;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::architecture::TokenScore;
-use crate::error::LearnError;
 use crate::forward::Sizes;
 use crate::table::{check_ids, check_table};
 

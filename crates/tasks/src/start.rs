@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use kiln_checkpoint::{LoadOptions, LoadReport, ModelFile, Names, WriteError, load_module};
+use kiln_learner::{LearnError, Observer};
 use kiln_text::Vocabulary;
 use kiln_text::tokenizer::Tokenizer;
 
-use crate::error::LearnError;
-use crate::run::RunSettings;
-use crate::train::Observer;
+use crate::settings::RunSettings;
 
 /// The tokenizer of a run, and its vocabulary, for a model of `vocab_size` words.
 ///

@@ -1,6 +1,6 @@
 //! Why an argument of a forward pass is refused.
 
-use crate::error::LearnError;
+use kiln_learner::LearnError;
 
 /// An argument that is missing or does not fit.
 #[derive(Debug, thiserror::Error)]
