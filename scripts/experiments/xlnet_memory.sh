@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What XLNet's memory is worth: the same tiny model with it and without, after the same tokens.
 #
-#   scripts/xlnet_memory.sh OUTPUT CORPUS...
+#   scripts/experiments/xlnet_memory.sh OUTPUT CORPUS...
 #
 # Trains one tokenizer on the corpus and then, for each seed, these models on permutation language
 # modelling, all with the same width, batches, optimizer and steps, and prints the perplexity and
@@ -18,7 +18,7 @@
 #   VOCAB=8000 JOBS=2 (runs at a time, one thread each)
 #   KILN=target/release/kiln KILN_BACKEND=flex PYTHON=python3
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 if [ $# -lt 2 ]; then
     sed -n '2,20s/^# \{0,1\}//p' "$0" >&2
@@ -27,7 +27,7 @@ fi
 output=$1
 shift
 corpus=("$@")
-. scripts/experiment.sh
+. scripts/experiments/experiment.sh
 read -ra names <<< "${MODELS:-memory no-memory}"
 mkdir -p "$output"
 train_tokenizer --arch xlnet
@@ -63,5 +63,5 @@ for name in "${names[@]}"; do
         runs+=("$name=$output/$name-$seed")
     done
 done
-"${PYTHON:-python3}" scripts/last_evaluations.py --measure plm_loss --measure plm_perplexity \
+"${PYTHON:-python3}" scripts/experiments/last_evaluations.py --measure plm_loss --measure plm_perplexity \
     --measure plm_accuracy "${runs[@]}"

@@ -15,8 +15,8 @@ mean and standard deviation.
 
 Usage, from the repository's root:
 
-    pip install -r scripts/requirements-probe.txt
-    scripts/probe.py --train train.tsv --dev dev.tsv \\
+    pip install -r scripts/experiments/requirements-probe.txt
+    scripts/experiments/probe.py --train train.tsv --dev dev.tsv \\
         --model electra=runs/e1/checkpoints/step-00002000/discriminator \\
         --model electra=runs/e2/checkpoints/step-00002000/discriminator \\
         --model bert=runs/b1/checkpoints/step-00002000
@@ -49,10 +49,10 @@ try:
 except ImportError as problem:
     sys.exit(
         f"error: {problem.name} not installed; run "
-        f"{sys.executable} -m pip install -r scripts/requirements-probe.txt"
+        f"{sys.executable} -m pip install -r scripts/experiments/requirements-probe.txt"
     )
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 # Inverse strengths of the penalty, the strongest first: of equally good ones, that is taken.
 PENALTIES = [0.001, 0.01, 0.1, 1.0]
 FOLDS = 5
@@ -121,7 +121,7 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n\n")[0],
-        epilog="Needs the packages in scripts/requirements-probe.txt.",
+        epilog="Needs the packages in scripts/experiments/requirements-probe.txt.",
     )
     parser.add_argument(
         "--train",

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The last evaluation of several runs, by group: mean and standard deviation over their seeds.
 
-Usage: scripts/last_evaluations.py --measure mlm_loss [--measure ...] NAME=RUN...
+Usage: scripts/experiments/last_evaluations.py --measure mlm_loss [--measure ...] NAME=RUN...
 
 Runs of one name form a group. Differences are against the first group, run by run in the order
 given, so that runs on the same seed (the same data, the same masks) stand against each other.

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # What a tiny ELECTRA has learned against a tiny BERT of the same size after the same number of tokens.
 #
-#   scripts/electra_against_bert.sh OUTPUT TRAIN.tsv DEV.tsv CORPUS...
+#   scripts/experiments/electra_against_bert.sh OUTPUT TRAIN.tsv DEV.tsv CORPUS...
 #
 # Trains one tokenizer on the corpus and then, for each seed, an ELECTRA (the preset tiny), a BERT as
 # published (pairs of segments, next sentence prediction) and a BERT on ELECTRA's own sequences that
 # predicts masked words alone, all with the same optimizer, schedule, batches and steps; takes an
-# encoder that was never trained along; and probes all of them with scripts/probe.py: logistic
+# encoder that was never trained along; and probes all of them with scripts/experiments/probe.py: logistic
 # regression on frozen features, TRAIN.tsv to learn from and DEV.tsv to score. A run that is there
 # already is used as it is, so that the command can be given again after a stop.
 #
@@ -14,9 +14,9 @@
 #   STEPS=2500 BATCH=32 SEQ_LEN=64 LR=1e-3 SEEDS="1 2 3" MODELS="untrained bert bert-mlm electra"
 #   VOCAB=8000 JOBS=2 (runs at a time, one thread each) FEATURES=mean (or first, both, words) LAYER= (of 2; default: the last)
 #   KILN=target/release/kiln KILN_BACKEND=flex PYTHON=python3 (with the packages in
-#   scripts/requirements-probe.txt)
+#   scripts/experiments/requirements-probe.txt)
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 if [ $# -lt 4 ]; then
     sed -n '2,20s/^# \{0,1\}//p' "$0" >&2
@@ -25,7 +25,7 @@ fi
 output=$1 train=$2 dev=$3
 shift 3
 corpus=("$@")
-. scripts/experiment.sh
+. scripts/experiments/experiment.sh
 steps=${STEPS:-2500} names=${MODELS:-untrained bert bert-mlm electra}
 mkdir -p "$output"
 train_tokenizer --arch bert
@@ -74,5 +74,5 @@ for name in $names; do
         models+=(--model "$name=$folder")
     done
 done
-"${PYTHON:-python3}" scripts/probe.py --train "$train" --dev "$dev" --kiln "$kiln" \
+"${PYTHON:-python3}" scripts/experiments/probe.py --train "$train" --dev "$dev" --kiln "$kiln" \
     --features "${FEATURES:-mean}" ${LAYER:+--layer "$LAYER"} "${models[@]}"

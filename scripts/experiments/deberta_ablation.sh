@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What DeBERTa's parts are worth: the same tiny model with them and without, after the same tokens.
 #
-#   scripts/deberta_ablation.sh OUTPUT CORPUS...
+#   scripts/experiments/deberta_ablation.sh OUTPUT CORPUS...
 #
 # Trains one tokenizer on the corpus and then, for each seed, these models on masked language
 # modelling, all with the same width, batches, optimizer and steps, and prints the loss and accuracy
@@ -21,7 +21,7 @@
 #   VOCAB=8000 JOBS=2 (runs at a time, one thread each)
 #   KILN=target/release/kiln KILN_BACKEND=flex PYTHON=python3
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 if [ $# -lt 2 ]; then
     sed -n '2,23s/^# \{0,1\}//p' "$0" >&2
@@ -30,7 +30,7 @@ fi
 output=$1
 shift
 corpus=("$@")
-. scripts/experiment.sh
+. scripts/experiments/experiment.sh
 read -ra names <<< "${MODELS:-deberta no-decoder input no-c2p no-p2c bert}"
 mkdir -p "$output"
 train_tokenizer --arch bert
@@ -78,4 +78,4 @@ for name in "${names[@]}"; do
         runs+=("$name=$output/$name-$seed")
     done
 done
-"${PYTHON:-python3}" scripts/last_evaluations.py --measure mlm_loss --measure mlm_accuracy "${runs[@]}"
+"${PYTHON:-python3}" scripts/experiments/last_evaluations.py --measure mlm_loss --measure mlm_accuracy "${runs[@]}"
