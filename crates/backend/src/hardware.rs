@@ -6,8 +6,8 @@
 
 use burn::tensor::Device;
 
+use crate::catch_panic::catch_panic;
 use crate::name::{compiled_in, join};
-use crate::quiet::quietly;
 use crate::{BackendError, BackendName, DeviceSpec, Place};
 
 /// A device that the backend lists; listed is not opened.
@@ -34,7 +34,7 @@ pub(crate) fn check_compiled_in(backend: BackendName) -> Result<(), BackendError
 /// is missing, the backend is not compiled in, or its devices have addresses (`remote`).
 pub(crate) fn list(backend: BackendName) -> Vec<Listed> {
     // Listing loads drivers; one that fails to load has no devices.
-    quietly(|| list_unguarded(backend)).unwrap_or_default()
+    catch_panic(|| list_unguarded(backend)).unwrap_or_default()
 }
 
 fn list_unguarded(backend: BackendName) -> Vec<Listed> {
@@ -94,7 +94,7 @@ pub(crate) fn connect(spec: &DeviceSpec) -> Result<Device, BackendError> {
     if !matches!(spec.place, Place::Server { .. } | Place::TorchMps) {
         check_listed(spec)?;
     }
-    quietly(|| connect_unguarded(spec)).unwrap_or_else(|reason| Err(unavailable(spec, &reason)))
+    catch_panic(|| connect_unguarded(spec)).unwrap_or_else(|reason| Err(unavailable(spec, &reason)))
 }
 
 fn connect_unguarded(spec: &DeviceSpec) -> Result<Device, BackendError> {
@@ -164,7 +164,7 @@ fn no_such_device(spec: &DeviceSpec, listed: &[Listed]) -> BackendError {
 pub(crate) fn unavailable(spec: &DeviceSpec, reason: &str) -> BackendError {
     BackendError::Unavailable {
         spec: spec.clone(),
-        reason: crate::quiet::one_line(reason),
+        reason: crate::catch_panic::one_line(reason),
     }
 }
 

@@ -12,7 +12,7 @@
 //! | `spec.rs` | [`DeviceSpec`]: `wgpu:1`, `tch:cuda:0`, `remote:ws://host:3000` |
 //! | `error.rs` | [`BackendError`] |
 //! | `hardware.rs` | Burn's constructors behind `cfg`: the only place that calls them |
-//! | `quiet.rs` | [`quietly`]: a panic of Burn or a driver as an error text |
+//! | `catch_panic.rs` | [`catch_panic`]: a panic of Burn or a driver as an error text |
 //! | `open.rs` | [`open`]: once per process and device, same number types everywhere, checked |
 //! | `choose.rs` | [`choose`], [`default_spec`]: which device, when nobody says |
 //! | `report.rs` | [`list_devices`], [`probe`]: what answers, for `kiln backends` |
@@ -27,23 +27,23 @@
 //! # Ok::<(), kiln_backend::BackendError>(())
 //! ```
 
+mod catch_panic;
 mod choose;
 mod error;
 mod hardware;
 mod host_memory;
 mod name;
 mod open;
-mod quiet;
 mod report;
 mod spec;
 mod state;
 
+pub use catch_panic::{catch_panic, panic_text};
 pub use choose::{BACKEND_VARIABLE, choose, default_spec};
 pub use error::BackendError;
 pub use host_memory::{AvailableMemory, MemoryBound, available_memory};
 pub use name::{BackendName, Determinism, compiled_in};
 pub use open::open;
-pub use quiet::{panic_text, quietly};
 pub use report::{DeviceReport, list_devices, probe};
 pub use spec::{DeviceSpec, Place};
 pub use state::{DeviceMemory, device_memory, process_memory, seed};

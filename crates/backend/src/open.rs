@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::{Device, FloatDType, IntDType, Tensor};
 
+use crate::catch_panic::{catch_panic, one_line};
 use crate::hardware::{connect, unavailable};
-use crate::quiet::{one_line, quietly};
 use crate::{BackendError, DeviceSpec};
 
 /// The devices that this process has opened, in order.
@@ -42,7 +42,7 @@ pub fn open(spec: &DeviceSpec) -> Result<Device, BackendError> {
 
 /// Sets what Burn locks at the first tensor; nothing to do where it is already right.
 fn set_number_types(spec: &DeviceSpec, device: &mut Device) -> Result<(), BackendError> {
-    let outcome = quietly(|| {
+    let outcome = catch_panic(|| {
         // Not on libtorch, see `open`.
         let ints = if device.supports_dtype(IntDType::I32) {
             IntDType::I32
@@ -73,7 +73,7 @@ fn set_number_types(spec: &DeviceSpec, device: &mut Device) -> Result<(), Backen
 /// format of at least 8 bits of significand.
 pub(crate) fn check_product(spec: &DeviceSpec, device: &Device) -> Result<(), BackendError> {
     let expected = [58.0, 64.0, 139.0, 154.0];
-    let found = quietly(|| {
+    let found = catch_panic(|| {
         let left = Tensor::<2>::from_floats([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], device);
         let right = Tensor::<2>::from_floats([[7.0, 8.0], [9.0, 10.0], [11.0, 12.0]], device);
         left.matmul(right).try_into_vec_as::<f32>()

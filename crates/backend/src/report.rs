@@ -100,7 +100,7 @@ fn describe(spec: &DeviceSpec, device: &Device) -> String {
 /// The name that the adapter gives itself; only Burn's GPU runtimes report one.
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
 fn adapter_name(device: &Device) -> Option<String> {
-    crate::quiet::quietly(|| device.identity())
+    crate::catch_panic::catch_panic(|| device.identity())
         .ok()
         .flatten()
         .map(|identity| identity.name)

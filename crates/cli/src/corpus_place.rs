@@ -18,7 +18,7 @@ use crate::cache;
 use crate::console::Console;
 use crate::corpus::keep_pipes;
 use crate::failure::Failure;
-use crate::pretrain::absolute;
+use crate::folders::absolute;
 use crate::task_progress::TaskProgress;
 use crate::wording::shell;
 

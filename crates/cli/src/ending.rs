@@ -7,7 +7,7 @@ use kiln_report::History;
 use kiln_tasks::architecture::MaskCandidate;
 use serde_json::{Map, Value, json};
 
-use crate::doubt::Doubt;
+use crate::discriminator_sample::DiscriminatorSample;
 use crate::failure::Failure;
 use crate::finish::{Job, has_generator};
 use crate::samples::Sample;
@@ -24,7 +24,7 @@ pub(crate) struct Ending<'a> {
     /// None if it could not be written.
     pub(crate) report: Option<PathBuf>,
     pub(crate) samples: Vec<(Sample, Vec<MaskCandidate>)>,
-    pub(crate) doubt: Option<Doubt>,
+    pub(crate) discriminator_sample: Option<DiscriminatorSample>,
 }
 
 impl Ending<'_> {
@@ -47,7 +47,10 @@ impl Ending<'_> {
             commands.push(predict("fill-mask", sample));
         }
         if self.job.settings.objective.replaced_tokens.is_some() {
-            let text = self.doubt.as_ref().map(|doubt| doubt.text.as_str());
+            let text = self
+                .discriminator_sample
+                .as_ref()
+                .map(|sample| sample.text.as_str());
             commands.push(predict("replaced-tokens", text));
         }
         commands
@@ -139,8 +142,8 @@ impl Ending<'_> {
                 .collect();
             console.out(format_args!("  model: {}", filled.join(", ")))?;
         }
-        if let Some(doubt) = &self.doubt {
-            let (text, line) = (&doubt.text, doubt.line());
+        if let Some(sample) = &self.discriminator_sample {
+            let (text, line) = (&sample.text, sample.line());
             console.out(format_args!("\n{text}\n  discriminator: {line}"))?;
         }
         let verb = match outcome.stop {
@@ -213,7 +216,7 @@ impl Ending<'_> {
             "best_checkpoint": best_checkpoint,
             "report": self.report.as_ref().map(|path| path.display().to_string()),
             "samples": samples,
-            "discriminator_sample": self.doubt.as_ref().map(Doubt::to_json),
+            "discriminator_sample": self.discriminator_sample.as_ref().map(DiscriminatorSample::to_json),
             "next": commands.first(),
             "also": commands.get(1..).unwrap_or_default(),
         })

@@ -56,7 +56,7 @@ impl Failure {
 /// If it panics.
 pub(crate) fn caught<T>(operation: impl FnOnce() -> T) -> Result<T, String> {
     if std::env::var_os("RUST_BACKTRACE").is_none() {
-        return kiln_backend::quietly(operation);
+        return kiln_backend::catch_panic(operation);
     }
     // What a panic leaves half-done is dropped with `operation`.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(operation))

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::console::Console;
 use crate::corpus_notes;
-use crate::doubt::Doubt;
+use crate::discriminator_sample::DiscriminatorSample;
 use crate::ending::Ending;
 use crate::failure::{Failure, caught};
 use crate::interrupt;
@@ -142,8 +142,8 @@ pub(crate) fn conclude<'a>(
             attempt(job, "no example sentences", fill).unwrap_or_default()
         }
     };
-    let doubt = attempt(job, "the discriminator was not asked", || {
-        doubt(job, &outcome, &samples)
+    let discriminator_sample = attempt(job, "the discriminator was not asked", || {
+        ask_discriminator(job, &outcome, &samples)
     })
     .flatten();
     Ending {
@@ -154,7 +154,7 @@ pub(crate) fn conclude<'a>(
         corpus: corpus.flatten(),
         report,
         samples,
-        doubt,
+        discriminator_sample,
     }
 }
 
@@ -222,11 +222,11 @@ pub(crate) fn has_generator(settings: &RunSettings) -> bool {
 }
 
 /// What the discriminator says of the first sample, where there is a discriminator and a sample.
-fn doubt(
+fn ask_discriminator(
     job: &Job<'_>,
     outcome: &TrainOutcome,
     samples: &[(Sample, Vec<MaskCandidate>)],
-) -> Result<Option<Doubt>, Failure> {
+) -> Result<Option<DiscriminatorSample>, Failure> {
     let has_discriminator = job.settings.objective.replaced_tokens.is_some();
     match (samples.first(), job.devices.first()) {
         (Some((sample, candidates)), Some(device)) if has_discriminator => {
@@ -234,7 +234,7 @@ fn doubt(
             let mask = tokenizer.vocabulary()?.mask;
             let mask = tokenizer.token(mask).unwrap_or_default();
             let sample = (sample, candidates.as_slice());
-            Doubt::ask(job.architecture, &outcome.checkpoint, sample, &mask, device)
+            DiscriminatorSample::ask(job.architecture, &outcome.checkpoint, sample, &mask, device)
         }
         _ => Ok(None),
     }

@@ -8,9 +8,9 @@
 //! | `console.rs`, `progress.rs`, `live_line.rs`, `task_progress.rs`, `wording.rs` | what the user sees |
 //! | `failure.rs`, `interrupt.rs` | how a command ends |
 //! | `tokenizer_text.rs`, `corpus_notes.rs` | what is told of a text |
-//! | `devices.rs`, `model_folder.rs` | `--backend` and `--model` |
+//! | `devices.rs`, `model_folder.rs`, `folders.rs` | `--backend` and `--model`, folders to write into |
 //! | `corpus_place.rs` | where a run's tokenised text is, or is made again |
-//! | `finish.rs`, `samples.rs`, `doubt.rs`, `ending.rs` | training, and the end of a run |
+//! | `finish.rs`, `samples.rs`, `discriminator_sample.rs`, `ending.rs` | training, and the end of a run |
 //! | `allocator.rs`, `out_of_memory.rs`, `memory.rs` | the memory allocator, what happens where there is none left, and whether a run fits |
 
 mod allocator;
@@ -23,10 +23,11 @@ mod corpus;
 mod corpus_notes;
 mod corpus_place;
 mod devices;
-mod doubt;
+mod discriminator_sample;
 mod ending;
 mod failure;
 mod finish;
+mod folders;
 mod forward;
 mod interrupt;
 mod live_line;

@@ -53,7 +53,7 @@ pub(crate) struct PrepareArgs {
 /// # Errors
 /// If a file can't be read or the output not be made.
 pub(crate) fn run(args: &PrepareArgs, console: Console) -> Result<(), Failure> {
-    crate::pretrain::refuse_used_folder(&args.output, "")?;
+    crate::folders::refuse_used_folder(&args.output, "")?;
     let tokenizer = Tokenizer::open(&args.tokenizer)?;
     for note in tokenizer.notes() {
         console.note(format_args!("warning: {note}"));

@@ -210,7 +210,7 @@ pub(crate) fn run(command: &TokenizerCommand, console: Console) -> Result<(), Fa
 }
 
 fn train(args: &TrainArgs, console: Console) -> Result<(), Failure> {
-    crate::pretrain::refuse_used_folder(&args.output, "")?;
+    crate::folders::refuse_used_folder(&args.output, "")?;
     let kind = args.kind.unwrap_or_else(|| args.arch.0.tokenizer(None));
     let settings = Wanted {
         kind,

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::Embedding;
 use burn::tensor::{Int, Tensor};
-use kiln_nn::{Init, LastMade, LayerNorm, RelativeIndex};
+use kiln_nn::{Cached, Init, LayerNorm, RelativeIndex};
 
 use crate::DebertaConfig;
 use crate::attention::{AttentionContext, Padding, RelativeTable};
@@ -27,7 +27,7 @@ pub struct DebertaEncoder {
     positions: RelativePositions,
     /// By length.
     #[module(skip)]
-    index: LastMade<usize, RelativeIndex>,
+    index: Cached<usize, RelativeIndex>,
 }
 
 impl DebertaEncoder {
@@ -46,7 +46,7 @@ impl DebertaEncoder {
             conv: ConvLayer::new(config, init),
             has_relative_terms: config.content_to_position() || config.position_to_content(),
             positions: RelativePositions::new(config),
-            index: LastMade::default(),
+            index: Cached::default(),
         }
     }
 

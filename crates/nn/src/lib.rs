@@ -4,7 +4,7 @@
 //! activation  dropout   embeddings, linear layers and norms are made by   init
 //! attention   the one place where scores become context                   fused (softmax)
 //! relative    terms of the scores by relative position
-//! last_made   tables that depend on lengths alone
+//! cached      tables that depend on lengths alone
 //! inputs      what an encoder reads
 //! words       the word table's rows
 //! decoder     scores of all words                                         fused (tied linear)
@@ -19,6 +19,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod cached;
 pub mod decoder;
 pub mod dropout;
 #[allow(
@@ -29,7 +30,6 @@ pub mod fused;
 pub mod gather;
 pub mod init;
 pub mod inputs;
-pub mod last_made;
 pub mod layer_norm;
 pub mod loss;
 pub mod relative;
@@ -38,12 +38,12 @@ pub mod words;
 
 pub use activation::{Activation, UnknownActivation};
 pub use attention::{AttentionOptions, attend, is_padding, merge_heads, split_heads};
+pub use cached::Cached;
 pub use decoder::{Apart, Decoder};
 pub use dropout::Dropout;
 pub use gather::gather_positions;
 pub use init::Init;
 pub use inputs::EncoderInputs;
-pub use last_made::LastMade;
 pub use layer_norm::LayerNorm;
 pub use relative::{RelativeIndex, RelativeScores};
 pub use words::embed_words;

@@ -13,7 +13,7 @@
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use kiln_nn::{LastMade, RelativeIndex};
+use kiln_nn::{Cached, RelativeIndex};
 
 use crate::config::{AttentionType, XlnetConfig};
 
@@ -34,7 +34,7 @@ struct Rules {
 pub struct RelativePositions {
     rules: Rules,
     /// By the lengths of sequence and memory.
-    tables: LastMade<[usize; 2], PositionTable>,
+    tables: Cached<[usize; 2], PositionTable>,
 }
 
 /// The vectors of all distances that occur in one forward pass.
@@ -70,7 +70,7 @@ impl RelativePositions {
                 clamp_len: config.clamp_len(),
                 bi_data: config.bi_data,
             },
-            tables: LastMade::default(),
+            tables: Cached::default(),
         }
     }
 

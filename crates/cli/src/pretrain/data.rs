@@ -10,14 +10,15 @@ use kiln_text::tokenizer::{TokenizerKind, TrainSettings};
 use kiln_text::{Corpus, Tokenizer};
 
 use super::args::PretrainArgs;
+use super::evaluation;
 use super::model::ModelSource;
-use super::{absolute, evaluation};
 use crate::cache;
 use crate::console::Console;
 use crate::corpus::keep_pipes;
 use crate::corpus_notes::{self, Origin};
 use crate::corpus_place::source;
 use crate::failure::Failure;
+use crate::folders::absolute;
 use crate::out_of_memory::{self, Work};
 use crate::task_progress::TaskProgress;
 use crate::tokenizer::Wanted;

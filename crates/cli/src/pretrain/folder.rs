@@ -7,41 +7,15 @@ use std::path::{Path, PathBuf};
 use kiln_learner::RunFolder;
 
 use crate::failure::Failure;
+use crate::folders::absolute;
 use crate::out_of_memory;
-use crate::wording::shell;
-
-/// Refuses a folder with something in it; `instead` says what else to do with it, and takes its
-/// path as the last word.
-///
-/// # Errors
-/// If there is something, or the folder can't be looked into.
-pub(crate) fn refuse_used_folder(path: &Path, instead: &str) -> Result<(), Failure> {
-    match RunFolder::is_used(path) {
-        Ok(false) => Ok(()),
-        Ok(true) => {
-            let remedy = if instead.is_empty() {
-                String::new()
-            } else {
-                format!(", or {instead} {}", shell(path))
-            };
-            Err(Failure::run(format_args!(
-                "{}: the folder is not empty; choose another{remedy}",
-                path.display()
-            )))
-        }
-        Err(error) => Err(Failure::run(format_args!(
-            "{}: cannot be made a folder ({error}); choose another",
-            path.display()
-        ))),
-    }
-}
 
 /// Finds out whether a folder could be made at `path`, without making it.
 ///
 /// # Errors
 /// If nothing can be written there.
 pub(super) fn check_writable(path: &Path) -> Result<(), Failure> {
-    let path = super::absolute(path)?;
+    let path = absolute(path)?;
     let existing = path.ancestors().find(|ancestor| ancestor.is_dir());
     let Some(existing) = existing else {
         return Ok(());
@@ -77,7 +51,7 @@ impl NewRun {
     /// # Errors
     /// If it is not empty or can't be made.
     pub(super) fn create(path: &Path) -> Result<Self, Failure> {
-        let full = super::absolute(path)?;
+        let full = absolute(path)?;
         let made = full
             .ancestors()
             .take_while(|ancestor| !ancestor.exists())

@@ -22,8 +22,6 @@ mod learner;
 mod model;
 mod replaced_tokens;
 
-use std::path::Path;
-
 use kiln_backend::DeviceSpec;
 use kiln_tasks::RunSettings;
 use kiln_tasks::settings::{DataSettings, ObjectiveSettings};
@@ -36,11 +34,11 @@ use crate::corpus_place;
 use crate::devices;
 use crate::failure::Failure;
 use crate::finish::{self, Job};
+use crate::folders::{absolute, refuse_used_folder};
 use crate::memory;
 
 pub(crate) use args::{PretrainArgs, Schedule};
 use data::DataPlan;
-pub(crate) use folder::refuse_used_folder;
 use folder::{NewRun, check_writable};
 use model::ModelSource;
 
@@ -126,7 +124,6 @@ pub(crate) fn run(
     }
     memory::Plan::new(architecture, &settings, &specs)?.tell(console);
     tokenizer.save(&new.run().tokenizer())?;
-    kiln_checkpoint::sync_tree(&new.run().tokenizer())?;
     note_in_cache(args, &settings);
     if args.data.keep_corpus {
         corpus_place::keep(new.run(), &mut settings.data)?;
@@ -206,12 +203,6 @@ pub(crate) fn versions() -> Map<String, Value> {
     .map(|(name, version)| (name.to_owned(), version.into()))
     .into_iter()
     .collect()
-}
-
-/// The path from the root on, so that a run can be resumed from another folder.
-pub(crate) fn absolute(path: &Path) -> Result<std::path::PathBuf, Failure> {
-    std::path::absolute(path)
-        .map_err(|error| Failure::run(format_args!("{}: no such path ({error})", path.display())))
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use kiln_tasks::architecture::Architecture;
 use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
 use serde_json::Value;
 
-use super::absolute;
 use crate::failure::Failure;
+use crate::folders::absolute;
 use crate::model_folder::{generator_of_pair, refuse_file};
 
 // Where replacements come from, and how the losses weigh. Defaults are the preset's as published.

@@ -12,7 +12,7 @@ use std::sync::Once;
 const LONGEST_REASON: usize = 300;
 
 thread_local! {
-    /// Whether a panic of this thread is about to be caught by [`quietly`].
+    /// Whether a panic of this thread is about to be caught by [`catch_panic`].
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -20,7 +20,7 @@ thread_local! {
 ///
 /// # Errors
 /// With what the panic said. Only panics of the calling thread: a runtime's own threads print theirs as usual.
-pub fn quietly<T>(operation: impl FnOnce() -> T) -> Result<T, String> {
+pub fn catch_panic<T>(operation: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let previous = panic::take_hook();
@@ -62,9 +62,10 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_its_message_on_one_line() {
-        let caught: Result<(), String> = quietly(|| panic!("no adapter\n  found for {}", "wgpu"));
+        let caught: Result<(), String> =
+            catch_panic(|| panic!("no adapter\n  found for {}", "wgpu"));
         assert_eq!(caught, Err("no adapter found for wgpu".to_owned()));
-        assert_eq!(quietly(|| 7), Ok(7));
+        assert_eq!(catch_panic(|| 7), Ok(7));
     }
 
     #[test]

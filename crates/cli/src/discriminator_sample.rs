@@ -9,7 +9,7 @@ use crate::samples::Sample;
 
 /// A sentence with one wrong word, and the discriminator's scores.
 #[derive(Debug, Clone)]
-pub(crate) struct Doubt {
+pub(crate) struct DiscriminatorSample {
     /// The sentence.
     pub(crate) text: String,
     /// The word that does not belong there.
@@ -20,7 +20,7 @@ pub(crate) struct Doubt {
     pub(crate) other: Option<(String, f64)>,
 }
 
-impl Doubt {
+impl DiscriminatorSample {
     /// Puts the generator's likeliest wrong word into a sample and asks the discriminator; none if
     /// all candidates are right, or no words.
     ///
@@ -110,14 +110,14 @@ mod tests {
             score(2, "cat", 0.8),
             score(3, ".", 0.2),
         ];
-        let doubt = Doubt::of("the cat cat.".to_owned(), "cat", &scores).unwrap();
+        let doubt = DiscriminatorSample::of("the cat cat.".to_owned(), "cat", &scores).unwrap();
         assert_eq!(
             doubt.line(),
             "cat 0.800 replaced, of the others at most 0.300 (cat)"
         );
-        assert!(Doubt::of(String::new(), "dog", &scores).is_none());
+        assert!(DiscriminatorSample::of(String::new(), "dog", &scores).is_none());
         let scores = [score(0, "▁the", 0.1), score(1, "▁cat", 0.3)];
-        let doubt = Doubt::of("the cat".to_owned(), "cat", &scores).unwrap();
+        let doubt = DiscriminatorSample::of("the cat".to_owned(), "cat", &scores).unwrap();
         assert_eq!(
             doubt.line(),
             "cat 0.300 replaced, of the others at most 0.100 (▁the)"

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 
 /// The value made last on each device, and what it was made for. Clones share it, as the copies of a
 /// model on several devices do.
-pub struct LastMade<K, V> {
+pub struct Cached<K, V> {
     made: Arc<Mutex<Vec<Made<K, V>>>>,
 }
 
@@ -17,7 +17,7 @@ struct Made<K, V> {
     value: V,
 }
 
-impl<K: PartialEq, V: Clone> LastMade<K, V> {
+impl<K: PartialEq, V: Clone> Cached<K, V> {
     /// What was made last on `device`, if that was for `key`; else what `make` makes.
     pub fn get(&self, key: K, device: &Device, make: impl FnOnce() -> V) -> V {
         // A panic in `make` leaves the list as it was.
@@ -49,7 +49,7 @@ fn is_same(one: &Device, other: &Device) -> bool {
     one == other && one.is_autodiff() == other.is_autodiff()
 }
 
-impl<K, V> Default for LastMade<K, V> {
+impl<K, V> Default for Cached<K, V> {
     fn default() -> Self {
         Self {
             made: Arc::default(),
@@ -57,7 +57,7 @@ impl<K, V> Default for LastMade<K, V> {
     }
 }
 
-impl<K, V> Clone for LastMade<K, V> {
+impl<K, V> Clone for Cached<K, V> {
     fn clone(&self) -> Self {
         Self {
             made: Arc::clone(&self.made),
@@ -65,9 +65,9 @@ impl<K, V> Clone for LastMade<K, V> {
     }
 }
 
-impl<K, V> fmt::Debug for LastMade<K, V> {
+impl<K, V> fmt::Debug for Cached<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LastMade").finish_non_exhaustive()
+        f.debug_struct("Cached").finish_non_exhaustive()
     }
 }
 
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn only_another_key_or_another_device_makes_it_again() {
         for (name, device) in kiln_testing::devices() {
-            let table = LastMade::default();
+            let table = Cached::default();
             let mut count = 0;
             let mut get = |key: usize, device: &Device| {
                 table.clone().get(key, device, || {
