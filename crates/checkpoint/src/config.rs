@@ -7,13 +7,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::file_names::CONFIG_FILE;
 use crate::foreign::{foreign_file, foreign_folder};
 use crate::json::parse_json;
 use crate::write::write_json;
 use crate::{OpenError, WriteError};
-
-/// The name inside a model folder.
-pub const CONFIG_FILE: &str = "config.json";
 
 /// All fields of a config.json, known or not, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use kiln_files::FileError;
+
 /// How many names an error spells out before it goes on with a count.
 const NAMED: usize = 5;
 
@@ -170,6 +172,16 @@ pub enum WriteError {
         path: PathBuf,
         reason: serde_json::Error,
     },
+}
+
+impl From<FileError> for WriteError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Exists { path } => Self::Exists { path },
+            FileError::Name { path } => Self::Name { path },
+            FileError::Io { path, reason } => Self::io(&path, reason),
+        }
+    }
 }
 
 impl WriteError {

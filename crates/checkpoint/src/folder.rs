@@ -3,32 +3,26 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kiln_files::WholeFolder;
+
 use crate::WriteError;
-use crate::scratch::{ScratchFolder, parent, sync_name};
 use crate::seal;
 
 /// A folder being written under a temporary name beside its final one.
 ///
 /// [`CheckpointFolder::commit`] syncs it and renames it; dropping it without removes it, and after a
-/// kill [`clean_stale`](crate::clean_stale) does.
+/// kill [`clean_stale`](kiln_files::clean_stale) does.
 #[derive(Debug)]
-pub struct CheckpointFolder {
-    scratch: ScratchFolder,
-    replace: bool,
-}
+pub struct CheckpointFolder(WholeFolder);
 
 impl CheckpointFolder {
-    /// Begins a folder that must not exist yet; missing parents are created.
+    /// Begins a folder whose name must not be taken yet but by an empty one; missing parents are
+    /// created.
     ///
     /// # Errors
     /// If the name is taken or nothing can be written there.
     pub fn create(path: &Path) -> Result<Self, WriteError> {
-        if path.symlink_metadata().is_ok() {
-            return Err(WriteError::Exists {
-                path: path.to_path_buf(),
-            });
-        }
-        Self::begin(path, false)
+        Ok(Self(WholeFolder::create(path)?))
     }
 
     /// Begins a folder that takes the place of one with this name, if there is one, at the very end:
@@ -37,19 +31,13 @@ impl CheckpointFolder {
     /// # Errors
     /// If nothing can be written there.
     pub fn replace(path: &Path) -> Result<Self, WriteError> {
-        Self::begin(path, true)
-    }
-
-    fn begin(path: &Path, replace: bool) -> Result<Self, WriteError> {
-        create_folders(parent(path))?;
-        let scratch = ScratchFolder::create(path)?;
-        Ok(Self { scratch, replace })
+        Ok(Self(WholeFolder::replace(path)?))
     }
 
     /// Where to write for now.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.scratch.path()
+        self.0.path()
     }
 
     /// Creates a folder inside, such as `training` or `generator`.
@@ -78,19 +66,6 @@ impl CheckpointFolder {
     /// If syncing or renaming fails, or the name has been taken in the meantime. Then nothing is left
     /// under the final name but what was there before.
     pub fn commit(self) -> Result<(), WriteError> {
-        self.scratch.commit(self.replace)
+        Ok(self.0.commit()?)
     }
-}
-
-/// Creates `path` and its parents, durably: a checkpoint in a folder that a crash takes back is lost.
-///
-/// # Errors
-/// If one can't be made or synced.
-pub fn create_folders(path: &Path) -> Result<(), WriteError> {
-    let missing = path
-        .ancestors()
-        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
-    let missing: Vec<&Path> = missing.collect();
-    fs::create_dir_all(path).map_err(|reason| WriteError::io(path, reason))?;
-    missing.into_iter().try_for_each(sync_name)
 }

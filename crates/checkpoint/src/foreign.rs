@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::OpenError;
-use crate::config::CONFIG_FILE;
+use crate::file_names::{CONFIG_FILE, WEIGHTS_FILES};
 use crate::json::parse_json;
 
 /// Bytes read to tell what a file is.
@@ -325,7 +325,7 @@ impl<'a> Entries<'a> {
             let is_weights = [".safetensors", ".bin", ".pt", ".pth"]
                 .iter()
                 .any(|ending| name.ends_with(ending));
-            is_weights && !is_state && !crate::read::WEIGHTS_FILES.contains(&name.as_str())
+            is_weights && !is_state && !WEIGHTS_FILES.contains(&name.as_str())
         };
         let first = self.names.iter().find(weights);
         if !has_config {
@@ -335,7 +335,7 @@ impl<'a> Entries<'a> {
                         .iter()
                         .any(|word| name.starts_with(word))
             });
-            let mut usual = crate::read::WEIGHTS_FILES.iter();
+            let mut usual = WEIGHTS_FILES.iter();
             let has_weights = first.is_some() || usual.any(|name| self.has(name));
             return match old {
                 Some(old) if has_weights => Some(format!(
@@ -401,7 +401,7 @@ impl<'a> Entries<'a> {
 
     /// A link of a model's name that leads nowhere.
     fn broken_link(&self) -> Option<String> {
-        let looked_for = [CONFIG_FILE].into_iter().chain(crate::read::WEIGHTS_FILES);
+        let looked_for = [CONFIG_FILE].into_iter().chain(WEIGHTS_FILES);
         looked_for
             .filter(|name| self.has(name))
             .find(|name| !self.folder.join(name).exists())

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use safetensors::tensor::Metadata;
 
 use crate::OpenError;
-use crate::read::{Dtype, TensorInfo, decode_into};
+use crate::dtype::{Dtype, TensorInfo, decode_into};
 
 /// Bytes that hold the header's length.
 pub(crate) const LENGTH_BYTES: u64 = 8;

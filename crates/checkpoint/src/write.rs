@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use kiln_files::WholeFile;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use serde::Serialize;
 
-use crate::scratch::ScratchFile;
 use crate::{NamedTensor, WriteError};
 
 /// Bytes of one float32.
@@ -37,10 +37,7 @@ pub fn write_safetensors(path: &Path, tensors: &[NamedTensor]) -> Result<(), Wri
 /// # Errors
 /// If the file system refuses; `path` is then as it was before.
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let mut scratch = ScratchFile::create(path)?;
-    let written = scratch.file().write_all(bytes);
-    written.map_err(|reason| WriteError::io(path, reason))?;
-    scratch.commit()
+    Ok(kiln_files::write(path, bytes)?)
 }
 
 /// Writes a model's weights into `folder`: model.safetensors, or, where they exceed
@@ -135,10 +132,9 @@ fn split(tensors: &[NamedTensor], max_bytes: u64) -> Vec<Vec<&NamedTensor>> {
 fn write_file_of(path: &Path, mut tensors: Vec<&NamedTensor>) -> Result<(), WriteError> {
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     let header = header(path, &tensors)?;
-    let mut scratch = ScratchFile::create(path)?;
-    write_stream(scratch.file(), &header, &tensors)
-        .map_err(|reason| WriteError::io(path, reason))?;
-    scratch.commit()
+    let mut file = WholeFile::create(path)?;
+    write_stream(file.file(), &header, &tensors).map_err(|reason| WriteError::io(path, reason))?;
+    Ok(file.commit()?)
 }
 
 /// The JSON header, padded.

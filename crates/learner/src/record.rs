@@ -5,6 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
+use kiln_checkpoint::WriteError;
+use kiln_files::sync_name;
 use serde_json::{Map, Value};
 
 use crate::error::LearnError;
@@ -214,7 +216,7 @@ impl MetricsFile {
         whole.set_len(end).map_err(failed)?;
         drop(whole);
         // A new file's name has to outlive a crash as its lines do.
-        kiln_checkpoint::sync_name(path)?;
+        sync_name(path).map_err(WriteError::from)?;
         let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
         if !is_ended {
             (&file).write_all(b"\n").map_err(failed)?;

@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kiln_checkpoint::{create_folders, write_json};
+use kiln_checkpoint::{WriteError, write_json};
+use kiln_files::create_folders;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -41,7 +42,7 @@ impl RunFolder {
     pub fn create(path: &Path) -> Result<Self, LearnError> {
         // Before anything is written: it may be another thing's folder.
         refuse_used(path)?;
-        create_folders(path)?;
+        create_folders(path).map_err(WriteError::from)?;
         let run = Self::at(path).locked()?;
         // Two that found it empty: one of them has the lock now, and may be done by then.
         refuse_used(path)?;

@@ -14,6 +14,8 @@ use burn::train::{
     Interrupter, Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining,
     TrainingStrategy,
 };
+use kiln_checkpoint::WriteError;
+use kiln_files::clean_stale;
 use kiln_text::{BatchSource, HostBatch, TextError};
 
 use crate::checkpoint::{TrainingState, restore};
@@ -171,7 +173,7 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
     let run = run.locked()?;
     for folder in [run.path().to_path_buf(), run.checkpoints()] {
         // What is left over is in nobody's way.
-        if let Err(error) = kiln_checkpoint::clean_stale(&folder) {
+        if let Err(error) = clean_stale(&folder).map_err(WriteError::from) {
             request.observer.warning(&format!("left over: {error}"));
         }
     }

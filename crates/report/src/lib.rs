@@ -6,6 +6,7 @@
 //! | `series.rs` | thinning, smoothing |
 //! | `curve.rs`, `axis.rs`, `plot.rs`, `chart.rs` | one chart, as SVG |
 //! | `figures.rs` | which charts there are |
+//! | `facts.rs` | what a run's files do not tell |
 //! | `summary.rs`, `settings_table.rs` | the head and the foot of the page |
 //! | `html.rs`, `shell.rs` | text that is safe in a page, a path that is one word of a command |
 //! | `number.rs`, `style.css` | numbers as text, looks |
@@ -16,6 +17,7 @@
 mod axis;
 mod chart;
 mod curve;
+mod facts;
 mod figures;
 mod history;
 mod html;
@@ -28,24 +30,15 @@ mod summary;
 
 use std::path::{Path, PathBuf};
 
+use kiln_files::FileError;
 use kiln_learner::{RunFolder, Stop};
 use kiln_tasks::RunSettings;
 
+pub use facts::ReportFacts;
 pub use history::History;
 pub use shell::shell;
 
 const STYLE: &str = include_str!("style.css");
-
-/// What is worth showing and not in a run's files. Each may be unknown.
-#[derive(Debug, Clone, Default)]
-pub struct ReportFacts {
-    /// Entropy of the corpus' word frequencies in nats: the loss of knowing those and no more.
-    pub unigram_entropy: Option<f64>,
-    /// Trainable numbers in the model.
-    pub parameters: Option<u64>,
-    /// Why the run ended; unknown: finished if all its steps are recorded.
-    pub finished: Option<Stop>,
-}
 
 /// Why there is no report. The message is the whole line a user needs.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +56,7 @@ pub enum ReportError {
     Settings { reason: serde_json::Error },
     /// The page could not be written.
     #[error(transparent)]
-    Write(#[from] kiln_checkpoint::WriteError),
+    Write(#[from] FileError),
 }
 
 /// The page for the run in `run`, whose path names it and stands in its commands.
@@ -120,7 +113,9 @@ pub fn write_report(
     let page = render(run.path(), settings, history, facts)?;
     let path = run.report();
     // Whoever has the page open never reads half of it.
-    kiln_checkpoint::write_bytes(&path, page.as_bytes())?;
+    kiln_files::write(&path, page.as_bytes())?;
+    // What an earlier version left when it was killed.
+    let _ = std::fs::remove_file(path.with_extension("html.tmp"));
     Ok(path)
 }
 

@@ -3,8 +3,8 @@
 use kiln_learner::{Record, Stall, Stop};
 use kiln_tasks::RunSettings;
 
-use crate::ReportFacts;
 use crate::curve::{Curve, Look};
+use crate::facts::ReportFacts;
 use crate::figures::title;
 use crate::history::History;
 use crate::html::escape;

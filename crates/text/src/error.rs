@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use kiln_files::FileError;
+
 /// Why text, a tokenizer or a corpus could not be used. The message is the whole line a user needs:
 /// where, what, and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -170,6 +172,15 @@ fn or_fit(fit: Option<AlphabetFit>) -> String {
             format!(", or an alphabet that covers {most} of the text at most")
         }
         None => String::new(),
+    }
+}
+
+impl From<FileError> for TextError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Exists { path } | FileError::Name { path } => Self::Exists { path },
+            FileError::Io { path, reason } => Self::Write { path, reason },
+        }
     }
 }
 

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kiln_checkpoint::{
-    CheckpointFolder, NamedTensor, OpenError, WriteError, clean_stale, verify, write_bytes,
-    write_safetensors,
+    CheckpointFolder, NamedTensor, OpenError, WriteError, verify, write_bytes, write_safetensors,
 };
+use kiln_files::clean_stale;
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();

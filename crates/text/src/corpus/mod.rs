@@ -32,7 +32,6 @@ mod record;
 mod sentences;
 mod shard;
 pub(crate) mod tasks;
-mod temporary;
 mod values;
 mod writer;
 

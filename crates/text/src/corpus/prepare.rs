@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use kiln_files::{FileError, WholeFolder};
 use rayon::prelude::*;
 
 use super::header::{HEADER, Header, ReadSettings, TextNotes};
@@ -18,7 +19,6 @@ use super::inputs::Inputs;
 use super::reader::{Block, Paragraph, Reader};
 use super::sentences;
 use super::tasks::{tasks, thread_pool};
-use super::temporary::Temporary;
 use super::writer::ShardWriter;
 use crate::error::TextError;
 use crate::tokenizer::{Encoder, Met, Tokenizer};
@@ -89,7 +89,7 @@ pub fn prepare(
 ) -> Result<PrepareSummary, TextError> {
     let started = Instant::now();
     let (temporary, header) = fill(inputs, tokenizer, output, settings, progress)?;
-    temporary.publish()?;
+    temporary.commit()?;
     Ok(PrepareSummary {
         header,
         elapsed: started.elapsed(),
@@ -108,10 +108,10 @@ pub(super) fn prepare_as(
 ) -> Result<PathBuf, TextError> {
     let (temporary, header) = fill(inputs, tokenizer, output, settings, progress)?;
     let target = name(&header)?;
-    match temporary.publish_as(&target) {
+    match temporary.commit_as(&target) {
         // Another process was faster.
-        Err(TextError::Exists { .. }) if target.join(HEADER).exists() => Ok(target),
-        published => published.map(|()| target),
+        Err(FileError::Exists { .. }) if target.join(HEADER).exists() => Ok(target),
+        committed => Ok(committed.map(|()| target)?),
     }
 }
 
@@ -122,10 +122,10 @@ fn fill(
     output: &Path,
     settings: &PrepareSettings,
     progress: &mut dyn FnMut(PrepareProgress),
-) -> Result<(Temporary, Header), TextError> {
+) -> Result<(WholeFolder, Header), TextError> {
     tokenizer.corpus_vocabulary()?;
     let reader = Reader::new(inputs);
-    let temporary = Temporary::create(output)?;
+    let temporary = WholeFolder::create(output)?;
     let header = write_shard(reader, tokenizer, temporary.path(), settings, progress)
         .map_err(|error| in_place(error, temporary.path(), output))?;
     Ok((temporary, header))

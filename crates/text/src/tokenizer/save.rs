@@ -1,8 +1,7 @@
 //! Writes the files that transformers opens with the same ids.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -41,7 +40,7 @@ const NOT_WRITTEN: [&str; 16] = [
 
 pub(super) fn save(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
     let is_new = !dir.exists();
-    fs::create_dir_all(dir).map_err(write_failed(dir))?;
+    kiln_files::create_folders(dir)?;
     let saved = save_files(tokenizer, dir);
     if saved.is_err() && is_new {
         // Half a tokenizer would be opened as a whole one. What can't be removed stays: the error
@@ -239,19 +238,12 @@ fn vocabulary(tokenizer: &Tokenizer, full: &Value) -> Option<String> {
     Some(text)
 }
 
-/// Beside, to the disk, then under its name: a reader never sees half a file.
+/// A file as a whole: a reader never sees half of it.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), TextError> {
+    kiln_files::write(path, bytes)?;
+    // What an earlier version left when it was killed.
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
-    let partial = Path::new(&partial);
-    let written = File::create(partial)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(partial, path));
-    if written.is_err() {
-        let _ = fs::remove_file(partial);
-    }
-    written.map_err(write_failed(path))
+    let _ = fs::remove_file(partial);
+    Ok(())
 }

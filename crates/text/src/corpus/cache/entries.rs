@@ -5,11 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use kiln_files::Leftover;
+
 use super::super::header::{DOCUMENTS, HEADER, Header, SENTENCES, TOKENS, read_header};
-use super::super::temporary::LOCK;
 use super::stamps::SUFFIX;
 use super::{RUNS, is_name};
 use crate::error::{TextError, read_failed, write_failed};
+
+/// The lock of a folder that an earlier version left half made.
+const LOCK: &str = ".lock";
 
 /// All that a shard's folder in the cache may hold.
 const FILES: [&str; 6] = [HEADER, TOKENS, SENTENCES, DOCUMENTS, RUNS, LOCK];
@@ -77,6 +81,8 @@ pub fn list_cache(cache: &Path) -> Result<(Vec<CacheEntry>, Vec<PathBuf>), TextE
     for path in paths {
         match entry(&path) {
             Some(entry) => found.push(entry),
+            // The lock of a folder that is being made.
+            None if Leftover::at(&path).is_some_and(|lock| is_name(&lock.target)) => {}
             None => foreign.push(path),
         }
     }
@@ -134,8 +140,8 @@ fn entry(path: &Path) -> Option<CacheEntry> {
     }
     // A link is somebody's own.
     metadata.is_dir().then_some(())?;
-    let leftover = leftover_of(name);
-    is_name(leftover.unwrap_or(name)).then_some(())?;
+    let leftover = Leftover::at(path);
+    is_name(leftover.as_ref().map_or(name, |leftover| &leftover.target)).then_some(())?;
     let mut bytes = 0;
     for file in fs::read_dir(path).ok()? {
         let file = file.ok()?;
@@ -167,12 +173,6 @@ fn age(metadata: &fs::Metadata) -> Duration {
         .unwrap_or_default()
 }
 
-/// The name of the shard that a folder called `name` was to become, or was.
-fn leftover_of(name: &str) -> Option<&str> {
-    let (name, _) = name.strip_prefix('.')?.split_once(".partial-")?;
-    Some(name)
-}
-
 /// Who holds the lock on a shard's folder.
 enum Lock {
     /// Nobody did; now it is held for as long as this file is open, where the file system has locks
@@ -183,12 +183,8 @@ enum Lock {
 }
 
 fn lock(dir: &Path) -> Lock {
-    let name = dir.file_name().and_then(|name| name.to_str());
-    let locked = match name.and_then(leftover_of) {
-        Some(_) => LOCK,
-        None => HEADER,
-    };
-    let file = File::open(dir.join(locked)).ok();
+    let locked = Leftover::at(dir).map_or_else(|| dir.join(HEADER), |leftover| leftover.lock);
+    let file = File::open(locked).ok();
     match file.as_ref().map(File::try_lock) {
         Some(Err(fs::TryLockError::WouldBlock)) => Lock::Others,
         _ => Lock::Ours(file),
@@ -210,7 +206,8 @@ fn delete(path: &Path) -> Result<bool, TextError> {
     };
     // Whole or not there under its name, whenever this is interrupted.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let aside = match leftover_of(&name) {
+    let leftover = Leftover::at(path);
+    let aside = match leftover {
         Some(_) => path.to_path_buf(),
         None => path.with_file_name(format!(".{name}.partial-cleared")),
     };
@@ -224,6 +221,10 @@ fn delete(path: &Path) -> Result<bool, TextError> {
         done(&file, fs::remove_file(&file))?;
     }
     done(&aside, fs::remove_dir(&aside))?;
+    if let Some(Leftover { lock, .. }) = leftover {
+        // Beside the folder, or gone with it.
+        done(&lock, fs::remove_file(&lock))?;
+    }
     Ok(true)
 }
 

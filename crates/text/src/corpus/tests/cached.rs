@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use kiln_files::WholeFolder;
+
 use super::*;
 
 struct Cache {
@@ -105,6 +107,26 @@ fn a_file_is_not_found_again_by_a_name_that_says_that_it_is_something_else() {
     let mut skipped: Vec<u64> = corpora.collect();
     skipped.sort();
     assert_eq!(skipped, [0, 1]);
+}
+
+#[test]
+fn what_a_killed_run_left_is_cleared_with_its_lock_and_what_is_being_made_stays() {
+    let cache = Cache::new();
+    let at = |name: &str| cache.path().join(name);
+    let dead = ".tmp-0123456789abcdef0123456789abcdef-999999-0";
+    fs::create_dir_all(at(dead)).unwrap();
+    fs::write(at(dead).join(TOKENS_FILE), "half").unwrap();
+    fs::write(at(&format!("{dead}.lock")), "").unwrap();
+    let living = WholeFolder::create(&at("1123456789abcdef0123456789abcdef")).unwrap();
+
+    let cleared = clear_cache(&cache.path(), Duration::ZERO).unwrap();
+    assert_eq!(cleared.deleted.len(), 1);
+    assert_eq!(cleared.deleted[0].kind, EntryKind::Leftover);
+    assert_eq!(cleared.in_use.len(), 1);
+    assert_eq!(cleared.foreign, Vec::<PathBuf>::new());
+    assert!(living.path().exists());
+    drop(living);
+    assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use kiln_files::WholeFolder;
+
 use super::super::header::{DOCUMENTS, HEADER, SENTENCES, TOKENS};
 use super::super::writer::ShardWriter;
 use super::*;
@@ -106,11 +108,12 @@ fn a_killed_run_leaves_nothing_under_the_final_name_and_the_next_run_cleans_up()
         .status;
     assert!(!status.success());
     let names = place.names();
-    assert_eq!(names.len(), 2, "{names:?}");
-    assert!(names[0].starts_with(".shard.partial-"), "{names:?}");
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert!(names[0].starts_with(".tmp-shard-"), "{names:?}");
+    assert_eq!(names[1], format!("{}.lock", names[0]));
 
     // A run at work keeps its folder, whoever else starts.
-    let working = temporary::Temporary::create(&place.path("shard")).unwrap();
+    let working = WholeFolder::create(&place.path("shard")).unwrap();
     assert!(!place.path(&names[0]).exists(), "the killed run's is gone");
     place.prepare(&[file], "shard").unwrap();
     assert!(working.path().exists());

@@ -92,7 +92,7 @@ impl Rows {
                 }
                 real_tokens += seq_len;
             }
-            Ok(())
+            Ok::<(), TextError>(())
         })?;
 
         let mut batch = HostBatch {
