@@ -19,6 +19,7 @@ use crate::console::Console;
 use crate::corpus::keep_pipes;
 use crate::failure::Failure;
 use crate::folders::absolute;
+use crate::out_of_memory::{self, Work};
 use crate::task_progress::TaskProgress;
 use crate::wording::shell;
 
@@ -170,6 +171,41 @@ pub(crate) fn source(corpus: &Corpus, text: &[PathBuf]) -> Result<Option<CorpusS
     }))
 }
 
+/// `text` in tokens, from the cache or through it.
+///
+/// # Errors
+/// If the text can't be read, or the cache not be written.
+pub(crate) fn through_cache(
+    text: &Inputs,
+    tokenizer: &Tokenizer,
+    cache_dir: Option<&Path>,
+    settings: &PrepareSettings,
+    console: Console,
+) -> Result<Corpus, Failure> {
+    let cache = cache::folder(cache_dir)?;
+    let _memory = out_of_memory::during(Work::Tokenising);
+    let mut progress = TaskProgress::new(console, "tokenising");
+    let corpus = cached(text, tokenizer, &cache, settings, &mut |p| {
+        progress.preparing(p)
+    })?;
+    drop(progress);
+    cache::tell_size(&cache, cache_dir, console);
+    Ok(corpus)
+}
+
+/// The folder that a corpus is in.
+///
+/// # Errors
+/// If it is in memory alone.
+pub(crate) fn folder_of(corpus: &Corpus) -> Result<PathBuf, Failure> {
+    match corpus.path() {
+        Some(path) => absolute(path),
+        None => Err(Failure::run(
+            "the corpus is not on disk; pass it with --data",
+        )),
+    }
+}
+
 struct Finder<'a> {
     tokenizer: &'a Tokenizer,
     run: &'a RunFolder,
@@ -205,7 +241,7 @@ impl Finder<'_> {
             let corpus = self.make(wanted.text, read, wanted)?;
             return Ok(Found {
                 source: source(&corpus, wanted.text)?,
-                shards: path(&corpus)?,
+                shards: folder_of(&corpus)?,
             });
         }
         if wanted.kept.is_dir() {
@@ -228,7 +264,7 @@ impl Finder<'_> {
             names(&source.inputs)
         ));
         let corpus = self.make(&source.inputs, Some(&source.read), wanted)?;
-        Ok(path(&corpus)?.into())
+        Ok(folder_of(&corpus)?.into())
     }
 
     /// Tokenises text through the cache; it must give the run's tokens.
@@ -248,12 +284,13 @@ impl Finder<'_> {
         });
         let mut inputs = Inputs::find(text, reading)?;
         keep_pipes(&mut inputs, self.console)?;
-        let cache = cache::folder(self.cache_dir)?;
-        let mut progress = TaskProgress::new(self.console, "tokenising");
-        let corpus = cached(&inputs, self.tokenizer, &cache, &settings, &mut |p| {
-            progress.preparing(p)
-        })?;
-        drop(progress);
+        let corpus = through_cache(
+            &inputs,
+            self.tokenizer,
+            self.cache_dir,
+            &settings,
+            self.console,
+        )?;
         self.compare(&corpus, wanted, &names(text))?;
         Ok(corpus)
     }
@@ -288,15 +325,6 @@ impl Finder<'_> {
                  kiln resume {run} {text} F, or its shards with {data} SHARDS"
             )),
         }
-    }
-}
-
-fn path(corpus: &Corpus) -> Result<PathBuf, Failure> {
-    match corpus.path() {
-        Some(path) => absolute(path),
-        None => Err(Failure::run(
-            "the corpus is not on disk; pass it with --data",
-        )),
     }
 }
 

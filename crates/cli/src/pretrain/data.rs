@@ -5,22 +5,19 @@ use std::sync::Arc;
 
 use kiln_tasks::Architecture;
 use kiln_tasks::settings::DataSettings;
-use kiln_text::corpus::{Inputs, PrepareSettings, cached, hex};
+use kiln_text::corpus::{Inputs, PrepareSettings, hex};
 use kiln_text::tokenizer::{TokenizerKind, TrainSettings};
 use kiln_text::{Corpus, Tokenizer};
 
 use super::args::PretrainArgs;
 use super::evaluation;
 use super::model::ModelSource;
-use crate::cache;
 use crate::console::Console;
 use crate::corpus::keep_pipes;
 use crate::corpus_notes::{self, Origin};
-use crate::corpus_place::source;
+use crate::corpus_place::{folder_of, source, through_cache};
 use crate::failure::Failure;
 use crate::folders::absolute;
-use crate::out_of_memory::{self, Work};
-use crate::task_progress::TaskProgress;
 use crate::tokenizer::Wanted;
 use crate::tokenizer_text::{self, Trainer};
 use crate::wording::{count, share};
@@ -85,10 +82,8 @@ impl DataPlan {
                  to a file",
             ));
         }
-        let mut corpus = data.read.find(&data.corpus, console)?;
-        let mut eval_corpus = data.read.find(&data.eval_corpus, console)?;
-        keep_pipes(&mut corpus, console)?;
-        keep_pipes(&mut eval_corpus, console)?;
+        let corpus = data.read.find(&data.corpus, console)?;
+        let eval_corpus = data.read.find(&data.eval_corpus, console)?;
         let text_bytes = corpus.stored_bytes();
         let given = data.tokenizer.as_deref().or(model.tokenizer.as_deref());
         let tokenizer = match given {
@@ -159,6 +154,26 @@ impl DataPlan {
             }
         }
         Ok(plan)
+    }
+
+    /// Copies what comes through pipes: whoever writes into them may take long.
+    ///
+    /// # Errors
+    /// If nothing comes through one, or the disk is full.
+    pub(super) fn keep_pipes(&mut self, console: Console) -> Result<(), Failure> {
+        keep_pipes(&mut self.corpus, console)?;
+        keep_pipes(&mut self.eval_corpus, console)?;
+        if let TokenizerPlan::Train {
+            settings,
+            by_text: true,
+            ..
+        } = &mut self.tokenizer
+        {
+            // How much text there is is known now.
+            let size = vocab_size(self.corpus.stored_bytes());
+            *settings = settings.clone().with_vocab_size(size);
+        }
+        Ok(())
     }
 
     /// Whether a tokenizer is trained, for want of one.
@@ -253,7 +268,7 @@ impl DataPlan {
         }
         let corpus = Arc::new(corpus);
         settings.corpus = hex(&corpus.identity());
-        settings.shards = shards(&corpus)?;
+        settings.shards = folder_of(&corpus)?;
         settings.source = source(&corpus, &data.corpus)?;
         if !data.eval_corpus.is_empty() || data.eval_data.is_some() {
             let eval = open(
@@ -267,7 +282,7 @@ impl DataPlan {
                 corpus_notes::tell(header, "text to evaluate on: ", origin, trainer, console);
             }
             settings.eval_corpus = Some(hex(&eval.identity()));
-            settings.eval_shards = Some(shards(&eval)?);
+            settings.eval_shards = Some(folder_of(&eval)?);
             settings.eval_source = source(&eval, &data.eval_corpus)?;
         } else {
             evaluation::check_corpus(&corpus, args, console)?;
@@ -295,25 +310,8 @@ fn open(
         lines_are_sentences: args.data.lines_are_sentences,
         threads: args.data.threads.unwrap_or(0),
     };
-    let given = args.data.cache_dir.as_deref();
-    let cache = cache::folder(given)?;
-    let _memory = out_of_memory::during(Work::Tokenising);
-    let mut progress = TaskProgress::new(console, "tokenising");
-    let corpus = cached(text, tokenizer, &cache, &settings, &mut |p| {
-        progress.preparing(p)
-    })?;
-    drop(progress);
-    cache::tell_size(&cache, given, console);
-    Ok(corpus)
-}
-
-fn shards(corpus: &Corpus) -> Result<PathBuf, Failure> {
-    match corpus.path() {
-        Some(path) => absolute(path),
-        None => Err(Failure::run(
-            "the corpus is not on disk; pass it with --data",
-        )),
-    }
+    let cache = args.data.cache_dir.as_deref();
+    through_cache(text, tokenizer, cache, &settings, console)
 }
 
 /// Entries for a text of that size, in hundreds.

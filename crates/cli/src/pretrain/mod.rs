@@ -75,7 +75,7 @@ pub(crate) fn run(
     let objective = learner::objective(args, published, seq_len, model.init_from.as_deref())?;
     let recipe = architecture.recipe(preset);
     let training = learner::training(&args.training, &args.run, args.data.threads, recipe)?;
-    let plan = DataPlan::find(args, &model, architecture, console)?;
+    let mut plan = DataPlan::find(args, &model, architecture, console)?;
     let settings = |vocab_size: usize, data: DataSettings| -> Result<RunSettings, Failure> {
         let config = model.config(architecture, vocab_size, seq_len, &args.model)?;
         let mut objective = objective.clone();
@@ -102,15 +102,21 @@ pub(crate) fn run(
             .map_err(|error| model.failure(error))?;
         Ok(settings)
     };
+    let check = |plan: &DataPlan| -> Result<(), Failure> {
+        let expected = settings(plan.expected_vocab_size(), plan.placeholder(args, seq_len)?)?;
+        if args.run.no_memory_check {
+            return Ok(());
+        }
+        memory::Plan::new(architecture, &expected, &specs)?.require_room()
+    };
     // With a vocabulary and a corpus not known yet: what they can't change is checked now.
-    let expected = settings(plan.expected_vocab_size(), plan.placeholder(args, seq_len)?)?;
-    if !args.run.no_memory_check {
-        memory::Plan::new(architecture, &expected, &specs)?.require_room()?;
-    }
+    check(&plan)?;
     check_writable(&args.run.output)?;
     let devices = devices::open(&specs)?;
     // From here on the folder is taken, however long the text takes.
     let new = NewRun::create(&args.run.output)?;
+    plan.keep_pipes(console)?;
+    check(&plan)?;
 
     let is_trained = plan.trains();
     let data = plan.prepare(args, seq_len, console)?;

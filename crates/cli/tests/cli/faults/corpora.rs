@@ -346,3 +346,35 @@ fn standard_input_is_text_for_every_command() {
         "{line}"
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn what_is_wrong_with_a_command_is_told_before_a_pipe_is_waited_for() {
+    let folder = folder();
+    let folder = folder.path();
+    let made = std::process::Command::new("mkfifo")
+        .arg(folder.join("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    // Its writer never ends.
+    let writer = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(folder.join("pipe"))
+        .unwrap();
+    for (flags, says) in [
+        ("--tokenizer none --config model.json", "none"),
+        ("--tokenizer tok --config model.json --seq-len 999", "999"),
+        (
+            "--config model.json --batch-size 100000000",
+            "not enough memory",
+        ),
+    ] {
+        let command = format!("pretrain bert --corpus pipe --output new {flags}");
+        let done = kiln(folder, &command);
+        let code = done.code;
+        let line = done.error(code);
+        assert!(code != 0 && line.contains(says), "{command}: {line}");
+    }
+    drop(writer);
+}
