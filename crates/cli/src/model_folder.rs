@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln_checkpoint::{CONFIG_FILE, ConfigFile, foreign_config};
+use kiln_checkpoint::{ConfigFile, foreign_config};
 use kiln_learner::RunFolder;
-use kiln_tasks::architecture::{DISCRIMINATOR_FOLDER, GENERATOR_FOLDER};
+use kiln_tasks::replaced_tokens::PairFolder;
 use kiln_tasks::{Architecture, RunSettings};
 
 use crate::architectures;
@@ -31,7 +31,7 @@ impl ModelFolder {
             )));
         }
         let path = newest_checkpoint(path)?.unwrap_or_else(|| path.to_path_buf());
-        let folder = half_of_pair(&path).unwrap_or_else(|| path.clone());
+        let folder = PairFolder::any_half(&path);
         let config = ConfigFile::open(&folder)?;
         let known = architectures::model_types();
         let Some(model_type) = config.model_type() else {
@@ -71,25 +71,6 @@ pub(crate) fn refuse_file(path: &Path) -> Result<(), Failure> {
         "{}: is a file; pass the folder that holds it and config.json",
         path.display()
     )))
-}
-
-/// The first half that is there, if `path` holds a generator and a discriminator, or one of them, in
-/// folders of their own. Which of the two is meant, the architecture decides by what it is to do.
-pub(crate) fn half_of_pair(path: &Path) -> Option<PathBuf> {
-    if path.join(CONFIG_FILE).exists() {
-        return None;
-    }
-    [DISCRIMINATOR_FOLDER, GENERATOR_FOLDER]
-        .map(|half| path.join(half))
-        .into_iter()
-        .find(|half| half.join(CONFIG_FILE).exists())
-}
-
-/// The generator, if `path` holds one in a folder of its own.
-pub(crate) fn generator_of_pair(path: &Path) -> Option<PathBuf> {
-    half_of_pair(path)?;
-    let generator = path.join(GENERATOR_FOLDER);
-    generator.is_dir().then_some(generator)
 }
 
 /// The newest checkpoint if `path` is a run's folder.

@@ -6,12 +6,12 @@ use std::path::Path;
 use burn::tensor::Device;
 use burn::tensor::activation::softmax;
 use kiln_checkpoint::ModelFile;
-use kiln_electra::{Role, half};
 use kiln_learner::LearnError;
 use kiln_nn::Init;
 use kiln_tasks::architecture::{FillMaskRequest, MaskFilling};
 use kiln_tasks::fill_mask::TextFiller;
 use kiln_tasks::one_text::{read_output, text_inputs, text_positions};
+use kiln_tasks::replaced_tokens::Half;
 use kiln_tasks::tying::{apart_in, fresh_biases};
 
 use crate::names::names_of;
@@ -34,7 +34,7 @@ impl MaskFiller {
     /// If a file is missing or damaged, or the model has no masked language model head: a fresh one
     /// would give random words.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, LearnError> {
-        let folder = half(folder, Role::Generator);
+        let folder = Half::Generator.meant_by(folder);
         let config = open_config(&folder)?;
         let weights = ModelFile::open(&folder)?;
         let form = masked_lm_form(&config, &weights)?;

@@ -9,11 +9,11 @@ use std::path::Path;
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 use kiln_checkpoint::ModelFile;
-use kiln_electra::{Role, half};
 use kiln_learner::LearnError;
 use kiln_nn::Init;
 use kiln_tasks::architecture::{ForwardRequest, Output};
 use kiln_tasks::forward::{Call, Inputs, Results, class_of_config, refused};
+use kiln_tasks::replaced_tokens::Half;
 use kiln_tasks::tying::apart_in;
 
 use crate::names::{FileNames, names_of};
@@ -31,11 +31,11 @@ use crate::{
 /// If the folder cannot be opened, lacks parameters of the class, or the inputs do not fit it.
 pub fn forward(request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
     let asked = request.task.as_deref().and_then(DebertaClass::from_name);
-    let role = match asked {
-        Some(DebertaClass::MaskedLm) => Role::Generator,
-        _ => Role::Discriminator,
+    let half = match asked {
+        Some(DebertaClass::MaskedLm) => Half::Generator,
+        _ => Half::Discriminator,
     };
-    let folder = half(&request.model, role);
+    let folder = half.meant_by(&request.model);
     let config = open_config(&folder)?.without_dropout();
     let class = match (asked, &request.task) {
         (Some(class), _) => class,

@@ -69,7 +69,7 @@ pub use heads::{
     ContextPooler, DebertaForQuestionAnswering, DebertaForSequenceClassification,
     DebertaForTokenClassification,
 };
-pub use kiln_electra::ConfigError;
+pub use kiln_tasks::ConfigError;
 pub use layer::{DebertaIntermediate, DebertaLayer};
 pub use masked_lm::{DebertaForMaskedLm, MaskedLmForm, MaskedLmHead, NamedHead};
 pub use model::DebertaModel;

@@ -10,9 +10,9 @@ use kiln_checkpoint::{
     LoadOptions, ModelFile, NamedTensor, Names, OpenError, WriteError, load_module, module_tensors,
     write_safetensors,
 };
-use kiln_electra::{Role, make_half};
 use kiln_nn::{EncoderInputs, Init};
 use kiln_tasks::masked_lm::untracked;
+use kiln_tasks::replaced_tokens::{Half, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -206,9 +206,10 @@ impl DebertaPair {
         tokenizer: Option<&Tokenizer>,
         folder: &Path,
     ) -> Result<(), WriteError> {
-        let path = make_half(folder, Role::Generator, tokenizer)?;
+        let halves = PairFolder::at(folder);
+        let path = halves.make(Half::Generator, tokenizer)?;
         write_masked_lm(&self.generator, &config.generator, &path)?;
-        let path = make_half(folder, Role::Discriminator, tokenizer)?;
+        let path = halves.make(Half::Discriminator, tokenizer)?;
         let whole = self.whole_discriminator();
         write_folder(
             &whole,
@@ -231,7 +232,8 @@ impl DebertaPair {
             generator,
             discriminator,
         } = self;
-        let path = folder.join(Role::Generator.folder());
+        let halves = PairFolder::at(folder);
+        let path = halves.half(Half::Generator);
         let file = ModelFile::open(&path)?;
         let (generator, report) = open_weights(generator, &file)?;
         report.require_complete(&path)?;
@@ -239,7 +241,7 @@ impl DebertaPair {
             generator,
             discriminator,
         };
-        let path = folder.join(Role::Discriminator.folder());
+        let path = halves.half(Half::Discriminator);
         let file = ModelFile::open(&path)?;
         let (whole, report) = open_weights(pair.whole_discriminator(), &file)?;
         report.require_complete(&path)?;

@@ -17,14 +17,13 @@ use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor};
 use kiln_checkpoint::{NamedTensor, OpenError, WriteError};
-use kiln_electra::ReplacedTokenBatch;
-use kiln_electra::replacement::{
-    DISCRIMINATOR_MEASURES, GENERATOR_ACCURACY, REPLACED_SHARE, SAMPLED_ACCURACY, corrupt, draw,
-    sampled_accuracy,
-};
 use kiln_learner::{ConstantGuess, Measure, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
 use kiln_tasks::masked_lm::MaskedLmBatch;
+use kiln_tasks::replaced_tokens::{
+    DISCRIMINATOR_MEASURES, GENERATOR_ACCURACY, REPLACED_SHARE, ReplacedTokenBatch,
+    SAMPLED_ACCURACY, corrupt, draw, sampled_accuracy,
+};
 use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;

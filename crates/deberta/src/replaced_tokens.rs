@@ -5,12 +5,11 @@ use std::path::Path;
 use burn::tensor::Device;
 use burn::tensor::activation::sigmoid;
 use kiln_checkpoint::ModelFile;
-use kiln_electra::{Role, half};
 use kiln_learner::LearnError;
 use kiln_nn::Init;
 use kiln_tasks::architecture::{ReplacedTokensRequest, TokenScore};
 use kiln_tasks::one_text::{read_output, text_inputs};
-use kiln_tasks::replaced_tokens::TextScorer;
+use kiln_tasks::replaced_tokens::{Half, TextScorer};
 
 use crate::DebertaForPreTraining;
 use crate::open::{check_sizes, open_all_weights, open_config};
@@ -30,7 +29,7 @@ impl ReplacedTokenDetector {
     /// If a file is missing or damaged, or the model has no discriminator's head: a fresh one would
     /// give random scores.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, LearnError> {
-        let folder = half(folder, Role::Discriminator);
+        let folder = Half::Discriminator.meant_by(folder);
         let config = open_config(&folder)?;
         let texts = TextScorer::open(&folder, config.sizes())?;
         let weights = ModelFile::open(&folder)?;

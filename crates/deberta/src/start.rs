@@ -5,9 +5,9 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use kiln_checkpoint::ModelFile;
-use kiln_electra::{Role, half, is_pair};
 use kiln_learner::{LearnError, Observer};
 use kiln_tasks::masked_lm::untracked;
+use kiln_tasks::replaced_tokens::{Half, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_tasks::start::start_from;
 
@@ -25,7 +25,7 @@ pub(crate) fn start_masked_lm(
     folder: &Path,
     observer: &dyn Observer,
 ) -> Result<DebertaForMaskedLm, LearnError> {
-    load(model, &half(folder, Role::Generator), observer)
+    load(model, &Half::Generator.meant_by(folder), observer)
 }
 
 /// Where a pair's first weights come from.
@@ -51,9 +51,8 @@ pub(crate) fn start_pair(
 ) -> Result<DebertaPair, LearnError> {
     let of_pair = origins
         .model
-        .filter(|folder| is_pair(folder))
-        .map(|folder| half(folder, Role::Generator))
-        .filter(|folder| folder.is_dir());
+        .and_then(PairFolder::find)
+        .and_then(|pair| pair.generator());
     let generator = origins.generator.map(Path::to_owned).or(of_pair);
     if let Some(folder) = &generator {
         pair.generator = load(pair.generator, folder, observer)?;
@@ -61,7 +60,7 @@ pub(crate) fn start_pair(
     let Some(folder) = origins.model else {
         return Ok(pair);
     };
-    let folder = half(folder, Role::Discriminator);
+    let folder = Half::Discriminator.meant_by(folder);
     let whole = load(pair.whole_discriminator(), &folder, observer)?;
     if generator.is_none() {
         let what = if sharing == Sharing::None {

@@ -15,8 +15,8 @@ use burn::optim::GradientsParams;
 use kiln_checkpoint::{ModelFile, gradient_tensors};
 use kiln_deberta::DebertaPair;
 use kiln_deberta::names::NAMES;
-use kiln_electra::replacement::corrupt;
 use kiln_learner::Objective;
+use kiln_tasks::replaced_tokens::corrupt;
 use kiln_tasks::settings::Sharing;
 use kiln_testing::{Bound, Report, devices};
 

@@ -10,11 +10,12 @@ use kiln_nn::{Init, gather_positions};
 use kiln_tasks::architecture::{FillMaskRequest, MaskFilling};
 use kiln_tasks::fill_mask::TextFiller;
 use kiln_tasks::one_text::{read_output, text_inputs, text_positions};
+use kiln_tasks::replaced_tokens::Half;
 use kiln_tasks::tying::apart_in;
 
 use crate::ElectraForMaskedLm;
 use crate::names::LOAD_OPTIONS;
-use crate::open::{Role, check_sizes, half, open_all_weights, open_config};
+use crate::open::{check_sizes, open_all_weights, open_config};
 
 /// A generator with its tokenizer, opened once and used for many texts.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl MaskFiller {
     /// If a file is missing or damaged, or the model has no masked language model head: a fresh one
     /// would give random words.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, LearnError> {
-        let folder = half(folder, Role::Generator);
+        let folder = Half::Generator.meant_by(folder);
         let config = open_config(&folder)?;
         let texts = TextFiller::open(&folder, config.encoder().sizes())?;
         let weights = ModelFile::open(&folder)?;

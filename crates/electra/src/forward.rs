@@ -11,10 +11,11 @@ use kiln_learner::LearnError;
 use kiln_nn::Init;
 use kiln_tasks::architecture::{ForwardRequest, Output};
 use kiln_tasks::forward::{Call, Inputs, Results, class_of_config, refused};
+use kiln_tasks::replaced_tokens::Half;
 use kiln_tasks::tying::apart_in;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
-use crate::open::{Role, check_sizes, half, open_config};
+use crate::open::{check_sizes, open_config};
 use crate::{
     ElectraClass, ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining,
     ElectraForQuestionAnswering, ElectraForSequenceClassification, ElectraForTokenClassification,
@@ -28,11 +29,11 @@ use crate::{
 /// If the folder cannot be opened, lacks parameters of the class, or the inputs do not fit it.
 pub fn forward(request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
     let asked = asked(request)?;
-    let role = match asked {
-        Some(ElectraClass::MaskedLm) => Role::Generator,
-        _ => Role::Discriminator,
+    let half = match asked {
+        Some(ElectraClass::MaskedLm) => Half::Generator,
+        _ => Half::Discriminator,
     };
-    let folder = half(&request.model, role);
+    let folder = half.meant_by(&request.model);
     let config = open_config(&folder)?.without_dropout();
     let class = match asked {
         Some(class) => class,

@@ -15,7 +15,6 @@
 //! | `generator.rs`, `discriminator.rs` | the heads of pretraining |
 //! | `heads.rs` | the heads of fine-tuning |
 //! | `pair.rs` | [`ElectraPair`]: both models, what they share, their folders |
-//! | `replacement.rs`, `batch.rs`, `measures.rs` | [`replacement`]: replaced token detection, whatever the models |
 //! | `pretraining.rs` | [`ElectraPretraining`]: the objective |
 //! | `names.rs`, `class.rs`, `open.rs` | Hugging Face's names, classes and folders |
 //! | `start.rs` | first weights from other models |
@@ -23,7 +22,6 @@
 //! | `architecture.rs` | [`Electra`]: what the command line lists |
 
 mod architecture;
-mod batch;
 mod class;
 mod config;
 mod discriminator;
@@ -31,7 +29,6 @@ mod fill_mask;
 mod forward;
 mod generator;
 mod heads;
-mod measures;
 mod model;
 pub mod names;
 mod open;
@@ -39,11 +36,9 @@ mod pair;
 pub mod presets;
 mod pretraining;
 mod replaced_tokens;
-pub mod replacement;
 mod start;
 
 pub use architecture::Electra;
-pub use batch::ReplacedTokenBatch;
 pub use class::ElectraClass;
 pub use config::ElectraConfig;
 pub use discriminator::{DiscriminatorPredictions, ElectraForPreTraining};
@@ -56,11 +51,8 @@ pub use heads::{
 };
 pub use kiln_bert::ConfigError;
 pub use model::{ElectraBody, ElectraModel};
-pub use open::{
-    Role, check_sizes, half, is_pair, make_half, open_config, open_weights, write_folder,
-};
+pub use open::{check_sizes, open_config, open_weights, write_folder};
 pub use pair::{ElectraPair, PairConfig, PairedGenerator};
 pub use presets::Preset;
 pub use pretraining::ElectraPretraining;
 pub use replaced_tokens::ReplacedTokenDetector;
-pub use replacement::{Corrupted, corrupt};

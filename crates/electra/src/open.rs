@@ -1,73 +1,16 @@
 //! Hugging Face model folders to modules and back.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::module::Module;
 use kiln_checkpoint::{
-    CONFIG_FILE, ConfigFile, LoadReport, ModelFile, OpenError, WriteError, check_shapes,
-    load_module, module_tensors, write_model,
+    ConfigFile, LoadReport, ModelFile, OpenError, WriteError, check_shapes, load_module,
+    module_tensors, write_model,
 };
-use kiln_tasks::architecture::{DISCRIMINATOR_FOLDER, GENERATOR_FOLDER};
 use kiln_tasks::model_config;
-use kiln_tasks::start::write_tokenizer;
-use kiln_text::tokenizer::Tokenizer;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::{ElectraClass, ElectraConfig};
-
-/// One half of a checkpoint that holds a pair of models.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// The masked language model that makes replacements.
-    Generator,
-    /// The model that finds them.
-    Discriminator,
-}
-
-impl Role {
-    /// The folder of this half within a pair's.
-    pub fn folder(self) -> &'static str {
-        match self {
-            Self::Generator => GENERATOR_FOLDER,
-            Self::Discriminator => DISCRIMINATOR_FOLDER,
-        }
-    }
-}
-
-/// The folder to open: that of the half meant if `folder` holds a pair, else `folder` itself.
-pub fn half(folder: &Path, role: Role) -> PathBuf {
-    if folder.join(CONFIG_FILE).exists() || !is_pair(folder) {
-        folder.to_owned()
-    } else {
-        folder.join(role.folder())
-    }
-}
-
-/// Whether `folder` holds a generator or a discriminator in a folder of its own.
-pub fn is_pair(folder: &Path) -> bool {
-    [Role::Generator, Role::Discriminator]
-        .iter()
-        .any(|role| folder.join(role.folder()).join(CONFIG_FILE).exists())
-}
-
-/// Makes the folder of one half within a pair's, with the tokenizer in it.
-///
-/// # Errors
-/// If a file can't be written.
-pub fn make_half(
-    folder: &Path,
-    role: Role,
-    tokenizer: Option<&Tokenizer>,
-) -> Result<PathBuf, WriteError> {
-    let path = folder.join(role.folder());
-    fs::create_dir(&path).map_err(|error| WriteError::Other {
-        path: path.clone(),
-        problem: error.to_string(),
-    })?;
-    write_tokenizer(tokenizer, &path)?;
-    Ok(path)
-}
 
 /// Reads and checks a folder's config.json.
 ///

@@ -7,11 +7,12 @@ use burn::tensor::{Int, Tensor};
 use kiln_bert::{BertEmbeddings, BertInputs};
 use kiln_checkpoint::{ModelFile, OpenError, WriteError};
 use kiln_nn::{Init, gather_positions};
+use kiln_tasks::replaced_tokens::{Half, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::model::ElectraBody;
-use crate::open::{Role, make_half, open_weights, write_folder};
+use crate::open::{open_weights, write_folder};
 use crate::{
     ElectraClass, ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraModel,
     GeneratorHead,
@@ -138,11 +139,12 @@ impl ElectraPair {
         tokenizer: Option<&Tokenizer>,
         folder: &Path,
     ) -> Result<(), WriteError> {
-        let path = make_half(folder, Role::Discriminator, tokenizer)?;
+        let halves = PairFolder::at(folder);
+        let path = halves.make(Half::Discriminator, tokenizer)?;
         let class = ElectraClass::PreTraining;
         write_folder(&self.discriminator, &config.discriminator, class, &path)?;
         if let (Some(generator), Some(config)) = (self.whole_generator(), &config.generator) {
-            let path = make_half(folder, Role::Generator, tokenizer)?;
+            let path = halves.make(Half::Generator, tokenizer)?;
             write_folder(&generator, config, ElectraClass::MaskedLm, &path)?;
         }
         Ok(())
@@ -157,7 +159,8 @@ impl ElectraPair {
             discriminator,
             generator,
         } = self;
-        let path = folder.join(Role::Discriminator.folder());
+        let halves = PairFolder::at(folder);
+        let path = halves.half(Half::Discriminator);
         let file = ModelFile::open(&path)?;
         let (discriminator, report) = open_weights(discriminator, &file)?;
         report.require_complete(&path)?;
@@ -168,7 +171,7 @@ impl ElectraPair {
         let Some(generator) = pair.whole_generator() else {
             return Ok(pair);
         };
-        let path = folder.join(Role::Generator.folder());
+        let path = halves.half(Half::Generator);
         let file = ModelFile::open(&path)?;
         let (generator, report) = open_weights(generator, &file)?;
         report.require_complete(&path)?;

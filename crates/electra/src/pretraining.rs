@@ -21,16 +21,15 @@ use kiln_checkpoint::{NamedTensor, OpenError, WriteError};
 use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
 use kiln_tasks::masked_lm::MaskedLmBatch;
+use kiln_tasks::replaced_tokens::{
+    DISCRIMINATOR_MEASURES, GENERATOR_ACCURACY, REPLACED_SHARE, ReplacedTokenBatch,
+    SAMPLED_ACCURACY, corrupt, draw, sampled_accuracy,
+};
 use kiln_tasks::settings::ReplacedTokenSettings;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
-use crate::batch::ReplacedTokenBatch;
 use crate::pair::{ElectraPair, PairConfig};
-use crate::replacement::{
-    DISCRIMINATOR_MEASURES, GENERATOR_ACCURACY, REPLACED_SHARE, SAMPLED_ACCURACY, corrupt, draw,
-    sampled_accuracy,
-};
 
 /// What ELECTRA is pretrained with. Holds settings and files to write beside the weights, no
 /// parameters.

@@ -9,10 +9,10 @@ use kiln_learner::LearnError;
 use kiln_nn::Init;
 use kiln_tasks::architecture::{ReplacedTokensRequest, TokenScore};
 use kiln_tasks::one_text::{read_output, text_inputs};
-use kiln_tasks::replaced_tokens::TextScorer;
+use kiln_tasks::replaced_tokens::{Half, TextScorer};
 
 use crate::ElectraForPreTraining;
-use crate::open::{Role, check_sizes, half, open_all_weights, open_config};
+use crate::open::{check_sizes, open_all_weights, open_config};
 
 /// A discriminator with its tokenizer, opened once and used for many texts.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl ReplacedTokenDetector {
     /// If a file is missing or damaged, or the model has no discriminator's head: a fresh one would
     /// give random scores.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, LearnError> {
-        let folder = half(folder, Role::Discriminator);
+        let folder = Half::Discriminator.meant_by(folder);
         let config = open_config(&folder)?;
         let texts = TextScorer::open(&folder, config.encoder().sizes())?;
         let weights = ModelFile::open(&folder)?;

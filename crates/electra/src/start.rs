@@ -5,11 +5,11 @@ use std::path::Path;
 use burn::module::Module;
 use kiln_checkpoint::{NamedTensor, module_tensors};
 use kiln_learner::{LearnError, Observer};
+use kiln_tasks::replaced_tokens::{Half, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_tasks::start::start_from;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
-use crate::open::{Role, half, is_pair};
 use crate::pair::ElectraPair;
 
 /// Where first weights come from.
@@ -35,13 +35,13 @@ pub(crate) fn start(
     observer: &dyn Observer,
 ) -> Result<ElectraPair, LearnError> {
     if let Some(folder) = origins.model {
-        let folder = half(folder, Role::Discriminator);
+        let folder = Half::Discriminator.meant_by(folder);
         pair.discriminator = load(pair.discriminator, &folder, observer)?;
     }
     let of_pair = origins
         .model
-        .filter(|folder| is_pair(folder))
-        .map(|folder| half(folder, Role::Generator));
+        .and_then(PairFolder::find)
+        .map(|pair| pair.half(Half::Generator));
     let Some(folder) = origins.generator.map(Path::to_owned).or(of_pair) else {
         if let (Some(folder), true) = (origins.model, pair.generator.is_some()) {
             observer.warning(&format!(

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use kiln_checkpoint::{ModelFile, gradient_tensors};
+use kiln_electra::ElectraPair;
 use kiln_electra::names::NAMES;
-use kiln_electra::{ElectraPair, ReplacedTokenBatch, corrupt};
 use kiln_learner::{NoObserver, Objective, RunFolder, TrainRequest, train};
+use kiln_tasks::replaced_tokens::{ReplacedTokenBatch, corrupt};
 use kiln_tasks::settings::Sharing;
 use kiln_testing::{
     Bound, Fixture, Report, check_curves, devices, fixtures_dir, lock_generator, training_settings,

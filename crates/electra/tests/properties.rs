@@ -12,15 +12,13 @@ use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use kiln_checkpoint::{ModelFile, gradient_tensors, module_tensors};
 use kiln_electra::names::NAMES;
-use kiln_electra::{
-    Corrupted, ElectraConfig, ElectraPair, ElectraPretraining, PairConfig, ReplacedTokenBatch,
-    corrupt,
-};
+use kiln_electra::{ElectraConfig, ElectraPair, ElectraPretraining, PairConfig};
 use kiln_learner::{
     NoObserver, Objective, OptimizerSettings, RunFolder, TrainRequest, TrainingSettings, Weight,
     train,
 };
 use kiln_nn::Init;
+use kiln_tasks::replaced_tokens::{Corrupted, ReplacedTokenBatch, corrupt};
 use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
 use kiln_testing::{devices, lock_generator};
 use kiln_text::examples::{ContinuousSegments, Documents, MaskedLmEvaluation, MaskedLmSource};

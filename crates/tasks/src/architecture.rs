@@ -19,12 +19,6 @@ use crate::documents::RunData;
 use crate::memory::Footprint;
 use crate::settings::{ObjectiveSettings, RunSettings};
 
-/// The folder of the generator within a checkpoint that holds a pair of models.
-pub const GENERATOR_FOLDER: &str = "generator";
-
-/// The folder of the discriminator within a checkpoint that holds a pair of models.
-pub const DISCRIMINATOR_FOLDER: &str = "discriminator";
-
 /// The optimizer's settings that a preset was published with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {

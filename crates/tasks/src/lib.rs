@@ -16,7 +16,7 @@
 //! | `tying.rs` | whether a head shares its matrix with the word table |
 //! | `forward/` | [`forward::Call`]: a checkpoint run on given tensors; arguments, losses, gradients |
 //! | `fill_mask.rs` | [`fill_mask::TextFiller`]: masks of a text, and tokens for them |
-//! | `replaced_tokens.rs` | [`replaced_tokens::TextScorer`]: tokens of a text, and what a discriminator says of them |
+//! | `replaced_tokens/` | replaced token detection: batch, losses, a pair's folder, the tokens of a text |
 //! | `one_text.rs`, `table.rs` | a text as a batch of its own, and whether a model's tables hold it |
 
 pub mod architecture;

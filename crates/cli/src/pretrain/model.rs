@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use kiln_checkpoint::{CONFIG_FILE, ConfigFile, ModelFile, OpenError};
 use kiln_learner::LearnError;
 use kiln_tasks::Architecture;
+use kiln_tasks::replaced_tokens::PairFolder;
 use serde_json::Value;
 
 use super::SEQ_LEN;
 use super::args::ModelArgs;
 use crate::failure::Failure;
-use crate::model_folder::{generator_of_pair, half_of_pair, newest_checkpoint, refuse_file};
+use crate::model_folder::{newest_checkpoint, refuse_file};
 
 /// A model's config, before the vocabulary is known.
 pub(super) struct ModelSource {
@@ -40,12 +41,11 @@ impl ModelSource {
     ) -> Result<Self, Failure> {
         let mut init_from = args.init_from.as_deref().map(resolve).transpose()?;
         if words_alone {
-            init_from = init_from.map(|folder| generator_of_pair(&folder).unwrap_or(folder));
+            let generator = init_from.as_deref().and_then(PairFolder::find);
+            init_from = generator.and_then(|pair| pair.generator()).or(init_from);
         }
         // Of a pair it is the discriminator that has the run's config and tokenizer.
-        let model = init_from
-            .as_ref()
-            .map(|folder| half_of_pair(folder).unwrap_or_else(|| folder.clone()));
+        let model = init_from.as_deref().map(PairFolder::any_half);
         if let Some(folder) = &model {
             // Only the list of tensors is read.
             ModelFile::open(folder)?;
@@ -213,8 +213,7 @@ fn folder_or_file(path: &Path) -> Result<PathBuf, Failure> {
     if path.is_file() {
         return Ok(path.to_path_buf());
     }
-    let folder = resolve(path)?;
-    Ok(half_of_pair(&folder).unwrap_or(folder))
+    Ok(PairFolder::any_half(&resolve(path)?))
 }
 
 /// The fields of a config.json that belongs to `architecture`, or does not say to which.

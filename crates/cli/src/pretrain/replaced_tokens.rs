@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use kiln_checkpoint::{ConfigFile, ModelFile};
 use kiln_tasks::architecture::Architecture;
+use kiln_tasks::replaced_tokens::PairFolder;
 use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
 use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::folders::absolute;
-use crate::model_folder::{generator_of_pair, refuse_file};
+use crate::model_folder::refuse_file;
 
 // Where replacements come from, and how the losses weigh. Defaults are the preset's as published.
 #[derive(Args)]
@@ -114,7 +115,8 @@ impl ReplacedTokenArgs {
                 None => Ok(None),
             };
         };
-        let of_pair = init_from.and_then(generator_of_pair);
+        let of_pair = init_from.and_then(PairFolder::find);
+        let of_pair = of_pair.and_then(|pair| pair.generator());
         let sharing = self.share.map_or(published.sharing, Sharing::from);
         if let Some(flag) = self.size_flag() {
             self.check_size(flag, sharing, of_pair.as_deref())?;

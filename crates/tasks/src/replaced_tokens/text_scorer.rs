@@ -1,4 +1,4 @@
-//! Replaced tokens of a text, the tokenizer's half: a text to ids, probabilities to tokens.
+//! Replaced tokens of a text, the tokenizer's side: a text to ids, probabilities to tokens.
 
 use std::path::Path;
 

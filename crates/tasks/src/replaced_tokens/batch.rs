@@ -5,8 +5,9 @@
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use kiln_learner::upload::ints;
-use kiln_tasks::masked_lm::MaskedLmBatch;
 use kiln_text::HostBatch;
+
+use crate::masked_lm::MaskedLmBatch;
 
 /// One micro-batch on a device.
 #[derive(Debug, Clone)]
@@ -68,7 +69,7 @@ impl ReplacedTokenBatch {
     }
 
     /// 1 at the tokens that the discriminator is scored on, else 0; flat `[batch * seq_len]`.
-    pub(crate) fn token_weights(batch: &HostBatch) -> Vec<f32> {
+    fn token_weights(batch: &HostBatch) -> Vec<f32> {
         let [_, seq_len] = shape(batch, "attention_mask");
         let row_weights = batch.floats.get("example_weight");
         let row_weight = |row: usize| {

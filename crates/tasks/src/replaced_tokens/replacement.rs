@@ -1,18 +1,15 @@
-//! Replaced token detection, whatever the two models are: replacements drawn and put in place, and
-//! the terms of both losses with their measures.
+//! Replacements drawn and put in place, and the terms of both losses with their measures.
 
 use burn::tensor::{Bool, FloatDType, Int, IntDType, Tensor};
 use kiln_learner::{ConstantGuess, Measure, Weight};
 use kiln_nn::EncoderInputs;
 use kiln_nn::loss::binary_cross_entropy_sum;
 use kiln_nn::sampling::{sample_tokens, sample_uniform_tokens};
-use kiln_tasks::masked_lm::untracked;
-use kiln_tasks::settings::ReplacedTokenSettings;
 
-use crate::batch::ReplacedTokenBatch;
-use crate::measures::{REPLACED, discriminator_measures};
-
-pub use crate::measures::NAMES as DISCRIMINATOR_MEASURES;
+use super::batch::ReplacedTokenBatch;
+use super::measures::{REPLACED, discriminator_measures};
+use crate::masked_lm::untracked;
+use crate::settings::ReplacedTokenSettings;
 
 /// The generator's accuracy at the chosen positions, by its likeliest token.
 pub const GENERATOR_ACCURACY: &str = "generator_accuracy";

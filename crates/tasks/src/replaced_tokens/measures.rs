@@ -20,7 +20,7 @@ pub const NAMES: [&str; 5] = [
 ];
 
 /// The name of the share of replaced tokens.
-pub(crate) const REPLACED: &str = "replaced";
+pub(super) const REPLACED: &str = "replaced";
 
 /// Accuracy, precision, recall, area under the receiver operating characteristic, and the share of
 /// replaced tokens, over all real tokens.
@@ -30,7 +30,7 @@ pub(crate) const REPLACED: &str = "replaced";
 ///
 /// # Shapes
 /// - `logits`, `replaced` (0 or 1), `weights` (1 = real token): `[n]`, plain tensors
-pub(crate) fn discriminator_measures(
+pub(super) fn discriminator_measures(
     logits: Tensor<1>,
     replaced: Tensor<1>,
     weights: Tensor<1>,
