@@ -15,11 +15,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use kiln::text::corpus::{Inputs, PrepareSettings, Reading, prepare};
+use kiln::text::corpus::{PrepareSettings, prepare};
 use kiln::text::examples::{
     Documents, Examples, MaskedLmSource, PackedSequences, SHORT_SEQ_PROB, SentencePairs,
 };
 use kiln::text::masking::{Masking, Predictions};
+use kiln::text::reading::{Inputs, Reading};
 use kiln::text::rng::{Purpose, Rng};
 use kiln::text::tokenizer::{WordPieceSettings, train_word_piece};
 use kiln::text::{BatchSource as _, Corpus, Tokenizer};

@@ -28,6 +28,7 @@ use kiln::tasks::settings::{ReplacedTokenSettings, Sharing};
 use kiln::text::corpus::{self, PrepareSettings};
 use kiln::text::examples::{Documents, MaskedLmEvaluation, MaskedLmSource, PackedSequences};
 use kiln::text::masking::Masking;
+use kiln::text::reading::{Inputs, Reading};
 use kiln::text::tokenizer::{WordPieceSettings, train_word_piece};
 
 /// Large outputs come from an allocator that keeps its pages: matrix products on the CPU run
@@ -81,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         vocab_size: 2000,
         ..Default::default()
     };
-    let inputs = corpus::Inputs::find(&texts, corpus::Reading::default())?;
+    let inputs = Inputs::find(&texts, Reading::default())?;
     let tokenizer = train_word_piece(&inputs, &settings, &mut |_| ())?;
     tokenizer.save(&run.tokenizer())?;
     let cache = output.join("corpus");

@@ -22,6 +22,7 @@ use kiln::nn::Init;
 use kiln::nn::init::WeightDistribution;
 use kiln::text::corpus::{self, PrepareSettings};
 use kiln::text::examples::{Documents, PermutedEvaluation, PermutedSettings, PermutedSource};
+use kiln::text::reading::{Inputs, Reading};
 use kiln::text::tokenizer::{UnigramSettings, XlnetLetters, train_unigram};
 use kiln::xlnet::{MaskFiller, Preset, XlnetConfig, XlnetPretraining};
 
@@ -74,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         vocab_size: 2000,
         ..UnigramSettings::xlnet(XlnetLetters::default())
     };
-    let inputs = corpus::Inputs::find(&texts, corpus::Reading::default())?;
+    let inputs = Inputs::find(&texts, Reading::default())?;
     let tokenizer = train_unigram(&inputs, &settings, &mut |_| ())?;
     tokenizer.save(&run.tokenizer())?;
     let cache = output.join("corpus");

@@ -21,6 +21,8 @@ NOISE = re.compile(
 TEST = re.compile(r"#\[cfg\((?:all\()?test\b[^\]]*\]\s*(?:#\[[^\]]*\]\s*)*[^;{]*[;{]")
 USE = re.compile(r"^\s*(?:pub(?:\([^)]*\))?\s+)?use\s+([^;]+);", re.M)
 CHILD = re.compile(r"^\s*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*;", re.M)
+# `pub(in crate::…)` says who may see something, not what the file needs.
+VISIBILITY = re.compile(r"\bpub\(in [^)]*\)")
 PATH = re.compile(r"(?<![\w:])(?:crate|super|self)(?:\s*::\s*\w+)+")
 
 
@@ -71,7 +73,7 @@ class Crate:
         }
 
     def add(self, module: tuple[str, ...], path: Path, folder: Path) -> None:
-        text = without_tests(NOISE.sub(" ", path.read_text()))
+        text = VISIBILITY.sub("pub", without_tests(NOISE.sub(" ", path.read_text())))
         self.files[module], self.texts[module] = path, text
         self.children[module] = CHILD.findall(text)
         for child in self.children[module]:

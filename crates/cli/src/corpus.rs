@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use kiln_text::corpus::{Counted, Inputs, LeftOut, OnInvalid, Reading};
+use kiln_text::reading::{Counted, Inputs, LeftOut, OnInvalid, Reading};
 use serde_json::{Value, json};
 
 use crate::console::Console;

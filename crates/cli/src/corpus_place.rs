@@ -11,7 +11,8 @@ use clap::Args;
 use kiln_checkpoint::CheckpointFolder;
 use kiln_learner::RunFolder;
 use kiln_tasks::settings::{CorpusSource, DataSettings};
-use kiln_text::corpus::{Inputs, PrepareSettings, ReadSettings, Reading, cached, hex};
+use kiln_text::corpus::{PrepareSettings, ReadSettings, cached};
+use kiln_text::reading::{Inputs, Reading, hex};
 use kiln_text::{Corpus, Tokenizer};
 
 use crate::cache;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use kiln_text::corpus::hex;
+use kiln_text::reading::hex;
 use kiln_text::tokenizer::{
     ByteBpeSettings, SampleSettings, TokenizerKind, TrainSettings, UnigramSettings,
     WordPieceSettings, XlnetLetters,

@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 
 use clap::Args;
-use kiln_text::corpus::Inputs;
+use kiln_text::reading::Inputs;
 use kiln_text::tokenizer::{
     self as tokenizers, DEFAULT_SAMPLE_BYTES, DroppedCharacters, SampleSize, TextSummary,
     TokenizerKind, TrainSettings, Trained,

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use kiln_learner::{EvalData, LearnError};
 use kiln_text::BatchSource;
-use kiln_text::corpus::{Corpus, hex};
+use kiln_text::corpus::Corpus;
 use kiln_text::examples::Documents;
+use kiln_text::reading::hex;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::settings::{DataSettings, RunSettings};

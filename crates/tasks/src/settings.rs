@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use kiln_learner::TrainingSettings;
-use kiln_text::corpus::{LeftOut, ReadSettings};
+use kiln_text::corpus::ReadSettings;
+use kiln_text::reading::LeftOut;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

@@ -4,6 +4,9 @@
 //! text files -> tokenizer -> Shard (memory-mapped ids) -> examples -> HostBatch
 //! ```
 //!
+//! [`reading`] stands below [`tokenizer`], which learns from it, that below [`corpus`], and this below
+//! [`examples`]; no file needs one of a floor above.
+//!
 //! No tensors here: worker threads build batches ahead, and every random choice is a pure function
 //! of its address ([`rng`]).
 
@@ -11,6 +14,7 @@ pub mod batch;
 pub mod corpus;
 pub mod examples;
 pub mod masking;
+pub mod reading;
 pub mod rng;
 pub mod stream;
 pub mod tokenizer;

@@ -62,7 +62,7 @@ fn settings(folder: &std::path::Path) -> RunSettings {
     let tokenizer = train_word_piece_on_texts([text.as_str()], &settings).unwrap();
     tokenizer.save(&folder.join("tokenizer")).unwrap();
     let inputs =
-        kiln_text::corpus::Inputs::find(&[folder.join("text.txt")], Default::default()).unwrap();
+        kiln_text::reading::Inputs::find(&[folder.join("text.txt")], Default::default()).unwrap();
     kiln_text::corpus::prepare(
         &inputs,
         &tokenizer,

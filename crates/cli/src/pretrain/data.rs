@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use kiln_tasks::Architecture;
 use kiln_tasks::settings::DataSettings;
-use kiln_text::corpus::{Inputs, PrepareSettings, hex};
+use kiln_text::corpus::PrepareSettings;
+use kiln_text::reading::{Inputs, hex};
 use kiln_text::tokenizer::{TokenizerKind, TrainSettings};
 use kiln_text::{Corpus, Tokenizer};
 

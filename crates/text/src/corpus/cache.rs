@@ -12,11 +12,11 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::Corpus;
 use super::header::{HEADER, Header, ReadSettings};
-use super::inputs::Inputs;
 use super::prepare::{PrepareProgress, PrepareSettings, prepare_as};
-use super::{Corpus, hex};
 use crate::error::{TextError, write_failed};
+use crate::reading::{Inputs, hex};
 use crate::tokenizer::Tokenizer;
 
 mod entries;
@@ -44,7 +44,7 @@ pub fn cached(
 ) -> Result<Corpus, TextError> {
     let files = inputs.places()?;
     let paths = inputs.identities()?;
-    let read = ReadSettings::new(inputs.reading(), settings);
+    let read = ReadSettings::new(inputs.reading(), settings.lines_are_sentences);
     // Before anything is read: what changes later is seen next time.
     let stamps = stamps::take(&files)?;
     let known = stamps::Known::read(cache, &paths);

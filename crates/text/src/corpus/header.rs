@@ -8,10 +8,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::inputs::{Counted, LeftOut, OnInvalid, Reading, TEXT_FIELD};
-use super::prepare::PrepareSettings;
-use super::{hex, identity};
+use super::identity::identity;
 use crate::error::{TextError, read_failed};
+use crate::reading::{Counted, DataFile, InputFile, LeftOut, OnInvalid, Reading, TEXT_FIELD, hex};
 
 pub(super) const HEADER: &str = "header.json";
 pub(super) const TOKENS: &str = "tokens.bin";
@@ -66,31 +65,6 @@ impl AsRef<[u8]> for IdBytes {
     }
 }
 
-/// A file: its size and what its bytes hash to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataFile {
-    /// Size in bytes.
-    pub bytes: u64,
-    /// SHA-256, hexadecimal.
-    pub sha256: String,
-}
-
-/// A file that the corpus was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InputFile {
-    /// As it was given.
-    pub path: String,
-    /// Size in bytes, as stored.
-    pub bytes: u64,
-    /// SHA-256 of the bytes as stored, hexadecimal.
-    pub sha256: String,
-    /// It came through a pipe: there is no such file to read again.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub is_pipe: bool,
-}
-
 /// How the text was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,10 +79,10 @@ pub struct ReadSettings {
 }
 
 impl ReadSettings {
-    pub(super) fn new(reading: &Reading, settings: &PrepareSettings) -> Self {
+    pub(super) fn new(reading: &Reading, lines_are_sentences: bool) -> Self {
         Self {
             on_invalid: reading.on_invalid,
-            lines_are_sentences: settings.lines_are_sentences,
+            lines_are_sentences,
             text_field: reading.text_field.clone(),
         }
     }

@@ -1,47 +1,35 @@
 //! Corpora: text files in, token shards out, and what example building reads of them.
 //!
 //! ```text
-//! Inputs -> reader -> paragraphs -> sentences -> tokenizer -> Shard (a folder) -> Corpus
+//! Inputs -> paragraphs -> sentences -> tokenizer -> Shard (a folder) -> Corpus
 //! ```
-//!
-//! [`Inputs`] finds the files, `files` tells by their first bytes what they are and unpacks them,
-//! `lines`, `values` and `record` cut the text out of them.
 //!
 //! A corpus is a list of documents, a document a list of sentences, a sentence a run of token ids.
 //! All tokens of a document stand next to each other, in order, so that any stretch of text is one
 //! range of token positions.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
 use crate::error::TextError;
+use crate::reading::{Inputs, hex};
 use crate::tokenizer::Tokenizer;
 
 mod cache;
-mod files;
 mod header;
-mod inputs;
-mod lines;
+mod identity;
 mod prepare;
-pub(crate) mod reader;
-mod record;
 mod sentences;
 mod shard;
-pub(crate) mod tasks;
-mod values;
 mod writer;
 
 pub use cache::{
     CacheEntry, Cleared, EntryKind, cache_bytes, cached, clear_cache, list_cache, note_run,
 };
-pub use header::{DataFile, Header, InputFile, ReadSettings, TextNotes};
-pub use inputs::{Counted, Inputs, LeftOut, LeftOutFiles, OnInvalid, Reading};
+pub use header::{Header, ReadSettings, TextNotes};
 pub use prepare::{PrepareProgress, PrepareSettings, PrepareSummary, prepare};
 
+use identity::{digest, entropy, identity};
 use shard::Shard;
 
 /// Documents of sentences of token ids: in memory, or mapped from a shard folder.
@@ -306,74 +294,6 @@ fn checked(start: u64, end: u64, len: u64) -> Range<u64> {
     } else {
         len..len + 1
     }
-}
-
-/// Entropy in nats of the distribution that `counts` show; 0 when there are none.
-fn entropy(counts: &[u64]) -> f64 {
-    let total: u64 = counts.iter().sum();
-    counts
-        .iter()
-        .filter(|&&count| count > 0)
-        .map(|&count| {
-            let share = count as f64 / total as f64;
-            -share * share.ln()
-        })
-        // Not -0 for one token alone.
-        .fold(0.0, |sum, part| sum + part)
-}
-
-/// SHA-256 over pieces of bytes.
-fn digest<B: AsRef<[u8]>>(pieces: impl Iterator<Item = B>) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    let mut block = Vec::with_capacity(1 << 16);
-    for piece in pieces {
-        block.extend_from_slice(piece.as_ref());
-        if block.len() >= (1 << 16) - 8 {
-            hasher.update(&block);
-            block.clear();
-        }
-    }
-    hasher.update(&block);
-    hasher.finalize().into()
-}
-
-/// The size of a file and what its bytes hash to.
-fn file_digest(path: &Path) -> io::Result<DataFile> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
-    let mut bytes = 0;
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => {
-                return Ok(DataFile {
-                    bytes,
-                    sha256: hex(&hasher.finalize()),
-                });
-            }
-            Ok(read) => {
-                hasher.update(buffer.get(..read).unwrap_or_default());
-                bytes += read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// A corpus' identity from the digests of its tokens, sentence bounds and document bounds.
-fn identity(vocab_size: u32, digests: &[[u8; 32]; 3]) -> [u8; 32] {
-    let mut hasher = Sha256::new_with_prefix(b"kiln corpus 1");
-    hasher.update(vocab_size.to_le_bytes());
-    for digest in digests {
-        hasher.update(digest);
-    }
-    hasher.finalize().into()
-}
-
-/// Lowercase hexadecimal digits, as identities and checksums are written.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The first digits of a hash, enough to tell two apart in a message.

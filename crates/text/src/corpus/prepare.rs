@@ -15,12 +15,10 @@ use kiln_files::{FileError, WholeFolder};
 use rayon::prelude::*;
 
 use super::header::{HEADER, Header, ReadSettings, TextNotes};
-use super::inputs::Inputs;
-use super::reader::{Block, Paragraph, Reader};
 use super::sentences;
-use super::tasks::{tasks, thread_pool};
 use super::writer::ShardWriter;
 use crate::error::TextError;
+use crate::reading::{Block, Inputs, Paragraph, Reader, tasks, thread_pool};
 use crate::tokenizer::{Encoder, Met, Tokenizer};
 
 /// Text in memory at a time, per thread (twice that: one block is read while one is tokenised).
@@ -183,7 +181,7 @@ fn write_shard(
         return Err(reader.empty());
     }
 
-    let read = ReadSettings::new(reader.reading(), settings);
+    let read = ReadSettings::new(reader.reading(), settings.lines_are_sentences);
     let counted = reader.counted();
     let mut header = Header::new(&tokenizer.identity(), vocabulary.size, read);
     header.num_unknown = writer.count(vocabulary.unk);

@@ -16,12 +16,11 @@ use std::path::{Path, PathBuf};
 
 use memmap2::{Mmap, MmapOptions};
 
-use super::file_digest;
 use super::header::{
     DOCUMENTS, HEADER, Header, SENTENCES, TOKENS, TokenWidth, read_header, token_width,
 };
-use super::inputs::LeftOut;
 use crate::error::{TextError, read_failed};
+use crate::reading::{LeftOut, file_digest};
 
 /// An open shard folder.
 #[derive(Debug)]

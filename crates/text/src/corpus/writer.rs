@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::header::{
-    DOCUMENTS, DataFile, HEADER, Header, SENTENCES, TOKENS, TokenWidth, token_width,
-};
-use super::{entropy, hex};
+use super::header::{DOCUMENTS, HEADER, Header, SENTENCES, TOKENS, TokenWidth, token_width};
+use super::identity::entropy;
 use crate::error::{TextError, write_failed};
+use crate::reading::{DataFile, hex};
 
 /// Takes sentences in order; [`ShardWriter::finish`] makes the folder complete.
 pub(super) struct ShardWriter {

@@ -14,8 +14,8 @@ use super::splitter::Splitter;
 use super::text_sample::SampleSettings;
 use super::train::{self, TrainSettings};
 use super::{Tokenizer, TrainProgress, bert, byte_level};
-use crate::corpus::Inputs;
 use crate::error::TextError;
+use crate::reading::Inputs;
 
 /// `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]`, the bytes, `[MASK]`.
 const LEAST_VOCAB_SIZE: u32 = 4 + 256 + 1;

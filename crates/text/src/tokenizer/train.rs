@@ -9,8 +9,8 @@ use super::unigram::{self, UnigramLayout, UnigramSettings};
 use super::word_counts::{Counting, TextSummary, WordCounts};
 use super::word_piece::{self, WordPieceSettings};
 use super::xlnet;
-use crate::corpus::Inputs;
 use crate::error::TextError;
+use crate::reading::Inputs;
 
 /// The kinds of tokenizers that can be trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

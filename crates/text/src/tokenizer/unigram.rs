@@ -15,9 +15,8 @@ use super::text_sample::SampleSettings;
 use super::train::{self, TrainSettings};
 use super::xlnet::{self, XlnetLetters};
 use super::{Tokenizer, TrainProgress};
-use crate::corpus::Inputs;
-use crate::corpus::tasks::thread_pool;
 use crate::error::TextError;
+use crate::reading::{Inputs, thread_pool};
 
 mod lattice;
 mod learner;

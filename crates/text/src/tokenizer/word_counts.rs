@@ -11,10 +11,8 @@ use super::TrainProgress;
 use super::encoder::Cuts;
 use super::splitter::Splitter;
 use super::text_sample::SampleSettings;
-use crate::corpus::reader::{Paragraph, Reader};
-use crate::corpus::tasks::{tasks, thread_pool};
-use crate::corpus::{Counted, Inputs};
 use crate::error::TextError;
+use crate::reading::{Counted, Inputs, Paragraph, Reader, tasks, thread_pool};
 
 /// Text in memory at a time.
 const BLOCK_BYTES: usize = 8 << 20;

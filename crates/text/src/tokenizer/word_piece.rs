@@ -17,8 +17,8 @@ use super::splitter::Splitter;
 use super::text_sample::SampleSettings;
 use super::train::{self, TrainSettings};
 use super::{Tokenizer, TrainProgress};
-use crate::corpus::Inputs;
 use crate::error::TextError;
+use crate::reading::Inputs;
 
 /// What to learn, and from what kind of text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,9 +16,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::super::file_digest;
 use super::{digits, update};
 use crate::error::{TextError, read_failed};
+use crate::reading::file_digest;
 
 /// What follows the digits in the name of a file of hashes.
 pub(super) const SUFFIX: &str = ".files.json";

@@ -5,9 +5,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::*;
+use crate::reading::{Counted, InputFile, LeftOut, OnInvalid, Reading};
 
 mod archives;
 mod cached;

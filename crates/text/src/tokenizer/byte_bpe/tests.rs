@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::corpus::{Inputs, Reading};
+use crate::reading::{Inputs, Reading};
 
 const TEXT: &str = "The kiln was hot. The potter opened the kiln, and the pots were red-hot; he \
     waited, opened it again, and the red pots were cool. Ёжик пил чай; мой чай, твой чай.";

@@ -1,7 +1,7 @@
 //! WordPiece learned from text.
 
 use super::*;
-use crate::corpus::{Inputs, Reading};
+use crate::reading::{Inputs, Reading};
 
 #[test]
 fn frequent_words_become_tokens_and_the_rest_is_spelled() {

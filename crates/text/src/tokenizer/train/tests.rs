@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::super::{SampleSettings, SampleSize};
 use super::*;
-use crate::corpus::{OnInvalid, Reading};
+use crate::reading::{OnInvalid, Reading};
 use crate::rng::{Purpose, Rng};
 
 /// Paragraphs without spaces: 40 of 600 Chinese characters each, and a full stop.

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::corpus::{Inputs, Reading};
+use crate::reading::{Inputs, Reading};
 use crate::tokenizer::sentence_piece::WORD_START;
 
 const TEXT: &str = "The kiln was hot. The potter opened the kiln, and the pots were red-hot; he \

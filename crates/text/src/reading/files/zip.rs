@@ -8,8 +8,8 @@ use flate2::bufread::DeflateDecoder;
 use zip::CompressionMethod;
 use zip::read::ZipArchive;
 
+use super::bytes::{BUFFER_BYTES, Bytes};
 use super::known::{self, NotText};
-use super::{BUFFER_BYTES, Bytes};
 
 /// An archive that is being read.
 pub(super) struct Zip {

@@ -3,11 +3,11 @@
 
 use serde::de::IgnoredAny;
 
-use super::super::record;
+use crate::reading::record;
 
 /// How records stand in a file of JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum JsonForm {
+pub(in crate::reading) enum JsonForm {
     /// One a line.
     Lines,
     /// In one list.

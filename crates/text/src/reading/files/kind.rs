@@ -4,7 +4,7 @@ use super::known::{self, NotText};
 use super::wide::Width;
 
 /// How many of the first bytes are looked at.
-pub(in super::super) const HEAD_BYTES: usize = 8 << 10;
+pub(in crate::reading) const HEAD_BYTES: usize = 8 << 10;
 
 /// Of a file that is not text one byte in this many is a control character, or more are.
 const BYTES_PER_CONTROL: usize = 20;

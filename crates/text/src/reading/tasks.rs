@@ -1,7 +1,5 @@
 //! Sharing paragraphs out among threads.
 
-use std::path::PathBuf;
-
 use super::reader::Paragraph;
 use crate::error::TextError;
 
@@ -15,19 +13,6 @@ pub(crate) fn thread_pool(threads: usize) -> Result<rayon::ThreadPool, TextError
             value: threads.to_string(),
             remedy: format!("{reason}; choose fewer"),
         })
-}
-
-/// Paths for a message: the first five and the count.
-pub(crate) fn names(inputs: &[PathBuf]) -> String {
-    let mut shown: Vec<String> = inputs
-        .iter()
-        .take(5)
-        .map(|path| path.display().to_string())
-        .collect();
-    if inputs.len() > shown.len() {
-        shown.push(format!("… ({} in all)", inputs.len()));
-    }
-    shown.join(", ")
 }
 
 /// Groups paragraphs into tasks of about `task_bytes`.

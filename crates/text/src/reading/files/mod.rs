@@ -2,12 +2,13 @@
 //! by member, and what is no text is refused by its kind.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use super::record::{self, Flaw};
 use crate::error::{TextError, read_failed};
 
+mod bytes;
 mod gzip;
 mod json;
 mod kind;
@@ -19,16 +20,12 @@ mod tar;
 mod wide;
 mod zip;
 
+use bytes::{BUFFER_BYTES, Bytes};
 pub(super) use json::JsonForm;
 pub(super) use kind::HEAD_BYTES;
 use kind::{Compression, Kind};
 pub(super) use known::NotText;
 pub(super) use open_file::OpenFile;
-
-/// A stream of bytes.
-pub(super) type Bytes = Box<dyn BufRead + Send>;
-
-pub(super) const BUFFER_BYTES: usize = 1 << 16;
 
 /// A file that is compressed more often is refused.
 const MAX_COMPRESSIONS: usize = 3;

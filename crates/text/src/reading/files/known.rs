@@ -6,11 +6,11 @@ use crate::error::TextError;
 
 /// What a file is that no text can be read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) struct NotText {
+pub(in crate::reading) struct NotText {
     /// `a PDF document`
-    pub(in super::super) kind: Cow<'static, str>,
+    pub(in crate::reading) kind: Cow<'static, str>,
     /// What to do: a command to the reader.
-    pub(in super::super) remedy: Cow<'static, str>,
+    pub(in crate::reading) remedy: Cow<'static, str>,
 }
 
 impl NotText {
@@ -24,7 +24,7 @@ impl NotText {
         }
     }
 
-    pub(in super::super) fn error(self, name: &str) -> TextError {
+    pub(in crate::reading) fn error(self, name: &str) -> TextError {
         TextError::NotText {
             path: name.into(),
             kind: self.kind.into_owned(),

@@ -4,9 +4,10 @@
 //! field of text, one a line, in a list, or one after the other: each is a document, the lines in its
 //! text are paragraphs. A new file starts a new document.
 
+use super::digest::InputFile;
 use super::files::{Form, JsonForm, OpenFile, Text};
-use super::header::InputFile;
-use super::inputs::{Counted, Inputs, LeftOut, OnInvalid, Reading};
+use super::inputs::{Counted, Inputs, OnInvalid, Reading};
+use super::left_out::LeftOut;
 use super::lines::{Line, Lines, MAX_RECORD_BYTES};
 use super::record::{self, Bad, Flaw};
 use super::values::{Value, Values};

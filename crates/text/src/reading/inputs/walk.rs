@@ -5,23 +5,9 @@ use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::left_out::LeftOut;
 use crate::error::{TextError, read_failed};
-
-/// Folders in which version control and archivers keep what is theirs; those with a dot in front are
-/// hidden anyway.
-const NOT_TEXT: [&str; 2] = ["CVS", "__MACOSX"];
-
-/// Whether a file or folder of that name is left out unseen, and the reason for it.
-pub(in super::super) fn passed_over(name: &[u8]) -> Option<&'static str> {
-    if NOT_TEXT.iter().any(|it| it.as_bytes() == name) {
-        Some("folder of version control or of an archiver")
-    } else if name.starts_with(b".") && name != b"." && name != b".." {
-        Some("hidden file or folder")
-    } else {
-        None
-    }
-}
+use crate::reading::left_out::LeftOut;
+use crate::reading::passed_over::passed_over;
 
 /// The files below `folder`, sorted by path. Hidden ones, links that lead nowhere, and what is no
 /// file are left out and counted; a folder that links lead to again is read once.

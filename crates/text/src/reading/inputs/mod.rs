@@ -10,18 +10,16 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, Looked, OpenFile};
-use super::tasks::names;
+use super::left_out::LeftOut;
 use crate::error::{TextError, read_failed};
 
-pub(super) mod left_out;
 mod pipe;
-pub(super) mod walk;
+mod walk;
 
-pub use left_out::{LeftOut, LeftOutFiles};
 use pipe::Spooled;
 
 /// The field of a JSON record that holds its text, where nobody names another.
-pub(super) const TEXT_FIELD: &str = "text";
+pub(crate) const TEXT_FIELD: &str = "text";
 
 /// What to do with a line that is not UTF-8, or with a record without text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -353,7 +351,7 @@ impl Inputs {
     }
 
     /// Where what they hold lies, to be read as often as one likes.
-    pub(super) fn places(&self) -> Result<Vec<PathBuf>, TextError> {
+    pub(crate) fn places(&self) -> Result<Vec<PathBuf>, TextError> {
         let place = |source: &Source| match &source.place {
             Place::File => Ok(source.name.clone()),
             Place::Spooled(spooled) => Ok(spooled.path.to_path_buf()),
@@ -364,7 +362,7 @@ impl Inputs {
 
     /// The one true path of each, the same for all that came through pipes, with the ending of the
     /// name it was given by, which has a say in how it is read.
-    pub(super) fn identities(&self) -> Result<Vec<OsString>, TextError> {
+    pub(crate) fn identities(&self) -> Result<Vec<OsString>, TextError> {
         let identity = |source: &Source| {
             let name = &source.name;
             let mut identity = match source.place {
@@ -394,4 +392,17 @@ fn read_already(name: &Path) -> TextError {
         kind: "a pipe that was read already".to_owned(),
         remedy: "save what comes through it to a file, and pass the file".to_owned(),
     }
+}
+
+/// Paths for a message: the first five and the count.
+fn names(inputs: &[PathBuf]) -> String {
+    let mut shown: Vec<String> = inputs
+        .iter()
+        .take(5)
+        .map(|path| path.display().to_string())
+        .collect();
+    if inputs.len() > shown.len() {
+        shown.push(format!("… ({} in all)", inputs.len()));
+    }
+    shown.join(", ")
 }

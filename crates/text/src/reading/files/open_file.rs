@@ -7,19 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 use tempfile::TempPath;
 
-use super::super::header::{DataFile, InputFile};
-use super::super::inputs::left_out::LeftOut;
-use super::super::inputs::walk::passed_over;
-use super::super::{file_digest, hex};
+use super::bytes::{BUFFER_BYTES, Bytes};
 use super::known::NotText;
-use super::{BUFFER_BYTES, Bytes, Found, Text, lacking, look, open_zip, rows, tar, zip};
+use super::{Found, Text, lacking, look, open_zip, rows, tar, zip};
 use crate::error::{TextError, read_failed};
+use crate::reading::digest::{DataFile, InputFile, file_digest, hex};
+use crate::reading::left_out::LeftOut;
+use crate::reading::passed_over::passed_over;
 
 /// Archives in one another; more are refused.
 const MAX_ARCHIVES: usize = 3;
 
 /// A file that is being read.
-pub(in super::super) struct OpenFile {
+pub(in crate::reading) struct OpenFile {
     /// As messages call it.
     name: PathBuf,
     /// Where it lies, if it can be read anywhere and again.
@@ -49,7 +49,7 @@ struct Stored {
 
 impl OpenFile {
     /// Opens a file called `name` whose bytes come from `content`, or lie at `on_disk`.
-    pub(in super::super) fn open(
+    pub(in crate::reading) fn open(
         name: &Path,
         on_disk: Option<&Path>,
         content: Box<dyn Read + Send>,
@@ -88,7 +88,7 @@ impl OpenFile {
     }
 
     /// Its content came through a pipe, and lies in that temporary file if there is one.
-    pub(in super::super) fn through_pipe(self, spooled: Option<TempPath>) -> Self {
+    pub(in crate::reading) fn through_pipe(self, spooled: Option<TempPath>) -> Self {
         Self {
             is_pipe: true,
             _spooled: spooled,
@@ -97,7 +97,7 @@ impl OpenFile {
     }
 
     /// The next text in the file. Files in archives that are none are counted in `left_out`.
-    pub(in super::super) fn next_text(
+    pub(in crate::reading) fn next_text(
         &mut self,
         left_out: &mut LeftOut,
     ) -> Result<Option<Text>, TextError> {
@@ -162,12 +162,12 @@ impl OpenFile {
     }
 
     /// Bytes of the file so far, as stored.
-    pub(in super::super) fn bytes_read(&self) -> u64 {
+    pub(in crate::reading) fn bytes_read(&self) -> u64 {
         lock(&self.stored).bytes
     }
 
     /// What is known of the file at its end.
-    pub(in super::super) fn finish(&self) -> Result<InputFile, TextError> {
+    pub(in crate::reading) fn finish(&self) -> Result<InputFile, TextError> {
         let Stored { bytes, hasher } = lock(&self.stored).clone();
         let mut file = DataFile {
             bytes,

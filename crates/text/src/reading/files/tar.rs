@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tar::EntryType;
 
-use super::Bytes;
+use super::bytes::Bytes;
 
 /// Members begin at multiples of it.
 const BLOCK_BYTES: u64 = 512;
