@@ -14,9 +14,9 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor};
-use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
+use kiln_checkpoint::{ModelFile, OpenError, WriteError};
 use kiln_learner::upload::{floats, ints};
-use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
+use kiln_learner::{ConstantGuess, Objective, PartOutput, TermSpec};
 use kiln_tasks::masked_lm::{MaskedLmBatch, score};
 use kiln_tasks::start::write_tokenizer;
 use kiln_text::HostBatch;
@@ -93,13 +93,6 @@ impl Objective for BertPretraining {
     type Scratch = ();
     type Carry = ();
 
-    fn parts(&self) -> Vec<PartSpec> {
-        vec![PartSpec {
-            name: "model",
-            trains: &[],
-        }]
-    }
-
     fn terms(&self) -> Vec<TermSpec> {
         let term = |name, is_perplexity, constant| TermSpec {
             name,
@@ -171,14 +164,6 @@ impl Objective for BertPretraining {
             output.measures.push(accuracy);
         }
         output
-    }
-
-    fn carry_tensors(&self, (): &()) -> Result<Vec<NamedTensor>, WriteError> {
-        Ok(Vec::new())
-    }
-
-    fn restore_carry(&self, _: Vec<NamedTensor>, _: &Device) -> Result<(), OpenError> {
-        Ok(())
     }
 
     fn write_model(&self, model: &BertForPreTraining, folder: &Path) -> Result<(), WriteError> {

@@ -11,8 +11,8 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
-use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
+use kiln_checkpoint::{ModelFile, OpenError, WriteError};
+use kiln_learner::{ConstantGuess, Objective, PartOutput, TermSpec};
 use kiln_nn::Init;
 use kiln_tasks::masked_lm::MaskedLmBatch;
 use kiln_tasks::start::write_tokenizer;
@@ -60,13 +60,6 @@ impl Objective for DebertaPretraining {
     type Scratch = ();
     type Carry = ();
 
-    fn parts(&self) -> Vec<PartSpec> {
-        vec![PartSpec {
-            name: "model",
-            trains: &[],
-        }]
-    }
-
     fn terms(&self) -> Vec<TermSpec> {
         vec![TermSpec {
             name: "mlm_loss",
@@ -107,14 +100,6 @@ impl Objective for DebertaPretraining {
             scratch: (),
             carry: (),
         }
-    }
-
-    fn carry_tensors(&self, (): &()) -> Result<Vec<NamedTensor>, WriteError> {
-        Ok(Vec::new())
-    }
-
-    fn restore_carry(&self, _: Vec<NamedTensor>, _: &Device) -> Result<(), OpenError> {
-        Ok(())
     }
 
     fn write_model(&self, model: &DebertaForMaskedLm, folder: &Path) -> Result<(), WriteError> {

@@ -16,7 +16,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor};
-use kiln_checkpoint::{NamedTensor, OpenError, WriteError};
+use kiln_checkpoint::{OpenError, WriteError};
 use kiln_learner::{ConstantGuess, Measure, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
 use kiln_tasks::masked_lm::MaskedLmBatch;
@@ -107,10 +107,7 @@ impl Objective for DebertaReplacedTokens {
 
     fn parts(&self) -> Vec<PartSpec> {
         if !self.settings.alternating {
-            return vec![PartSpec {
-                name: "model",
-                trains: &[],
-            }];
+            return vec![PartSpec::WHOLE];
         }
         let discriminator = PartSpec {
             name: "discriminator",
@@ -194,14 +191,6 @@ impl Objective for DebertaReplacedTokens {
         output.sums.push(sum);
         output.measures.extend(measures);
         output
-    }
-
-    fn carry_tensors(&self, (): &()) -> Result<Vec<NamedTensor>, WriteError> {
-        Ok(Vec::new())
-    }
-
-    fn restore_carry(&self, _: Vec<NamedTensor>, _: &Device) -> Result<(), OpenError> {
-        Ok(())
     }
 
     fn write_model(&self, model: &DebertaPair, folder: &Path) -> Result<(), WriteError> {

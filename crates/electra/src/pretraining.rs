@@ -17,8 +17,8 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use kiln_checkpoint::{NamedTensor, OpenError, WriteError};
-use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
+use kiln_checkpoint::{OpenError, WriteError};
+use kiln_learner::{ConstantGuess, Objective, PartOutput, TermSpec};
 use kiln_nn::Init;
 use kiln_tasks::masked_lm::MaskedLmBatch;
 use kiln_tasks::replaced_tokens::{
@@ -96,13 +96,6 @@ impl Objective for ElectraPretraining {
     type Scratch = ();
     type Carry = ();
 
-    fn parts(&self) -> Vec<PartSpec> {
-        vec![PartSpec {
-            name: "model",
-            trains: &[],
-        }]
-    }
-
     fn terms(&self) -> Vec<TermSpec> {
         let generator = self.config.generator.as_ref().map(|_| TermSpec {
             name: "generator_loss",
@@ -149,14 +142,6 @@ impl Objective for ElectraPretraining {
         (): &(),
     ) -> PartOutput<Self> {
         self.both(model, batch)
-    }
-
-    fn carry_tensors(&self, (): &()) -> Result<Vec<NamedTensor>, WriteError> {
-        Ok(Vec::new())
-    }
-
-    fn restore_carry(&self, _: Vec<NamedTensor>, _: &Device) -> Result<(), OpenError> {
-        Ok(())
     }
 
     fn write_model(&self, model: &ElectraPair, folder: &Path) -> Result<(), WriteError> {

@@ -9,7 +9,6 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use kiln_checkpoint::{
     CheckpointFolder, ModelFile, NamedTensor, OpenError, write_json, write_safetensors,
 };
@@ -17,13 +16,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::LearnError;
 use crate::newest::NewestCheckpoint;
-use crate::objective::Objective;
+use crate::objective::{Carry as _, Objective};
 use crate::run::RunFolder;
 use crate::settings::TrainingSettings;
 use crate::step::Stepper;
 
-/// The layout of `training/`; another number is another layout.
-const FORMAT: u32 = 1;
+/// The layout of `training/`; another number is another layout. Format 1 counted devices in place of
+/// micro-batches.
+const FORMAT: u32 = 2;
 
 /// The loss of one evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -46,8 +46,12 @@ pub(crate) struct TrainingState {
     pub(crate) bad_in_row: u64,
     /// All evaluations so far.
     pub(crate) evaluations: Vec<Evaluation>,
-    /// Devices.
-    pub(crate) lanes: usize,
+    /// Micro-batches of a step, whatever the devices; 0 in format 1, which has `lanes`.
+    #[serde(default)]
+    pub(crate) micro_batches: usize,
+    /// Devices, in format 1: each computed as many micro-batches of a step as the settings say.
+    #[serde(default, skip_serializing)]
+    lanes: Option<usize>,
     /// Seconds spent in steps.
     pub(crate) seconds: f64,
     /// Loss of the first step that had a finite one, to know a model that has blown up by; none:
@@ -57,7 +61,7 @@ pub(crate) struct TrainingState {
 }
 
 impl TrainingState {
-    pub(crate) fn start(lanes: usize) -> Self {
+    pub(crate) fn start(micro_batches: usize) -> Self {
         Self {
             format: FORMAT,
             step: 0,
@@ -65,7 +69,8 @@ impl TrainingState {
             bad_steps: 0,
             bad_in_row: 0,
             evaluations: Vec::new(),
-            lanes,
+            micro_batches,
+            lanes: None,
             seconds: 0.0,
             first_loss: None,
         }
@@ -115,7 +120,7 @@ fn write_files<O: Objective>(
         write_safetensors(&file, &optimizer.tensors()?)?;
     }
     for (m, carry) in stepper.carries.iter().enumerate() {
-        let tensors = objective.carry_tensors(carry)?;
+        let tensors = carry.tensors()?;
         if !tensors.is_empty() {
             write_safetensors(&carry_file(&training, m), &tensors)?;
         }
@@ -205,7 +210,6 @@ pub(crate) fn restore<O: Objective>(
     objective: &O,
     model: O::Model,
     stepper: &mut Stepper<O>,
-    devices: &[Device],
     settings: &TrainingSettings,
 ) -> Result<Restored<O>, LearnError> {
     let (path, mut warnings) = (newest.path, newest.passed_over);
@@ -213,23 +217,26 @@ pub(crate) fn restore<O: Objective>(
     let mut state = read_state(&training.join("state.json"))?;
     let last_stretch = settings.stretches.last();
     let other_batches = last_stretch.is_some_and(|stretch| stretch.until == state.step);
-    if state.lanes != devices.len() {
-        if !other_batches {
-            return Err(LearnError::Run {
-                path,
-                problem: format!(
-                    "the run used {} devices, {} are given; resume with as many",
-                    state.lanes,
-                    devices.len()
-                ),
-            });
-        }
-        state.lanes = devices.len();
+    state.format = FORMAT;
+    if let Some(devices) = state.lanes.take() {
+        state.micro_batches = devices.saturating_mul(settings.accumulate);
     }
+    let micro_batches = stepper.placement.micro_batches();
+    if state.micro_batches != micro_batches && !other_batches {
+        return Err(LearnError::Run {
+            path,
+            problem: format!(
+                "the run's steps have {} micro-batches (devices times accumulation), {micro_batches} \
+                 are asked for; resume with as many",
+                state.micro_batches
+            ),
+        });
+    }
+    state.micro_batches = micro_batches;
     // It counts steps in a row, and these two are not: somebody has seen the first and went on.
     state.bad_in_row = 0;
     let model = objective.read_model(model, &path)?;
-    let device = devices[0].clone().inner();
+    let device = stepper.placement.first().clone().inner();
     for ((part, optimizer), &updates) in objective
         .parts()
         .iter()
@@ -259,8 +266,9 @@ pub(crate) fn restore<O: Objective>(
             } else {
                 Vec::new()
             };
-            *carry = objective
-                .restore_carry(tensors, &devices[m % devices.len()])
+            let start = carry.clone();
+            *carry = start
+                .restored(tensors)
                 .map_err(|error| in_carry(error, &file))?;
         }
     }
@@ -312,7 +320,11 @@ pub(crate) fn read_state(path: &Path) -> Result<TrainingState, LearnError> {
         path: path.into(),
         problem: format!("not a training state ({error}); another version may have written it"),
     })?;
-    if state.format != FORMAT {
+    let is_known = match state.format {
+        1 => state.lanes.is_some(),
+        format => format == FORMAT,
+    };
+    if !is_known {
         return Err(LearnError::Run {
             path: path.into(),
             problem: format!(
@@ -344,6 +356,26 @@ fn read_tensors(path: &Path) -> Result<Vec<NamedTensor>, LearnError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_that_counts_devices_is_read_and_one_that_counts_nothing_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let before = r#"{"format": 1, "step": 4, "updates": [4], "bad_steps": 0, "bad_in_row": 0,
+            "evaluations": [], "lanes": 2, "seconds": 1.5}"#;
+        std::fs::write(&path, before).unwrap();
+        assert_eq!(read_state(&path).unwrap().lanes, Some(2));
+        let now = serde_json::to_string(&TrainingState::start(6)).unwrap();
+        std::fs::write(&path, &now).unwrap();
+        assert_eq!(read_state(&path).unwrap(), TrainingState::start(6));
+        for wrong in [
+            before.replace("lanes\": 2", "micro_batches\": 2"),
+            now.replace('2', "3"),
+        ] {
+            std::fs::write(&path, wrong).unwrap();
+            assert!(read_state(&path).is_err());
+        }
+    }
 
     #[test]
     fn a_checkpoint_that_cannot_be_deleted_is_named_and_the_others_go() {

@@ -12,13 +12,14 @@
 //! | `settings.rs`, `schedule.rs` | steps, batches, rates |
 //! | `run.rs` | [`RunFolder`]: where a run's files lie, and who keeps others out |
 //! | `train.rs` | [`train()`]: starts or resumes a run |
-//! | `strategy.rs`, `strategy/saving.rs` | the loop, as a burn-train strategy; when it saves |
+//! | `observer.rs` | [`Observer`]: who is told of a run; how it ends |
+//! | `burn_train/` | the loop as a burn-train strategy, when it saves, and what else burn-train wants to see |
 //! | `soundness.rs` | whether a model is worth a checkpoint |
-//! | `step.rs` | one optimizer step, and an evaluation |
+//! | `step.rs`, `terms.rs`, `readings.rs` | one optimizer step, and an evaluation; sums to losses; what is read back |
+//! | `placement.rs` | which device computes which micro-batch |
 //! | `watch.rs` | notices a part that learns nothing |
 //! | `optimizer.rs`, `gradients.rs` | AdamW, the global norm |
 //! | `checkpoint.rs`, `newest.rs`, `record.rs` | what is written, and read again |
-//! | `trainee.rs`, `metric.rs`, `loader.rs`, `renderer.rs` | what burn-train wants to see |
 //!
 //! Every random choice is a function of (seed, step): the data is found by its number, and the
 //! device's generator is seeded afresh before every forward pass. Resuming needs no replay.
@@ -27,35 +28,37 @@ pub mod objective;
 pub mod record;
 pub mod schedule;
 pub mod settings;
-pub mod trainee;
 pub mod upload;
 pub mod watch;
 
+mod burn_train;
 mod checkpoint;
 mod error;
 mod gradients;
-mod loader;
-mod metric;
 mod newest;
+mod observer;
 mod optimizer;
 mod paths;
-mod renderer;
+mod placement;
+mod readings;
 mod run;
 mod soundness;
 mod step;
-mod strategy;
+mod terms;
 mod train;
 
+pub use burn_train::loader::Batches;
+pub use burn_train::metric::StepMetric;
+pub use burn_train::trainee;
 pub use error::LearnError;
-pub use loader::Batches;
-pub use metric::StepMetric;
 pub use newest::NewestCheckpoint;
-pub use objective::{ConstantGuess, Measure, Objective, PartOutput, PartSpec, TermSpec, Weight};
-pub use optimizer::decays;
+pub use objective::{
+    Carry, ConstantGuess, Measure, Objective, ParameterGroup, PartOutput, PartSpec, TermSpec,
+    Weight,
+};
+pub use observer::{NoObserver, Observer, Stop, TrainOutcome};
 pub use record::{Record, RecordKind};
 pub use run::RunFolder;
 pub use settings::{OptimizerSettings, ScheduleKind, Stretch, TrainingSettings};
-pub use train::{
-    EvalData, NoObserver, Observer, Resumption, Stop, TrainOutcome, TrainRequest, train,
-};
+pub use train::{EvalData, Resumption, TrainRequest, train};
 pub use watch::Stall;

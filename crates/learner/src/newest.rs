@@ -7,8 +7,8 @@ use kiln_checkpoint::{OpenError, verify};
 
 use crate::checkpoint::{best_checkpoint, read_state};
 use crate::error::LearnError;
+use crate::observer::{Stop, TrainOutcome};
 use crate::run::RunFolder;
-use crate::train::{Stop, TrainOutcome};
 
 /// The newest whole checkpoint of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -69,9 +69,75 @@ pub struct PartSpec {
 }
 
 impl PartSpec {
+    /// The one part of an objective that has no others: it trains all parameters.
+    pub const WHOLE: Self = Self {
+        name: "model",
+        trains: &[],
+    };
+
     /// Whether this part's optimizer moves the parameter at `path`.
     pub fn trains(&self, path: &str) -> bool {
         self.trains.is_empty() || self.trains.iter().any(|prefix| path.starts_with(prefix))
+    }
+}
+
+/// How the optimizer treats a parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ParameterGroup {
+    /// What the learning rate is multiplied by.
+    pub rate_factor: f64,
+    /// Whether weight decay pulls at it.
+    pub decays: bool,
+}
+
+/// Path fragments of parameters without weight decay, as in the original BERT code: biases and the
+/// gain and bias of LayerNorm.
+const NO_DECAY: [&str; 4] = ["bias", "layer_norm", "gamma", "beta"];
+
+impl ParameterGroup {
+    /// The group of the parameter at `path` by its name alone: the rate as it is, decay unless it is
+    /// a bias or LayerNorm's.
+    pub fn by_name(path: &str) -> Self {
+        Self {
+            rate_factor: 1.0,
+            decays: !NO_DECAY.iter().any(|fragment| path.contains(fragment)),
+        }
+    }
+}
+
+/// What is carried from step to step and saved with the run.
+pub trait Carry: Clone + Debug + Send + 'static {
+    /// The state as named tensors, for a checkpoint; none where there is nothing to save.
+    ///
+    /// # Errors
+    /// If it can't be read back from its device.
+    fn tensors(&self) -> Result<Vec<NamedTensor>, WriteError>;
+
+    /// The state that [`Self::tensors`] gave. `self` is the one that a run starts with: it has the
+    /// shapes and the device.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape.
+    fn restored(self, tensors: Vec<NamedTensor>) -> Result<Self, OpenError>;
+}
+
+impl Carry for () {
+    fn tensors(&self) -> Result<Vec<NamedTensor>, WriteError> {
+        Ok(Vec::new())
+    }
+
+    fn restored(self, _: Vec<NamedTensor>) -> Result<Self, OpenError> {
+        Ok(())
+    }
+}
+
+impl<C: Carry> Carry for Option<C> {
+    fn tensors(&self) -> Result<Vec<NamedTensor>, WriteError> {
+        self.as_ref().map_or_else(|| Ok(Vec::new()), Carry::tensors)
+    }
+
+    fn restored(self, tensors: Vec<NamedTensor>) -> Result<Self, OpenError> {
+        self.map(|carry| carry.restored(tensors)).transpose()
     }
 }
 
@@ -125,11 +191,13 @@ pub trait Objective: Debug + Send + Sync + 'static {
     /// samples. `()` where there is one part.
     type Scratch: Default + Debug + Send + 'static;
     /// Carried from step to step and saved with the run, e.g. XLNet's memory. `()` where nothing
-    /// is. One value a micro-batch of a step: number m of every step runs on device m mod devices.
-    type Carry: Clone + Debug + Send + 'static;
+    /// is. One value a micro-batch of a step: what number m leaves is for number m of the next step.
+    type Carry: Carry;
 
     /// The parts of a step, in order.
-    fn parts(&self) -> Vec<PartSpec>;
+    fn parts(&self) -> Vec<PartSpec> {
+        vec![PartSpec::WHOLE]
+    }
 
     /// The loss terms, grouped by part in the order of the parts.
     fn terms(&self) -> Vec<TermSpec>;
@@ -147,8 +215,13 @@ pub trait Objective: Debug + Send + Sync + 'static {
     /// Moves a micro-batch to a device.
     fn upload(&self, batch: &HostBatch, device: &Device) -> Self::Batch;
 
-    /// The state that each of them starts with.
+    /// The carried state that every micro-batch of a run's first step starts with.
     fn start_carry(&self, device: &Device) -> Self::Carry;
+
+    /// How the optimizer treats the parameter at `path`, e.g. `bert.encoder.layer.0.output.dense.bias`.
+    fn group(&self, path: &str) -> ParameterGroup {
+        ParameterGroup::by_name(path)
+    }
 
     /// Runs the forward pass of `part`.
     fn forward(
@@ -159,22 +232,6 @@ pub trait Objective: Debug + Send + Sync + 'static {
         scratch: Self::Scratch,
         carry: &Self::Carry,
     ) -> PartOutput<Self>;
-
-    /// The carried state as named tensors, for a checkpoint.
-    ///
-    /// # Errors
-    /// If it can't be read back from its device.
-    fn carry_tensors(&self, carry: &Self::Carry) -> Result<Vec<NamedTensor>, WriteError>;
-
-    /// The carried state from a checkpoint's tensors.
-    ///
-    /// # Errors
-    /// If a tensor is missing or has another shape.
-    fn restore_carry(
-        &self,
-        tensors: Vec<NamedTensor>,
-        device: &Device,
-    ) -> Result<Self::Carry, OpenError>;
 
     /// Writes the model as Hugging Face files into `folder`, which exists and is empty.
     ///

@@ -22,22 +22,9 @@ use kiln_checkpoint::NamedTensor;
 use kiln_nn::fused::{AdamWUpdate, adamw};
 
 use crate::error::LearnError;
-use crate::objective::PartSpec;
+use crate::objective::{ParameterGroup, PartSpec};
 use crate::paths::PathStack;
 use crate::settings::OptimizerSettings;
-
-/// Path fragments of parameters without weight decay, as in the original code: biases and the
-/// gain and bias of LayerNorm.
-const NO_DECAY: [&str; 4] = ["bias", "layer_norm", "gamma", "beta"];
-
-/// XLNet's vectors that are added to queries: biases by name, weights to the original code.
-const DECAY_ALL_THE_SAME: [&str; 3] = ["r_w_bias", "r_r_bias", "r_s_bias"];
-
-/// Whether weight decay pulls at the parameter at `path`.
-pub fn decays(path: &str) -> bool {
-    let has = |fragments: &[&str]| fragments.iter().any(|fragment| path.contains(fragment));
-    has(&DECAY_ALL_THE_SAME) || !has(&NO_DECAY)
-}
 
 /// The two moments of one parameter, flat: `[elements]`.
 #[derive(Debug)]
@@ -72,13 +59,15 @@ impl AdamW {
 
     /// Updates every parameter of the part that has a gradient.
     ///
-    /// `norm` is the gradients' global norm, finite.
+    /// `norm` is the gradients' global norm, finite; `group` says how the parameter at a path is
+    /// treated.
     pub(crate) fn step<M: Module>(
         &mut self,
         model: M,
         gradients: GradientsParams,
         norm: f64,
         learning_rate: f64,
+        group: &dyn Fn(&str) -> ParameterGroup,
     ) -> M {
         self.updates += 1;
         let (beta1, beta2) = self.settings.betas;
@@ -102,10 +91,12 @@ impl AdamW {
             // lr (m / c1) / (sqrt(v / c2) + eps), with both corrections taken out of the tensors.
             step_size: learning_rate * correction2.sqrt() / correction1,
             epsilon: self.settings.epsilon * correction2.sqrt(),
-            shrink: 1.0 - learning_rate * self.settings.weight_decay,
+            shrink: 1.0,
         };
         model.map(&mut Step {
             update,
+            decay: learning_rate * self.settings.weight_decay,
+            group,
             part: self.part,
             moments: &mut self.moments,
             gradients,
@@ -176,7 +167,11 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, LearnE
 }
 
 struct Step<'a> {
+    /// Of a parameter with the learning rate as it is, and without decay.
     update: AdamWUpdate,
+    /// The share of itself that a parameter with decay loses.
+    decay: f64,
+    group: &'a dyn Fn(&str) -> ParameterGroup,
     part: PartSpec,
     moments: &'a mut BTreeMap<String, Moments>,
     gradients: GradientsParams,
@@ -211,9 +206,11 @@ impl ModuleMapper for Step<'_> {
             first: value.zeros_like(),
             second: value.zeros_like(),
         });
+        let group = (self.group)(&path);
         let mut update = self.update;
-        if !decays(&path) {
-            update.shrink = 1.0;
+        update.step_size *= group.rate_factor;
+        if group.decays {
+            update.shrink = 1.0 - self.decay * group.rate_factor;
         }
         let gradient = gradient.reshape([count]);
         let (value, first, second) = adamw(value, gradient, moments.first, moments.second, update);

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use kiln_text::HostBatch;
+use kiln_text::rng::{Purpose, Rng};
 
 use crate::error::LearnError;
 use crate::gradients;
-use crate::objective::{Measure, Objective, PartSpec, TermSpec, Weight};
-use crate::optimizer::{AdamW, read};
+use crate::objective::{Objective, PartSpec};
+use crate::optimizer::AdamW;
+use crate::placement::Placement;
+use crate::readings::{Read, Readings};
 use crate::settings::TrainingSettings;
+use crate::terms::Terms;
 
 /// What a step did.
 #[derive(Debug)]
@@ -28,8 +32,9 @@ pub(crate) struct StepOutcome {
 pub(crate) struct Stepper<O: Objective> {
     objective: Arc<O>,
     parts: Vec<PartSpec>,
-    terms: Vec<TermSpec>,
-    devices: Vec<Device>,
+    terms: Terms,
+    /// Autodiff devices.
+    pub(crate) placement: Placement,
     seed: u64,
     pub(crate) optimizers: Vec<AdamW>,
     /// One a micro-batch of a step: what number m leaves is for number m of the next step.
@@ -37,30 +42,30 @@ pub(crate) struct Stepper<O: Objective> {
 }
 
 impl<O: Objective> Stepper<O> {
-    /// A stepper at the start of a run. `devices` are autodiff devices; the first holds the model.
+    /// A stepper at the start of a run, on the autodiff devices of `placement`.
     pub(crate) fn new(
         objective: Arc<O>,
-        devices: Vec<Device>,
+        placement: Placement,
         settings: &TrainingSettings,
     ) -> Self {
         let parts = objective.parts();
         Self {
-            terms: objective.terms(),
+            terms: Terms::of(&*objective),
             optimizers: parts
                 .iter()
                 .map(|&part| AdamW::new(settings.optimizer.clone(), part))
                 .collect(),
-            carries: (0..devices.len() * settings.accumulate)
-                .map(|m| objective.start_carry(&devices[m % devices.len()]))
+            carries: (0..placement.micro_batches())
+                .map(|m| objective.start_carry(placement.of(m).1))
                 .collect(),
             parts,
-            devices,
+            placement,
             seed: settings.seed,
             objective,
         }
     }
 
-    /// Makes step `step` on `batches`: micro-batch m runs on device m mod devices.
+    /// Makes step `step` on `batches`, each where it is placed.
     ///
     /// The devices take turns: on a GPU the work of one goes on while the next is fed, and the
     /// process-wide random generators that Burn's backends share are drawn from in a fixed order.
@@ -71,18 +76,14 @@ impl<O: Objective> Stepper<O> {
         batches: &[HostBatch],
         learning_rate: f64,
     ) -> (O::Model, Result<StepOutcome, LearnError>) {
-        let lanes = self.devices.len();
-        let weights: Vec<Vec<f64>> = batches
-            .iter()
-            .map(|batch| self.objective.weights(batch))
-            .collect();
-        let totals: Vec<f64> = (0..self.terms.len())
-            .map(|term| weights.iter().map(|w| w[term]).sum())
-            .collect();
+        let mut totals = vec![0.0; self.terms.all().len()];
+        for batch in batches {
+            Terms::count(&mut totals, &*self.objective, batch);
+        }
         let uploaded: Vec<O::Batch> = batches
             .iter()
             .enumerate()
-            .map(|(m, batch)| self.objective.upload(batch, &self.devices[m % lanes]))
+            .map(|(m, batch)| self.objective.upload(batch, self.placement.of(m).1))
             .collect();
         let mut scratches: Vec<O::Scratch> =
             batches.iter().map(|_| O::Scratch::default()).collect();
@@ -93,24 +94,18 @@ impl<O: Objective> Stepper<O> {
 
         for (index, &part) in self.parts.clone().iter().enumerate() {
             self.carries.clone_from(&start_carries);
-            let replicas: Vec<O::Model> = self.devices[1..]
-                .iter()
-                .map(|device| model.clone().fork(device))
-                .collect();
+            let others = self.placement.others().iter();
+            let replicas: Vec<O::Model> = others.map(|device| model.clone().fork(device)).collect();
             let mut gradients = GradientsParams::new();
             let mut readings = Readings::default();
 
             for (m, batch) in uploaded.iter().enumerate() {
-                let lane = m % lanes;
-                let device = &self.devices[lane];
-                let on_device = if lane == 0 {
-                    &model
-                } else {
-                    &replicas[lane - 1]
+                let (lane, device) = self.placement.of(m);
+                let on_device = match lane {
+                    0 => &model,
+                    lane => &replicas[lane - 1],
                 };
-                // Dropout and sampling are functions of their address: a resumed run needs no
-                // generator's state.
-                kiln_backend::seed(device, device_seed(self.seed, step, m as u64, index as u64));
+                seed(device, self.seed, (step, m, index));
                 let output = self.objective.forward(
                     on_device,
                     index,
@@ -120,27 +115,14 @@ impl<O: Objective> Stepper<O> {
                 );
                 scratches[m] = output.scratch;
                 self.carries[m] = output.carry;
-
-                let mut micro_loss: Option<Tensor<1>> = None;
-                for (term, sum) in self.terms_of(index).zip(output.sums) {
-                    readings.term(term, sum.clone().detach());
-                    let divisor = divisor(totals[term]);
-                    let share = sum.mul_scalar(self.terms[term].coefficient / divisor);
-                    micro_loss = Some(match micro_loss {
-                        Some(before) => before + share,
-                        None => share,
-                    });
-                }
-                for measure in output.measures {
-                    readings.measure(measure);
-                }
-                if let Some(micro_loss) = micro_loss {
-                    let new = GradientsParams::from_grads(micro_loss.backward(), on_device);
+                readings.part(self.terms.of_part(index), &output.sums, output.measures);
+                if let Some(loss) = self.terms.share(index, output.sums, &totals) {
+                    let new = GradientsParams::from_grads(loss.backward(), on_device);
                     gradients::add(
                         &model,
                         &mut gradients,
                         new,
-                        &self.devices[0].clone().inner(),
+                        &self.placement.first().clone().inner(),
                     );
                 }
             }
@@ -151,14 +133,12 @@ impl<O: Objective> Stepper<O> {
                 Ok(read) => read,
                 Err(error) => return (model, Err(error)),
             };
-            for term in self.terms_of(index) {
-                let mean = read.term_sum(term) / divisor(totals[term]);
-                values.push((self.terms[term].name.to_owned(), mean));
-                if self.terms[term].is_perplexity {
-                    let name = self.terms[term].name.trim_end_matches("loss");
-                    values.push((format!("{name}perplexity"), mean.exp()));
-                }
-                loss += self.terms[term].coefficient * mean;
+            let of_part = self.terms.of_part(index);
+            let losses =
+                self.terms
+                    .report(of_part, |term| read.term_sum(term), &totals, &mut values);
+            for share in losses {
+                loss += share;
             }
             values.extend(read.measures());
             squared_norms += read.squared_norm;
@@ -180,7 +160,10 @@ impl<O: Objective> Stepper<O> {
                     }),
                 );
             }
-            model = self.optimizers[index].step(model, gradients, norm, learning_rate);
+            model = {
+                let group = |path: &str| self.objective.group(path);
+                self.optimizers[index].step(model, gradients, norm, learning_rate, &group)
+            };
         }
         let values = with_totals(values, loss, squared_norms.sqrt());
         (
@@ -190,10 +173,6 @@ impl<O: Objective> Stepper<O> {
                 not_finite: None,
             }),
         )
-    }
-
-    fn terms_of(&self, part: usize) -> impl Iterator<Item = usize> + use<'_, O> {
-        (0..self.terms.len()).filter(move |&term| self.terms[term].part == part)
     }
 }
 
@@ -207,225 +186,46 @@ pub(crate) fn evaluate<O: Objective>(
     batches: impl Iterator<Item = Result<HostBatch, LearnError>>,
     seed: u64,
 ) -> Result<Vec<(String, f64)>, LearnError> {
-    let terms = objective.terms();
-    let mut totals = vec![0.0; terms.len()];
-    let mut sums = vec![0.0; terms.len()];
-    let mut measures: Vec<(&'static str, f64, f64)> = Vec::new();
+    let terms = Terms::of(objective);
+    let mut totals = vec![0.0; terms.all().len()];
+    let mut all = Read::default();
     let mut carry = objective.start_carry(device);
     for (index, host) in batches.enumerate() {
         let host = host?;
-        for (total, weight) in totals.iter_mut().zip(objective.weights(&host)) {
-            *total += weight;
-        }
+        Terms::count(&mut totals, objective, &host);
         let batch = objective.upload(&host, device);
         let mut scratch = O::Scratch::default();
         let mut readings = Readings::default();
         let mut next_carry = carry.clone();
         for part in 0..objective.parts().len() {
-            kiln_backend::seed(device, device_seed(seed, 0, index as u64, part as u64));
+            self::seed(device, seed, (0, index, part));
             let output = objective.forward(model, part, &batch, scratch, &carry);
-            let of_part = (0..terms.len()).filter(|&term| terms[term].part == part);
-            for (term, sum) in of_part.zip(output.sums) {
-                readings.term(term, sum);
-            }
-            for measure in output.measures {
-                readings.measure(measure);
-            }
+            readings.part(terms.of_part(part), &output.sums, output.measures);
             scratch = output.scratch;
             next_carry = output.carry;
         }
         carry = next_carry;
-        let read = readings.read(None)?;
-        for (term, sum) in sums.iter_mut().enumerate() {
-            *sum += read.term_sum(term);
-        }
-        for (name, sum, weight) in &read.measures {
-            match measures.iter_mut().find(|(known, _, _)| known == name) {
-                Some((_, total_sum, total_weight)) => {
-                    *total_sum += sum;
-                    *total_weight += weight;
-                }
-                None => measures.push((name, *sum, *weight)),
-            }
-        }
+        all.extend(readings.read(None)?);
     }
-    let mut values = Vec::new();
-    let mut loss = 0.0;
-    for ((term, sum), total) in terms.iter().zip(sums).zip(totals) {
-        let mean = sum / divisor(total);
-        loss += term.coefficient * mean;
-        values.push((term.name.to_owned(), mean));
-        if term.is_perplexity {
-            let name = term.name.trim_end_matches("loss");
-            values.push((format!("{name}perplexity"), mean.exp()));
-        }
-    }
-    values.insert(0, ("loss".to_owned(), loss));
-    values.extend(
-        measures
-            .into_iter()
-            .map(|(name, sum, weight)| (name.to_owned(), sum / divisor(weight))),
-    );
+    let mut values = vec![("loss".to_owned(), 0.0)];
+    let losses = terms.report(terms.all(), |term| all.term_sum(term), &totals, &mut values);
+    values[0].1 = losses.into_iter().fold(0.0, |loss, share| loss + share);
+    values.extend(all.measures());
     Ok(values)
 }
 
-/// The seed of a device's generator for one forward pass.
+/// Seeds a device's generator for the forward pass of (step, micro-batch, part).
 ///
-/// SplitMix64 over the address, so that neighbouring steps get unrelated seeds.
-fn device_seed(seed: u64, step: u64, micro_step: u64, part: u64) -> u64 {
-    kiln_text::rng::Rng::at(
-        seed,
-        kiln_text::rng::Purpose::Device,
-        step,
-        (micro_step << 8) | part,
-    )
-    .next_u64()
-}
-
-/// A term that nothing was counted for has the sum 0: its mean is 0, not 0/0.
-fn divisor(weight: f64) -> f64 {
-    if weight > 0.0 { weight } else { 1.0 }
+/// Dropout and sampling are functions of their address: a resumed run needs no generator's state.
+/// SplitMix64 over it, so that neighbouring steps get unrelated seeds.
+fn seed(device: &Device, seed: u64, (step, m, part): (u64, usize, usize)) {
+    let address = ((m as u64) << 8) | part as u64;
+    let mut rng = Rng::at(seed, Purpose::Device, step, address);
+    kiln_backend::seed(device, rng.next_u64());
 }
 
 fn with_totals(mut values: Vec<(String, f64)>, loss: f64, norm: f64) -> Vec<(String, f64)> {
     values.insert(0, ("loss".to_owned(), loss));
     values.push(("grad_norm".to_owned(), norm));
     values
-}
-
-/// Scalars on the device, gathered so that a part reads back once.
-#[derive(Default)]
-struct Readings {
-    tensors: Vec<Tensor<1>>,
-    slots: Vec<Slot>,
-}
-
-enum Slot {
-    Term(usize),
-    Measure {
-        name: &'static str,
-        weight: f64,
-    },
-    /// The sum, then the weight, of a measure counted on the device.
-    MeasureOnDevice {
-        name: &'static str,
-    },
-}
-
-impl Readings {
-    fn term(&mut self, term: usize, sum: Tensor<1>) {
-        self.tensors.push(sum);
-        self.slots.push(Slot::Term(term));
-    }
-
-    fn measure(&mut self, measure: Measure) {
-        self.tensors.push(measure.sum.detach());
-        match measure.weight {
-            Weight::Host(weight) => {
-                self.slots.push(Slot::Measure {
-                    name: measure.name,
-                    weight,
-                });
-            }
-            Weight::Device(weight) => {
-                self.tensors.push(weight.detach());
-                self.slots
-                    .push(Slot::MeasureOnDevice { name: measure.name });
-            }
-        }
-    }
-
-    fn read(self, squared_norm: Option<Tensor<1>>) -> Result<Read, LearnError> {
-        let has_norm = squared_norm.is_some();
-        let tensors: Vec<Tensor<1>> = self
-            .tensors
-            .into_iter()
-            .chain(squared_norm)
-            .map(|tensor| {
-                if tensor.is_autodiff() {
-                    tensor.inner()
-                } else {
-                    tensor
-                }
-            })
-            .collect();
-        let numbers = read_all(tensors)?;
-        let mut numbers = numbers.into_iter();
-        let mut next = || numbers.next().map_or(f64::NAN, f64::from);
-        let mut read = Read::default();
-        for slot in self.slots {
-            match slot {
-                Slot::Term(term) => read.terms.push((term, next())),
-                Slot::Measure { name, weight } => read.add(name, next(), weight),
-                Slot::MeasureOnDevice { name } => {
-                    let sum = next();
-                    read.add(name, sum, next());
-                }
-            }
-        }
-        if has_norm {
-            read.squared_norm = next();
-        }
-        Ok(read)
-    }
-}
-
-/// Reads scalars back: one transfer for each device they lie on.
-fn read_all(tensors: Vec<Tensor<1>>) -> Result<Vec<f32>, LearnError> {
-    let mut numbers = vec![f32::NAN; tensors.len()];
-    let mut groups: Vec<(Device, Vec<usize>, Vec<Tensor<1>>)> = Vec::new();
-    for (index, tensor) in tensors.into_iter().enumerate() {
-        let device = tensor.device();
-        match groups.iter_mut().find(|(known, _, _)| *known == device) {
-            Some((_, indices, group)) => {
-                indices.push(index);
-                group.push(tensor);
-            }
-            None => groups.push((device, vec![index], vec![tensor])),
-        }
-    }
-    for (_, indices, group) in groups {
-        for (index, number) in indices.into_iter().zip(read(Tensor::cat(group, 0))?) {
-            numbers[index] = number;
-        }
-    }
-    Ok(numbers)
-}
-
-/// What a part's readings say.
-#[derive(Default)]
-struct Read {
-    terms: Vec<(usize, f64)>,
-    measures: Vec<(&'static str, f64, f64)>,
-    squared_norm: f64,
-}
-
-impl Read {
-    fn add(&mut self, name: &'static str, sum: f64, weight: f64) {
-        match self
-            .measures
-            .iter_mut()
-            .find(|(known, _, _)| *known == name)
-        {
-            Some((_, total_sum, total_weight)) => {
-                *total_sum += sum;
-                *total_weight += weight;
-            }
-            None => self.measures.push((name, sum, weight)),
-        }
-    }
-
-    fn term_sum(&self, term: usize) -> f64 {
-        self.terms
-            .iter()
-            .filter(|(known, _)| *known == term)
-            .map(|(_, sum)| sum)
-            .sum()
-    }
-
-    fn measures(&self) -> impl Iterator<Item = (String, f64)> + '_ {
-        self.measures
-            .iter()
-            .map(|&(name, sum, weight)| (name.to_owned(), sum / divisor(weight)))
-    }
 }

@@ -1,7 +1,6 @@
 //! Starting and resuming a run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::module::Module;
@@ -18,88 +17,22 @@ use kiln_checkpoint::WriteError;
 use kiln_files::clean_stale;
 use kiln_text::{BatchSource, HostBatch, TextError};
 
+use crate::burn_train::loader::Batches;
+use crate::burn_train::metric::{EvaluationLog, StepMetric};
+use crate::burn_train::renderer::Silent;
+use crate::burn_train::strategy::{Job, StepStrategy};
+use crate::burn_train::trainee::Trainee;
 use crate::checkpoint::{TrainingState, restore};
 use crate::error::LearnError;
-use crate::loader::Batches;
-use crate::metric::{EvaluationLog, StepMetric};
 use crate::newest::NewestCheckpoint;
 use crate::objective::Objective;
-use crate::record::{MetricsFile, Record};
-use crate::renderer::Silent;
+use crate::observer::{Observer, TrainOutcome};
+use crate::placement::Placement;
+use crate::record::MetricsFile;
 use crate::run::RunFolder;
 use crate::settings::TrainingSettings;
 use crate::step::Stepper;
-use crate::strategy::{Job, StepStrategy};
-use crate::trainee::Trainee;
-use crate::watch::{Stall, Watch};
-
-/// Told of everything that happens in a run, as it happens.
-pub trait Observer: Send + Sync {
-    /// The model is made and has `parameters` parameters.
-    fn model(&self, parameters: usize) {
-        let _ = parameters;
-    }
-    /// The run starts or goes on after `step` steps, from `checkpoint` if it is resumed.
-    fn started(&self, step: u64, checkpoint: Option<&Path>) {
-        let _ = (step, checkpoint);
-    }
-    /// A step is done.
-    fn step(&self, record: &Record, settings: &TrainingSettings) {
-        let _ = (record, settings);
-    }
-    /// A term of the loss turns out to have learned nothing.
-    fn stalled(&self, stall: &Stall, settings: &TrainingSettings) {
-        let _ = (stall, settings);
-    }
-    /// An evaluation is done.
-    fn evaluation(&self, record: &Record) {
-        let _ = record;
-    }
-    /// A checkpoint is whole and on disk.
-    fn checkpoint(&self, step: u64, path: &Path) {
-        let _ = (step, path);
-    }
-    /// A step changed nothing: the gradients of `tensors` were not finite.
-    fn skipped(&self, step: u64, tensors: &[String]) {
-        let _ = (step, tensors);
-    }
-    /// Something to know that stops nothing.
-    fn warning(&self, message: &str) {
-        let _ = message;
-    }
-}
-
-/// An observer that looks away.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoObserver;
-
-impl Observer for NoObserver {}
-
-/// Why a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    /// All steps are done.
-    Done,
-    /// Evaluations no longer improved.
-    Early,
-    /// Somebody asked it to stop; it can be resumed.
-    Interrupted,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrainOutcome {
-    /// Steps made.
-    pub step: u64,
-    /// Why it ended.
-    pub stop: Stop,
-    /// The last checkpoint.
-    pub checkpoint: PathBuf,
-    /// Step, folder and evaluation loss of the best checkpoint still on disk.
-    pub best_checkpoint: Option<(u64, PathBuf, f64)>,
-    /// Steps skipped because a gradient was not finite.
-    pub bad_steps: u64,
-}
+use crate::watch::Watch;
 
 /// A finite set of batches to evaluate on: `0..batches` of a source.
 #[derive(Clone)]
@@ -164,12 +97,9 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         ..
     } = request;
     settings.validate().map_err(LearnError::Settings)?;
-    if devices.is_empty() {
-        return Err(LearnError::Settings(
-            "devices: none given; name at least one".into(),
-        ));
-    }
-    let devices: Vec<Device> = devices.into_iter().map(Device::autodiff).collect();
+    let devices = devices.into_iter().map(Device::autodiff).collect();
+    let placement = Placement::new(devices, settings.accumulate)
+        .ok_or_else(|| LearnError::Settings("devices: none given; name at least one".into()))?;
     let run = run.locked()?;
     for folder in [run.path().to_path_buf(), run.checkpoints()] {
         // What is left over is in nobody's way.
@@ -178,7 +108,7 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         }
     }
 
-    let mut stepper = Stepper::new(objective.clone(), devices.clone(), &settings);
+    let mut stepper = Stepper::new(objective.clone(), placement.clone(), &settings);
     let (start, accepted) = resumption.map_or((None, None), |resumption| {
         (resumption.start, Some(resumption.accepted))
     });
@@ -192,7 +122,6 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
             &*objective,
             model.clone(),
             &mut stepper,
-            &devices,
             &settings,
         )?),
         None => None,
@@ -214,7 +143,7 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         }
         None => {
             request.observer.started(0, None);
-            (model, TrainingState::start(devices.len()))
+            (model, TrainingState::start(placement.micro_batches()))
         }
     };
     let (metrics, mut history) = MetricsFile::open_after(&run.metrics(), state.step)?;
@@ -225,9 +154,9 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
     }
     let history = history.into_records();
 
-    let per_step = (settings.accumulate * devices.len()) as u64;
+    let per_step = placement.micro_batches() as u64;
     let first = settings
-        .data_steps(state.step, devices.len())
+        .data_steps(state.step, placement.num_devices())
         .saturating_mul(per_step);
     let left = settings.steps.saturating_sub(state.step);
     let loader = |source, start, end| {
@@ -297,7 +226,6 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
     let strategy = Arc::new(StepStrategy::new(Job {
         objective: objective.clone(),
         settings,
-        devices,
         run,
         stepper,
         state,

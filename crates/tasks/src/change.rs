@@ -24,15 +24,15 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether steps are made of other batches than before.
-    fn is_of_batches(&self) -> bool {
-        self.settings
-            .iter()
-            .any(|(field, (was, is))| match field.as_str() {
-                "training.batch_size" | "training.accumulate" => true,
-                "devices" => was.as_array().map(Vec::len) != is.as_array().map(Vec::len),
-                _ => false,
-            })
+    /// Whether the steps of `now`, which it led to, are made of other batches than those before.
+    fn is_of_batches(&self, now: &RunSettings) -> bool {
+        let number = |field, now: usize| self.was(field).map_or(now, |was| was as usize);
+        let devices = self.settings.get("devices");
+        let devices = devices.and_then(|(was, _)| was.as_array()).map(Vec::len);
+        let micro_batches = number("training.accumulate", now.training.accumulate)
+            * devices.unwrap_or(now.devices.len());
+        let batch_size = number("training.batch_size", now.training.batch_size);
+        (batch_size, micro_batches) != now.batches()
     }
 
     /// What a number of the settings was before, if it was changed.
@@ -55,15 +55,7 @@ impl RunSettings {
     /// # Errors
     /// If the settings hold what JSON can't say.
     pub fn record_changes(&mut self, before: &Self, step: u64) -> Result<(), LearnError> {
-        let batches = |settings: &Self| {
-            let training = &settings.training;
-            (
-                training.batch_size,
-                training.accumulate,
-                settings.devices.len(),
-            )
-        };
-        if batches(self) != batches(before) && step > 0 {
+        if self.batches() != before.batches() && step > 0 {
             let stretch = Stretch {
                 until: step,
                 sequences: before.training.sequences(before.devices.len()),
@@ -85,7 +77,7 @@ impl RunSettings {
         };
         self.add(change);
         let is_used = (self.changes.last())
-            .is_some_and(|change| change.after_step == step && change.is_of_batches());
+            .is_some_and(|change| change.after_step == step && change.is_of_batches(self));
         if !is_used {
             let stretches = &mut self.training.stretches;
             stretches.retain(|stretch| stretch.until != step);
@@ -107,6 +99,15 @@ impl RunSettings {
             change.after_step = change.after_step.min(step);
             self.add(change);
         }
+    }
+
+    /// Sequences of a micro-batch, and micro-batches of a step: on how many devices does not matter.
+    fn batches(&self) -> (usize, usize) {
+        let training = &self.training;
+        (
+            training.batch_size,
+            training.accumulate * self.devices.len(),
+        )
     }
 
     fn add(&mut self, change: Change) {
@@ -257,6 +258,28 @@ mod tests {
         assert_eq!(two.training.stretches, second.training.stretches);
         let other = changed(&second, 20, |settings| settings.training.steps = 99);
         assert_eq!(other.training.stretches, second.training.stretches);
+    }
+
+    #[test]
+    fn another_split_of_the_same_micro_batches_leaves_no_stretch() {
+        let two = changed(&settings(), 10, |settings| {
+            settings.devices = vec!["cuda:0".to_owned(), "cuda:1".to_owned()];
+        });
+        let one = changed(&two, 20, |settings| {
+            settings.devices = vec!["cuda:0".to_owned()];
+            settings.training.accumulate = 2;
+        });
+        assert_eq!(one.training.stretches, two.training.stretches);
+        assert_eq!(one.changes.len(), 2);
+        // Nor does a change of batches that is taken back to another split of them.
+        let larger = changed(&two, 20, |settings| settings.training.batch_size = 64);
+        assert_eq!(larger.training.stretches.len(), 2);
+        let back = changed(&larger, 20, |settings| {
+            settings.training.batch_size = 32;
+            settings.devices = vec!["cuda:0".to_owned()];
+            settings.training.accumulate = 2;
+        });
+        assert_eq!(back.training.stretches, two.training.stretches);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use kiln_learner::LearnError;
 use kiln_tasks::forward::{InputError, Inputs, refused};
 
 use crate::config::XlnetConfig;
-use crate::model::{Memory, Targets, XlnetInputs};
+use crate::memory::Memory;
+use crate::model::{Targets, XlnetInputs};
 use crate::visibility::Visibility;
 
 /// Checks the arguments and moves them to their device.

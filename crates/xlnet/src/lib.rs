@@ -14,7 +14,8 @@
 //! | `positions.rs` | [`RelativePositions`]: vectors of distances, and which row stands for which |
 //! | `segments.rs` | the score's term for whether two tokens share a segment |
 //! | `visibility.rs` | [`Visibility`]: who may see whom |
-//! | `attention.rs`, `layer.rs`, `model.rs` | [`XlnetModel`], and the [`Memory`] between segments |
+//! | `attention.rs`, `layer.rs`, `model.rs` | [`XlnetModel`] |
+//! | `memory.rs` | [`Memory`] between segments, and its file |
 //! | `lm_head.rs` | [`XlnetLmHeadModel`] |
 //! | `heads.rs` | the heads of fine-tuning |
 //! | `names.rs`, `class.rs`, `open.rs` | Hugging Face's names, classes and folders |
@@ -34,6 +35,7 @@ mod forward;
 mod heads;
 mod layer;
 mod lm_head;
+mod memory;
 mod model;
 pub mod names;
 mod open;
@@ -56,7 +58,8 @@ pub use heads::{
 pub use kiln_tasks::ConfigError;
 pub use layer::{FeedForward, XlnetLayer};
 pub use lm_head::{LmHead, XlnetLmHeadModel};
-pub use model::{Memory, Targets, XlnetInputs, XlnetModel, XlnetOutputs};
+pub use memory::Memory;
+pub use model::{Targets, XlnetInputs, XlnetModel, XlnetOutputs};
 pub use open::{check_shared, check_sizes, open_config, open_weights, write_folder};
 pub use positions::{PositionTable, QueryChunk, RelativePositions};
 pub use presets::Preset;

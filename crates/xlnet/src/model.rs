@@ -8,42 +8,10 @@ use kiln_nn::{Dropout, Init, embed_words};
 use crate::attention::QueryContext;
 use crate::config::{AttentionType, XlnetConfig};
 use crate::layer::{LayerContext, Streams, XlnetLayer};
+use crate::memory::Memory;
 use crate::positions::{PositionTable, RelativePositions};
 use crate::segments::Segments;
 use crate::visibility::{Causal, Sizes, Visibility};
-
-/// Hidden states of the segments before, one tensor `[batch, mem_len, d_model]` for what goes into
-/// each layer; none of them has a gradient.
-#[derive(Debug, Clone)]
-pub struct Memory {
-    /// As many as there are layers, all of one shape; none where nothing is kept.
-    pub states: Vec<Tensor<3>>,
-}
-
-impl Memory {
-    /// What a run begins with: zeros, which are attended to like any other.
-    pub fn zeros(
-        config: &XlnetConfig,
-        batch: usize,
-        mem_len: usize,
-        device: &burn::tensor::Device,
-    ) -> Self {
-        let layer = || Tensor::zeros([batch, mem_len, config.d_model], device);
-        Self {
-            states: (0..config.n_layer).map(|_| layer()).collect(),
-        }
-    }
-
-    /// How many positions it holds.
-    pub fn len(&self) -> usize {
-        self.states.first().map_or(0, |state| state.dims()[1])
-    }
-
-    /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// Positions to predict.
 #[derive(Debug, Clone)]

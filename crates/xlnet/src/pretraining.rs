@@ -10,22 +10,27 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
+use burn::tensor::{Device, Int, Tensor};
+use kiln_checkpoint::{ModelFile, OpenError, WriteError};
 use kiln_learner::upload::{floats, ints};
-use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
+use kiln_learner::{ConstantGuess, Objective, ParameterGroup, PartOutput, TermSpec};
 use kiln_nn::Init;
-use kiln_tasks::masked_lm::{score, untracked};
+use kiln_tasks::masked_lm::score;
 use kiln_tasks::start::write_tokenizer;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
-use crate::model::{Memory, Targets, XlnetInputs};
+use crate::memory::Memory;
+use crate::model::{Targets, XlnetInputs};
 use crate::open::{open_weights, write_folder};
 use crate::{Visibility, XlnetClass, XlnetConfig, XlnetLmHeadModel};
 
 /// Segments of an example: text and first half, second half, `<cls>`.
 const SEGMENTS: usize = 3;
+
+/// The vectors that are added to queries: biases by name, weights to the original code, which lets
+/// weight decay pull at them.
+const DECAY_ALL_THE_SAME: [&str; 3] = ["r_w_bias", "r_r_bias", "r_s_bias"];
 
 /// What `kiln_text::examples::PermutedSource` makes, on a device.
 #[derive(Debug, Clone)]
@@ -113,11 +118,6 @@ impl XlnetPretraining {
     pub fn new_model(&self, init: &mut Init) -> XlnetLmHeadModel {
         XlnetLmHeadModel::new(&self.config, init)
     }
-
-    fn memory_shape(&self) -> Option<[usize; 3]> {
-        let mem_len = self.config.mem_len()?;
-        Some([self.batch_size, mem_len, self.config.d_model])
-    }
 }
 
 impl Objective for XlnetPretraining {
@@ -125,13 +125,6 @@ impl Objective for XlnetPretraining {
     type Batch = PermutedBatch;
     type Scratch = ();
     type Carry = Option<Memory>;
-
-    fn parts(&self) -> Vec<PartSpec> {
-        vec![PartSpec {
-            name: "model",
-            trains: &[],
-        }]
-    }
 
     fn terms(&self) -> Vec<TermSpec> {
         vec![TermSpec {
@@ -158,8 +151,13 @@ impl Objective for XlnetPretraining {
     }
 
     fn start_carry(&self, device: &Device) -> Option<Memory> {
-        let [batch, mem_len, _] = self.memory_shape()?;
-        Some(Memory::zeros(&self.config, batch, mem_len, device))
+        let mem_len = self.config.mem_len()?;
+        Some(Memory::zeros(
+            &self.config,
+            self.batch_size,
+            mem_len,
+            device,
+        ))
     }
 
     fn forward(
@@ -182,55 +180,10 @@ impl Objective for XlnetPretraining {
         }
     }
 
-    fn carry_tensors(&self, carry: &Option<Memory>) -> Result<Vec<NamedTensor>, WriteError> {
-        let Some(shape) = self.memory_shape() else {
-            return Ok(Vec::new());
-        };
-        let states = carry.iter().flat_map(|memory| &memory.states);
-        let tensors = states.enumerate().map(|(layer, state)| {
-            let name = format!("mems.{layer}");
-            let read = untracked(state).try_into_vec_as::<f32>();
-            let data = read.map_err(|error| WriteError::Device {
-                name: name.clone(),
-                reason: error.to_string(),
-            })?;
-            Ok(NamedTensor {
-                name,
-                shape: shape.to_vec(),
-                data,
-            })
-        });
-        tensors.collect()
-    }
-
-    fn restore_carry(
-        &self,
-        tensors: Vec<NamedTensor>,
-        device: &Device,
-    ) -> Result<Option<Memory>, OpenError> {
-        let Some(shape) = self.memory_shape() else {
-            return Ok(None);
-        };
-        let mut states = Vec::with_capacity(self.config.n_layer);
-        for layer in 0..self.config.n_layer {
-            let name = format!("mems.{layer}");
-            let tensor = tensors.iter().find(|tensor| tensor.name == name);
-            let tensor = tensor.ok_or_else(|| OpenError::NoTensor {
-                path: Default::default(),
-                name: name.clone(),
-            })?;
-            if tensor.shape != shape {
-                return Err(OpenError::Shape {
-                    path: Default::default(),
-                    name,
-                    found: tensor.shape.clone(),
-                    expected: shape.to_vec(),
-                });
-            }
-            let data = TensorData::new(tensor.data.clone(), shape);
-            states.push(Tensor::from_data(data, device));
-        }
-        Ok(Some(Memory { states }))
+    fn group(&self, path: &str) -> ParameterGroup {
+        let mut group = ParameterGroup::by_name(path);
+        group.decays |= DECAY_ALL_THE_SAME.iter().any(|name| path.contains(name));
+        group
     }
 
     fn write_model(&self, model: &XlnetLmHeadModel, folder: &Path) -> Result<(), WriteError> {
@@ -254,5 +207,20 @@ impl Objective for XlnetPretraining {
         let (model, report) = open_weights(model, &file)?;
         report.require_complete(folder)?;
         Ok(model)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decay_pulls_at_what_is_added_to_queries_and_at_no_other_bias() {
+        let objective = XlnetPretraining::new(XlnetConfig::default(), 1);
+        let decays = |path| objective.group(path).decays;
+        assert!(decays("transformer.layer.0.rel_attn.r_w_bias"));
+        assert!(decays("transformer.layer.0.rel_attn.q"));
+        assert!(!decays("transformer.layer.0.ff.layer_1.bias"));
+        assert!(!decays("transformer.layer.0.ff.layer_norm.gamma"));
     }
 }

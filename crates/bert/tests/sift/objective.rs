@@ -7,9 +7,9 @@ use burn::tensor::{Device, Int, Tensor};
 use kiln_bert::{
     BertClass, BertConfig, BertForSequenceClassification, BertInputs, open_weights, write_folder,
 };
-use kiln_checkpoint::{ModelFile, NamedTensor, OpenError, WriteError};
+use kiln_checkpoint::{ModelFile, OpenError, WriteError};
 use kiln_learner::upload::{floats, ints};
-use kiln_learner::{ConstantGuess, Objective, PartOutput, PartSpec, TermSpec};
+use kiln_learner::{ConstantGuess, Objective, PartOutput, TermSpec};
 use kiln_nn::Init;
 use kiln_nn::loss::cross_entropy_sum;
 use kiln_tasks::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
@@ -114,13 +114,6 @@ impl Objective for Classification {
     type Scratch = ();
     type Carry = ();
 
-    fn parts(&self) -> Vec<PartSpec> {
-        vec![PartSpec {
-            name: "model",
-            trains: &[],
-        }]
-    }
-
     fn terms(&self) -> Vec<TermSpec> {
         let task = TermSpec {
             constant: ConstantGuess::Untold,
@@ -186,14 +179,6 @@ impl Objective for Classification {
             scratch: (),
             carry: (),
         }
-    }
-
-    fn carry_tensors(&self, (): &()) -> Result<Vec<NamedTensor>, WriteError> {
-        Ok(Vec::new())
-    }
-
-    fn restore_carry(&self, _: Vec<NamedTensor>, _: &Device) -> Result<(), OpenError> {
-        Ok(())
     }
 
     fn write_model(

@@ -12,7 +12,7 @@ use kiln_learner::{
 };
 
 use crate::toy::{ToyObjective, ToySource, settings};
-use crate::{GENERATOR, curve, flex, run};
+use crate::{GENERATOR, curve, flex, run, weights};
 
 #[test]
 fn an_evaluation_that_would_have_stopped_a_run_long_ago_stops_none() {
@@ -61,6 +61,32 @@ fn an_interrupted_run_names_its_own_checkpoint_and_none_that_was_passed_over() {
     let outcome = run(&path, vec![flex()], source, settings(9), 7).unwrap();
     assert_eq!((outcome.step, outcome.stop), (7, Stop::Interrupted));
     assert!(outcome.checkpoint.ends_with("step-00000006"), "{outcome:?}");
+}
+
+#[test]
+fn a_run_goes_on_with_another_split_of_its_micro_batches_to_the_last_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let go = |name: &str, devices, accumulate, stop| {
+        let settings = TrainingSettings {
+            accumulate,
+            ..settings(10)
+        };
+        let path = folder.path().join(name);
+        let devices = vec![flex(); devices];
+        run(&path, devices, ToySource::new(6), settings, stop)
+    };
+    let straight = go("straight", 2, 1, 0).unwrap();
+    go("split", 2, 1, 5).unwrap();
+    let other = go("split", 1, 1, 0).unwrap_err().to_string();
+    assert!(other.contains("2 micro-batches"), "{other}");
+    let split = go("split", 1, 2, 0).unwrap();
+    assert_eq!(weights(&split.checkpoint), weights(&straight.checkpoint));
+    let lines = |name| curve(&folder.path().join(name));
+    assert_eq!(lines("split"), lines("straight"));
+    // And back again.
+    go("back", 1, 2, 5).unwrap();
+    let back = go("back", 2, 1, 0).unwrap();
+    assert_eq!(weights(&back.checkpoint), weights(&straight.checkpoint));
 }
 
 fn go_on(

@@ -13,7 +13,8 @@ use kiln_checkpoint::{
 };
 use kiln_learner::upload::floats;
 use kiln_learner::{
-    ConstantGuess, Measure, Objective, PartOutput, PartSpec, TermSpec, TrainingSettings, Weight,
+    Carry, ConstantGuess, Measure, Objective, PartOutput, PartSpec, TermSpec, TrainingSettings,
+    Weight,
 };
 use kiln_nn::{Dropout, Init};
 use kiln_text::rng::{Purpose, Rng};
@@ -59,11 +60,32 @@ pub(crate) struct ToyBatch {
 #[derive(Debug, Default)]
 pub(crate) struct Answer(Option<Tensor<2>>);
 
+/// The carried mean, `[1]`.
+#[derive(Debug, Clone)]
+pub(crate) struct Mean(Tensor<1>);
+
+impl Carry for Mean {
+    fn tensors(&self) -> Result<Vec<NamedTensor>, WriteError> {
+        let data = self.0.clone().into_data().try_into_vec_as::<f32>().unwrap();
+        Ok(vec![NamedTensor {
+            name: "mean".into(),
+            shape: vec![1],
+            data,
+        }])
+    }
+
+    fn restored(self, tensors: Vec<NamedTensor>) -> Result<Self, OpenError> {
+        let data = tensors.into_iter().next().expect("saved").data;
+        let data = TensorData::new(data, [1]);
+        Ok(Self(Tensor::from_data(data, &self.0.device())))
+    }
+}
+
 impl Objective for ToyObjective {
     type Model = Toy;
     type Batch = ToyBatch;
     type Scratch = Answer;
-    type Carry = Tensor<1>;
+    type Carry = Mean;
 
     fn parts(&self) -> Vec<PartSpec> {
         vec![
@@ -113,8 +135,8 @@ impl Objective for ToyObjective {
         }
     }
 
-    fn start_carry(&self, device: &Device) -> Tensor<1> {
-        Tensor::zeros([1], &device.clone().inner())
+    fn start_carry(&self, device: &Device) -> Mean {
+        Mean(Tensor::zeros([1], &device.clone().inner()))
     }
 
     fn forward(
@@ -123,7 +145,7 @@ impl Objective for ToyObjective {
         part: usize,
         batch: &ToyBatch,
         scratch: Answer,
-        carry: &Tensor<1>,
+        Mean(carry): &Mean,
     ) -> PartOutput<Self> {
         let x = model.dropout.forward(batch.x.clone());
         let (prediction, scratch, next) = if part == 0 {
@@ -151,29 +173,8 @@ impl Objective for ToyObjective {
                 weight: Weight::Device(batch.weights.clone().sum()),
             }],
             scratch,
-            carry: next,
+            carry: Mean(next),
         }
-    }
-
-    fn carry_tensors(&self, carry: &Tensor<1>) -> Result<Vec<NamedTensor>, WriteError> {
-        let data = carry.clone().into_data().try_into_vec_as::<f32>().unwrap();
-        Ok(vec![NamedTensor {
-            name: "mean".into(),
-            shape: vec![1],
-            data,
-        }])
-    }
-
-    fn restore_carry(
-        &self,
-        tensors: Vec<NamedTensor>,
-        device: &Device,
-    ) -> Result<Tensor<1>, OpenError> {
-        let data = tensors.into_iter().next().expect("saved").data;
-        Ok(Tensor::from_data(
-            TensorData::new(data, [1]),
-            &device.clone().inner(),
-        ))
     }
 
     fn write_model(&self, model: &Toy, folder: &Path) -> Result<(), WriteError> {

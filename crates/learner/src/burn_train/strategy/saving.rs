@@ -11,9 +11,9 @@ use super::{Fit, at_step};
 use crate::checkpoint::{prune, save};
 use crate::error::LearnError;
 use crate::objective::Objective;
+use crate::observer::Stop;
 use crate::soundness::{fault_of_loss, fault_of_weights};
 use crate::step::evaluate;
-use crate::train::Stop;
 
 impl<O: Objective> Fit<'_, O> {
     /// Whether `step` has just been evaluated, with a lower loss than all before.
@@ -84,7 +84,7 @@ impl<O: Objective> Fit<'_, O> {
         let loss = match (evaluated, &self.last_batch) {
             (Some((_, loss)), _) => Some(loss),
             (None, Some(batch)) => {
-                let device = self.job.devices[0].clone().inner();
+                let device = self.job.stepper.placement.first().clone().inner();
                 let batches = std::iter::once(Ok(batch.clone()));
                 let seed = self.job.settings.seed;
                 let objective = &*self.job.objective;

@@ -8,7 +8,8 @@ use burn::tensor::{ExecutionError, Tensor};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use kiln_text::HostBatch;
 
-use crate::objective::{Measure, Objective, Weight};
+use crate::objective::Objective;
+use crate::terms::Terms;
 
 /// The module that burn-train trains: the model, and the objective that gives it a loss.
 #[derive(Module, Debug)]
@@ -28,8 +29,8 @@ pub type TraineeOf<O> = Trainee<<O as Objective>::Model, Arc<O>>;
 pub struct StepItem {
     /// Name and value.
     pub values: Arc<Vec<(String, f64)>>,
-    /// Name, sum `[1]` and divisor of what is still on the device.
-    pending: Vec<(String, Tensor<1>, f64)>,
+    /// The loss `[1]`, where it is still on the device.
+    loss: Option<Tensor<1>>,
 }
 
 impl StepItem {
@@ -37,7 +38,7 @@ impl StepItem {
     pub fn new(values: Vec<(String, f64)>) -> Self {
         Self {
             values: Arc::new(values),
-            pending: Vec::new(),
+            loss: None,
         }
     }
 }
@@ -45,59 +46,42 @@ impl StepItem {
 impl ItemLazy for StepItem {
     fn sync(self) -> Result<Self, ExecutionError> {
         let mut values = self.values.to_vec();
-        for (name, sum, divisor) in self.pending {
-            let sum = sum
+        if let Some(loss) = self.loss {
+            let loss = loss
                 .try_into_scalar::<f32>()
                 .map_err(|error| ExecutionError::with_context(error.to_string()))?;
-            values.push((name, f64::from(sum) / divisor));
+            values.push(("loss".to_owned(), f64::from(loss)));
         }
         Ok(Self::new(values))
     }
 }
 
 impl<O: Objective> TraineeOf<O> {
-    /// All parts on one batch, without an update in between: the sum of their gradients.
-    fn whole_step(&self, host: &HostBatch) -> (Tensor<1>, StepItem) {
-        let objective = &self.objective;
+    /// The loss `[1]` of one batch by itself: all parts, without an update in between.
+    fn loss(&self, host: &HostBatch) -> Tensor<1> {
+        let objective = &*self.objective;
         let device = self.model.devices().first().cloned().unwrap_or_default();
+        let terms = Terms::of(objective);
         let weights = objective.weights(host);
-        let terms = objective.terms();
         let batch = objective.upload(host, &device);
         let carry = objective.start_carry(&device);
         let mut scratch = O::Scratch::default();
-        let mut loss: Option<Tensor<1>> = None;
-        let mut pending = Vec::new();
+        let mut losses = Vec::new();
         for part in 0..objective.parts().len() {
             let output = objective.forward(&self.model, part, &batch, scratch, &carry);
             scratch = output.scratch;
-            let of_part = terms
-                .iter()
-                .zip(&weights)
-                .filter(|(term, _)| term.part == part);
-            for ((term, &weight), sum) in of_part.zip(output.sums) {
-                let divisor = if weight > 0.0 { weight } else { 1.0 };
-                pending.push((term.name.to_owned(), sum.clone().detach(), divisor));
-                let share = sum.mul_scalar(term.coefficient / divisor);
-                loss = Some(match loss {
-                    Some(before) => before + share,
-                    None => share,
-                });
-            }
-            for Measure { name, sum, weight } in output.measures {
-                if let Weight::Host(weight) = weight {
-                    pending.push((name.to_owned(), sum.detach(), weight.max(1.0)));
-                }
-            }
+            losses.extend(terms.share(part, output.sums, &weights));
         }
-        let loss = loss.unwrap_or_else(|| Tensor::zeros([1], &device));
-        pending.push(("loss".to_owned(), loss.clone().detach(), 1.0));
-        (
-            loss,
-            StepItem {
-                values: Arc::default(),
-                pending,
-            },
-        )
+        let loss = losses.into_iter().reduce(|before, loss| before + loss);
+        loss.unwrap_or_else(|| Tensor::zeros([1], &device))
+    }
+}
+
+/// What burn-train is told of a loss.
+fn item(loss: &Tensor<1>) -> StepItem {
+    StepItem {
+        values: Arc::default(),
+        loss: Some(loss.clone().detach()),
     }
 }
 
@@ -108,12 +92,10 @@ impl<O: Objective> TrainStep for TraineeOf<O> {
     /// One micro-batch by itself, so that burn-train's own strategies can train an objective too.
     /// Kiln's strategy does not come here: see `strategy.rs`.
     fn step(&self, host: HostBatch) -> TrainOutput<StepItem> {
-        let (loss, item) = self.whole_step(&host);
-        let gradients = GradientsParams::from_grads(loss.backward(), self);
-        TrainOutput {
-            grads: gradients,
-            item,
-        }
+        let loss = self.loss(&host);
+        let item = item(&loss);
+        let grads = GradientsParams::from_grads(loss.backward(), self);
+        TrainOutput { grads, item }
     }
 }
 
@@ -122,6 +104,6 @@ impl<O: Objective> InferenceStep for TraineeOf<O> {
     type Output = StepItem;
 
     fn step(&self, host: HostBatch) -> StepItem {
-        self.whole_step(&host).1
+        item(&self.loss(&host))
     }
 }

@@ -12,7 +12,6 @@ use std::time::Instant;
 
 use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::module::Module;
-use burn::tensor::Device;
 use burn::train::metric::store::EventStoreClient;
 use burn::train::{
     CloneEarlyStoppingStrategy, EventProcessorError, EventProcessorTraining, Interrupter, Learner,
@@ -21,16 +20,16 @@ use burn::train::{
 };
 use kiln_text::HostBatch;
 
+use super::trainee::{StepItem, Trainee, TraineeOf};
 use crate::checkpoint::{Evaluation, TrainingState, best_checkpoint};
 use crate::error::LearnError;
 use crate::objective::Objective;
+use crate::observer::{Observer, Stop, TrainOutcome};
 use crate::record::{MetricsFile, Record, RecordKind};
 use crate::run::RunFolder;
 use crate::schedule::learning_rate;
 use crate::settings::TrainingSettings;
 use crate::step::{Stepper, evaluate};
-use crate::train::{Observer, Stop, TrainOutcome};
-use crate::trainee::{StepItem, Trainee, TraineeOf};
 use crate::watch::Watch;
 
 mod saving;
@@ -41,8 +40,6 @@ type Events<O> = SupervisedTrainingEventProcessor<TraineeOf<O>>;
 pub(crate) struct Job<O: Objective> {
     pub(crate) objective: Arc<O>,
     pub(crate) settings: TrainingSettings,
-    /// Autodiff devices; the first holds the model.
-    pub(crate) devices: Vec<Device>,
     pub(crate) run: RunFolder,
     pub(crate) stepper: Stepper<O>,
     pub(crate) state: TrainingState,
@@ -352,7 +349,7 @@ impl<O: Objective> Fit<'_, O> {
         &self,
         batches: &mut Box<dyn DataLoaderIterator<HostBatch> + '_>,
     ) -> Result<Vec<HostBatch>, LearnError> {
-        let count = self.job.settings.accumulate * self.job.devices.len();
+        let count = self.job.stepper.placement.micro_batches();
         (0..count)
             .map(|_| match batches.next() {
                 Some(Ok(batch)) => Ok(batch),
@@ -381,7 +378,7 @@ impl<O: Objective> Fit<'_, O> {
         if let Some(bytes) = kiln_backend::process_memory() {
             values.push(("memory".into(), bytes as f64));
         }
-        if let Some(memory) = kiln_backend::device_memory(&self.job.devices[0]) {
+        if let Some(memory) = kiln_backend::device_memory(self.job.stepper.placement.first()) {
             values.push(("device_memory".into(), memory.in_use as f64));
         }
         values.push(("skipped_steps".into(), self.job.state.bad_steps as f64));
@@ -417,7 +414,7 @@ impl<O: Objective> Fit<'_, O> {
         };
         let started = Instant::now();
         let model = model.valid();
-        let device = self.job.devices[0].clone().inner();
+        let device = self.job.stepper.placement.first().clone().inner();
         let batches = self
             .valid
             .iter()

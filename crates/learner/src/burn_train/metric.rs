@@ -11,7 +11,7 @@ use burn::train::metric::{
     Numeric, NumericAttributes, NumericEntry, SerializedEntry,
 };
 
-use crate::trainee::StepItem;
+use super::trainee::StepItem;
 
 impl Adaptor<StepItem> for StepItem {
     fn adapt(&self) -> StepItem {
