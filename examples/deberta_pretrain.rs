@@ -24,7 +24,7 @@ use kiln::learner::{
     EvalData, Observer, OptimizerSettings, Record, RunFolder, TrainRequest, TrainingSettings, train,
 };
 use kiln::nn::Init;
-use kiln::tasks::settings::{ReplacedTokenSettings, Sharing};
+use kiln::tasks::settings::{DetectionSettings, Sharing};
 use kiln::text::corpus::{self, PrepareSettings};
 use kiln::text::examples::{Documents, MaskedLmEvaluation, MaskedLmSource, PackedSequences};
 use kiln::text::masking::Masking;
@@ -119,7 +119,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         initializer_range: 0.1,
         ..preset.config(tokenizer.vocab_size() as usize)
     };
-    let settings = ReplacedTokenSettings {
+    let settings = DetectionSettings {
         sharing: Sharing::GradientDisentangled,
         generator: None,
         generator_size: 1.0,

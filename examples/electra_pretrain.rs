@@ -22,7 +22,7 @@ use kiln::learner::{
     EvalData, Observer, OptimizerSettings, Record, RunFolder, TrainRequest, TrainingSettings, train,
 };
 use kiln::nn::Init;
-use kiln::tasks::settings::{ReplacedTokenSettings, Sharing};
+use kiln::tasks::settings::{DetectionSettings, Sharing};
 use kiln::text::corpus::{self, PrepareSettings};
 use kiln::text::examples::{
     ContinuousSegments, Documents, MaskedLmEvaluation, MaskedLmSource, SEGMENT_SHORT_SEQ_PROB,
@@ -126,7 +126,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         initializer_range: 0.1,
         ..Default::default()
     };
-    let settings = ReplacedTokenSettings {
+    let settings = DetectionSettings {
         sharing: Sharing::Embeddings,
         generator: None,
         generator_size: 0.5,

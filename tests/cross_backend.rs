@@ -27,7 +27,7 @@ use kiln::learner::{
     TrainingSettings, train,
 };
 use kiln::nn::Init;
-use kiln::tasks::settings::{ReplacedTokenSettings, Sharing};
+use kiln::tasks::settings::{DetectionSettings, Sharing};
 use kiln::text::examples::{
     ContinuousSegments, Documents, Examples, MaskedLmSource, PackedSequences, PermutedSettings,
     PermutedSource, SentencePairs,
@@ -198,7 +198,7 @@ impl Subject for Electra {
             attention_probs_dropout_prob: dropout,
             ..ElectraConfig::default()
         };
-        let settings = ReplacedTokenSettings {
+        let settings = DetectionSettings {
             sharing: Sharing::Embeddings,
             generator: None,
             generator_size: 0.5,
@@ -288,7 +288,7 @@ impl Subject for DebertaReplaced {
 
     fn objective(dropout: f64) -> DebertaReplacedTokens {
         let discriminator = deberta_config(dropout);
-        let settings = ReplacedTokenSettings {
+        let settings = DetectionSettings {
             sharing: Sharing::GradientDisentangled,
             generator: None,
             generator_size: 1.0,

@@ -19,7 +19,7 @@ use kiln::learner::{
     Objective, Observer, Record, RunFolder, TrainRequest, TrainingSettings, train,
 };
 use kiln::nn::Init;
-use kiln::tasks::settings::{ReplacedTokenSettings, Sharing};
+use kiln::tasks::settings::{DetectionSettings, Sharing};
 use kiln::text::{BatchSource, HostBatch, TextError};
 use kiln::xlnet::{XlnetConfig, XlnetLmHeadModel, XlnetPretraining};
 
@@ -64,7 +64,7 @@ pub(crate) fn electra(device: &Device) -> (ElectraPretraining, ElectraPair) {
         num_hidden_layers: 4,
         ..ElectraConfig::default()
     };
-    let settings = ReplacedTokenSettings {
+    let settings = DetectionSettings {
         sharing: Sharing::Embeddings,
         generator: None,
         generator_size: 0.25,

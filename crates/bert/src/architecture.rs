@@ -5,10 +5,12 @@ use kiln_nn::Init;
 use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext, unknown_preset,
 };
-use kiln_tasks::masked_lm_data::{check_masking, open_masked, refuse_word_head};
+use kiln_tasks::masked_lm_data::{check_masking, open_masked};
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::{config_value, parse_config};
-use kiln_tasks::settings::{ExampleKind, ObjectiveSettings, RunSettings};
+use kiln_tasks::settings::{
+    ExampleKind, ExampleSettings, MaskedLmSettings, ObjectiveSettings, RunSettings,
+};
 use kiln_tasks::start::{match_padding, open_tokenizer, start_from};
 use kiln_tasks::tying::ties;
 use kiln_text::examples::SHORT_SEQ_PROB;
@@ -46,48 +48,20 @@ impl Architecture for Bert {
     }
 
     fn objective(&self, _: Option<&str>, _: Option<&str>, seq_len: usize) -> ObjectiveSettings {
-        let masking = Masking::bert(seq_len);
-        ObjectiveSettings {
-            next_sentence: true,
-            mask_rate: masking.rate,
-            mask_share: masking.mask_share,
-            random_share: masking.random_share,
-            whole_word: masking.whole_word,
-            max_ngram: masking.max_ngram,
-            max_predictions: masking.max_predictions,
-            perm_size: None,
-            short_seq_prob: SHORT_SEQ_PROB,
-            examples: ExampleKind::Pairs,
+        ObjectiveSettings::MaskedLm(MaskedLmSettings {
+            masking: Masking::bert(seq_len),
+            examples: ExampleSettings {
+                kind: ExampleKind::Pairs,
+                short_seq_prob: SHORT_SEQ_PROB,
+                next_from_others: true,
+            },
+            next_sentence: Some(true),
             word_head: None,
-            replaced_tokens: None,
-            next_from_others: true,
-        }
+        })
     }
 
     fn check(&self, settings: &RunSettings) -> Result<(), LearnError> {
-        let config = open_config(&settings.model)?;
-        let seq_len = settings.data.seq_len;
-        if seq_len > config.max_position_embeddings {
-            return Err(LearnError::Settings(format!(
-                "seq_len = {seq_len}: the model has {} positions; choose at most that many",
-                config.max_position_embeddings
-            )));
-        }
-        if settings.objective.examples != ExampleKind::Packed && config.type_vocab_size < 2 {
-            return Err(LearnError::Settings(format!(
-                "type_vocab_size = {}: pairs and segments need two segment types; train on packed \
-                 sequences, without next sentence prediction",
-                config.type_vocab_size
-            )));
-        }
-        if settings.objective.replaced_tokens.is_some() {
-            return Err(LearnError::Settings(
-                "replaced_tokens: bert has no generator; leave it out, or train electra".into(),
-            ));
-        }
-        refuse_word_head(&settings.objective, self.name())?;
-        check_masking(&settings.objective, seq_len)?;
-        settings.training.validate().map_err(LearnError::Settings)
+        checked(settings).map(drop)
     }
 
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
@@ -108,15 +82,15 @@ impl Architecture for Bert {
         settings: &RunSettings,
         context: RunContext,
     ) -> Result<TrainOutcome, LearnError> {
-        self.check(settings)?;
-        let mut config = open_config(&settings.model)?;
+        let (mut config, objective) = checked(settings)?;
         let (tokenizer, vocabulary) = open_tokenizer(settings, config.vocab_size)?;
         match_padding(&mut config.pad_token_id, &vocabulary, &*context.observer);
         let is_fresh = context.run.list_checkpoints()?.is_empty();
         let data = open_masked(settings, &tokenizer, &vocabulary, is_fresh)?;
 
-        let objective = BertPretraining::new(config.clone(), settings.objective.next_sentence)
-            .with_tokenizer(tokenizer);
+        let next_sentence = objective.next_sentence.unwrap_or(false);
+        let objective =
+            BertPretraining::new(config.clone(), next_sentence).with_tokenizer(tokenizer);
         let device = context.first_device()?;
         let mut init = Init::new(settings.training.seed, config.initializer_range, &device);
         let mut model = objective.new_model(&mut init);
@@ -133,6 +107,31 @@ impl Architecture for Bert {
     fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
         forward::forward(request)
     }
+}
+
+/// The model's config and what it learns, if it can be trained so.
+fn checked(settings: &RunSettings) -> Result<(BertConfig, &MaskedLmSettings), LearnError> {
+    let ObjectiveSettings::MaskedLm(objective) = &settings.objective else {
+        return Err(settings.objective.refuse_for(Bert.name()));
+    };
+    let config = open_config(&settings.model)?;
+    let seq_len = settings.data.seq_len;
+    if seq_len > config.max_position_embeddings {
+        return Err(LearnError::Settings(format!(
+            "seq_len = {seq_len}: the model has {} positions; choose at most that many",
+            config.max_position_embeddings
+        )));
+    }
+    if objective.examples.kind != ExampleKind::Packed && config.type_vocab_size < 2 {
+        return Err(LearnError::Settings(format!(
+            "type_vocab_size = {}: pairs and segments need two segment types; train on packed \
+             sequences, without next sentence prediction",
+            config.type_vocab_size
+        )));
+    }
+    check_masking(&settings.objective, seq_len)?;
+    settings.training.validate().map_err(LearnError::Settings)?;
+    Ok((config, objective))
 }
 
 /// Initial weights from a Hugging Face folder: heads and pooler may be absent.

@@ -46,7 +46,7 @@ impl Ending<'_> {
             let sample = self.samples.first().map(|(sample, _)| sample.text.as_str());
             commands.push(predict("fill-mask", sample));
         }
-        if self.job.settings.objective.replaced_tokens.is_some() {
+        if self.job.settings.objective.detection().is_some() {
             let text = self
                 .discriminator_sample
                 .as_ref()

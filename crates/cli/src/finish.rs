@@ -217,8 +217,8 @@ fn fill_samples(
 
 /// Whether something predicts words: everywhere but beside a lone discriminator.
 pub(crate) fn has_generator(settings: &RunSettings) -> bool {
-    let replaced_tokens = settings.objective.replaced_tokens.as_ref();
-    !replaced_tokens.is_some_and(|settings| settings.uniform_generator)
+    let detection = settings.objective.detection();
+    !detection.is_some_and(|settings| settings.uniform_generator)
 }
 
 /// What the discriminator says of the first sample, where there is a discriminator and a sample.
@@ -227,7 +227,7 @@ fn ask_discriminator(
     outcome: &TrainOutcome,
     samples: &[(Sample, Vec<MaskCandidate>)],
 ) -> Result<Option<DiscriminatorSample>, Failure> {
-    let has_discriminator = job.settings.objective.replaced_tokens.is_some();
+    let has_discriminator = job.settings.objective.detection().is_some();
     match (samples.first(), job.devices.first()) {
         (Some((sample, candidates)), Some(device)) if has_discriminator => {
             let tokenizer = Tokenizer::open(&job.settings.data.tokenizer)?;

@@ -215,7 +215,8 @@ fn of_length(settings: &RunSettings, seq_len: usize) -> RunSettings {
     let share = seq_len as f64 / before.max(1) as f64;
     let scaled = |number: f64| (number * share) as u64;
     settings.training.batch_size = 1;
-    settings.objective.max_predictions = scaled(settings.objective.max_predictions as f64) as usize;
+    let slots = settings.objective.max_predictions_mut();
+    *slots = scaled(*slots as f64) as usize;
     // A preset has room for the sequence asked for, and a memory in proportion to it.
     for field in ["max_position_embeddings", "mem_len", "reuse_len"] {
         if let Some(value) = settings.model.get_mut(field)
@@ -341,7 +342,7 @@ mod tests {
                 &|s| s.training.batch_size = 16,
                 &|s| s.training.accumulate = 4,
                 &|s| s.data.seq_len = 128,
-                &|s| s.objective.max_predictions *= 2,
+                &|s| *s.objective.max_predictions_mut() *= 2,
                 &|s| s.devices.push("flex".to_owned()),
             ];
             for (number, change) in changes.into_iter().enumerate() {

@@ -10,7 +10,8 @@ use kiln_tasks::masked_lm_data::{check_masking, open_masked};
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::{config_value, parse_config};
 use kiln_tasks::settings::{
-    ExampleKind, ObjectiveSettings, ReplacedTokenSettings, RunSettings, Sharing, WordHead,
+    DetectionSettings, ExampleKind, ExampleSettings, MaskedLmSettings, ObjectiveSettings,
+    ReplacedTokensSettings, RunSettings, Sharing, WordHead,
 };
 use kiln_tasks::start::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
@@ -91,25 +92,24 @@ impl Architecture for Deberta {
             Some(name) => name == RTD,
             None => version(preset) == DebertaVersion::V2,
         };
-        let masking = if is_rtd {
-            Masking::deberta_rtd(seq_len)
-        } else {
-            Masking::deberta_mlm(seq_len)
-        };
-        ObjectiveSettings {
-            next_sentence: false,
-            // All text in a row, cut into full sequences (the original's `prepare_data`).
-            examples: ExampleKind::Packed,
-            mask_rate: masking.rate,
-            mask_share: masking.mask_share,
-            random_share: masking.random_share,
-            whole_word: masking.whole_word,
-            max_ngram: masking.max_ngram,
-            max_predictions: masking.max_predictions,
-            perm_size: None,
+        // All text in a row, cut into full sequences (the original's `prepare_data`).
+        let examples = ExampleSettings {
+            kind: ExampleKind::Packed,
             short_seq_prob: SHORT_SEQ_PROB,
-            word_head: (!is_rtd).then_some(WordHead::Enhanced),
-            replaced_tokens: is_rtd.then_some(ReplacedTokenSettings {
+            next_from_others: false,
+        };
+        if !is_rtd {
+            return ObjectiveSettings::MaskedLm(MaskedLmSettings {
+                masking: Masking::deberta_mlm(seq_len),
+                examples,
+                next_sentence: None,
+                word_head: Some(WordHead::Enhanced),
+            });
+        }
+        ObjectiveSettings::ReplacedTokens(ReplacedTokensSettings {
+            masking: Masking::deberta_rtd(seq_len),
+            examples,
+            detection: DetectionSettings {
                 sharing: Sharing::GradientDisentangled,
                 generator: None,
                 generator_size: 1.0,
@@ -121,9 +121,8 @@ impl Architecture for Deberta {
                 disallow_correct: false,
                 uniform_generator: false,
                 alternating: true,
-            }),
-            next_from_others: false,
-        }
+            },
+        })
     }
 
     fn recipe(&self, preset: Option<&str>) -> Recipe {
@@ -132,42 +131,10 @@ impl Architecture for Deberta {
     }
 
     fn check(&self, settings: &RunSettings) -> Result<(), LearnError> {
-        let seq_len = settings.data.seq_len;
-        if settings.objective.next_sentence {
-            return Err(LearnError::Settings(
-                "next_sentence: deberta has no next sentence prediction; leave it out".into(),
-            ));
-        }
-        let config = open_config(&settings.model)?;
-        if config.type_vocab_size == 1 && settings.objective.examples != ExampleKind::Packed {
-            return Err(LearnError::Settings(
-                "type_vocab_size = 1: segments need two segment types, or none; train on packed \
-                 sequences"
-                    .into(),
-            ));
-        }
-        let reads_positions = match &settings.objective.replaced_tokens {
-            Some(replaced_tokens) => {
-                pair_config(&config, replaced_tokens, &settings.objective)?;
-                true
-            }
-            None => {
-                let form = form(&config, &settings.objective)?;
-                form == MaskedLmForm::Enhanced || config.position_biased_input
-            }
-        };
-        if reads_positions && seq_len > config.max_position_embeddings {
-            return Err(LearnError::Settings(format!(
-                "seq_len = {seq_len}: the model has {} positions; choose at most that many",
-                config.max_position_embeddings
-            )));
-        }
-        check_masking(&settings.objective, seq_len)?;
-        settings.training.validate().map_err(LearnError::Settings)
+        checked(settings).map(drop)
     }
 
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
-        let config = open_config(&settings.model)?;
         let seq_len = settings.data.seq_len;
         let size = |config: &DebertaConfig| {
             let terms = [config.content_to_position(), config.position_to_content()];
@@ -200,18 +167,14 @@ impl Architecture for Deberta {
             query_layers: 2,
             ..size(config)
         };
-        Ok(match &settings.objective.replaced_tokens {
-            Some(replaced_tokens) => {
-                let pair = pair_config(&config, replaced_tokens, &settings.objective)?;
-                Footprint {
-                    models: vec![of_words(&pair.generator), size(&pair.discriminator)],
-                    in_turns: replaced_tokens.alternating,
-                }
-            }
-            None => {
-                let is_legacy = form(&config, &settings.objective)?.legacy();
+        Ok(match plan(settings)? {
+            Plan::Pair(config, detection) => Footprint {
+                models: vec![of_words(&config.generator), size(&config.discriminator)],
+                in_turns: detection.alternating,
+            },
+            Plan::Words(config, form) => {
                 let model = ModelSize {
-                    own_head: is_legacy && !ties(&config.other),
+                    own_head: form.legacy() && !ties(&config.other),
                     ..of_words(&config)
                 };
                 Footprint {
@@ -227,8 +190,11 @@ impl Architecture for Deberta {
         settings: &RunSettings,
         context: RunContext,
     ) -> Result<TrainOutcome, LearnError> {
-        self.check(settings)?;
-        let mut config = open_config(&settings.model)?;
+        let mut plan = checked(settings)?;
+        let config = match &mut plan {
+            Plan::Words(config, _) => config,
+            Plan::Pair(config, _) => &mut config.discriminator,
+        };
         let (tokenizer, vocabulary) = open_tokenizer(settings, config.vocab_size)?;
         let observer = &*context.observer;
         match_padding(&mut config.pad_token_id, &vocabulary, observer);
@@ -238,24 +204,23 @@ impl Architecture for Deberta {
         let range = config.initializer_range;
         let mut init = Init::new(settings.training.seed, range, &device);
         let init_from = settings.init_from.as_deref();
-        match &settings.objective.replaced_tokens {
-            Some(replaced_tokens) => {
-                let config = pair_config(&config, replaced_tokens, &settings.objective)?;
+        match plan {
+            Plan::Pair(mut config, detection) => {
+                config.generator.pad_token_id = config.discriminator.pad_token_id;
                 let sharing = config.sharing;
-                let objective = DebertaReplacedTokens::new(config, replaced_tokens.clone())
+                let objective = DebertaReplacedTokens::new(*config, detection.clone())
                     .with_tokenizer(tokenizer);
                 let mut model = objective.new_model(&mut init);
                 if is_fresh {
                     let origins = Origins {
                         model: init_from,
-                        generator: replaced_tokens.init_generator.as_deref(),
+                        generator: detection.init_generator.as_deref(),
                     };
                     model = start_pair(model, sharing, origins, observer)?;
                 }
                 context.train(objective, model, settings, data)
             }
-            None => {
-                let form = form(&config, &settings.objective)?;
+            Plan::Words(config, form) => {
                 let objective = DebertaPretraining::new(config, form).with_tokenizer(tokenizer);
                 let mut model = objective.new_model(&mut init);
                 if let (Some(folder), true) = (init_from, is_fresh) {
@@ -288,9 +253,67 @@ fn version(preset: Option<&str>) -> DebertaVersion {
     preset.map_or(DebertaVersion::V2, |preset| preset.version)
 }
 
+/// What a run trains, as its settings say.
+enum Plan<'a> {
+    /// One model, to predict masked words.
+    Words(DebertaConfig, MaskedLmForm),
+    /// A generator, and a discriminator of what it replaced.
+    Pair(Box<PairConfig>, &'a DetectionSettings),
+}
+
+/// The models' configs, opened and checked.
+fn plan(settings: &RunSettings) -> Result<Plan<'_>, LearnError> {
+    let config = open_config(&settings.model)?;
+    match &settings.objective {
+        ObjectiveSettings::MaskedLm(objective) => {
+            let form = form(&config, objective)?;
+            Ok(Plan::Words(config, form))
+        }
+        ObjectiveSettings::ReplacedTokens(objective) => {
+            let detection = &objective.detection;
+            let config = pair_config(config, detection)?;
+            Ok(Plan::Pair(Box::new(config), detection))
+        }
+        other => Err(other.refuse_for(Deberta.name())),
+    }
+}
+
+/// What a run trains, if it can be trained so.
+fn checked(settings: &RunSettings) -> Result<Plan<'_>, LearnError> {
+    let seq_len = settings.data.seq_len;
+    let plan = plan(settings)?;
+    let (config, reads_positions) = match &plan {
+        Plan::Words(config, form) => (
+            config,
+            *form == MaskedLmForm::Enhanced || config.position_biased_input,
+        ),
+        Plan::Pair(config, _) => (&config.discriminator, true),
+    };
+    let examples = settings
+        .objective
+        .masked()
+        .map(|(_, examples)| examples.kind);
+    if config.type_vocab_size == 1 && examples != Some(ExampleKind::Packed) {
+        return Err(LearnError::Settings(
+            "type_vocab_size = 1: segments need two segment types, or none; train on packed \
+             sequences"
+                .into(),
+        ));
+    }
+    if reads_positions && seq_len > config.max_position_embeddings {
+        return Err(LearnError::Settings(format!(
+            "seq_len = {seq_len}: the model has {} positions; choose at most that many",
+            config.max_position_embeddings
+        )));
+    }
+    check_masking(&settings.objective, seq_len)?;
+    settings.training.validate().map_err(LearnError::Settings)?;
+    Ok(plan)
+}
+
 /// What predicts words: the settings' choice. With absolute positions in the input there is no mask
 /// decoder, as in the original.
-fn form(config: &DebertaConfig, objective: &ObjectiveSettings) -> Result<MaskedLmForm, LearnError> {
+fn form(config: &DebertaConfig, objective: &MaskedLmSettings) -> Result<MaskedLmForm, LearnError> {
     match objective.word_head.unwrap_or(WordHead::Enhanced) {
         WordHead::Legacy => Ok(MaskedLmForm::Legacy),
         WordHead::Plain => Ok(MaskedLmForm::Plain),
@@ -304,21 +327,11 @@ fn form(config: &DebertaConfig, objective: &ObjectiveSettings) -> Result<MaskedL
 
 /// Both models' sizes as the settings say, checked.
 fn pair_config(
-    discriminator: &DebertaConfig,
-    settings: &ReplacedTokenSettings,
-    objective: &ObjectiveSettings,
+    discriminator: DebertaConfig,
+    settings: &DetectionSettings,
 ) -> Result<PairConfig, LearnError> {
     settings.validate().map_err(LearnError::Settings)?;
     let refuse = |problem: &str| Err(LearnError::Settings(problem.into()));
-    if objective
-        .word_head
-        .is_some_and(|head| head != WordHead::Enhanced)
-    {
-        return refuse(
-            "word_head: the generator of replaced token detection has the enhanced mask decoder; \
-             leave it out, or train with masked language modelling",
-        );
-    }
     if settings.uniform_generator {
         return refuse(
             "uniform_generator: deberta's discriminator reads with its generator's words; leave it \
@@ -367,11 +380,11 @@ fn pair_config(
         }
     }
     Ok(PairConfig {
-        discriminator: discriminator.clone(),
         generator: DebertaConfig {
             pad_token_id: discriminator.pad_token_id,
             ..generator
         },
+        discriminator,
         sharing,
     })
 }

@@ -24,7 +24,7 @@ use kiln_tasks::replaced_tokens::{
     DISCRIMINATOR_MEASURES, GENERATOR_ACCURACY, REPLACED_SHARE, ReplacedTokenBatch,
     SAMPLED_ACCURACY, corrupt, draw, sampled_accuracy,
 };
-use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
+use kiln_tasks::settings::{DetectionSettings, Sharing};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -42,13 +42,13 @@ const SHARED_TABLE: &str = "generator.deberta.embeddings.word_embeddings.";
 #[derive(Debug, Clone)]
 pub struct DebertaReplacedTokens {
     config: PairConfig,
-    settings: ReplacedTokenSettings,
+    settings: DetectionSettings,
     tokenizer: Option<Tokenizer>,
 }
 
 impl DebertaReplacedTokens {
     /// Replaced token detection as `settings` say, for models of `config`.
-    pub fn new(config: PairConfig, settings: ReplacedTokenSettings) -> Self {
+    pub fn new(config: PairConfig, settings: DetectionSettings) -> Self {
         Self {
             config,
             settings,

@@ -6,11 +6,12 @@ use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
-use kiln_tasks::masked_lm_data::{check_masking, open_masked, refuse_word_head};
+use kiln_tasks::masked_lm_data::{check_masking, open_masked};
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::{config_value, parse_config};
 use kiln_tasks::settings::{
-    ExampleKind, ObjectiveSettings, ReplacedTokenSettings, RunSettings, Sharing,
+    DetectionSettings, ExampleKind, ExampleSettings, ObjectiveSettings, ReplacedTokensSettings,
+    RunSettings, Sharing,
 };
 use kiln_tasks::start::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
@@ -62,20 +63,14 @@ impl Architecture for Electra {
     ) -> ObjectiveSettings {
         let preset = preset.and_then(Preset::by_name);
         let rate = preset.map_or(MASK_RATE, |preset| preset.mask_rate);
-        let masking = Masking::electra(seq_len, rate);
-        ObjectiveSettings {
-            next_sentence: false,
-            examples: ExampleKind::Segments,
-            mask_rate: masking.rate,
-            mask_share: masking.mask_share,
-            random_share: masking.random_share,
-            whole_word: masking.whole_word,
-            max_ngram: masking.max_ngram,
-            max_predictions: masking.max_predictions,
-            perm_size: None,
-            short_seq_prob: SEGMENT_SHORT_SEQ_PROB,
-            word_head: None,
-            replaced_tokens: Some(ReplacedTokenSettings {
+        ObjectiveSettings::ReplacedTokens(ReplacedTokensSettings {
+            masking: Masking::electra(seq_len, rate),
+            examples: ExampleSettings {
+                kind: ExampleKind::Segments,
+                short_seq_prob: SEGMENT_SHORT_SEQ_PROB,
+                next_from_others: false,
+            },
+            detection: DetectionSettings {
                 sharing: Sharing::Embeddings,
                 generator: None,
                 generator_size: preset.map_or(GENERATOR_SIZE, |preset| preset.generator_size),
@@ -87,9 +82,8 @@ impl Architecture for Electra {
                 disallow_correct: false,
                 uniform_generator: false,
                 alternating: false,
-            }),
-            next_from_others: false,
-        }
+            },
+        })
     }
 
     fn max_predictions(&self, seq_len: usize, rate: f64) -> usize {
@@ -102,34 +96,11 @@ impl Architecture for Electra {
     }
 
     fn check(&self, settings: &RunSettings) -> Result<(), LearnError> {
-        let config = pair_config(settings)?;
-        let discriminator = &config.discriminator;
-        let seq_len = settings.data.seq_len;
-        if seq_len > discriminator.max_position_embeddings {
-            return Err(LearnError::Settings(format!(
-                "seq_len = {seq_len}: the model has {} positions; choose at most that many",
-                discriminator.max_position_embeddings
-            )));
-        }
-        if settings.objective.next_sentence {
-            return Err(LearnError::Settings(
-                "next_sentence: electra has no next sentence prediction; leave it out".into(),
-            ));
-        }
-        let examples = settings.objective.examples;
-        if examples != ExampleKind::Packed && discriminator.type_vocab_size < 2 {
-            return Err(LearnError::Settings(format!(
-                "type_vocab_size = {}: segments need two segment types; train on packed sequences",
-                discriminator.type_vocab_size
-            )));
-        }
-        refuse_word_head(&settings.objective, self.name())?;
-        check_masking(&settings.objective, seq_len)?;
-        settings.training.validate().map_err(LearnError::Settings)
+        checked(settings).map(drop)
     }
 
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
-        let pair = pair_config(settings)?;
+        let (pair, _) = pair_config(settings)?;
         let size = |config: &ElectraConfig| ModelSize {
             embedding: config.embedding_size,
             ..config.encoder().model_size(settings.data.seq_len)
@@ -153,9 +124,7 @@ impl Architecture for Electra {
         settings: &RunSettings,
         context: RunContext,
     ) -> Result<TrainOutcome, LearnError> {
-        self.check(settings)?;
-        let mut config = pair_config(settings)?;
-        let objective = replaced_token_settings(settings)?;
+        let (mut config, objective) = checked(settings)?;
         let (tokenizer, vocabulary) = open_tokenizer(settings, config.discriminator.vocab_size)?;
         let observer = &*context.observer;
         let pad_token_id = &mut config.discriminator.pad_token_id;
@@ -171,10 +140,10 @@ impl Architecture for Electra {
         let sharing = config.sharing;
         let origins = Origins {
             model: settings.init_from.as_deref(),
-            generator: objective.init_generator.as_deref(),
+            generator: objective.detection.init_generator.as_deref(),
         };
-        let objective =
-            ElectraPretraining::new(config, objective.clone()).with_tokenizer(tokenizer);
+        let detection = objective.detection.clone();
+        let objective = ElectraPretraining::new(config, detection).with_tokenizer(tokenizer);
         let mut model = objective.new_model(&mut init);
         if is_fresh {
             model = start(model, sharing, origins, observer)?;
@@ -198,15 +167,36 @@ impl Architecture for Electra {
     }
 }
 
-fn replaced_token_settings(settings: &RunSettings) -> Result<&ReplacedTokenSettings, LearnError> {
-    settings.objective.replaced_tokens.as_ref().ok_or_else(|| {
-        LearnError::Settings("replaced_tokens: missing; electra is trained on nothing else".into())
-    })
+/// Both models' configs and what they learn, if they can be trained so.
+fn checked(settings: &RunSettings) -> Result<(PairConfig, &ReplacedTokensSettings), LearnError> {
+    let (config, objective) = pair_config(settings)?;
+    let discriminator = &config.discriminator;
+    let seq_len = settings.data.seq_len;
+    if seq_len > discriminator.max_position_embeddings {
+        return Err(LearnError::Settings(format!(
+            "seq_len = {seq_len}: the model has {} positions; choose at most that many",
+            discriminator.max_position_embeddings
+        )));
+    }
+    if objective.examples.kind != ExampleKind::Packed && discriminator.type_vocab_size < 2 {
+        return Err(LearnError::Settings(format!(
+            "type_vocab_size = {}: segments need two segment types; train on packed sequences",
+            discriminator.type_vocab_size
+        )));
+    }
+    check_masking(&settings.objective, seq_len)?;
+    settings.training.validate().map_err(LearnError::Settings)?;
+    Ok((config, objective))
 }
 
 /// Both models' sizes as the settings say, checked.
-fn pair_config(settings: &RunSettings) -> Result<PairConfig, LearnError> {
-    let objective = replaced_token_settings(settings)?;
+fn pair_config(
+    settings: &RunSettings,
+) -> Result<(PairConfig, &ReplacedTokensSettings), LearnError> {
+    let ObjectiveSettings::ReplacedTokens(learned) = &settings.objective else {
+        return Err(settings.objective.refuse_for(Electra.name()));
+    };
+    let objective = &learned.detection;
     objective.validate().map_err(LearnError::Settings)?;
     if objective.sharing == Sharing::GradientDisentangled || objective.alternating {
         return Err(LearnError::Settings(
@@ -236,11 +226,12 @@ fn pair_config(settings: &RunSettings) -> Result<PairConfig, LearnError> {
         })?;
         check_fit(&discriminator, generator, sharing)?;
     }
-    Ok(PairConfig {
+    let config = PairConfig {
         discriminator,
         generator,
         sharing,
-    })
+    };
+    Ok((config, learned))
 }
 
 /// Refuses models that can't share what they shall.

@@ -25,7 +25,7 @@ use kiln_tasks::replaced_tokens::{
     DISCRIMINATOR_MEASURES, GENERATOR_ACCURACY, REPLACED_SHARE, ReplacedTokenBatch,
     SAMPLED_ACCURACY, corrupt, draw, sampled_accuracy,
 };
-use kiln_tasks::settings::ReplacedTokenSettings;
+use kiln_tasks::settings::DetectionSettings;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -36,13 +36,13 @@ use crate::pair::{ElectraPair, PairConfig};
 #[derive(Debug, Clone)]
 pub struct ElectraPretraining {
     config: PairConfig,
-    settings: ReplacedTokenSettings,
+    settings: DetectionSettings,
     tokenizer: Option<Tokenizer>,
 }
 
 impl ElectraPretraining {
     /// Replaced token detection as `settings` say, for models of `config`.
-    pub fn new(config: PairConfig, settings: ReplacedTokenSettings) -> Self {
+    pub fn new(config: PairConfig, settings: DetectionSettings) -> Self {
         Self {
             config,
             settings,

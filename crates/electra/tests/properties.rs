@@ -19,7 +19,7 @@ use kiln_learner::{
 };
 use kiln_nn::Init;
 use kiln_tasks::replaced_tokens::{Corrupted, ReplacedTokenBatch, corrupt};
-use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
+use kiln_tasks::settings::{DetectionSettings, Sharing};
 use kiln_testing::{devices, lock_generator};
 use kiln_text::examples::{ContinuousSegments, Documents, MaskedLmEvaluation, MaskedLmSource};
 use kiln_text::masking::Masking;
@@ -79,10 +79,7 @@ fn config() -> ElectraConfig {
     .without_dropout()
 }
 
-fn objective(
-    sharing: Sharing,
-    change: impl FnOnce(&mut ReplacedTokenSettings),
-) -> ElectraPretraining {
+fn objective(sharing: Sharing, change: impl FnOnce(&mut DetectionSettings)) -> ElectraPretraining {
     let discriminator = config();
     let mut settings = common::settings(sharing);
     change(&mut settings);

@@ -192,7 +192,7 @@ fn a_broken_step_is_counted_and_does_not_spoil_the_page() {
 fn every_setting_is_in_the_tables() {
     let page = page(5, &[train(1)]);
     for field in [
-        "short_seq_prob",
+        "examples.short_seq_prob",
         "optimizer.bias_correction",
         "tokenizer_identity",
         "burn",
@@ -211,11 +211,17 @@ fn every_setting_is_in_the_tables() {
 #[test]
 fn settings_of_replaced_tokens_are_rows_like_others() {
     let mut settings = settings(5);
-    settings.objective.replaced_tokens = serde_json::from_value(serde_json::json!({
-        "sharing": "embeddings", "generator": {"hidden_size": 64, "pad_token_id": 0},
-        "generator_size": 0.25, "generator_layers": 1.0, "init_generator": null,
-        "generator_weight": 1.0, "discriminator_weight": 50.0, "temperature": 1.0,
-        "disallow_correct": false, "uniform_generator": false,
+    settings.objective = serde_json::from_value(serde_json::json!({
+        "kind": "replaced-tokens",
+        "masking": {"rate": 0.15, "mask_share": 0.8, "random_share": 0.1, "whole_word": false,
+                    "max_ngram": 1, "max_predictions": 20},
+        "examples": {"kind": "segments", "short_seq_prob": 0.05},
+        "detection": {
+            "sharing": "embeddings", "generator": {"hidden_size": 64, "pad_token_id": 0},
+            "generator_size": 0.25, "generator_layers": 1.0, "init_generator": null,
+            "generator_weight": 1.0, "discriminator_weight": 50.0, "temperature": 1.0,
+            "disallow_correct": false, "uniform_generator": false,
+        },
     }))
     .unwrap();
     let facts = ReportFacts::default();
@@ -227,10 +233,10 @@ fn settings_of_replaced_tokens_are_rows_like_others() {
     )
     .unwrap();
     for (field, value) in [
-        ("replaced_tokens.sharing", "embeddings"),
-        ("replaced_tokens.discriminator_weight", "50.0"),
-        ("replaced_tokens.generator.hidden_size", "64"),
-        ("replaced_tokens.init_generator", "none"),
+        ("detection.sharing", "embeddings"),
+        ("detection.discriminator_weight", "50.0"),
+        ("detection.generator.hidden_size", "64"),
+        ("detection.init_generator", "none"),
     ] {
         let row = format!(">{field}</th><td>{value}</td>");
         assert!(page.contains(&row), "{row} is missing");

@@ -15,7 +15,7 @@ use kiln_text::tokenizer::Tokenizer;
 use kiln_text::{TextError, Vocabulary};
 
 use crate::documents::{RunData, open_documents};
-use crate::settings::{ExampleKind, ObjectiveSettings, RunSettings};
+use crate::settings::{ExampleKind, ExampleSettings, ObjectiveSettings, RunSettings};
 
 /// Opens the corpora that `settings` name and builds masked examples over them.
 ///
@@ -30,13 +30,13 @@ pub fn open_masked(
     vocabulary: &Arc<Vocabulary>,
     is_fresh: bool,
 ) -> Result<RunData, LearnError> {
+    let (masking, how) = masked(&settings.objective)?;
     let (train, held) = open_documents(settings, tokenizer, is_fresh)?;
     let seed = settings.training.seed;
     let batch_size = settings.training.batch_size;
     let eval_batches = settings.data.eval_batches;
-    let masking = masking(&settings.objective);
     let source = MaskedLmSource::new(
-        examples(train, settings, vocabulary)?,
+        examples(train, settings, how, vocabulary)?,
         masking.clone(),
         vocabulary.clone(),
         batch_size,
@@ -46,8 +46,8 @@ pub fn open_masked(
         None
     } else {
         let source = MaskedLmEvaluation::new(
-            examples(held, settings, vocabulary)?,
-            masking,
+            examples(held, settings, how, vocabulary)?,
+            masking.clone(),
             vocabulary.clone(),
             batch_size,
             seed,
@@ -67,14 +67,15 @@ pub fn open_masked(
 fn examples(
     documents: Documents,
     settings: &RunSettings,
+    how: &ExampleSettings,
     vocabulary: &Vocabulary,
 ) -> Result<Arc<dyn Examples>, TextError> {
     let (seq_len, seed) = (settings.data.seq_len, settings.training.seed);
-    let short = settings.objective.short_seq_prob;
-    Ok(match settings.objective.examples {
+    let short = how.short_seq_prob;
+    Ok(match how.kind {
         ExampleKind::Pairs => {
             let pairs = SentencePairs::new(documents, vocabulary, seq_len, short, seed)?;
-            Arc::new(if settings.objective.next_from_others {
+            Arc::new(if how.next_from_others {
                 pairs
             } else {
                 pairs.from_parts()
@@ -86,32 +87,21 @@ fn examples(
         ExampleKind::Packed => {
             Arc::new(PackedSequences::new(documents, vocabulary, seq_len, seed)?)
         }
-        ExampleKind::Permuted => {
-            return Err(TextError::Setting {
-                field: "examples",
-                value: "permuted".to_owned(),
-                remedy: NOT_MASKED.to_owned(),
-            });
-        }
     })
 }
-
-/// Why permuted examples are refused here.
-const NOT_MASKED: &str = "only xlnet is trained on them; choose pairs, segments or packed";
 
 /// Refuses what building examples would refuse, but only once the corpus is tokenised.
 ///
 /// # Errors
 /// A sentence that names the field and the remedy.
 pub fn check_masking(objective: &ObjectiveSettings, seq_len: usize) -> Result<(), LearnError> {
-    masking(objective).validate()?;
-    if objective.examples == ExampleKind::Permuted || objective.perm_size.is_some() {
-        return Err(LearnError::Settings(format!(
-            "examples, perm_size: orders of prediction are xlnet's; {NOT_MASKED}, and leave \
-             perm_size out"
-        )));
-    }
-    if objective.next_sentence != (objective.examples == ExampleKind::Pairs) {
+    let (masking, examples) = masked(objective)?;
+    masking.validate()?;
+    let next_sentence = match objective {
+        ObjectiveSettings::MaskedLm(objective) => objective.next_sentence == Some(true),
+        ObjectiveSettings::ReplacedTokens(_) | ObjectiveSettings::PermutedLm(_) => false,
+    };
+    if next_sentence != (examples.kind == ExampleKind::Pairs) {
         return Err(LearnError::Settings(
             "examples: next sentence prediction needs pairs, and pairs need it: half of them do \
              not belong together; choose segments or packed without it"
@@ -119,7 +109,7 @@ pub fn check_masking(objective: &ObjectiveSettings, seq_len: usize) -> Result<()
         ));
     }
     // Special tokens, and a token of text in each segment.
-    let shortest = if objective.examples == ExampleKind::Packed {
+    let shortest = if examples.kind == ExampleKind::Packed {
         3
     } else {
         5
@@ -130,44 +120,23 @@ pub fn check_masking(objective: &ObjectiveSettings, seq_len: usize) -> Result<()
              least {shortest}"
         )));
     }
-    if objective.max_predictions > seq_len {
+    if masking.max_predictions > seq_len {
         return Err(LearnError::Settings(format!(
             "max_predictions = {}: a sequence has {seq_len} tokens; choose at most that many",
-            objective.max_predictions
+            masking.max_predictions
         )));
     }
-    if !(0.0..=1.0).contains(&objective.short_seq_prob) {
+    if !(0.0..=1.0).contains(&examples.short_seq_prob) {
         return Err(LearnError::Settings(format!(
             "short_seq_prob = {}: choose a share from 0 to 1",
-            objective.short_seq_prob
+            examples.short_seq_prob
         )));
     }
     Ok(())
 }
 
-/// Refuses a choice of heads where there is one alone.
-///
-/// # Errors
-/// If one is chosen.
-pub fn refuse_word_head(
-    objective: &ObjectiveSettings,
-    architecture: &str,
-) -> Result<(), LearnError> {
-    match objective.word_head {
-        None => Ok(()),
-        Some(_) => Err(LearnError::Settings(format!(
-            "word_head: {architecture} has one head alone; leave it out, or train deberta"
-        ))),
-    }
-}
-
-fn masking(objective: &ObjectiveSettings) -> Masking {
-    Masking {
-        rate: objective.mask_rate,
-        mask_share: objective.mask_share,
-        random_share: objective.random_share,
-        whole_word: objective.whole_word,
-        max_ngram: objective.max_ngram,
-        max_predictions: objective.max_predictions,
-    }
+fn masked(objective: &ObjectiveSettings) -> Result<(&Masking, &ExampleSettings), LearnError> {
+    objective.masked().ok_or_else(|| {
+        LearnError::Settings("objective: nothing is masked; choose one with masks".into())
+    })
 }

@@ -133,7 +133,7 @@ impl Footprint {
         let training = &settings.training;
         let (rows, seq_len) = (float(training.batch_size), float(settings.data.seq_len));
         let tokens = rows * seq_len;
-        let predictions = rows * float(settings.objective.max_predictions);
+        let predictions = rows * float(settings.objective.max_predictions());
         let kept = self
             .models
             .iter()

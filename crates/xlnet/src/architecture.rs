@@ -8,10 +8,9 @@ use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe, RunContext,
     unknown_preset,
 };
-use kiln_tasks::masked_lm_data::refuse_word_head;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::{config_value, parse_config};
-use kiln_tasks::settings::{ExampleKind, ObjectiveSettings, RunSettings};
+use kiln_tasks::settings::{ObjectiveSettings, PermutedLmSettings, RunSettings};
 use kiln_tasks::start::{match_padding, open_tokenizer, start_from};
 use kiln_tasks::tying::ties;
 use kiln_text::examples::PermutedSettings;
@@ -75,22 +74,12 @@ impl Architecture for Xlnet {
 
     fn objective(&self, _: Option<&str>, _: Option<&str>, seq_len: usize) -> ObjectiveSettings {
         let published = PermutedSettings::published(seq_len);
-        ObjectiveSettings {
-            next_sentence: false,
-            examples: ExampleKind::Permuted,
-            mask_rate: PREDICTED,
-            // Nothing is replaced: only who sees whom hides a token.
-            mask_share: 0.0,
-            random_share: 0.0,
-            whole_word: true,
-            max_ngram: published.max_gram,
-            max_predictions: published.num_predict,
+        ObjectiveSettings::PermutedLm(PermutedLmSettings {
+            rate: PREDICTED,
+            max_gram: published.max_gram,
+            num_predict: published.num_predict,
             perm_size: None,
-            short_seq_prob: 0.0,
-            word_head: None,
-            replaced_tokens: None,
-            next_from_others: false,
-        }
+        })
     }
 
     fn max_predictions(&self, seq_len: usize, rate: f64) -> usize {
@@ -107,64 +96,7 @@ impl Architecture for Xlnet {
     }
 
     fn check(&self, settings: &RunSettings) -> Result<(), LearnError> {
-        let config = open_config(&settings.model)?;
-        let objective = &settings.objective;
-        let refuse = |problem: String| Err(LearnError::Settings(problem));
-        if objective.replaced_tokens.is_some() {
-            return refuse(
-                "replaced_tokens: xlnet has no generator; leave it out, or train electra".into(),
-            );
-        }
-        refuse_word_head(objective, self.name())?;
-        if config.attn_type != AttentionType::Bi || config.same_length {
-            return refuse(
-                "attn_type, same_length: an order of prediction needs attn_type bi without \
-                 same_length; correct the model's config"
-                    .into(),
-            );
-        }
-        permuted(settings, &config).validate_length()?;
-        if config.reuse_len == Some(0) {
-            return refuse(
-                "reuse_len = 0: the text would not go on; choose at least 1, or leave it out"
-                    .into(),
-            );
-        }
-        if !objective.whole_word {
-            return refuse("whole_word = false: xlnet's spans are whole words; choose true".into());
-        }
-        if objective.examples != ExampleKind::Permuted {
-            return refuse(
-                "examples: xlnet reads a text that goes on from batch to batch, permuted; leave it \
-                 out"
-                .into(),
-            );
-        }
-        for (field, share) in [
-            ("mask_share", objective.mask_share),
-            ("random_share", objective.random_share),
-        ] {
-            if share != 0.0 {
-                return refuse(format!(
-                    "{field} = {share}: xlnet replaces no token, its order of prediction hides \
-                     them; leave it out"
-                ));
-            }
-        }
-        if objective.short_seq_prob != 0.0 {
-            return refuse(format!(
-                "short_seq_prob = {}: xlnet's sequences are all full; leave it out",
-                objective.short_seq_prob
-            ));
-        }
-        if !(objective.mask_rate > 0.0 && objective.mask_rate < 1.0) {
-            return refuse(format!(
-                "mask_rate = {}: choose a share above 0 and below 1",
-                objective.mask_rate
-            ));
-        }
-        permuted(settings, &config).validate()?;
-        settings.training.validate().map_err(LearnError::Settings)
+        checked(settings).map(drop)
     }
 
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
@@ -198,8 +130,7 @@ impl Architecture for Xlnet {
         settings: &RunSettings,
         context: RunContext,
     ) -> Result<TrainOutcome, LearnError> {
-        self.check(settings)?;
-        let mut config = open_config(&settings.model)?;
+        let (mut config, permuted) = checked(settings)?;
         let (tokenizer, vocabulary) = open_tokenizer(settings, config.vocab_size)?;
         let observer = &*context.observer;
         match_padding(&mut config.pad_token_id, &vocabulary, observer);
@@ -210,9 +141,9 @@ impl Architecture for Xlnet {
                  gives it one",
             );
         }
-        config.reuse_len = i64::try_from(permuted(settings, &config).reuse_len).ok();
+        config.reuse_len = i64::try_from(permuted.reuse_len).ok();
         let is_fresh = context.run.list_checkpoints()?.is_empty();
-        let data = open_permuted(settings, &config, &tokenizer, &vocabulary, is_fresh)?;
+        let data = open_permuted(settings, permuted, &tokenizer, &vocabulary, is_fresh)?;
         let device = context.first_device()?;
         let (seed, range) = (settings.training.seed, config.initializer_range);
         let mut init = Init::with_distribution(seed, range, WeightDistribution::Normal, &device);
@@ -237,6 +168,38 @@ impl Architecture for Xlnet {
     fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
         forward::forward(request)
     }
+}
+
+/// The model's config and how its batches are made, if it can be trained so.
+fn checked(settings: &RunSettings) -> Result<(XlnetConfig, PermutedSettings), LearnError> {
+    let config = open_config(&settings.model)?;
+    let ObjectiveSettings::PermutedLm(objective) = &settings.objective else {
+        return Err(settings.objective.refuse_for(Xlnet.name()));
+    };
+    let refuse = |problem: String| Err(LearnError::Settings(problem));
+    if config.attn_type != AttentionType::Bi || config.same_length {
+        return refuse(
+            "attn_type, same_length: an order of prediction needs attn_type bi without \
+             same_length; correct the model's config"
+                .into(),
+        );
+    }
+    let permuted = permuted(settings, objective, &config);
+    permuted.validate_length()?;
+    if config.reuse_len == Some(0) {
+        return refuse(
+            "reuse_len = 0: the text would not go on; choose at least 1, or leave it out".into(),
+        );
+    }
+    if !(objective.rate > 0.0 && objective.rate < 1.0) {
+        return refuse(format!(
+            "rate = {}: choose a share above 0 and below 1",
+            objective.rate
+        ));
+    }
+    permuted.validate()?;
+    settings.training.validate().map_err(LearnError::Settings)?;
+    Ok((config, permuted))
 }
 
 fn open_config(model: &Value) -> Result<XlnetConfig, LearnError> {

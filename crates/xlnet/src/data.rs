@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kiln_learner::{EvalData, LearnError};
 use kiln_tasks::documents::{RunData, open_documents};
-use kiln_tasks::settings::{ObjectiveSettings, RunSettings};
+use kiln_tasks::settings::{PermutedLmSettings, RunSettings};
 use kiln_text::Vocabulary;
 use kiln_text::examples::{PermutedEvaluation, PermutedSettings, PermutedSource};
 use kiln_text::tokenizer::Tokenizer;
@@ -14,13 +14,13 @@ use crate::config::XlnetConfig;
 /// Of a share of tokens to be predicted the spans' stretch is made, as a fraction over this.
 const STRETCH_PARTS: usize = 1_000;
 
-/// Opens the corpora that `settings` name.
+/// Opens the corpora that `settings` name, to be read as `permuted` says.
 ///
 /// # Errors
 /// If a corpus can't be read, is another than the settings say, or is too short for its lanes.
 pub(crate) fn open_permuted(
     settings: &RunSettings,
-    config: &XlnetConfig,
+    permuted: PermutedSettings,
     tokenizer: &Tokenizer,
     vocabulary: &Arc<Vocabulary>,
     is_fresh: bool,
@@ -28,7 +28,7 @@ pub(crate) fn open_permuted(
     let (documents, held_out) = open_documents(settings, tokenizer, is_fresh)?;
     let permuted = PermutedSettings {
         end_of_document: tokenizer.end_of_document(),
-        ..permuted(settings, config)
+        ..permuted
     };
     let train = PermutedSource::new(documents, vocabulary.clone(), permuted.clone())?;
     let eval_batches = settings.data.eval_batches;
@@ -49,24 +49,22 @@ pub(crate) fn open_permuted(
 }
 
 /// How batches are made, without the tokenizer's part.
-pub(crate) fn permuted(settings: &RunSettings, config: &XlnetConfig) -> PermutedSettings {
+pub(crate) fn permuted(
+    settings: &RunSettings,
+    objective: &PermutedLmSettings,
+    config: &XlnetConfig,
+) -> PermutedSettings {
     let (seq_len, training) = (settings.data.seq_len, &settings.training);
-    let ObjectiveSettings {
-        mask_rate,
-        max_ngram,
-        max_predictions,
-        perm_size,
-        ..
-    } = settings.objective;
     let published = PermutedSettings::published(seq_len);
     let reuse_len = config.reuse_len().unwrap_or(published.reuse_len);
     PermutedSettings {
         reuse_len,
-        perm_size: perm_size
+        perm_size: objective
+            .perm_size
             .unwrap_or_else(|| common_divisor(reuse_len, seq_len - reuse_len.min(seq_len))),
-        num_predict: max_predictions,
-        max_gram: max_ngram,
-        alpha: (STRETCH_PARTS as f64 / mask_rate).round() as usize,
+        num_predict: objective.num_predict,
+        max_gram: objective.max_gram,
+        alpha: (STRETCH_PARTS as f64 / objective.rate).round() as usize,
         beta: STRETCH_PARTS,
         bi_data: config.bi_data,
         batch_size: training.batch_size,

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use kiln_learner::ScheduleKind;
-use kiln_tasks::settings::{ExampleKind, WordHead};
 
-use super::replaced_tokens::ReplacedTokenArgs;
+use super::flags::Given;
 use crate::architectures::{self, Named};
 use crate::corpus::ReadArgs;
 use crate::tokenizer::LetterArgs;
@@ -38,10 +37,13 @@ pub(crate) struct PretrainArgs {
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) training: TrainingArgs,
+    /// What deberta learns: mlm, to predict masked words (v1, v2), or rtd, to find the words that a
+    /// generator replaced (v3). Default: rtd, and mlm with the presets of v1
+    #[arg(long, value_name = "NAME", help_heading = "Objective")]
+    pub(crate) objective: Option<String>,
+    // What is published of the architecture, where something else is asked for.
     #[command(flatten)]
-    pub(crate) objective: ObjectiveArgs,
-    #[command(flatten)]
-    pub(crate) replaced_tokens: ReplacedTokenArgs,
+    pub(crate) flags: Given,
 }
 
 // The run and what is kept and shown of it.
@@ -165,25 +167,6 @@ pub(crate) struct ModelArgs {
     /// Default: random weights
     #[arg(long, value_name = "MODEL")]
     pub(crate) init_from: Option<PathBuf>,
-    /// Dropout in embeddings, attention output and feed-forward, from 0 to below 1; 0 learns a
-    /// small corpus by heart. Default: the config's
-    #[arg(long, value_name = "X")]
-    pub(crate) hidden_dropout: Option<f64>,
-    /// Dropout of attention probabilities, from 0 to below 1. Default: the config's
-    #[arg(long, value_name = "X")]
-    pub(crate) attention_dropout: Option<f64>,
-    /// Hidden states that xlnet keeps of the text before; 0: none. More see further back and take
-    /// longer. Default: the config's; a preset's three quarters of --seq-len
-    #[arg(long, value_name = "N")]
-    pub(crate) mem_len: Option<usize>,
-    /// How many of a sequence's first tokens xlnet keeps, and by how many it goes on; the rest of
-    /// the sequence is a pair of segments. Default: the config's, else half of --seq-len
-    #[arg(long, value_name = "N")]
-    pub(crate) reuse_len: Option<usize>,
-    /// Whether half of xlnet's batch reads the text backwards. Default: the config's, which is false
-    /// in checkpoints, since transformers would read any text so; a preset's true
-    #[arg(long, value_name = "BOOL")]
-    pub(crate) bi_data: Option<bool>,
 }
 
 // The learner.
@@ -263,102 +246,6 @@ impl From<Schedule> for ScheduleKind {
             Schedule::Constant => Self::Constant,
             Schedule::Original => Self::Original,
             Schedule::Electra => Self::Electra,
-        }
-    }
-}
-
-// What is predicted. Defaults are the architecture's as published.
-#[derive(Args)]
-#[command(next_help_heading = "Objective")]
-pub(crate) struct ObjectiveArgs {
-    /// What deberta learns: mlm, to predict masked words (v1, v2), or rtd, to find the words that a
-    /// generator replaced (v3). Default: rtd, and mlm with the presets of v1
-    #[arg(long, value_name = "NAME")]
-    pub(crate) objective: Option<String>,
-    /// What predicts deberta's masked words. Default: enhanced
-    #[arg(long, value_name = "KIND")]
-    pub(crate) mlm_head: Option<MlmHead>,
-    /// Predict masked words alone, on full packed sequences or those of --examples. Default: bert
-    /// predicts next sentences as well
-    #[arg(long)]
-    pub(crate) no_next_sentence: bool,
-    /// Which tokens stand together. Default: bert pairs, or packed without next sentences; electra
-    /// segments; deberta packed. Not for xlnet, whose text goes on from batch to batch
-    #[arg(long, value_name = "KIND")]
-    pub(crate) examples: Option<Examples>,
-    /// Share of tokens to be predicted. Default: 0.15, and 0.25 in electra's preset large; xlnet a
-    /// sixth
-    #[arg(long, value_name = "X")]
-    pub(crate) mask_rate: Option<f64>,
-    /// Share of those that become the mask token. Default: bert 0.8, electra 0.85,
-    /// deberta 0.8 or, of replaced token detection, 1. Not for xlnet, which replaces none
-    #[arg(long, value_name = "X")]
-    pub(crate) mask_share: Option<f64>,
-    /// Share of those that become a random token; the rest stay as they are. Default: bert 0.1,
-    /// electra 0, deberta 0.1 or, of replaced token detection, 0
-    #[arg(long, value_name = "X")]
-    pub(crate) random_share: Option<f64>,
-    /// Mask whole words: harder than pieces of them. Default: single tokens; deberta's mlm
-    /// and xlnet whole words
-    #[arg(long)]
-    pub(crate) whole_word: bool,
-    /// Mask runs of up to N whole words, short ones more often than long ones: harder than words
-    /// by themselves. 1: no runs, single tokens unless --whole-word; of xlnet single words. Default: 1; deberta's mlm 3;
-    /// xlnet 5
-    #[arg(long, value_name = "N")]
-    pub(crate) max_ngram: Option<usize>,
-    /// Tokens that change places among themselves in xlnet's order of prediction; a divisor of both
-    /// parts of a sequence. Default: as many as --reuse-len
-    #[arg(long, value_name = "N")]
-    pub(crate) perm_size: Option<usize>,
-    /// Predictions in a sequence at most; all of them are computed, filled or not. Default: mask
-    /// rate times tokens, rounded up; electra rounds down after adding a two-hundredth, xlnet rounds
-    /// down
-    #[arg(long, value_name = "N")]
-    pub(crate) max_predictions: Option<usize>,
-    /// Share of pairs or segments that are made short. Default: bert 0.1, electra 0.05
-    #[arg(long, value_name = "X")]
-    pub(crate) short_seq_prob: Option<f64>,
-}
-
-/// What stands between DeBERTa's hidden states and the scores of words.
-#[derive(ValueEnum, Clone, Copy)]
-pub(crate) enum MlmHead {
-    /// The enhanced mask decoder, where absolute positions enter, and the original's head
-    Enhanced,
-    /// The original's head alone
-    Plain,
-    /// Hugging Face's head
-    Legacy,
-}
-
-impl From<MlmHead> for WordHead {
-    fn from(head: MlmHead) -> Self {
-        match head {
-            MlmHead::Enhanced => Self::Enhanced,
-            MlmHead::Plain => Self::Plain,
-            MlmHead::Legacy => Self::Legacy,
-        }
-    }
-}
-
-/// How sequences are built.
-#[derive(ValueEnum, Clone, Copy)]
-pub(crate) enum Examples {
-    /// Two segments, half of the second ones random: what next sentence prediction needs
-    Pairs,
-    /// One or two segments that follow each other
-    Segments,
-    /// Full sequences across documents
-    Packed,
-}
-
-impl From<Examples> for ExampleKind {
-    fn from(examples: Examples) -> Self {
-        match examples {
-            Examples::Pairs => Self::Pairs,
-            Examples::Segments => Self::Segments,
-            Examples::Packed => Self::Packed,
         }
     }
 }

@@ -5,8 +5,13 @@ use std::path::Path;
 use kiln_learner::{OptimizerSettings, TrainingSettings};
 use kiln_tasks::architecture::Recipe;
 use kiln_tasks::settings::{ExampleKind, ObjectiveSettings};
+use kiln_text::masking::Masking;
+use serde_json::Value;
 
 use super::args::{PretrainArgs, RunArgs, TrainingArgs};
+use super::flags::Given;
+use super::generator;
+use super::published::Changes;
 use crate::architectures::Named;
 use crate::failure::Failure;
 
@@ -79,54 +84,45 @@ fn tenth(steps: u64) -> u64 {
 /// The objective's settings: `published` where nothing else is asked for.
 ///
 /// # Errors
-/// If a flag asks for what the architecture does not have, or a generator's config can't be read.
+/// If a flag's value is none that its key can have, or a generator's config can't be read.
 pub(super) fn objective(
     args: &PretrainArgs,
-    published: ObjectiveSettings,
+    published: &ObjectiveSettings,
+    changes: &Changes<'_>,
     seq_len: usize,
     init_from: Option<&Path>,
 ) -> Result<ObjectiveSettings, Failure> {
     let Named(architecture) = args.architecture;
-    let replaced_tokens =
-        args.replaced_tokens
-            .settings(architecture, published.replaced_tokens, init_from)?;
-    let args = &args.objective;
-    if args.no_next_sentence && !published.next_sentence {
-        return Err(Failure::usage(format_args!(
-            "--no-next-sentence: {} has no next sentence prediction; leave the flag out",
-            architecture.name()
-        )));
+    let mut objective = changes.of_objective(published)?;
+    let given = &args.flags;
+    let mask_rate = given.get("mask-rate").and_then(Value::as_f64);
+    if let (Some(rate), None) = (mask_rate, given.get("max-predictions")) {
+        *objective.max_predictions_mut() = architecture.max_predictions(seq_len, rate);
     }
-    let next_sentence = published.next_sentence && !args.no_next_sentence;
-    let mask_rate = args.mask_rate.unwrap_or(published.mask_rate);
-    let max_predictions = match (args.max_predictions, args.mask_rate) {
-        (Some(given), _) => given,
-        (None, Some(rate)) => architecture.max_predictions(seq_len, rate),
-        (None, None) => published.max_predictions,
-    };
-    Ok(ObjectiveSettings {
-        next_sentence,
-        examples: match (args.examples, published.examples) {
-            (Some(given), _) => given.into(),
-            (None, ExampleKind::Pairs) if !next_sentence => ExampleKind::Packed,
-            (None, published) => published,
-        },
-        mask_rate,
-        mask_share: args.mask_share.unwrap_or(published.mask_share),
-        random_share: args.random_share.unwrap_or(published.random_share),
-        // A run is one of whole words, as published; asking for none takes them back.
-        // XLNet's are of whole words whatever their length.
-        whole_word: args.whole_word
-            || published.examples == ExampleKind::Permuted
-            || args.max_ngram.map_or(published.whole_word, |n| n > 1),
-        max_ngram: args.max_ngram.unwrap_or(published.max_ngram),
-        max_predictions,
-        perm_size: args.perm_size.or(published.perm_size),
-        short_seq_prob: args.short_seq_prob.unwrap_or(published.short_seq_prob),
-        word_head: args.mlm_head.map(Into::into).or(published.word_head),
-        replaced_tokens,
-        next_from_others: next_sentence && published.next_from_others,
-    })
+    match &mut objective {
+        ObjectiveSettings::MaskedLm(objective) => {
+            of_whole_words(&mut objective.masking, given);
+            if objective.next_sentence == Some(false) {
+                objective.examples.next_from_others = false;
+                if given.get("examples").is_none() {
+                    objective.examples.kind = ExampleKind::Packed;
+                }
+            }
+        }
+        ObjectiveSettings::ReplacedTokens(objective) => {
+            of_whole_words(&mut objective.masking, given);
+            generator::find(&mut objective.detection, given, architecture, init_from)?;
+        }
+        ObjectiveSettings::PermutedLm(_) => {}
+    }
+    Ok(objective)
+}
+
+/// A run is one of whole words, as published; asking for none takes them back.
+fn of_whole_words(masking: &mut Masking, given: &Given) {
+    if given.get("max-ngram").is_some() && given.get("whole-word").is_none() {
+        masking.whole_word = masking.max_ngram > 1;
+    }
 }
 
 /// The name of the objective asked for, one of the architecture's.
@@ -136,7 +132,7 @@ pub(super) fn objective(
 pub(super) fn objective_name(args: &PretrainArgs) -> Result<Option<&str>, Failure> {
     let Named(architecture) = args.architecture;
     let known = architecture.objectives();
-    match args.objective.objective.as_deref() {
+    match args.objective.as_deref() {
         Some(name) if known.is_empty() => Err(Failure::usage(format_args!(
             "--objective {name}: {} has one objective alone; leave the flag out",
             architecture.name()

@@ -7,8 +7,12 @@
 //! | file | what |
 //! | --- | --- |
 //! | `args.rs` | the flags, as typed |
+//! | `options.rs` | those of models and objectives: a table |
+//! | `flags.rs` | what the table's rows come to: parser and help |
+//! | `published.rs` | their values laid over what the architecture publishes |
+//! | `kept.rs` | why a run keeps them |
 //! | `learner.rs` | flags to the learner's and the objective's settings |
-//! | `replaced_tokens.rs` | the flags of replaced token detection, and their settings |
+//! | `generator.rs` | the generator of replaced token detection |
 //! | `model.rs` | preset, config file or another model: config.json |
 //! | `data.rs` | tokenizer and corpora |
 //! | `evaluation.rs` | whether there is anything to evaluate on |
@@ -17,10 +21,14 @@
 mod args;
 mod data;
 mod evaluation;
+mod flags;
 mod folder;
+mod generator;
+pub(crate) mod kept;
 mod learner;
 mod model;
-mod replaced_tokens;
+mod options;
+mod published;
 
 use kiln_backend::DeviceSpec;
 use kiln_tasks::RunSettings;
@@ -39,8 +47,10 @@ use crate::memory;
 
 pub(crate) use args::{PretrainArgs, Schedule};
 use data::DataPlan;
+pub(crate) use flags::all as flags;
 use folder::{NewRun, check_writable};
 use model::ModelSource;
+use published::Changes;
 
 /// What a run is made with, besides Kiln itself; tests hold them against Cargo.lock.
 const BURN_VERSION: &str = "0.22.1";
@@ -66,24 +76,26 @@ pub(crate) fn run(
     let objective_name = learner::objective_name(args)?;
     let words_alone = architecture
         .objective(objective_name, args.model.preset.as_deref(), SEQ_LEN)
-        .replaced_tokens
+        .detection()
         .is_none();
     let model = ModelSource::find(&args.model, architecture, words_alone)?;
     let seq_len = seq_len(args, &model)?;
     let preset = model.preset();
     let published = architecture.objective(objective_name, preset, seq_len);
-    let objective = learner::objective(args, published, seq_len, model.init_from.as_deref())?;
+    let changes = Changes::find(&args.flags, architecture, &published)?;
+    let init_from = model.init_from.as_deref();
+    let objective = learner::objective(args, &published, &changes, seq_len, init_from)?;
     let recipe = architecture.recipe(preset);
     let training = learner::training(&args.training, &args.run, args.data.threads, recipe)?;
     let mut plan = DataPlan::find(args, &model, architecture, console)?;
     let settings = |vocab_size: usize, data: DataSettings| -> Result<RunSettings, Failure> {
-        let config = model.config(architecture, vocab_size, seq_len, &args.model)?;
+        let config = model.config(architecture, vocab_size, seq_len, &changes)?;
         let mut objective = objective.clone();
         if let Some(generator) = generator(&mut objective) {
             // It reads the ids that the discriminator reads.
             let entries = config.get("vocab_size").and_then(Value::as_u64);
             let vocab_size = entries.map_or(vocab_size, |entries| entries as usize);
-            *generator = model::complete(generator.take(), vocab_size, &args.model, architecture)?;
+            *generator = model::complete(generator.take(), vocab_size, &changes);
         }
         let settings = RunSettings {
             versions: versions(),
@@ -177,7 +189,10 @@ pub(crate) fn check_dashboard(wanted: bool) -> Result<(), Failure> {
 
 /// The generator's config, where it is not derived from the discriminator's.
 fn generator(objective: &mut ObjectiveSettings) -> Option<&mut Value> {
-    objective.replaced_tokens.as_mut()?.generator.as_mut()
+    match objective {
+        ObjectiveSettings::ReplacedTokens(objective) => objective.detection.generator.as_mut(),
+        ObjectiveSettings::MaskedLm(_) | ObjectiveSettings::PermutedLm(_) => None,
+    }
 }
 
 fn seq_len(args: &PretrainArgs, model: &ModelSource) -> Result<usize, Failure> {

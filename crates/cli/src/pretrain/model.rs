@@ -8,8 +8,8 @@ use kiln_tasks::Architecture;
 use kiln_tasks::replaced_tokens::PairFolder;
 use serde_json::Value;
 
-use super::SEQ_LEN;
 use super::args::ModelArgs;
+use super::published::Changes;
 use crate::failure::Failure;
 use crate::model_folder::{newest_checkpoint, refuse_file};
 
@@ -110,96 +110,31 @@ impl ModelSource {
     /// config.json for a vocabulary of `vocab_size` and sequences of `seq_len`.
     ///
     /// # Errors
-    /// If there is no such preset, or a flag sets a field that the architecture lacks.
+    /// If there is no such preset.
     pub(super) fn config(
         &self,
         architecture: &dyn Architecture,
         vocab_size: usize,
         seq_len: usize,
-        args: &ModelArgs,
+        changes: &Changes<'_>,
     ) -> Result<Value, Failure> {
         let config = match &self.kind {
             Kind::Preset(name) => architecture.preset(name, vocab_size, seq_len)?,
             Kind::File(file) => Value::Object(file.fields().clone()),
         };
-        let config = complete(config, vocab_size, args, architecture)?;
-        with_memory(config, args, architecture)
+        Ok(complete(config, vocab_size, changes))
     }
 }
 
-/// A config with the vocabulary, where it does not say how large that is, and the flags' dropout.
-///
-/// # Errors
-/// If a flag's dropout is none.
-pub(super) fn complete(
-    mut config: Value,
-    vocab_size: usize,
-    args: &ModelArgs,
-    architecture: &dyn Architecture,
-) -> Result<Value, Failure> {
-    let Value::Object(fields) = &mut config else {
-        return Ok(config);
-    };
-    fields
-        .entry("vocab_size")
-        .or_insert_with(|| vocab_size.into());
-    let [hidden, attention] = architecture.dropout_fields();
-    if let (Some(one), Some(other)) = (args.hidden_dropout, args.attention_dropout)
-        && hidden == attention
-        && one != other
-    {
-        return Err(Failure::usage(format_args!(
-            "--hidden-dropout {one}, --attention-dropout {other}: {} has one rate for both; pass \
-             one",
-            architecture.name()
-        )));
+/// A config with the vocabulary, where it does not say how large that is, and what flags change.
+pub(super) fn complete(mut config: Value, vocab_size: usize, changes: &Changes<'_>) -> Value {
+    if let Value::Object(fields) = &mut config {
+        fields
+            .entry("vocab_size")
+            .or_insert_with(|| vocab_size.into());
+        changes.of_model(&mut config);
     }
-    for (flag, field, rate) in [
-        ("--hidden-dropout", hidden, args.hidden_dropout),
-        ("--attention-dropout", attention, args.attention_dropout),
-    ] {
-        let Some(rate) = rate else { continue };
-        if !(0.0..1.0).contains(&rate) {
-            return Err(Failure::usage(format_args!(
-                "{flag} {rate}: choose a number from 0 to below 1"
-            )));
-        }
-        fields.insert(field.to_owned(), rate.into());
-    }
-    Ok(config)
-}
-
-/// A config with the flags' memory and directions.
-///
-/// # Errors
-/// If the architecture has none.
-fn with_memory(
-    mut config: Value,
-    args: &ModelArgs,
-    architecture: &dyn Architecture,
-) -> Result<Value, Failure> {
-    let given = [
-        ("--mem-len", "mem_len", args.mem_len.map(Value::from)),
-        ("--reuse-len", "reuse_len", args.reuse_len.map(Value::from)),
-        ("--bi-data", "bi_data", args.bi_data.map(Value::from)),
-    ];
-    let given = given
-        .into_iter()
-        .filter_map(|(flag, field, value)| Some((flag, field, value?)));
-    for (flag, field, value) in given {
-        let smallest = architecture.presets().first().copied().unwrap_or_default();
-        let known = architecture.preset(smallest, 1, SEQ_LEN)?;
-        if known.get(field).is_none() {
-            return Err(Failure::usage(format_args!(
-                "{flag}: {} has no such part; leave it out, or train xlnet",
-                architecture.name()
-            )));
-        }
-        if let Value::Object(fields) = &mut config {
-            fields.insert(field.to_owned(), value);
-        }
-    }
-    Ok(config)
+    config
 }
 
 /// A run's newest checkpoint, or the folder itself.

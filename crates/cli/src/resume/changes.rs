@@ -4,7 +4,7 @@ use clap::Args;
 use kiln_learner::schedule::learning_rate;
 use kiln_tasks::RunSettings;
 use kiln_tasks::change::Change;
-use kiln_tasks::settings::ExampleKind;
+use kiln_tasks::settings::ObjectiveSettings;
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -155,13 +155,13 @@ pub(super) fn describe(change: &Change, settings: &RunSettings) -> String {
         .collect();
     let rate = learning_rate(&settings.training, step);
     let stretch = settings.training.stretches.last();
-    let data = match settings.objective.examples {
+    let data = match settings.objective {
         _ if stretch.is_none_or(|stretch| stretch.until != change.after_step) => "",
-        ExampleKind::Permuted => {
+        ObjectiveSettings::PermutedLm(_) => {
             "; the text is cut into other lanes: some of it is read twice in this pass, some not at \
              all"
         }
-        ExampleKind::Pairs | ExampleKind::Segments | ExampleKind::Packed => {
+        ObjectiveSettings::MaskedLm(_) | ObjectiveSettings::ReplacedTokens(_) => {
             "; the text goes on behind what was read"
         }
     };

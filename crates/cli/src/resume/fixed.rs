@@ -6,23 +6,21 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::failure::Failure;
+use crate::pretrain::flags;
+use crate::pretrain::kept::{MODEL, SEQUENCES, TASK, WEIGHTS};
 use crate::wording::shell;
 
-const MODEL: &str = "the weights that are trained have that shape";
 const WORDS: &str = "the model's words are the tokenizer's, and its text is tokenised with them";
-const SEQUENCES: &str = "sequences, and the share of them that is evaluated on, are cut for it";
-const TASK: &str = "the losses before and after would be of different tasks";
 const EVALUATION: &str = "evaluations before and after could not be compared";
 const READING: &str = "the text was read so, and its tokens are what makes the run repeatable";
 const SEED: &str = "every random choice follows from it: order, masks, dropout";
-const WEIGHTS: &str = "the run has weights of its own by now";
 const FOLDER: &str = "a run stays in its folder; copy the folder to keep it as it is";
 const CORRECTION: &str = "the optimizer's moments were gathered with it";
 
 /// A flag, whether a value follows it, and why it can't change.
 type Entry = (&'static str, bool, &'static str);
 
-const TABLE: [Entry; 48] = [
+const TABLE: [Entry; 21] = [
     ("output", true, FOLDER),
     ("seed", true, SEED),
     ("seq-len", true, SEQUENCES),
@@ -37,43 +35,20 @@ const TABLE: [Entry; 48] = [
     ("preset", true, MODEL),
     ("config", true, MODEL),
     ("init-from", true, WEIGHTS),
-    ("hidden-dropout", true, MODEL_SETTING),
-    ("attention-dropout", true, MODEL_SETTING),
-    ("mem-len", true, MODEL_SETTING),
-    ("reuse-len", true, SEQUENCES),
-    ("bi-data", true, SEQUENCES),
     ("bias-correction", false, CORRECTION),
     ("no-bias-correction", false, CORRECTION),
     ("objective", true, TASK),
-    ("mlm-head", true, MODEL),
-    ("no-next-sentence", false, TASK),
-    ("examples", true, TASK),
-    ("mask-rate", true, TASK),
-    ("mask-share", true, TASK),
-    ("random-share", true, TASK),
-    ("whole-word", false, TASK),
-    ("max-ngram", true, TASK),
-    ("perm-size", true, TASK),
-    ("max-predictions", true, TASK),
-    ("short-seq-prob", true, TASK),
-    ("generator-size", true, MODEL),
-    ("generator-layers", true, MODEL),
-    ("generator-config", true, MODEL),
-    ("init-generator", true, WEIGHTS),
-    ("share", true, MODEL),
-    ("generator-weight", true, TASK),
-    ("discriminator-weight", true, TASK),
-    ("temperature", true, TASK),
-    ("disallow-correct", false, TASK),
-    ("uniform-generator", false, MODEL),
-    ("steps-of-both", true, TASK),
     ("text-field", true, READING),
     ("limit-alphabet", true, WORDS),
     ("tokenizer-sample", true, WORDS),
     ("character-coverage", true, WORDS),
 ];
 
-const MODEL_SETTING: &str = "it is written into the model's config.json, which a run keeps";
+/// The table, and the flags of models and objectives.
+fn entries() -> impl Iterator<Item = Entry> {
+    let flags = flags().map(|flag| (flag.name, flag.takes_value(), flag.kept));
+    TABLE.into_iter().chain(flags)
+}
 
 /// Which of them were given.
 pub(super) struct FixedArgs(Vec<Entry>);
@@ -100,7 +75,7 @@ impl FixedArgs {
 
 impl Args for FixedArgs {
     fn augment_args(command: Command) -> Command {
-        command.args(TABLE.map(|(flag, takes_value, _)| {
+        command.args(entries().map(|(flag, takes_value, _)| {
             let action = if takes_value {
                 ArgAction::Append
             } else {
@@ -119,7 +94,7 @@ impl FromArgMatches for FixedArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given =
             |(flag, ..): &Entry| matches.value_source(flag) == Some(ValueSource::CommandLine);
-        Ok(Self(TABLE.into_iter().filter(given).collect()))
+        Ok(Self(entries().filter(given).collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

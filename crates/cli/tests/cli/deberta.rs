@@ -96,10 +96,10 @@ fn raw_text_becomes_a_generator_and_a_discriminator() {
     let settings = read_json(&folder.join("run/config.json"));
     assert_eq!(settings["architecture"], "deberta");
     let objective = &settings["objective"];
-    assert_eq!(objective["examples"], "packed");
-    assert_eq!(objective["mask_share"], 1.0);
-    assert_eq!(objective["max_ngram"], 1);
-    let replaced = &objective["replaced_tokens"];
+    assert_eq!(objective["examples"]["kind"], "packed");
+    assert_eq!(objective["masking"]["mask_share"], 1.0);
+    assert_eq!(objective["masking"]["max_ngram"], 1);
+    let replaced = &objective["detection"];
     assert_eq!(replaced["sharing"], "gradient-disentangled");
     assert_eq!(replaced["alternating"], true);
     assert_eq!(replaced["discriminator_weight"], 10.0);
@@ -245,10 +245,10 @@ fn every_head_of_masked_language_modelling_trains_and_fills_masks() {
     }
     let settings = read_json(&folder.join("enhanced/config.json"));
     let objective = &settings["objective"];
-    assert_eq!(objective["max_ngram"], 3);
-    assert_eq!(objective["mask_share"], 0.8);
+    assert_eq!(objective["masking"]["max_ngram"], 3);
+    assert_eq!(objective["masking"]["mask_share"], 0.8);
     assert_eq!(objective["word_head"], "enhanced");
-    assert!(objective["replaced_tokens"].is_null());
+    assert!(objective["detection"].is_null());
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn every_way_of_sharing_trains_in_turns_and_together() {
         let difference = checkpoint.join("embedding_difference.safetensors");
         assert_eq!(difference.is_file(), output == "together", "{output}");
         let settings = read_json(&folder.join(output).join("config.json"));
-        let replaced = &settings["objective"]["replaced_tokens"];
+        let replaced = &settings["objective"]["detection"];
         let in_turns = !output.ends_with("together");
         assert_eq!(replaced["alternating"], in_turns, "{output}");
         fill_mask(folder, output).json();
@@ -322,7 +322,7 @@ fn a_run_starts_from_a_pair_from_either_half_and_from_a_masked_language_model() 
         assert!(!stderr.contains("freshly initialised"), "{stderr}");
         assert_eq!(first(folder, output, "loss"), first(folder, "run", "loss"));
         let settings = read_json(&folder.join(output).join("config.json"));
-        let generator = &settings["objective"]["replaced_tokens"]["generator"];
+        let generator = &settings["objective"]["detection"]["generator"];
         assert_eq!(generator["num_hidden_layers"], 2, "{output}");
         assert_eq!(settings["model"]["num_hidden_layers"], 3, "{output}");
     }
@@ -368,12 +368,12 @@ fn a_preset_brings_its_objective_and_the_settings_it_was_trained_with() {
         read_json(&folder.join(output).join("config.json"))
     };
     let settings = start("tiny", "");
-    assert!(settings["objective"]["replaced_tokens"].is_object());
+    assert!(settings["objective"]["detection"].is_object());
     assert_eq!(settings["training"]["optimizer"]["learning_rate"], 5e-4);
     assert_eq!(settings["training"]["optimizer"]["bias_correction"], false);
     assert_eq!(settings["training"]["schedule"], "original");
     let settings = start("config", "--config deberta.json --objective mlm");
-    assert!(settings["objective"]["replaced_tokens"].is_null());
+    assert!(settings["objective"]["detection"].is_null());
     assert_eq!(settings["training"]["optimizer"]["bias_correction"], true);
     assert_eq!(settings["training"]["schedule"], "linear");
 }
@@ -399,12 +399,14 @@ fn what_can_not_be_trained_is_refused_in_one_line() {
         (
             2,
             "bert --config bert.json --mlm-head plain",
-            "word_head: bert has one head",
+            "--mlm-head: bert has no such option; leave the flag out, or train deberta with \
+             --objective mlm",
         ),
         (
             2,
             "bert --config bert.json --steps-of-both turns",
-            "--steps-of-both: bert has no generator",
+            "--steps-of-both: bert has no such option; leave the flag out, or train electra or \
+             deberta with --objective rtd",
         ),
         (
             2,
@@ -424,17 +426,17 @@ fn what_can_not_be_trained_is_refused_in_one_line() {
         (
             2,
             "deberta --config deberta.json --mlm-head plain",
-            "word_head: the generator",
+            "--mlm-head: deberta with this objective has no such option",
         ),
         (
             2,
             "deberta --config deberta.json --objective mlm --share none",
-            "--share: deberta has no",
+            "--share: deberta with this objective has no",
         ),
         (
             2,
             "deberta --config deberta.json --no-next-sentence",
-            "no next sentence prediction",
+            "--no-next-sentence: deberta has no",
         ),
         (
             2,

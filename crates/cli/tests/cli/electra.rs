@@ -67,9 +67,9 @@ fn raw_text_becomes_a_generator_and_a_discriminator() {
     }
     let settings = read_json(&folder.join("run/config.json"));
     assert_eq!(settings["architecture"], "electra");
-    assert_eq!(settings["objective"]["examples"], "segments");
-    assert_eq!(settings["objective"]["max_predictions"], 4);
-    let replaced = &settings["objective"]["replaced_tokens"];
+    assert_eq!(settings["objective"]["examples"]["kind"], "segments");
+    assert_eq!(settings["objective"]["masking"]["max_predictions"], 4);
+    let replaced = &settings["objective"]["detection"];
     assert_eq!(replaced["sharing"], "embeddings");
     assert_eq!(replaced["generator_size"], 0.5);
     assert_eq!(replaced["discriminator_weight"], 50.0);
@@ -108,10 +108,7 @@ fn raw_text_becomes_a_generator_and_a_discriminator() {
     }
     let report = fs::read_to_string(folder.join("run/report.html")).unwrap();
     assert!(report.contains("Discriminator recall"), "its charts");
-    assert!(
-        report.contains("replaced_tokens.temperature"),
-        "its settings"
-    );
+    assert!(report.contains("detection.temperature"), "its settings");
 
     predict(folder);
     forward(folder);

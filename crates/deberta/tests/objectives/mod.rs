@@ -13,7 +13,7 @@ use kiln_learner::{
     NoObserver, Objective, RunFolder, TrainOutcome, TrainRequest, TrainingSettings, train,
 };
 use kiln_nn::Init;
-use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
+use kiln_tasks::settings::{DetectionSettings, Sharing};
 use kiln_testing::{Fixture, fixtures_dir};
 use kiln_text::{BatchSource, HostBatch, TextError};
 
@@ -25,8 +25,8 @@ pub(crate) const SHARINGS: [Sharing; 3] = [
 ];
 
 /// The published settings.
-pub(crate) fn settings(sharing: Sharing, alternating: bool) -> ReplacedTokenSettings {
-    ReplacedTokenSettings {
+pub(crate) fn settings(sharing: Sharing, alternating: bool) -> DetectionSettings {
+    DetectionSettings {
         sharing,
         generator: None,
         generator_size: 1.0,

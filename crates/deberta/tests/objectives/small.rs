@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use kiln_deberta::{DebertaConfig, DebertaPair, DebertaReplacedTokens, PairConfig};
 use kiln_learner::{Objective, OptimizerSettings, TrainingSettings};
 use kiln_nn::Init;
-use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
+use kiln_tasks::settings::{DetectionSettings, Sharing};
 use kiln_text::examples::{Documents, MaskedLmSource, PackedSequences};
 use kiln_text::masking::Masking;
 use kiln_text::rng::{Purpose, Rng};
@@ -87,7 +87,7 @@ pub(crate) fn objective_with(
     dropout: f64,
     sharing: Sharing,
     alternating: bool,
-    change: impl FnOnce(&mut ReplacedTokenSettings),
+    change: impl FnOnce(&mut DetectionSettings),
 ) -> DebertaReplacedTokens {
     let discriminator = config(dropout);
     discriminator.validate().unwrap();

@@ -6,13 +6,13 @@ use burn::tensor::Device;
 use kiln_electra::{ElectraPair, ElectraPretraining, PairConfig, open_config};
 use kiln_learner::Objective as _;
 use kiln_nn::Init;
-use kiln_tasks::settings::{ReplacedTokenSettings, Sharing};
+use kiln_tasks::settings::{DetectionSettings, Sharing};
 use kiln_testing::Fixture;
 use kiln_text::{BatchSource, HostBatch, TextError};
 
 /// The published settings.
-pub(crate) fn settings(sharing: Sharing) -> ReplacedTokenSettings {
-    ReplacedTokenSettings {
+pub(crate) fn settings(sharing: Sharing) -> DetectionSettings {
+    DetectionSettings {
         sharing,
         generator: None,
         generator_size: 0.25,

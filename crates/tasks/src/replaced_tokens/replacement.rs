@@ -9,7 +9,7 @@ use kiln_nn::sampling::{sample_tokens, sample_uniform_tokens};
 use super::batch::ReplacedTokenBatch;
 use super::measures::{REPLACED, discriminator_measures};
 use crate::masked_lm::untracked;
-use crate::settings::ReplacedTokenSettings;
+use crate::settings::DetectionSettings;
 
 /// The generator's accuracy at the chosen positions, by its likeliest token.
 pub const GENERATOR_ACCURACY: &str = "generator_accuracy";
@@ -44,7 +44,7 @@ pub struct Corrupted {
 pub fn draw(
     logits: Option<&Tensor<2>>,
     vocab_size: usize,
-    settings: &ReplacedTokenSettings,
+    settings: &DetectionSettings,
     batch: &ReplacedTokenBatch,
 ) -> Tensor<2, Int> {
     if let Some(samples) = &batch.samples {

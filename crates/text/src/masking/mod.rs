@@ -15,11 +15,14 @@ use std::ops::Range;
 
 pub(crate) use n_grams::{collect_words, draw_length, harmonic};
 
+use serde::{Deserialize, Serialize};
+
 use crate::rng::Rng;
 use crate::{TextError, Vocabulary};
 
 /// How tokens are chosen for prediction and what replaces them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Masking {
     /// Share of an example's tokens, special ones counted, that is chosen (`masked_lm_prob`, 0.15).
     pub rate: f64,

@@ -33,7 +33,7 @@ fn a_run_starts_from_a_pair_or_from_either_half() {
     assert_eq!(first_loss(folder, "run"), expected);
     assert_eq!(first_loss(folder, "halves"), expected);
     let settings = read_json(&folder.join("pair/config.json"));
-    let generator = &settings["objective"]["replaced_tokens"]["generator"];
+    let generator = &settings["objective"]["detection"]["generator"];
     assert_eq!(generator["hidden_size"], 16);
     for config in [generator, &settings["model"]] {
         assert_eq!(config["hidden_dropout_prob"], 0.0, "a flag is for both");
@@ -84,7 +84,7 @@ fn a_generator_without_a_discriminator_is_a_start_too() {
     pretrain(folder, "second", &format!("--init-generator {generator}"));
     let settings = read_json(&folder.join("second/config.json"));
     assert!(settings["init_from"].is_null());
-    let replaced = &settings["objective"]["replaced_tokens"];
+    let replaced = &settings["objective"]["detection"];
     let init_generator = replaced["init_generator"].as_str().unwrap();
     assert!(Path::new(init_generator).is_absolute() && init_generator.ends_with(generator));
     assert_eq!(replaced["generator"]["hidden_size"], 16);
@@ -99,7 +99,7 @@ fn a_generator_without_a_discriminator_is_a_start_too() {
     let flags = format!("--init-generator {generator} --generator-config generator.json");
     pretrain(folder, "third", &flags);
     let settings = read_json(&folder.join("third/config.json"));
-    let config = &settings["objective"]["replaced_tokens"]["generator"];
+    let config = &settings["objective"]["detection"]["generator"];
     assert_eq!(config["hidden_act"], "relu");
     assert_eq!(config["vocab_size"], settings["model"]["vocab_size"]);
 }

@@ -1,0 +1,154 @@
+//! Flags that set what an architecture publishes: one row a flag, from which come its parser, its help
+//! and completions, its place in the settings, and what `kiln resume` says of it.
+
+use clap::builder::PossibleValue;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use serde_json::Value;
+
+use super::options::GROUPS;
+
+/// A flag, and where its value goes.
+pub(crate) struct Flag {
+    /// Without its dashes.
+    pub(crate) name: &'static str,
+    /// JSON pointers below `/objective`, the objective's settings, or `/model`, the model's config. Of
+    /// several keys what an architecture publishes has one at most.
+    pub(super) keys: &'static [&'static str],
+    pub(super) value: Kind,
+    pub(super) help: &'static str,
+    /// Flags that can't stand beside it.
+    pub(super) conflicts: &'static [&'static str],
+    /// Why a run keeps what it was begun with.
+    pub(crate) kept: &'static str,
+}
+
+/// What follows a flag.
+pub(super) enum Kind {
+    Number,
+    /// A number from 0 to below 1.
+    Rate,
+    Count,
+    Bool,
+    /// Nothing: the flag itself is this value.
+    Switch(bool),
+    /// The name of one of these values, with what help says of it.
+    Choice(&'static str, &'static [Choice]),
+    /// The names of false and true.
+    Either(&'static str, &'static [Choice; 2]),
+    /// A path to something of this name.
+    Path(&'static str),
+}
+
+/// A name, and what help says of it.
+pub(super) type Choice = (&'static str, &'static str);
+
+impl Flag {
+    /// Whether a value follows it.
+    pub(crate) fn takes_value(&self) -> bool {
+        !matches!(self.value, Kind::Switch(_))
+    }
+
+    fn arg(&self, heading: &'static str) -> Arg {
+        let arg = Arg::new(self.name)
+            .long(self.name)
+            .help(self.help)
+            .help_heading(heading)
+            .conflicts_with_all(self.conflicts);
+        let of_choices = |arg: Arg, name, choices: &'static [Choice]| {
+            let values = choices
+                .iter()
+                .map(|(name, help)| PossibleValue::new(*name).help(*help));
+            arg.value_name(name)
+                .value_parser(values.collect::<Vec<_>>())
+        };
+        match self.value {
+            Kind::Number | Kind::Rate => arg.value_name("X").value_parser(value_parser!(f64)),
+            Kind::Count => arg.value_name("N").value_parser(value_parser!(usize)),
+            Kind::Bool => arg.value_name("BOOL").value_parser(value_parser!(bool)),
+            Kind::Switch(_) => arg.action(ArgAction::SetTrue),
+            Kind::Choice(name, choices) => of_choices(arg, name, choices),
+            Kind::Either(name, choices) => of_choices(arg, name, choices),
+            Kind::Path(name) => arg.value_name(name),
+        }
+    }
+
+    /// The value given, as the settings have it; numbers that JSON lacks are null.
+    fn read(&self, matches: &ArgMatches) -> Option<Value> {
+        if matches.value_source(self.name) != Some(ValueSource::CommandLine) {
+            return None;
+        }
+        let text = || matches.get_one::<String>(self.name);
+        match self.value {
+            Kind::Number | Kind::Rate => matches
+                .get_one::<f64>(self.name)
+                .map(|&number| number.into()),
+            Kind::Count => matches
+                .get_one::<usize>(self.name)
+                .map(|&count| count.into()),
+            Kind::Bool => matches.get_one::<bool>(self.name).map(|&is| is.into()),
+            Kind::Switch(is) => Some(is.into()),
+            Kind::Choice(..) | Kind::Path(_) => text().map(|name| name.as_str().into()),
+            Kind::Either(_, [_, (yes, _)]) => text().map(|name| (name == yes).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Flag {
+    /// A value of each kind that it can be given, as the settings have them.
+    pub(super) fn values(&self) -> Vec<Value> {
+        match self.value {
+            Kind::Number | Kind::Rate => vec![0.5.into()],
+            Kind::Count => vec![8.into()],
+            Kind::Bool | Kind::Either(..) => vec![true.into(), false.into()],
+            Kind::Switch(is) => vec![is.into()],
+            Kind::Choice(_, choices) => choices.iter().map(|(name, _)| (*name).into()).collect(),
+            Kind::Path(_) => vec!["a/path".into()],
+        }
+    }
+}
+
+/// All of them.
+pub(crate) fn all() -> impl Iterator<Item = &'static Flag> {
+    GROUPS.iter().flat_map(|(_, flags)| *flags)
+}
+
+/// The flags that were given, with their values.
+pub(crate) struct Given(Vec<(&'static Flag, Value)>);
+
+impl Given {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static Flag, &Value)> {
+        self.0.iter().map(|(flag, value)| (*flag, value))
+    }
+
+    /// The value of the flag called `name`, if it was given.
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        let mut given = self.iter();
+        given.find_map(|(flag, value)| (flag.name == name).then_some(value))
+    }
+}
+
+impl Args for Given {
+    fn augment_args(command: Command) -> Command {
+        GROUPS.iter().fold(command, |command, (heading, flags)| {
+            command.args(flags.iter().map(|flag| flag.arg(heading)))
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Given {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = all().filter_map(|flag| Some((flag, flag.read(matches)?)));
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
