@@ -5,110 +5,55 @@
 //! cargo run --release --example deberta_pretrain -- [OUTPUT] [STEPS]
 //! ```
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "an example talks"
-)]
+#![expect(clippy::print_stdout, reason = "an example talks")]
+
+mod common;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::train::Interrupter;
 use kiln::backend::{choose, open};
 use kiln::deberta::{
     DebertaConfig, DebertaReplacedTokens, MaskFiller, PairConfig, Preset, ReplacedTokenDetector,
 };
-use kiln::learner::{
-    EvalData, Observer, OptimizerSettings, Record, RunFolder, TrainRequest, TrainingSettings, train,
-};
+use kiln::learner::{EvalData, PrintEvery, TrainRequest, train};
 use kiln::nn::Init;
 use kiln::tasks::settings::{DetectionSettings, Sharing};
-use kiln::text::corpus::{self, PrepareSettings};
-use kiln::text::examples::{Documents, MaskedLmEvaluation, MaskedLmSource, PackedSequences};
+use kiln::text::examples::{MaskedLmEvaluation, MaskedLmSource, PackedSequences};
 use kiln::text::masking::Masking;
-use kiln::text::reading::{Inputs, Reading};
 use kiln::text::tokenizer::{WordPieceSettings, train_word_piece};
 
-/// Large outputs come from an allocator that keeps its pages: matrix products on the CPU run
-/// twice as fast.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Prints every hundredth step.
-struct Print;
-
-impl Observer for Print {
-    fn step(&self, record: &Record, settings: &TrainingSettings) {
-        if record.step.is_multiple_of(100) || record.step == settings.steps {
-            let value = |name| record.get(name).unwrap_or(f64::NAN);
-            eprintln!(
-                "step {:5}/{}  generator {:.3}  discriminator {:.3}  recall {:.2}",
-                record.step,
-                settings.steps,
-                value("generator_loss"),
-                value("discriminator_loss"),
-                value("discriminator_recall"),
-            );
-        }
-    }
-
-    fn evaluation(&self, record: &Record) {
-        let value = |name| record.get(name).unwrap_or(f64::NAN);
-        eprintln!(
-            "held out:    generator {:.3}, discriminator {:.3}, area under the curve {:.3}",
-            value("generator_loss"),
-            value("discriminator_loss"),
-            value("discriminator_auc"),
-        );
-    }
-}
+use common::{BATCH_SIZE, SEED, SEQ_LEN, Setup};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let output = PathBuf::from(
-        arguments
-            .next()
-            .unwrap_or_else(|| "runs/deberta-example".into()),
-    );
-    let steps: u64 = arguments.next().map_or(Ok(300), |steps| steps.parse())?;
-    let (seq_len, batch_size, seed) = (64, 16, 1);
-
     // 1. Text to a tokenizer and to a memory-mapped corpus.
-    let run = RunFolder::create(&output)?;
-    let texts = [Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data")];
     let settings = WordPieceSettings {
         vocab_size: 2000,
         ..Default::default()
     };
-    let inputs = Inputs::find(&texts, Reading::default())?;
-    let tokenizer = train_word_piece(&inputs, &settings, &mut |_| ())?;
-    tokenizer.save(&run.tokenizer())?;
-    let cache = output.join("corpus");
-    let settings = PrepareSettings::default();
-    let corpus = corpus::cached(&inputs, &tokenizer, &cache, &settings, &mut |_| ())?;
+    let setup = Setup::new("runs/deberta-example", |inputs| {
+        train_word_piece(inputs, &settings, &mut |_| ())
+    })?;
 
     // 2. Full sequences across documents, masked afresh at every step: every chosen token becomes
-    //    [MASK]. A twentieth of the documents is held out.
-    let vocabulary = Arc::new(tokenizer.vocabulary()?);
-    let (training, held_out) = Documents::split(Arc::new(corpus), seed, 0.05)?;
+    //    [MASK].
+    let vocabulary = setup.vocabulary;
     let sequences =
-        |documents| PackedSequences::new(documents, &vocabulary, seq_len, seed).map(Arc::new);
-    let masking = Masking::deberta_rtd(seq_len);
+        |documents| PackedSequences::new(documents, &vocabulary, SEQ_LEN, SEED).map(Arc::new);
+    let masking = Masking::deberta_rtd(SEQ_LEN);
     let batches = MaskedLmSource::new(
-        sequences(training)?,
+        sequences(setup.training)?,
         masking.clone(),
         vocabulary.clone(),
-        batch_size,
-        seed,
+        BATCH_SIZE,
+        SEED,
     )?;
     let evaluation = MaskedLmEvaluation::new(
-        sequences(held_out)?,
+        sequences(setup.held_out)?,
         masking,
         vocabulary.clone(),
-        batch_size,
-        seed,
+        BATCH_SIZE,
+        SEED,
         None,
     )?;
 
@@ -117,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let preset = Preset::by_name("tiny").ok_or("there is no preset tiny")?;
     let discriminator = DebertaConfig {
         initializer_range: 0.1,
-        ..preset.config(tokenizer.vocab_size() as usize)
+        ..preset.config(setup.tokenizer.vocab_size() as usize)
     };
     let settings = DetectionSettings {
         sharing: Sharing::GradientDisentangled,
@@ -134,43 +79,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let device = open(&choose(None)?)?;
     let range = discriminator.initializer_range;
-    let mut init = Init::new(seed, range, &device.clone().autodiff());
+    let mut init = Init::new(SEED, range, &device.clone().autodiff());
     let config = PairConfig {
         generator: discriminator.generator(settings.generator_size, settings.generator_layers),
         discriminator,
         sharing: settings.sharing,
     };
-    let objective = DebertaReplacedTokens::new(config, settings).with_tokenizer(tokenizer);
+    let objective = DebertaReplacedTokens::new(config, settings);
     let model = objective.new_model(&mut init);
+    let files = objective.files(Some(setup.tokenizer));
 
     // 4. Train. Every checkpoint holds two folders that transformers opens.
     let outcome = train(TrainRequest {
-        objective: Arc::new(objective),
-        model,
-        devices: vec![device.clone()],
-        run,
-        settings: TrainingSettings {
-            steps,
-            batch_size,
-            seed,
-            warmup: steps / 10,
-            eval_every: steps.div_ceil(3),
-            save_every: steps.div_ceil(3),
-            optimizer: OptimizerSettings {
-                learning_rate: 1e-3,
-                ..Default::default()
-            },
-            ..Default::default()
-        },
-        train: Arc::new(batches),
         eval: Some(EvalData {
             batches: evaluation.num_batches(),
             source: Arc::new(evaluation),
         }),
-        interrupter: Interrupter::new(),
-        observer: Arc::new(Print),
-        dashboard: false,
-        resumption: None,
+        observer: Arc::new(PrintEvery(100)),
+        ..TrainRequest::new(
+            objective,
+            model,
+            files,
+            setup.run,
+            setup.settings,
+            Arc::new(batches),
+        )
     })?;
 
     // 5. Which word is missing, and which does not belong?

@@ -23,7 +23,7 @@ use kiln::deberta::{self, DebertaConfig, DebertaPretraining, DebertaReplacedToke
 use kiln::electra::{self, ElectraConfig, ElectraPretraining, PairConfig};
 use kiln::learner::record::read_records;
 use kiln::learner::{
-    NoObserver, Objective, Observer, OptimizerSettings, Record, RunFolder, TrainRequest,
+    ModelFiles, Objective, Observer, OptimizerSettings, Record, RunFolder, TrainRequest,
     TrainingSettings, train,
 };
 use kiln::nn::Init;
@@ -108,6 +108,8 @@ trait Subject {
     fn model(objective: &Self::Objective, init: &mut Init)
     -> <Self::Objective as Objective>::Model;
 
+    fn files(objective: &Self::Objective) -> ModelFiles<<Self::Objective as Objective>::Model>;
+
     /// The batches to compare backends on: nothing in them is left to a device's generator.
     fn source() -> Arc<dyn BatchSource>;
 
@@ -149,6 +151,10 @@ impl Subject for Bert {
 
     fn model(objective: &BertPretraining, init: &mut Init) -> bert::BertForPreTraining {
         objective.new_model(init)
+    }
+
+    fn files(objective: &BertPretraining) -> ModelFiles<bert::BertForPreTraining> {
+        objective.files(None)
     }
 
     fn source() -> Arc<dyn BatchSource> {
@@ -224,6 +230,10 @@ impl Subject for Electra {
         objective.new_model(init)
     }
 
+    fn files(objective: &ElectraPretraining) -> ModelFiles<electra::ElectraPair> {
+        objective.files(None)
+    }
+
     fn source() -> Arc<dyn BatchSource> {
         Arc::new(WithSamples(segments()))
     }
@@ -271,6 +281,10 @@ impl Subject for DebertaWords {
         objective.new_model(init)
     }
 
+    fn files(objective: &DebertaPretraining) -> ModelFiles<deberta::DebertaForMaskedLm> {
+        objective.files(None)
+    }
+
     fn source() -> Arc<dyn BatchSource> {
         Arc::new(packed(Masking::deberta_mlm(SEQ_LEN)))
     }
@@ -313,6 +327,10 @@ impl Subject for DebertaReplaced {
         objective.new_model(init)
     }
 
+    fn files(objective: &DebertaReplacedTokens) -> ModelFiles<deberta::DebertaPair> {
+        objective.files(None)
+    }
+
     fn source() -> Arc<dyn BatchSource> {
         Arc::new(WithSamples(packed(Masking::deberta_rtd(SEQ_LEN))))
     }
@@ -349,6 +367,10 @@ impl Subject for Xlnet {
 
     fn model(objective: &XlnetPretraining, init: &mut Init) -> xlnet::XlnetLmHeadModel {
         objective.new_model(init)
+    }
+
+    fn files(objective: &XlnetPretraining) -> ModelFiles<xlnet::XlnetLmHeadModel> {
+        objective.files(None)
     }
 
     fn source() -> Arc<dyn BatchSource> {
@@ -443,19 +465,15 @@ fn ten_steps<S: Subject>(device: &Device) -> Found {
     let run = RunFolder::create(&folder.path().join("run")).unwrap();
     let objective = S::objective(0.0);
     let model = S::model(&objective, &mut init(&device.clone().autodiff()));
-    let outcome = train(TrainRequest {
-        objective: Arc::new(objective),
+    let files = S::files(&objective);
+    let outcome = train(TrainRequest::new(
+        objective,
         model,
-        devices: vec![device.clone()],
-        run: run.clone(),
-        settings: settings::<S>(10),
-        train: S::source(),
-        eval: None,
-        interrupter: Default::default(),
-        observer: Arc::new(NoObserver),
-        dashboard: false,
-        resumption: None,
-    })
+        files,
+        run.clone(),
+        settings::<S>(10),
+        S::source(),
+    ))
     .unwrap();
     let records = read_records(&run.metrics()).unwrap();
     let curve = |key: &str| -> Vec<f32> {
@@ -505,18 +523,19 @@ fn eight_steps<S: Subject>(device: &Device, stops: &[u64]) -> (Vec<f32>, Vec<Vec
     for stop in stops.iter().copied().chain([0]) {
         let objective = S::objective(0.1);
         let interrupter = Interrupter::new();
+        let model = S::model(&objective, &mut init(&device.clone().autodiff()));
+        let files = S::files(&objective);
         let outcome = train(TrainRequest {
-            model: S::model(&objective, &mut init(&device.clone().autodiff())),
-            objective: Arc::new(objective),
-            devices: vec![device.clone()],
-            run: RunFolder::at(&path),
-            settings: settings::<S>(8),
-            train: S::drawn_source(),
-            eval: None,
             interrupter: interrupter.clone(),
             observer: Arc::new(StopAfter(stop, interrupter)),
-            dashboard: false,
-            resumption: None,
+            ..TrainRequest::new(
+                objective,
+                model,
+                files,
+                RunFolder::at(&path),
+                settings::<S>(8),
+                S::drawn_source(),
+            )
         })
         .unwrap();
         checkpoint = outcome.checkpoint;

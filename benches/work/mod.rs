@@ -16,7 +16,7 @@ use kiln::bert::{BertConfig, BertForPreTraining, BertPretraining, Preset};
 use kiln::deberta::{DebertaConfig, DebertaForMaskedLm, DebertaPretraining, MaskedLmForm};
 use kiln::electra::{ElectraConfig, ElectraPair, ElectraPretraining, PairConfig};
 use kiln::learner::{
-    Objective, Observer, Record, RunFolder, TrainRequest, TrainingSettings, train,
+    ModelFiles, Objective, Observer, Record, RunFolder, TrainRequest, TrainingSettings, train,
 };
 use kiln::nn::Init;
 use kiln::tasks::settings::{DetectionSettings, Sharing};
@@ -235,38 +235,43 @@ impl Training {
     /// Starts a run of BERT's; the Hugging Face files of the first weights go to `start`, if given.
     pub(crate) fn start(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
         let work = model(&device.clone().autodiff())?;
-        Self::start_with(work, RandomWords::BERT, device, start)
+        let files = work.0.files(None);
+        Self::start_with(work, files, RandomWords::BERT, device, start)
     }
 
     /// The same with ELECTRA, whose files are two folders.
     pub(crate) fn start_electra(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
         let work = electra(&device.clone().autodiff());
-        Self::start_with(work, RandomWords::ELECTRA, device, start)
+        let files = work.0.files(None);
+        Self::start_with(work, files, RandomWords::ELECTRA, device, start)
     }
 
     /// The same with DeBERTa.
     pub(crate) fn start_deberta(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
         let work = deberta(&device.clone().autodiff())?;
-        Self::start_with(work, RandomWords::BERT, device, start)
+        let files = work.0.files(None);
+        Self::start_with(work, files, RandomWords::BERT, device, start)
     }
 
     /// The same with XLNet, memory handed on from step to step.
     pub(crate) fn start_xlnet(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
         let work = xlnet(&device.clone().autodiff())?;
-        Self::start_with(work, RandomWords::XLNET, device, start)
+        let files = work.0.files(None);
+        Self::start_with(work, files, RandomWords::XLNET, device, start)
     }
 
     fn start_with<O: Objective>(
         (objective, model): (O, O::Model),
+        files: ModelFiles<O::Model>,
         words: RandomWords,
         device: Device,
         start: Option<&Path>,
     ) -> Result<Self, Failure> {
         if let Some(folder) = start {
-            objective.write_model(&model, folder)?;
+            files.write(&model, folder)?;
         }
         let (sender, steps) = sync_channel(0);
-        let run = move || run(objective, model, words, device, sender);
+        let run = move || run(objective, model, files, words, device, sender);
         Ok(Self {
             steps,
             thread: thread::Builder::new().spawn(run)?,
@@ -309,6 +314,7 @@ impl Observer for HandOver {
 fn run<O: Objective>(
     objective: O,
     model: O::Model,
+    files: ModelFiles<O::Model>,
     words: RandomWords,
     device: Device,
     steps: SyncSender<Step>,
@@ -316,22 +322,22 @@ fn run<O: Objective>(
     let folder = tempfile::tempdir()?;
     let interrupter = Interrupter::new();
     train(TrainRequest {
-        objective: Arc::new(objective),
-        model,
         devices: vec![device],
-        run: RunFolder::create(folder.path())?,
-        settings: TrainingSettings {
-            steps: ENDLESS,
-            batch_size: BATCH,
-            seed: SEED,
-            ..TrainingSettings::default()
-        },
-        train: Arc::new(words),
-        eval: None,
         interrupter: interrupter.clone(),
         observer: Arc::new(HandOver { steps, interrupter }),
-        dashboard: false,
-        resumption: None,
+        ..TrainRequest::new(
+            objective,
+            model,
+            files,
+            RunFolder::create(folder.path())?,
+            TrainingSettings {
+                steps: ENDLESS,
+                batch_size: BATCH,
+                seed: SEED,
+                ..TrainingSettings::default()
+            },
+            Arc::new(words),
+        )
     })?;
     Ok(())
 }

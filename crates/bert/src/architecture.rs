@@ -89,15 +89,15 @@ impl Architecture for Bert {
         let data = open_masked(settings, &tokenizer, &vocabulary, is_fresh)?;
 
         let next_sentence = objective.next_sentence.unwrap_or(false);
-        let objective =
-            BertPretraining::new(config.clone(), next_sentence).with_tokenizer(tokenizer);
+        let objective = BertPretraining::new(config.clone(), next_sentence);
         let device = context.first_device()?;
         let mut init = Init::new(settings.training.seed, config.initializer_range, &device);
+        let files = objective.files(Some(tokenizer));
         let mut model = objective.new_model(&mut init);
         if let (Some(folder), true) = (&settings.init_from, is_fresh) {
             model = init_from(model, folder, &*context.observer)?;
         }
-        context.train(objective, model, settings, data)
+        context.train(objective, model, files, settings, data)
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {

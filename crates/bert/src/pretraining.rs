@@ -11,14 +11,11 @@
 //! vocabulary is scored at the chosen positions alone. (The original adds 1e-5 to the first mean's
 //! divisor to survive a batch without a mask; here such a batch has the mean 0.)
 
-use std::path::Path;
-
 use burn::tensor::{Device, Int, Tensor};
-use kiln_checkpoint::{ModelFile, OpenError, WriteError};
 use kiln_learner::upload::{floats, ints};
-use kiln_learner::{ConstantGuess, Objective, PartOutput, TermSpec};
+use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, TermSpec};
 use kiln_tasks::masked_lm::{MaskedLmBatch, score};
-use kiln_tasks::start::write_tokenizer;
+use kiln_tasks::start::{read_whole, write_tokenizer};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -43,12 +40,11 @@ pub struct NextSentenceBatch {
     pub weights: Tensor<1>,
 }
 
-/// What BERT is pretrained with. Holds settings and files to write beside the weights, no parameters.
+/// What BERT is pretrained with. Holds settings, no parameters.
 #[derive(Debug, Clone)]
 pub struct BertPretraining {
     config: BertConfig,
     next_sentence: bool,
-    tokenizer: Option<Tokenizer>,
 }
 
 impl BertPretraining {
@@ -57,15 +53,7 @@ impl BertPretraining {
         Self {
             config,
             next_sentence,
-            tokenizer: None,
         }
-    }
-
-    /// Writes this tokenizer into every checkpoint.
-    #[must_use]
-    pub fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Self {
-        self.tokenizer = Some(tokenizer);
-        self
     }
 
     /// A model to train, drawn by `init`.
@@ -75,6 +63,18 @@ impl BertPretraining {
         } else {
             BertForPreTraining::masked_lm(&self.config, init)
         }
+    }
+
+    /// The model's files in a checkpoint, with the tokenizer if there is one.
+    pub fn files(&self, tokenizer: Option<Tokenizer>) -> ModelFiles<BertForPreTraining> {
+        let (config, class) = (self.config.clone(), self.class());
+        ModelFiles::new(
+            move |model, folder| {
+                write_folder(model, &config, class, folder)?;
+                write_tokenizer(tokenizer.as_ref(), folder)
+            },
+            |model, folder| read_whole(model, folder, open_weights),
+        )
     }
 
     /// The Hugging Face class that a checkpoint opens as.
@@ -164,21 +164,5 @@ impl Objective for BertPretraining {
             output.measures.push(accuracy);
         }
         output
-    }
-
-    fn write_model(&self, model: &BertForPreTraining, folder: &Path) -> Result<(), WriteError> {
-        write_folder(model, &self.config, self.class(), folder)?;
-        write_tokenizer(self.tokenizer.as_ref(), folder)
-    }
-
-    fn read_model(
-        &self,
-        model: BertForPreTraining,
-        folder: &Path,
-    ) -> Result<BertForPreTraining, OpenError> {
-        let file = ModelFile::open(folder)?;
-        let (model, report) = open_weights(model, &file)?;
-        report.require_complete(folder)?;
-        Ok(model)
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use kiln_bert::{BertConfig, BertForPreTraining, BertPretraining};
 use kiln_checkpoint::{ModelFile, load_module, module_tensors};
-use kiln_learner::{NoObserver, Objective as _, RunFolder, TrainRequest, train};
+use kiln_learner::{RunFolder, TrainRequest, train};
 use kiln_nn::Init;
 use kiln_testing::{
     Bound, Fixture, Report, check_curves, devices, fixtures_dir, lock_generator, training_settings,
@@ -94,26 +94,22 @@ fn follows(case: &str, accumulate: usize) {
         let config = config.without_dropout();
         let objective = BertPretraining::new(config, true);
         let model = objective.new_model(&mut Init::zeros(&device.clone().autodiff()));
-        let model: BertForPreTraining = objective.read_model(model, &start).unwrap();
+        let model: BertForPreTraining = objective.files(None).read(model, &start).unwrap();
 
         let rows = fixture.input("labels").shape[1];
         let batch_size = rows / accumulate;
         let settings = training_settings(&fixture, batch_size, accumulate);
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::create(&folder.path().join("run")).unwrap();
-        let outcome = train(TrainRequest {
-            objective: Arc::new(objective),
+        let files = objective.files(None);
+        let outcome = train(TrainRequest::new(
+            objective,
             model,
-            devices: vec![device.clone()],
-            run: run.clone(),
+            files,
+            run.clone(),
             settings,
-            train: Arc::new(Batches::new(fixture.clone(), batch_size)),
-            eval: None,
-            interrupter: Default::default(),
-            observer: Arc::new(NoObserver),
-            dashboard: false,
-            resumption: None,
-        })
+            Arc::new(Batches::new(fixture.clone(), batch_size)),
+        ))
         .unwrap();
 
         let curves = [

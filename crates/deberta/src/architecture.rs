@@ -208,8 +208,8 @@ impl Architecture for Deberta {
             Plan::Pair(mut config, detection) => {
                 config.generator.pad_token_id = config.discriminator.pad_token_id;
                 let sharing = config.sharing;
-                let objective = DebertaReplacedTokens::new(*config, detection.clone())
-                    .with_tokenizer(tokenizer);
+                let objective = DebertaReplacedTokens::new(*config, detection.clone());
+                let files = objective.files(Some(tokenizer));
                 let mut model = objective.new_model(&mut init);
                 if is_fresh {
                     let origins = Origins {
@@ -218,15 +218,16 @@ impl Architecture for Deberta {
                     };
                     model = start_pair(model, sharing, origins, observer)?;
                 }
-                context.train(objective, model, settings, data)
+                context.train(objective, model, files, settings, data)
             }
             Plan::Words(config, form) => {
-                let objective = DebertaPretraining::new(config, form).with_tokenizer(tokenizer);
+                let objective = DebertaPretraining::new(config, form);
+                let files = objective.files(Some(tokenizer));
                 let mut model = objective.new_model(&mut init);
                 if let (Some(folder), true) = (init_from, is_fresh) {
                     model = start_masked_lm(model, folder, observer)?;
                 }
-                context.train(objective, model, settings, data)
+                context.train(objective, model, files, settings, data)
             }
         }
     }

@@ -8,49 +8,45 @@
 //! whatever its number of micro-batches and devices; decoder and vocabulary are computed at the
 //! chosen positions alone.
 
-use std::path::Path;
-
 use burn::tensor::Device;
-use kiln_checkpoint::{ModelFile, OpenError, WriteError};
-use kiln_learner::{ConstantGuess, Objective, PartOutput, TermSpec};
+use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, TermSpec};
 use kiln_nn::Init;
 use kiln_tasks::masked_lm::MaskedLmBatch;
-use kiln_tasks::start::write_tokenizer;
+use kiln_tasks::start::{read_whole, write_tokenizer};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::open::{open_weights, write_masked_lm};
 use crate::{DebertaConfig, DebertaForMaskedLm, MaskedLmForm};
 
-/// What DeBERTa v1 and v2 are pretrained with. Holds settings and files to write beside the weights,
-/// no parameters.
+/// What DeBERTa v1 and v2 are pretrained with. Holds settings, no parameters.
 #[derive(Debug, Clone)]
 pub struct DebertaPretraining {
     config: DebertaConfig,
     form: MaskedLmForm,
-    tokenizer: Option<Tokenizer>,
 }
 
 impl DebertaPretraining {
     /// Masked language modelling for a model of `config`, with the head and decoder of `form`.
     pub fn new(config: DebertaConfig, form: MaskedLmForm) -> Self {
-        Self {
-            config,
-            form,
-            tokenizer: None,
-        }
-    }
-
-    /// Writes this tokenizer into every checkpoint.
-    #[must_use]
-    pub fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Self {
-        self.tokenizer = Some(tokenizer);
-        self
+        Self { config, form }
     }
 
     /// A model to train, drawn by `init`.
     pub fn new_model(&self, init: &mut Init) -> DebertaForMaskedLm {
         DebertaForMaskedLm::new(&self.config, self.form, init)
+    }
+
+    /// The model's files in a checkpoint, with the tokenizer if there is one.
+    pub fn files(&self, tokenizer: Option<Tokenizer>) -> ModelFiles<DebertaForMaskedLm> {
+        let config = self.config.clone();
+        ModelFiles::new(
+            move |model, folder| {
+                write_masked_lm(model, &config, folder)?;
+                write_tokenizer(tokenizer.as_ref(), folder)
+            },
+            |model, folder| read_whole(model, folder, open_weights),
+        )
     }
 }
 
@@ -100,21 +96,5 @@ impl Objective for DebertaPretraining {
             scratch: (),
             carry: (),
         }
-    }
-
-    fn write_model(&self, model: &DebertaForMaskedLm, folder: &Path) -> Result<(), WriteError> {
-        write_masked_lm(model, &self.config, folder)?;
-        write_tokenizer(self.tokenizer.as_ref(), folder)
-    }
-
-    fn read_model(
-        &self,
-        model: DebertaForMaskedLm,
-        folder: &Path,
-    ) -> Result<DebertaForMaskedLm, OpenError> {
-        let file = ModelFile::open(folder)?;
-        let (model, report) = open_weights(model, &file)?;
-        report.require_complete(folder)?;
-        Ok(model)
     }
 }

@@ -13,11 +13,8 @@
 //! before its step; each has its own gradient norm and optimizer. The other order is ELECTRA's: both
 //! step together on the sum.
 
-use std::path::Path;
-
 use burn::tensor::{Device, Int, Tensor};
-use kiln_checkpoint::{OpenError, WriteError};
-use kiln_learner::{ConstantGuess, Measure, Objective, PartOutput, PartSpec, TermSpec};
+use kiln_learner::{ConstantGuess, Measure, ModelFiles, Objective, PartOutput, PartSpec, TermSpec};
 use kiln_nn::Init;
 use kiln_tasks::masked_lm::MaskedLmBatch;
 use kiln_tasks::replaced_tokens::{
@@ -37,35 +34,31 @@ const DISCRIMINATOR: &str = "discriminator.";
 /// The table that is both models' where it is shared without more ado: both optimizers move it.
 const SHARED_TABLE: &str = "generator.deberta.embeddings.word_embeddings.";
 
-/// What DeBERTa v3 is pretrained with. Holds settings and files to write beside the weights, no
-/// parameters.
+/// What DeBERTa v3 is pretrained with. Holds settings, no parameters.
 #[derive(Debug, Clone)]
 pub struct DebertaReplacedTokens {
     config: PairConfig,
     settings: DetectionSettings,
-    tokenizer: Option<Tokenizer>,
 }
 
 impl DebertaReplacedTokens {
     /// Replaced token detection as `settings` say, for models of `config`.
     pub fn new(config: PairConfig, settings: DetectionSettings) -> Self {
-        Self {
-            config,
-            settings,
-            tokenizer: None,
-        }
-    }
-
-    /// Writes this tokenizer into every checkpoint.
-    #[must_use]
-    pub fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Self {
-        self.tokenizer = Some(tokenizer);
-        self
+        Self { config, settings }
     }
 
     /// A pair to train, drawn by `init`.
     pub fn new_model(&self, init: &mut Init) -> DebertaPair {
         DebertaPair::new(&self.config, init)
+    }
+
+    /// The model's files in a checkpoint, with the tokenizer if there is one.
+    pub fn files(&self, tokenizer: Option<Tokenizer>) -> ModelFiles<DebertaPair> {
+        let config = self.config.clone();
+        ModelFiles::new(
+            move |model: &DebertaPair, folder| model.write(&config, tokenizer.as_ref(), folder),
+            DebertaPair::read,
+        )
     }
 
     /// Runs the generator: its loss and measures, and what it puts at the chosen positions.
@@ -191,13 +184,5 @@ impl Objective for DebertaReplacedTokens {
         output.sums.push(sum);
         output.measures.extend(measures);
         output
-    }
-
-    fn write_model(&self, model: &DebertaPair, folder: &Path) -> Result<(), WriteError> {
-        model.write(&self.config, self.tokenizer.as_ref(), folder)
-    }
-
-    fn read_model(&self, model: DebertaPair, folder: &Path) -> Result<DebertaPair, OpenError> {
-        model.read(folder)
     }
 }

@@ -155,7 +155,7 @@ fn both_folders_of_a_pair_hold_the_references_names_and_nothing_else() {
         let objective = fixture_objective(&fixture.folder, sharing, true);
         let model = open_pair(&objective, &fixture.folder, &device);
         let folder = tempfile::tempdir().unwrap();
-        objective.write_model(&model, folder.path()).unwrap();
+        objective.files(None).write(&model, folder.path()).unwrap();
         for (half, class) in [
             ("generator", "DebertaV2ForMaskedLM"),
             ("discriminator", "DebertaV2ForPreTraining"),

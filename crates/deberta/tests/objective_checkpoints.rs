@@ -15,7 +15,7 @@ use kiln_checkpoint::{ModelFile, NamedTensor, module_tensors, write_safetensors}
 use kiln_deberta::names::NAMES;
 use kiln_deberta::{DebertaPair, DebertaReplacedTokens};
 use kiln_learner::record::read_records;
-use kiln_learner::{Objective, Observer, Record, RunFolder, TrainRequest, TrainingSettings, train};
+use kiln_learner::{Observer, Record, RunFolder, TrainRequest, TrainingSettings, train};
 use kiln_nn::Init;
 use kiln_tasks::settings::Sharing;
 use kiln_testing::{Bound, Report, devices, lock_generator};
@@ -56,7 +56,14 @@ fn the_written_discriminator_has_the_table_as_of_the_step_saved() {
         let run = RunFolder::create(&folder.path().join("run")).unwrap();
         let settings = training(3, optimizer(1e-2, 0.01));
         let source = Arc::new(source(4));
-        let outcome = train_on(objective, start, &device, &run, settings, source);
+        let outcome = train_on(
+            (objective.files(None), objective),
+            start,
+            &device,
+            &run,
+            settings,
+            source,
+        );
         let found = read(&outcome.checkpoint);
         let difference = difference(&outcome.checkpoint);
         let expected: Vec<f32> = found[&format!("generator.{WORDS}")]
@@ -81,7 +88,14 @@ fn one_table_is_equal_bit_for_bit_in_both_folders() {
         let run = RunFolder::create(&folder.path().join("run")).unwrap();
         let settings = training(2, optimizer(1e-2, 0.01));
         let source = Arc::new(source(4));
-        let outcome = train_on(objective, start, &device, &run, settings, source);
+        let outcome = train_on(
+            (objective.files(None), objective),
+            start,
+            &device,
+            &run,
+            settings,
+            source,
+        );
         let found = read(&outcome.checkpoint);
         let [generator, discriminator] =
             ["generator", "discriminator"].map(|half| &found[&format!("{half}.{WORDS}")]);
@@ -126,7 +140,7 @@ fn with_difference(
     };
     write_safetensors(&path, std::slice::from_ref(&difference)).unwrap();
     let fresh = objective.new_model(&mut Init::zeros(device));
-    let read = objective.read_model(fresh, folder.path()).unwrap();
+    let read = objective.files(None).read(fresh, folder.path()).unwrap();
     let own = module_tensors(&read.discriminator, &NAMES).unwrap();
     let own = own.iter().find(|own| own.name == "word_embeddings.weight");
     assert_eq!(own.unwrap().data, difference.data);
@@ -145,7 +159,7 @@ fn a_pair_read_from_its_folders_is_the_pair_that_was_written() {
             }
             let written = write(&objective, &drawn);
             let fresh = objective.new_model(&mut Init::zeros(&device));
-            let read = objective.read_model(fresh, written.path()).unwrap();
+            let read = objective.files(None).read(fresh, written.path()).unwrap();
             let tensors = |model: &DebertaPair| module_tensors(model, &NAMES).unwrap();
             assert_eq!(tensors(&read), tensors(&drawn), "{name} {sharing:?}");
             let again = write(&objective, &read);
@@ -175,18 +189,19 @@ fn six_steps(device: &Device, stops: &[u64]) -> (Vec<f32>, BTreeMap<PathBuf, Vec
     for stop in stops.iter().copied().chain([0]) {
         let objective = objective_with(0.1, Sharing::GradientDisentangled, true, |_| ());
         let interrupter = Interrupter::new();
+        let files = objective.files(None);
+        let model = model(&objective, &device.clone().autodiff());
         let outcome = train(TrainRequest {
-            model: model(&objective, &device.clone().autodiff()),
-            objective: Arc::new(objective),
-            devices: vec![device.clone()],
-            run: run.clone(),
-            settings: training(6, optimizer(1e-3, 0.01)),
-            train: Arc::new(source(4)),
-            eval: None,
             interrupter: interrupter.clone(),
             observer: Arc::new(StopAfter(stop, interrupter)),
-            dashboard: false,
-            resumption: None,
+            ..TrainRequest::new(
+                objective,
+                model,
+                files,
+                run.clone(),
+                training(6, optimizer(1e-3, 0.01)),
+                Arc::new(source(4)),
+            )
         })
         .unwrap();
         checkpoint = outcome.checkpoint;

@@ -129,7 +129,7 @@ fn in_turns_each_part_moves_its_own_parameters_and_a_shared_table() {
                 let folder = tempfile::tempdir().unwrap();
                 let run = RunFolder::create(&folder.path().join("run")).unwrap();
                 let outcome = train_on(
-                    objective.clone(),
+                    (objective.files(None), objective.clone()),
                     start,
                     &device,
                     &run,
@@ -137,7 +137,10 @@ fn in_turns_each_part_moves_its_own_parameters_and_a_shared_table() {
                     Arc::new(source(4)),
                 );
                 let fresh = objective.new_model(&mut Init::zeros(&device));
-                let after = objective.read_model(fresh, &outcome.checkpoint).unwrap();
+                let after = objective
+                    .files(None)
+                    .read(fresh, &outcome.checkpoint)
+                    .unwrap();
                 let after = module_tensors(&after, &NAMES).unwrap();
                 assert_eq!(before.len(), after.len());
                 let row = format!("{name} {sharing:?}, {silent} silent");
@@ -172,7 +175,7 @@ fn the_discriminators_turn_reads_with_the_words_of_the_generator_that_has_steppe
             let folder = tempfile::tempdir().unwrap();
             let run = RunFolder::create(&folder.path().join("run")).unwrap();
             let outcome = train_on(
-                objective.clone(),
+                (objective.files(None), objective.clone()),
                 start,
                 &device,
                 &run,
@@ -198,7 +201,7 @@ fn the_discriminators_turn_reads_with_the_words_of_the_generator_that_has_steppe
                     std::fs::copy(first.path().join(file), mixed.path().join(file)).unwrap();
                 }
                 let fresh = objective.new_model(&mut Init::zeros(&device));
-                let pair = objective.read_model(fresh, mixed.path()).unwrap();
+                let pair = objective.files(None).read(fresh, mixed.path()).unwrap();
                 let samples = batch.samples.clone();
                 let output = objective.forward(&pair, 1, &batch, samples, &());
                 let sum = output.sums[0].clone().try_into_vec_as::<f32>().unwrap()[0];

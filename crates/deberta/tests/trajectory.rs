@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use kiln_checkpoint::ModelFile;
 use kiln_deberta::{DebertaPretraining, MaskedLmForm, open_config};
-use kiln_learner::{Objective, RunFolder};
+use kiln_learner::{ModelFiles, Objective, RunFolder};
 use kiln_nn::Init;
 use kiln_tasks::settings::Sharing;
 use kiln_testing::{
@@ -27,7 +27,7 @@ fn follow<O: Objective>(
     (device_name, device): &(String, burn::tensor::Device),
     fixture: &Fixture,
     accumulate: usize,
-    (objective, model): (O, O::Model),
+    (files, objective, model): (ModelFiles<O::Model>, O, O::Model),
     folder: &Path,
 ) -> std::path::PathBuf {
     let run = RunFolder::create(&folder.join("run")).unwrap();
@@ -46,7 +46,7 @@ fn follow<O: Objective>(
         }
     }
     let outcome = train_on(
-        objective,
+        (files, objective),
         model,
         device,
         &run,
@@ -67,7 +67,7 @@ fn pair_follows(case: &str, start: &str, sharing: Sharing, alternating: bool, ac
         let objective = fixture_objective(&start, sharing, alternating);
         let model = open_pair(&objective, &start, &on.1.clone().autodiff());
         let folder = tempfile::tempdir().unwrap();
-        let trained = (objective, model);
+        let trained = (objective.files(None), objective, model);
         let checkpoint = follow(
             &mut report,
             &on,
@@ -108,9 +108,9 @@ fn thirty_steps_of_masked_language_modelling_are_pytorchs() {
         let config = open_config(&start).unwrap().without_dropout();
         let objective = DebertaPretraining::new(config, MaskedLmForm::Enhanced);
         let model = objective.new_model(&mut Init::zeros(&on.1.clone().autodiff()));
-        let model = objective.read_model(model, &start).unwrap();
+        let model = objective.files(None).read(model, &start).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let trained = (objective, model);
+        let trained = (objective.files(None), objective, model);
         let checkpoint = follow(&mut report, &on, &fixture, 1, trained, folder.path());
         let file = ModelFile::open(&checkpoint).unwrap();
         for (parameter, expected) in &fixture.parameters {

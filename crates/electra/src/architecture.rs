@@ -143,12 +143,13 @@ impl Architecture for Electra {
             generator: objective.detection.init_generator.as_deref(),
         };
         let detection = objective.detection.clone();
-        let objective = ElectraPretraining::new(config, detection).with_tokenizer(tokenizer);
+        let objective = ElectraPretraining::new(config, detection);
+        let files = objective.files(Some(tokenizer));
         let mut model = objective.new_model(&mut init);
         if is_fresh {
             model = start(model, sharing, origins, observer)?;
         }
-        context.train(objective, model, settings, data)
+        context.train(objective, model, files, settings, data)
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {

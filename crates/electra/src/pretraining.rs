@@ -14,11 +14,8 @@
 //! means run over the whole step. (The original adds 1e-6 to both divisors; here a term that nothing
 //! was counted for has the mean 0.) With the uniform generator there is no first term.
 
-use std::path::Path;
-
 use burn::tensor::Device;
-use kiln_checkpoint::{OpenError, WriteError};
-use kiln_learner::{ConstantGuess, Objective, PartOutput, TermSpec};
+use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, TermSpec};
 use kiln_nn::Init;
 use kiln_tasks::masked_lm::MaskedLmBatch;
 use kiln_tasks::replaced_tokens::{
@@ -31,35 +28,31 @@ use kiln_text::tokenizer::Tokenizer;
 
 use crate::pair::{ElectraPair, PairConfig};
 
-/// What ELECTRA is pretrained with. Holds settings and files to write beside the weights, no
-/// parameters.
+/// What ELECTRA is pretrained with. Holds settings, no parameters.
 #[derive(Debug, Clone)]
 pub struct ElectraPretraining {
     config: PairConfig,
     settings: DetectionSettings,
-    tokenizer: Option<Tokenizer>,
 }
 
 impl ElectraPretraining {
     /// Replaced token detection as `settings` say, for models of `config`.
     pub fn new(config: PairConfig, settings: DetectionSettings) -> Self {
-        Self {
-            config,
-            settings,
-            tokenizer: None,
-        }
-    }
-
-    /// Writes this tokenizer into every checkpoint.
-    #[must_use]
-    pub fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Self {
-        self.tokenizer = Some(tokenizer);
-        self
+        Self { config, settings }
     }
 
     /// A pair to train, drawn by `init`.
     pub fn new_model(&self, init: &mut Init) -> ElectraPair {
         ElectraPair::new(&self.config, init)
+    }
+
+    /// The model's files in a checkpoint, with the tokenizer if there is one.
+    pub fn files(&self, tokenizer: Option<Tokenizer>) -> ModelFiles<ElectraPair> {
+        let config = self.config.clone();
+        ModelFiles::new(
+            move |model: &ElectraPair, folder| model.write(&config, tokenizer.as_ref(), folder),
+            ElectraPair::read,
+        )
     }
 
     /// Runs both models on one micro-batch.
@@ -142,13 +135,5 @@ impl Objective for ElectraPretraining {
         (): &(),
     ) -> PartOutput<Self> {
         self.both(model, batch)
-    }
-
-    fn write_model(&self, model: &ElectraPair, folder: &Path) -> Result<(), WriteError> {
-        model.write(&self.config, self.tokenizer.as_ref(), folder)
-    }
-
-    fn read_model(&self, model: ElectraPair, folder: &Path) -> Result<ElectraPair, OpenError> {
-        model.read(folder)
     }
 }

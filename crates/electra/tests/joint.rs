@@ -17,7 +17,7 @@ use burn::tensor::Device;
 use kiln_checkpoint::{ModelFile, gradient_tensors};
 use kiln_electra::ElectraPair;
 use kiln_electra::names::NAMES;
-use kiln_learner::{NoObserver, Objective, RunFolder, TrainRequest, train};
+use kiln_learner::{Objective, RunFolder, TrainRequest, train};
 use kiln_tasks::replaced_tokens::{ReplacedTokenBatch, corrupt};
 use kiln_tasks::settings::Sharing;
 use kiln_testing::{
@@ -125,19 +125,15 @@ fn follows(case: &str, accumulate: usize) {
         let batch_size = rows / accumulate;
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::create(&folder.path().join("run")).unwrap();
-        let outcome = train(TrainRequest {
-            objective: Arc::new(objective),
+        let files = objective.files(None);
+        let outcome = train(TrainRequest::new(
+            objective,
             model,
-            devices: vec![device.clone()],
-            run: run.clone(),
-            settings: training_settings(&fixture, batch_size, accumulate),
-            train: Arc::new(Batches::stacked(&fixture, batch_size)),
-            eval: None,
-            interrupter: Default::default(),
-            observer: Arc::new(NoObserver),
-            dashboard: false,
-            resumption: None,
-        })
+            files,
+            run.clone(),
+            training_settings(&fixture, batch_size, accumulate),
+            Arc::new(Batches::stacked(&fixture, batch_size)),
+        ))
         .unwrap();
         let curves = [
             ("loss", "losses", Bound::Loss),

@@ -14,8 +14,7 @@ use kiln_checkpoint::{ModelFile, gradient_tensors, module_tensors};
 use kiln_electra::names::NAMES;
 use kiln_electra::{ElectraConfig, ElectraPair, ElectraPretraining, PairConfig};
 use kiln_learner::{
-    NoObserver, Objective, OptimizerSettings, RunFolder, TrainRequest, TrainingSettings, Weight,
-    train,
+    Objective, OptimizerSettings, RunFolder, TrainRequest, TrainingSettings, Weight, train,
 };
 use kiln_nn::Init;
 use kiln_tasks::replaced_tokens::{Corrupted, ReplacedTokenBatch, corrupt};
@@ -366,12 +365,13 @@ fn shared_embeddings_are_equal_bit_for_bit_in_both_folders_of_a_checkpoint() {
         let start = model(&objective, &device.clone().autodiff());
         let before = module_tensors(&start.discriminator.electra.embeddings, &NAMES).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let outcome = train(TrainRequest {
-            objective: Arc::new(objective),
-            model: start,
-            devices: vec![device],
-            run: RunFolder::create(&folder.path().join("run")).unwrap(),
-            settings: TrainingSettings {
+        let files = objective.files(None);
+        let outcome = train(TrainRequest::new(
+            objective,
+            start,
+            files,
+            RunFolder::create(&folder.path().join("run")).unwrap(),
+            TrainingSettings {
                 steps: 3,
                 batch_size: 4,
                 warmup: 0,
@@ -381,13 +381,8 @@ fn shared_embeddings_are_equal_bit_for_bit_in_both_folders_of_a_checkpoint() {
                 },
                 ..Default::default()
             },
-            train: Arc::new(source(4)),
-            eval: None,
-            interrupter: Default::default(),
-            observer: Arc::new(NoObserver),
-            dashboard: false,
-            resumption: None,
-        })
+            Arc::new(source(4)),
+        ))
         .unwrap();
         let open = |half: &str| ModelFile::open(outcome.checkpoint.join(half)).unwrap();
         let (generator, discriminator) = (open("generator"), open("discriminator"));
@@ -407,9 +402,12 @@ fn a_pair_read_from_its_folders_is_the_pair_that_was_written() {
         let objective = objective(sharing, |_| ());
         let written = model(&objective, &device);
         let folder = tempfile::tempdir().unwrap();
-        objective.write_model(&written, folder.path()).unwrap();
+        objective
+            .files(None)
+            .write(&written, folder.path())
+            .unwrap();
         let fresh = objective.new_model(&mut Init::zeros(&device));
-        let read = objective.read_model(fresh, folder.path()).unwrap();
+        let read = objective.files(None).read(fresh, folder.path()).unwrap();
         let tensors = |model: &ElectraPair| module_tensors(model, &NAMES).unwrap();
         assert_eq!(tensors(&read), tensors(&written), "{name} {sharing:?}");
         assert_eq!(

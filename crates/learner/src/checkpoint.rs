@@ -1,7 +1,7 @@
 //! Checkpoints of a run: Hugging Face files for everyone, `training/` for going on.
 //!
 //! ```text
-//! step-00000500/config.json, model.safetensors, tokenizer.json, …   the objective writes these
+//! step-00000500/config.json, model.safetensors, tokenizer.json, …   `ModelFiles` writes these
 //! step-00000500/training/state.json                                  where the run stood
 //! step-00000500/training/<part>.safetensors                          the optimizer's moments
 //! step-00000500/training/carry-<m>.safetensors                       state carried between steps
@@ -15,6 +15,7 @@ use kiln_checkpoint::{
 use serde::{Deserialize, Serialize};
 
 use crate::error::LearnError;
+use crate::model_files::ModelFiles;
 use crate::newest::NewestCheckpoint;
 use crate::objective::{Carry as _, Objective};
 use crate::run::RunFolder;
@@ -81,7 +82,7 @@ impl TrainingState {
 /// leaves nothing under that name.
 pub(crate) fn save<O: Objective>(
     run: &RunFolder,
-    objective: &O,
+    files: &ModelFiles<O::Model>,
     model: &O::Model,
     stepper: &Stepper<O>,
     state: &mut TrainingState,
@@ -89,7 +90,7 @@ pub(crate) fn save<O: Objective>(
     let path = run.checkpoint(state.step);
     // One of the same step may be there: damaged, and passed over when the run was resumed.
     let folder = CheckpointFolder::replace(&path)?;
-    write_files(&folder, objective, model, stepper, state).map_err(|error| match error {
+    write_files(&folder, files, model, stepper, state).map_err(|error| match error {
         LearnError::Write(error) => error.relocated(folder.path(), &path).into(),
         error => error,
     })?;
@@ -103,20 +104,20 @@ pub(crate) fn save<O: Objective>(
 /// Fills the folder; errors name files in it.
 fn write_files<O: Objective>(
     folder: &CheckpointFolder,
-    objective: &O,
+    files: &ModelFiles<O::Model>,
     model: &O::Model,
     stepper: &Stepper<O>,
     state: &mut TrainingState,
 ) -> Result<(), LearnError> {
-    objective.write_model(model, folder.path())?;
+    files.write(model, folder.path())?;
     let training = folder.subfolder("training")?;
     state.updates = stepper
         .optimizers
         .iter()
         .map(|optimizer| optimizer.updates())
         .collect();
-    for (part, optimizer) in objective.parts().iter().zip(&stepper.optimizers) {
-        let file = training.join(format!("{}.safetensors", part.name));
+    for optimizer in &stepper.optimizers {
+        let file = training.join(format!("{}.safetensors", optimizer.part().name));
         write_safetensors(&file, &optimizer.tensors()?)?;
     }
     for (m, carry) in stepper.carries.iter().enumerate() {
@@ -207,7 +208,7 @@ pub(crate) struct Restored<O: Objective> {
 /// anew.
 pub(crate) fn restore<O: Objective>(
     newest: NewestCheckpoint,
-    objective: &O,
+    files: &ModelFiles<O::Model>,
     model: O::Model,
     stepper: &mut Stepper<O>,
     settings: &TrainingSettings,
@@ -235,15 +236,10 @@ pub(crate) fn restore<O: Objective>(
     state.micro_batches = micro_batches;
     // It counts steps in a row, and these two are not: somebody has seen the first and went on.
     state.bad_in_row = 0;
-    let model = objective.read_model(model, &path)?;
+    let model = files.read(model, &path)?;
     let device = stepper.placement.first().clone().inner();
-    for ((part, optimizer), &updates) in objective
-        .parts()
-        .iter()
-        .zip(&mut stepper.optimizers)
-        .zip(&state.updates)
-    {
-        let file = training.join(format!("{}.safetensors", part.name));
+    for (optimizer, &updates) in stepper.optimizers.iter_mut().zip(&state.updates) {
+        let file = training.join(format!("{}.safetensors", optimizer.part().name));
         optimizer
             .restore(updates, read_tensors(&file)?, &device)
             .map_err(|problem| LearnError::Run {

@@ -8,6 +8,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `objective.rs` | [`Objective`]: what the loop asks of what it trains |
+//! | `model_files.rs` | [`ModelFiles`]: how a model is written and read |
 //! | `upload.rs` | a host's buffers as tensors, for an objective's batch |
 //! | `settings.rs`, `schedule.rs` | steps, batches, rates |
 //! | `run.rs` | [`RunFolder`]: where a run's files lie, and who keeps others out |
@@ -35,6 +36,7 @@ mod burn_train;
 mod checkpoint;
 mod error;
 mod gradients;
+mod model_files;
 mod newest;
 mod observer;
 mod optimizer;
@@ -51,12 +53,13 @@ pub use burn_train::loader::Batches;
 pub use burn_train::metric::StepMetric;
 pub use burn_train::trainee;
 pub use error::LearnError;
+pub use model_files::ModelFiles;
 pub use newest::NewestCheckpoint;
 pub use objective::{
     Carry, ConstantGuess, Measure, Objective, ParameterGroup, PartOutput, PartSpec, TermSpec,
     Weight,
 };
-pub use observer::{NoObserver, Observer, Stop, TrainOutcome};
+pub use observer::{NoObserver, Observer, PrintEvery, Stop, TrainOutcome};
 pub use record::{Record, RecordKind};
 pub use run::RunFolder;
 pub use settings::{OptimizerSettings, ScheduleKind, Stretch, TrainingSettings};

@@ -1,7 +1,6 @@
 //! What the learner asks of an objective, and all it knows of one.
 
 use std::fmt::Debug;
-use std::path::Path;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};
@@ -180,8 +179,8 @@ pub struct PartOutput<O: Objective + ?Sized> {
 
 /// Something to train: how a batch becomes a loss.
 ///
-/// The learner owns the loop, the optimizer and the files; an objective owns the mathematics. It
-/// holds settings and no parameters, those are [`Self::Model`]'s.
+/// The learner owns the loop and the optimizer, [`crate::ModelFiles`] the files; an objective owns the
+/// mathematics. It holds settings and no parameters, those are [`Self::Model`]'s.
 pub trait Objective: Debug + Send + Sync + 'static {
     /// All parameters, of all parts.
     type Model: Module + ModuleDisplay + 'static;
@@ -232,16 +231,4 @@ pub trait Objective: Debug + Send + Sync + 'static {
         scratch: Self::Scratch,
         carry: &Self::Carry,
     ) -> PartOutput<Self>;
-
-    /// Writes the model as Hugging Face files into `folder`, which exists and is empty.
-    ///
-    /// # Errors
-    /// If a file can't be written.
-    fn write_model(&self, model: &Self::Model, folder: &Path) -> Result<(), WriteError>;
-
-    /// Reads into `model` what [`Self::write_model`] wrote: bit-equal, every tensor present.
-    ///
-    /// # Errors
-    /// If a file is missing or doesn't fit the model.
-    fn read_model(&self, model: Self::Model, folder: &Path) -> Result<Self::Model, OpenError>;
 }

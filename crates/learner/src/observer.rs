@@ -1,5 +1,6 @@
 //! Who is told of a run, and how it ends.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::record::Record;
@@ -47,6 +48,40 @@ pub trait Observer: Send + Sync {
 pub struct NoObserver;
 
 impl Observer for NoObserver {}
+
+/// An observer that prints the losses to stderr: of every so many steps and of the last one, and of
+/// evaluations.
+#[derive(Debug, Clone, Copy)]
+pub struct PrintEvery(pub u64);
+
+impl PrintEvery {
+    fn print(what: &str, record: &Record) {
+        let losses = record.values.iter();
+        let losses: Vec<String> = losses
+            .filter(|(name, _)| name.ends_with("loss"))
+            .map(|(name, value)| format!("{name} {value:.3}"))
+            .collect();
+        // Nobody is left to be told if stderr is closed.
+        let _ = writeln!(std::io::stderr(), "{what}  {}", losses.join("  "));
+    }
+}
+
+impl Observer for PrintEvery {
+    fn step(&self, record: &Record, settings: &TrainingSettings) {
+        let steps = settings.steps;
+        if record.step.is_multiple_of(self.0.max(1)) || record.step == steps {
+            Self::print(&format!("step {:5}/{steps}", record.step), record);
+        }
+    }
+
+    fn evaluation(&self, record: &Record) {
+        Self::print("held out:", record);
+    }
+
+    fn warning(&self, message: &str) {
+        let _ = writeln!(std::io::stderr(), "warning: {message}");
+    }
+}
 
 /// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -52,6 +52,11 @@ impl AdamW {
         }
     }
 
+    /// The part of a step that it belongs to.
+    pub(crate) fn part(&self) -> PartSpec {
+        self.part
+    }
+
     /// Updates made so far; a skipped step makes none.
     pub(crate) fn updates(&self) -> u64 {
         self.updates

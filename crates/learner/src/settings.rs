@@ -137,7 +137,8 @@ impl TrainingSettings {
     /// How many steps of today's size hold the data that the first `step` steps took, on `devices`
     /// devices: as many, unless batches changed in between. Then the last of them is only begun, and
     /// its rest goes unread: where examples are numbered, a change never reads anything twice.
-    /// XLNet's lanes are cut anew for other batches, and hold other text at the same step.
+    /// Texts that are read from batch to batch are cut anew for other batches, and hold other text at
+    /// the same step.
     pub fn data_steps(&self, step: u64, devices: usize) -> u64 {
         let mut place = 0_u64;
         let mut from = 0;

@@ -24,9 +24,10 @@ use crate::burn_train::strategy::{Job, StepStrategy};
 use crate::burn_train::trainee::Trainee;
 use crate::checkpoint::{TrainingState, restore};
 use crate::error::LearnError;
+use crate::model_files::ModelFiles;
 use crate::newest::NewestCheckpoint;
 use crate::objective::Objective;
-use crate::observer::{Observer, TrainOutcome};
+use crate::observer::{NoObserver, Observer, TrainOutcome};
 use crate::placement::Placement;
 use crate::record::MetricsFile;
 use crate::run::RunFolder;
@@ -49,6 +50,8 @@ pub struct TrainRequest<O: Objective> {
     pub objective: Arc<O>,
     /// Its model with initial weights, on the first device.
     pub model: O::Model,
+    /// How the model is written into checkpoints and read from them.
+    pub files: ModelFiles<O::Model>,
     /// The devices; the first holds the model and the optimizer. The same one may stand twice.
     pub devices: Vec<Device>,
     /// The run's folder.
@@ -67,6 +70,34 @@ pub struct TrainRequest<O: Objective> {
     pub dashboard: bool,
     /// Where the run goes on; none: from its newest whole checkpoint, if it has one.
     pub resumption: Option<Resumption>,
+}
+
+impl<O: Objective> TrainRequest<O> {
+    /// A run on the device that `model` lies on, without evaluation, told to nobody. All else is for
+    /// the fields.
+    pub fn new(
+        objective: O,
+        model: O::Model,
+        files: ModelFiles<O::Model>,
+        run: RunFolder,
+        settings: TrainingSettings,
+        train: Arc<dyn BatchSource>,
+    ) -> Self {
+        Self {
+            objective: Arc::new(objective),
+            devices: model.devices().into_iter().take(1).collect(),
+            model,
+            files,
+            run,
+            settings,
+            train,
+            eval: None,
+            interrupter: Interrupter::new(),
+            observer: Arc::new(NoObserver),
+            dashboard: false,
+            resumption: None,
+        }
+    }
 }
 
 /// Where a run goes on, and what is to be done before it does.
@@ -88,6 +119,7 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
     let TrainRequest {
         objective,
         model,
+        files,
         devices,
         run,
         settings,
@@ -119,7 +151,7 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
     let restored = match newest {
         Some(newest) => Some(restore(
             newest,
-            &*objective,
+            &files,
             model.clone(),
             &mut stepper,
             &settings,
@@ -225,6 +257,7 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
 
     let strategy = Arc::new(StepStrategy::new(Job {
         objective: objective.clone(),
+        files,
         settings,
         run,
         stepper,

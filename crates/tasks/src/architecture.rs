@@ -8,8 +8,8 @@ use burn::module::Module;
 use burn::tensor::{Device, TensorData};
 use burn::train::Interrupter;
 use kiln_learner::{
-    LearnError, Objective, Observer, OptimizerSettings, Resumption, RunFolder, ScheduleKind,
-    TrainOutcome, TrainRequest, train,
+    LearnError, ModelFiles, Objective, Observer, OptimizerSettings, Resumption, RunFolder,
+    ScheduleKind, TrainOutcome, TrainRequest, train,
 };
 use kiln_text::masking::default_max_predictions;
 use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
@@ -74,22 +74,26 @@ impl RunContext {
         self,
         objective: O,
         model: O::Model,
+        files: ModelFiles<O::Model>,
         settings: &RunSettings,
         data: RunData,
     ) -> Result<TrainOutcome, LearnError> {
         self.observer.model(Module::num_params(&model));
         train(TrainRequest {
-            objective: Arc::new(objective),
-            model,
             devices: self.devices,
-            run: self.run,
-            settings: settings.training.clone(),
-            train: data.train,
             eval: data.eval,
             interrupter: self.interrupter,
             observer: self.observer,
             dashboard: self.dashboard,
             resumption: self.resumption,
+            ..TrainRequest::new(
+                objective,
+                model,
+                files,
+                self.run,
+                settings.training.clone(),
+                data.train,
+            )
         })
     }
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
-use kiln_checkpoint::{LoadOptions, LoadReport, ModelFile, Names, WriteError, load_module};
+use kiln_checkpoint::{
+    LoadOptions, LoadReport, ModelFile, Names, OpenError, WriteError, load_module,
+};
 use kiln_learner::{LearnError, Observer};
 use kiln_text::Vocabulary;
 use kiln_text::tokenizer::Tokenizer;
@@ -98,6 +100,21 @@ pub fn start_from<M: Module>(
             observer.warning(&format!("{what} {}: {list}", folder.display()));
         }
     }
+    Ok(model)
+}
+
+/// Reads into `model` the files of a checkpoint's folder, every tensor of which has to be there.
+/// `open` is the architecture's way to open weights.
+///
+/// # Errors
+/// If a file is missing or doesn't fit the model.
+pub fn read_whole<M>(
+    model: M,
+    folder: &Path,
+    open: impl FnOnce(M, &ModelFile) -> Result<(M, LoadReport), OpenError>,
+) -> Result<M, OpenError> {
+    let (model, report) = open(model, &ModelFile::open(folder)?)?;
+    report.require_complete(folder)?;
     Ok(model)
 }
 

@@ -147,8 +147,8 @@ impl Architecture for Xlnet {
         let device = context.first_device()?;
         let (seed, range) = (settings.training.seed, config.initializer_range);
         let mut init = Init::with_distribution(seed, range, WeightDistribution::Normal, &device);
-        let objective = XlnetPretraining::new(config.clone(), settings.training.batch_size)
-            .with_tokenizer(tokenizer);
+        let objective = XlnetPretraining::new(config.clone(), settings.training.batch_size);
+        let files = objective.files(Some(tokenizer));
         let mut model = objective.new_model(&mut init);
         if let (Some(folder), true) = (&settings.init_from, is_fresh) {
             let file = ModelFile::open(folder)?;
@@ -158,7 +158,7 @@ impl Architecture for Xlnet {
             let names = (&NAMES, &LOAD_OPTIONS);
             model = start_from(model, folder, names, is_needed, observer)?;
         }
-        context.train(objective, model, settings, data)
+        context.train(objective, model, files, settings, data)
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {

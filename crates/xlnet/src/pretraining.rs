@@ -8,15 +8,12 @@
 //! tokens: only who sees whom hides them. The memory that a segment leaves goes to the next segment
 //! of the same lanes, for the whole run; it begins with zeros, which are attended to.
 
-use std::path::Path;
-
 use burn::tensor::{Device, Int, Tensor};
-use kiln_checkpoint::{ModelFile, OpenError, WriteError};
 use kiln_learner::upload::{floats, ints};
-use kiln_learner::{ConstantGuess, Objective, ParameterGroup, PartOutput, TermSpec};
+use kiln_learner::{ConstantGuess, ModelFiles, Objective, ParameterGroup, PartOutput, TermSpec};
 use kiln_nn::Init;
 use kiln_tasks::masked_lm::score;
-use kiln_tasks::start::write_tokenizer;
+use kiln_tasks::start::{read_whole, write_tokenizer};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -87,36 +84,41 @@ impl PermutedBatch {
     }
 }
 
-/// What XLNet is pretrained with. Holds settings and files to write beside the weights, no
-/// parameters.
+/// What XLNet is pretrained with. Holds settings, no parameters.
 #[derive(Debug, Clone)]
 pub struct XlnetPretraining {
     config: XlnetConfig,
     batch_size: usize,
-    tokenizer: Option<Tokenizer>,
 }
 
 impl XlnetPretraining {
     /// Permutation language modelling for a model of `config`, on batches of `batch_size`; without
     /// memory if its `mem_len` is absent or 0.
     pub fn new(config: XlnetConfig, batch_size: usize) -> Self {
-        Self {
-            config,
-            batch_size,
-            tokenizer: None,
-        }
-    }
-
-    /// Writes this tokenizer into every checkpoint.
-    #[must_use]
-    pub fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Self {
-        self.tokenizer = Some(tokenizer);
-        self
+        Self { config, batch_size }
     }
 
     /// A model to train, drawn by `init`.
     pub fn new_model(&self, init: &mut Init) -> XlnetLmHeadModel {
         XlnetLmHeadModel::new(&self.config, init)
+    }
+
+    /// The model's files in a checkpoint, with the tokenizer if there is one.
+    pub fn files(&self, tokenizer: Option<Tokenizer>) -> ModelFiles<XlnetLmHeadModel> {
+        // A batch reads in two directions in pretraining alone; transformers would do so with any
+        // text, as config.json says.
+        let config = XlnetConfig {
+            bi_data: false,
+            use_mems_train: self.config.mem_len().is_some(),
+            ..self.config.clone()
+        };
+        ModelFiles::new(
+            move |model, folder| {
+                write_folder(model, &config, XlnetClass::LmHead, folder)?;
+                write_tokenizer(tokenizer.as_ref(), folder)
+            },
+            |model, folder| read_whole(model, folder, open_weights),
+        )
     }
 }
 
@@ -184,29 +186,6 @@ impl Objective for XlnetPretraining {
         let mut group = ParameterGroup::by_name(path);
         group.decays |= DECAY_ALL_THE_SAME.iter().any(|name| path.contains(name));
         group
-    }
-
-    fn write_model(&self, model: &XlnetLmHeadModel, folder: &Path) -> Result<(), WriteError> {
-        // A batch reads in two directions in pretraining alone; transformers would do so with any
-        // text, as config.json says.
-        let config = XlnetConfig {
-            bi_data: false,
-            use_mems_train: self.config.mem_len().is_some(),
-            ..self.config.clone()
-        };
-        write_folder(model, &config, XlnetClass::LmHead, folder)?;
-        write_tokenizer(self.tokenizer.as_ref(), folder)
-    }
-
-    fn read_model(
-        &self,
-        model: XlnetLmHeadModel,
-        folder: &Path,
-    ) -> Result<XlnetLmHeadModel, OpenError> {
-        let file = ModelFile::open(folder)?;
-        let (model, report) = open_weights(model, &file)?;
-        report.require_complete(folder)?;
-        Ok(model)
     }
 }
 

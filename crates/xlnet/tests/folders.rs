@@ -7,7 +7,6 @@ use std::path::Path;
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 use kiln_checkpoint::{ModelFile, gradient_tensors, write_model};
-use kiln_learner::Objective;
 use kiln_nn::Init;
 use kiln_testing::devices;
 use kiln_xlnet::{
@@ -156,9 +155,9 @@ fn an_objective_reads_what_it_wrote_to_the_last_bit() {
         for (name, device) in devices() {
             let model = objective.new_model(&mut Init::new(5, 0.3, &device));
             let folder = tempfile::tempdir().unwrap();
-            objective.write_model(&model, folder.path()).unwrap();
+            objective.files(None).write(&model, folder.path()).unwrap();
             let fresh = objective.new_model(&mut Init::zeros(&device));
-            let read = objective.read_model(fresh, folder.path()).unwrap();
+            let read = objective.files(None).read(fresh, folder.path()).unwrap();
             assert_eq!(outputs(&read, &device), outputs(&model, &device), "{name}");
         }
     }

@@ -11,7 +11,7 @@ use burn::tensor::Device;
 use burn::train::Interrupter;
 use kiln_checkpoint::ModelFile;
 use kiln_learner::{
-    Objective, Observer, Record, RunFolder, TrainOutcome, TrainRequest, TrainingSettings, train,
+    Observer, Record, RunFolder, TrainOutcome, TrainRequest, TrainingSettings, train,
 };
 use kiln_nn::Init;
 use kiln_testing::{
@@ -96,22 +96,23 @@ fn run(
     let config = open_config(&start).unwrap().without_dropout();
     let objective = XlnetPretraining::new(config, settings.batch_size);
     let model = objective.new_model(&mut Init::zeros(&device.clone().autodiff()));
-    let model = objective.read_model(model, &start).unwrap();
+    let model = objective.files(None).read(model, &start).unwrap();
+    let files = objective.files(None);
+    let parts = settings.accumulate;
     train(TrainRequest {
-        objective: Arc::new(objective),
-        model,
-        devices: vec![device.clone()],
-        run: folder.clone(),
-        train: Arc::new(Batches {
-            fixture: fixture.clone(),
-            parts: settings.accumulate,
-        }),
-        settings,
-        eval: None,
         interrupter: interrupter.clone(),
         observer: Arc::new(StopAfter(stop_after, interrupter)),
-        dashboard: false,
-        resumption: None,
+        ..TrainRequest::new(
+            objective,
+            model,
+            files,
+            folder.clone(),
+            settings,
+            Arc::new(Batches {
+                fixture: fixture.clone(),
+                parts,
+            }),
+        )
     })
     .unwrap()
 }

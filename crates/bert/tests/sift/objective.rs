@@ -1,18 +1,17 @@
 //! A classifier with SiFT, as a fine-tuning objective switches it on, but that the first perturbation
 //! comes with the batch.
 
-use std::path::Path;
-
 use burn::tensor::{Device, Int, Tensor};
 use kiln_bert::{
     BertClass, BertConfig, BertForSequenceClassification, BertInputs, open_weights, write_folder,
 };
-use kiln_checkpoint::{ModelFile, OpenError, WriteError};
+use kiln_checkpoint::ModelFile;
 use kiln_learner::upload::{floats, ints};
-use kiln_learner::{ConstantGuess, Objective, PartOutput, TermSpec};
+use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, TermSpec};
 use kiln_nn::Init;
 use kiln_nn::loss::cross_entropy_sum;
 use kiln_tasks::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
+use kiln_tasks::start::read_whole;
 use kiln_testing::{Fixture, fixtures_dir};
 use kiln_text::HostBatch;
 
@@ -108,6 +107,18 @@ pub(crate) struct Classification {
     pub(crate) sift: SiftSettings,
 }
 
+impl Classification {
+    pub(crate) fn files(&self) -> ModelFiles<BertForSequenceClassification> {
+        let config = self.config.clone();
+        ModelFiles::new(
+            move |model, folder| {
+                write_folder(model, &config, BertClass::SequenceClassification, folder)
+            },
+            |model, folder| read_whole(model, folder, open_weights),
+        )
+    }
+}
+
 impl Objective for Classification {
     type Model = BertForSequenceClassification;
     type Batch = Batch;
@@ -179,28 +190,5 @@ impl Objective for Classification {
             scratch: (),
             carry: (),
         }
-    }
-
-    fn write_model(
-        &self,
-        model: &BertForSequenceClassification,
-        folder: &Path,
-    ) -> Result<(), WriteError> {
-        write_folder(
-            model,
-            &self.config,
-            BertClass::SequenceClassification,
-            folder,
-        )
-    }
-
-    fn read_model(
-        &self,
-        model: BertForSequenceClassification,
-        folder: &Path,
-    ) -> Result<BertForSequenceClassification, OpenError> {
-        let (model, report) = open_weights(model, &ModelFile::open(folder)?)?;
-        report.require_complete(folder)?;
-        Ok(model)
     }
 }

@@ -6,7 +6,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use kiln_bert::names::NAMES;
 use kiln_checkpoint::{ModelFile, gradient_tensors};
-use kiln_learner::{NoObserver, RunFolder, TrainRequest, train};
+use kiln_learner::{RunFolder, TrainRequest, train};
 use kiln_nn::loss::cross_entropy_sum;
 use kiln_tasks::sift::AscentLoss;
 use kiln_testing::{
@@ -122,22 +122,19 @@ fn thirty_steps_are_pytorchs() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::create(&folder.path().join("run")).unwrap();
         let rows = fixture.input("labels").shape[1];
-        let outcome = train(TrainRequest {
-            objective: Arc::new(Classification {
-                config: config(),
-                sift: settings(AscentLoss::SymmetricKl),
-            }),
-            model: classifier(&device.clone().autodiff()),
-            devices: vec![device.clone()],
-            run: run.clone(),
-            settings: training_settings(&fixture, rows, 1),
-            train: Arc::new(Batches(fixture.clone())),
-            eval: None,
-            interrupter: Default::default(),
-            observer: Arc::new(NoObserver),
-            dashboard: false,
-            resumption: None,
-        })
+        let objective = Classification {
+            config: config(),
+            sift: settings(AscentLoss::SymmetricKl),
+        };
+        let files = objective.files();
+        let outcome = train(TrainRequest::new(
+            objective,
+            classifier(&device.clone().autodiff()),
+            files,
+            run.clone(),
+            training_settings(&fixture, rows, 1),
+            Arc::new(Batches(fixture.clone())),
+        ))
         .unwrap();
 
         let curves = [

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use kiln_deberta::{DebertaPair, DebertaReplacedTokens, PairConfig, open_config};
 use kiln_learner::{
-    NoObserver, Objective, RunFolder, TrainOutcome, TrainRequest, TrainingSettings, train,
+    ModelFiles, Objective, RunFolder, TrainOutcome, TrainRequest, TrainingSettings, train,
 };
 use kiln_nn::Init;
 use kiln_tasks::settings::{DetectionSettings, Sharing};
@@ -67,12 +67,12 @@ pub(crate) fn open_pair(
     device: &Device,
 ) -> DebertaPair {
     let model = objective.new_model(&mut Init::zeros(device));
-    objective.read_model(model, folder).unwrap()
+    objective.files(None).read(model, folder).unwrap()
 }
 
 /// A run from `model` to the last step.
 pub(crate) fn train_on<O: Objective>(
-    objective: O,
+    (files, objective): (ModelFiles<O::Model>, O),
     model: O::Model,
     device: &Device,
     run: &RunFolder,
@@ -80,17 +80,8 @@ pub(crate) fn train_on<O: Objective>(
     batches: Arc<dyn BatchSource>,
 ) -> TrainOutcome {
     train(TrainRequest {
-        objective: Arc::new(objective),
-        model,
         devices: vec![device.clone()],
-        run: run.clone(),
-        settings,
-        train: batches,
-        eval: None,
-        interrupter: Default::default(),
-        observer: Arc::new(NoObserver),
-        dashboard: false,
-        resumption: None,
+        ..TrainRequest::new(objective, model, files, run.clone(), settings, batches)
     })
     .unwrap()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use kiln_deberta::{DebertaConfig, DebertaPair, DebertaReplacedTokens, PairConfig};
-use kiln_learner::{Objective, OptimizerSettings, TrainingSettings};
+use kiln_learner::{OptimizerSettings, TrainingSettings};
 use kiln_nn::Init;
 use kiln_tasks::settings::{DetectionSettings, Sharing};
 use kiln_text::examples::{Documents, MaskedLmSource, PackedSequences};
@@ -131,6 +131,6 @@ pub(crate) fn training(steps: u64, optimizer: OptimizerSettings) -> TrainingSett
 /// The files of a model as it is written.
 pub(crate) fn write(objective: &DebertaReplacedTokens, model: &DebertaPair) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    objective.write_model(model, folder.path()).unwrap();
+    objective.files(None).write(model, folder.path()).unwrap();
     folder
 }

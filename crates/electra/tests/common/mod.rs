@@ -4,7 +4,6 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use kiln_electra::{ElectraPair, ElectraPretraining, PairConfig, open_config};
-use kiln_learner::Objective as _;
 use kiln_nn::Init;
 use kiln_tasks::settings::{DetectionSettings, Sharing};
 use kiln_testing::Fixture;
@@ -47,7 +46,7 @@ pub(crate) fn open_pair(
     device: &Device,
 ) -> ElectraPair {
     let model = objective.new_model(&mut Init::zeros(device));
-    objective.read_model(model, folder).unwrap()
+    objective.files(None).read(model, folder).unwrap()
 }
 
 /// The reference's batches, with their samples.

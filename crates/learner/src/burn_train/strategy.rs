@@ -23,6 +23,7 @@ use kiln_text::HostBatch;
 use super::trainee::{StepItem, Trainee, TraineeOf};
 use crate::checkpoint::{Evaluation, TrainingState, best_checkpoint};
 use crate::error::LearnError;
+use crate::model_files::ModelFiles;
 use crate::objective::Objective;
 use crate::observer::{Observer, Stop, TrainOutcome};
 use crate::record::{MetricsFile, Record, RecordKind};
@@ -39,6 +40,7 @@ type Events<O> = SupervisedTrainingEventProcessor<TraineeOf<O>>;
 /// Everything the loop needs besides what burn-train hands it.
 pub(crate) struct Job<O: Objective> {
     pub(crate) objective: Arc<O>,
+    pub(crate) files: ModelFiles<O::Model>,
     pub(crate) settings: TrainingSettings,
     pub(crate) run: RunFolder,
     pub(crate) stepper: Stepper<O>,

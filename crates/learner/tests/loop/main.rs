@@ -55,21 +55,23 @@ fn run(
         Err(_) => RunFolder::at(path),
     };
     let interrupter = Interrupter::new();
+    let model = ToyObjective::model(&devices[0].clone().autodiff());
     train(TrainRequest {
-        objective: Arc::new(ToyObjective),
-        model: ToyObjective::model(&devices[0].clone().autodiff()),
         devices,
-        run: folder,
-        settings,
-        train: source,
         eval: Some(EvalData {
             source: ToySource::new(6),
             batches: 2,
         }),
         interrupter: interrupter.clone(),
         observer: Arc::new(StopAfter(stop_after, interrupter)),
-        dashboard: false,
-        resumption: None,
+        ..TrainRequest::new(
+            ToyObjective,
+            model,
+            ToyObjective::files(),
+            folder,
+            settings,
+            source,
+        )
     })
 }
 
@@ -238,20 +240,14 @@ fn run_without_dropout(path: &Path, source: Arc<ToySource>, settings: TrainingSe
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
     let device = flex();
-    let interrupter = Interrupter::new();
-    train(TrainRequest {
-        objective: Arc::new(ToyObjective),
-        model: ToyObjective::model_without_dropout(&device.clone().autodiff()),
-        devices: vec![device],
-        run: RunFolder::create(path).unwrap(),
+    train(TrainRequest::new(
+        ToyObjective,
+        ToyObjective::model_without_dropout(&device.clone().autodiff()),
+        ToyObjective::files(),
+        RunFolder::create(path).unwrap(),
         settings,
-        train: source,
-        eval: None,
-        interrupter,
-        observer: Arc::new(kiln_learner::NoObserver),
-        dashboard: false,
-        resumption: None,
-    })
+        source,
+    ))
     .unwrap();
 }
 

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
-use burn::train::Interrupter;
 use kiln_learner::{
-    LearnError, NewestCheckpoint, NoObserver, Record, RecordKind, Resumption, RunFolder, Stop,
-    TrainRequest, TrainingSettings, train,
+    LearnError, NewestCheckpoint, Record, RecordKind, Resumption, RunFolder, Stop, TrainRequest,
+    TrainingSettings, train,
 };
 
 use crate::toy::{ToyObjective, ToySource, settings};
@@ -98,21 +97,21 @@ fn go_on(
     let _guard = GENERATOR
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let model = ToyObjective::model(&devices[0].clone().autodiff());
     let outcome = train(TrainRequest {
-        objective: Arc::new(ToyObjective),
-        model: ToyObjective::model(&devices[0].clone().autodiff()),
         devices,
-        run: RunFolder::at(path),
-        settings: settings(9),
-        train: ToySource::new(6),
-        eval: None,
-        interrupter: Interrupter::new(),
-        observer: Arc::new(NoObserver),
-        dashboard: false,
         resumption: Some(Resumption {
             start: Some(start),
             accepted: Box::new(accepted),
         }),
+        ..TrainRequest::new(
+            ToyObjective,
+            model,
+            ToyObjective::files(),
+            RunFolder::at(path),
+            settings(9),
+            ToySource::new(6),
+        )
     });
     outcome.map(|outcome| outcome.step)
 }

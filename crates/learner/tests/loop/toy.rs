@@ -1,7 +1,6 @@
 //! A small objective that uses everything the loop provides: two parts with an optimizer each, a
 //! scratch value between them, a carried state, dropout.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
@@ -13,8 +12,8 @@ use kiln_checkpoint::{
 };
 use kiln_learner::upload::floats;
 use kiln_learner::{
-    Carry, ConstantGuess, Measure, Objective, PartOutput, PartSpec, TermSpec, TrainingSettings,
-    Weight,
+    Carry, ConstantGuess, Measure, ModelFiles, Objective, PartOutput, PartSpec, TermSpec,
+    TrainingSettings, Weight,
 };
 use kiln_nn::{Dropout, Init};
 use kiln_text::rng::{Purpose, Rng};
@@ -38,6 +37,19 @@ impl ToyObjective {
 
     pub(crate) fn model_without_dropout(device: &Device) -> Toy {
         Self::model_with(device, 0.0)
+    }
+
+    pub(crate) fn files() -> ModelFiles<Toy> {
+        ModelFiles::new(
+            |model, folder| {
+                let tensors = module_tensors(model, &Names::SAME)?;
+                write_safetensors(&folder.join("model.safetensors"), &tensors)
+            },
+            |model, folder| {
+                let file = ModelFile::open(folder)?;
+                Ok(load_module(model, &Names::SAME, &file, &LoadOptions::default())?.0)
+            },
+        )
     }
 
     fn model_with(device: &Device, dropout: f64) -> Toy {
@@ -175,16 +187,6 @@ impl Objective for ToyObjective {
             scratch,
             carry: Mean(next),
         }
-    }
-
-    fn write_model(&self, model: &Toy, folder: &Path) -> Result<(), WriteError> {
-        let tensors = module_tensors(model, &Names::SAME)?;
-        write_safetensors(&folder.join("model.safetensors"), &tensors)
-    }
-
-    fn read_model(&self, model: Toy, folder: &Path) -> Result<Toy, OpenError> {
-        let file = ModelFile::open(folder)?;
-        Ok(load_module(model, &Names::SAME, &file, &LoadOptions::default())?.0)
     }
 }
 

@@ -63,7 +63,7 @@ impl<O: Objective> Fit<'_, O> {
         self.job.metrics.sync()?;
         let path = save(
             &self.job.run,
-            &*self.job.objective,
+            &self.job.files,
             model,
             &self.job.stepper,
             &mut self.job.state,
