@@ -2,10 +2,7 @@
 
 use crate::hardware::{check_compiled_in, list};
 use crate::name::{compiled_in, join};
-use crate::{BackendError, BackendName, DeviceSpec};
-
-/// The environment variable that stands in for `--backend`.
-pub const BACKEND_VARIABLE: &str = "KILN_BACKEND";
+use crate::{BACKEND_VARIABLE, BackendError, BackendName, DeviceSpec};
 
 /// Backends for GPUs, the most direct way to the hardware first.
 const GPUS: [BackendName; 6] = [

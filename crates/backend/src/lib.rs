@@ -11,6 +11,7 @@
 //! | `name.rs` | [`BackendName`]: all backends, compiled in or not, and what they promise |
 //! | `spec.rs` | [`DeviceSpec`]: `wgpu:1`, `tch:cuda:0`, `remote:ws://host:3000` |
 //! | `error.rs` | [`BackendError`] |
+//! | `parse.rs` | names and devices from text |
 //! | `hardware.rs` | Burn's constructors behind `cfg`: the only place that calls them |
 //! | `catch_panic.rs` | [`catch_panic`]: a panic of Burn or a driver as an error text |
 //! | `open.rs` | [`open`]: once per process and device, same number types everywhere, checked |
@@ -34,16 +35,17 @@ mod hardware;
 mod host_memory;
 mod name;
 mod open;
+mod parse;
 mod report;
 mod spec;
 mod state;
 
 pub use catch_panic::{catch_panic, panic_text};
-pub use choose::{BACKEND_VARIABLE, choose, default_spec};
+pub use choose::{choose, default_spec};
 pub use error::BackendError;
 pub use host_memory::{AvailableMemory, MemoryBound, available_memory};
 pub use name::{BackendName, Determinism, compiled_in};
 pub use open::open;
 pub use report::{DeviceReport, list_devices, probe};
-pub use spec::{DeviceSpec, Place};
+pub use spec::{BACKEND_VARIABLE, DeviceSpec, Place};
 pub use state::{DeviceMemory, device_memory, process_memory, seed};

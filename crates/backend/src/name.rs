@@ -1,9 +1,6 @@
 //! The backends by name, whether this build holds them or not.
 
 use std::fmt;
-use std::str::FromStr;
-
-use crate::BackendError;
 
 /// A backend that Kiln can be built with: one cargo feature each, of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -131,21 +128,6 @@ impl fmt::Display for BackendName {
     }
 }
 
-impl FromStr for BackendName {
-    type Err = BackendError;
-
-    /// Exactly one of the names, in lower case.
-    fn from_str(text: &str) -> Result<Self, BackendError> {
-        Self::ALL
-            .into_iter()
-            .find(|name| name.as_str() == text)
-            .ok_or_else(|| BackendError::UnknownName {
-                given: text.to_owned(),
-                known: join(&Self::ALL),
-            })
-    }
-}
-
 /// The backends in this build, in the order of [`BackendName::ALL`].
 pub fn compiled_in() -> Vec<BackendName> {
     BackendName::ALL
@@ -166,13 +148,6 @@ pub(crate) fn join(names: &[BackendName]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_name_parses_to_its_backend() {
-        for name in BackendName::ALL {
-            assert_eq!(name.as_str().parse(), Ok(name));
-        }
-    }
 
     #[test]
     fn what_is_compiled_in_follows_the_features() {

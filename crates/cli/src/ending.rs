@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::discriminator_sample::DiscriminatorSample;
 use crate::failure::Failure;
-use crate::finish::{Job, has_generator};
+use crate::job::Job;
 use crate::samples::Sample;
 use crate::wording::{count, duration, is_quality, number, shell};
 
@@ -42,7 +42,7 @@ impl Ending<'_> {
             )
         };
         let mut commands = Vec::new();
-        if has_generator(self.job.settings) {
+        if self.job.has_generator() {
             let sample = self.samples.first().map(|(sample, _)| sample.text.as_str());
             commands.push(predict("fill-mask", sample));
         }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use burn::train::Interrupter;
-use kiln_learner::{LearnError, Resumption, RunFolder, Stop, TrainOutcome};
+use kiln_learner::{LearnError, Stop, TrainOutcome};
 use kiln_report::{History, ReportFacts, write_report};
 use kiln_tasks::RunSettings;
-use kiln_tasks::architecture::{Architecture, FillMaskRequest, MaskCandidate, RunContext};
+use kiln_tasks::architecture::{FillMaskRequest, MaskCandidate, RunContext};
 use kiln_text::{Corpus, Tokenizer};
 use serde_json::Value;
 
@@ -17,6 +16,7 @@ use crate::discriminator_sample::DiscriminatorSample;
 use crate::ending::Ending;
 use crate::failure::{Failure, caught};
 use crate::interrupt;
+use crate::job::Job;
 use crate::out_of_memory::{self, Work};
 use crate::progress::Progress;
 use crate::samples::{self, Sample};
@@ -30,19 +30,6 @@ const CANDIDATES: usize = 5;
 
 /// No learning rate above this is advised.
 const HIGHEST_ADVISED: f64 = 1e-4;
-
-/// A run to be trained, with everything checked.
-pub(crate) struct Job<'a> {
-    pub(crate) architecture: &'static dyn Architecture,
-    pub(crate) run: &'a RunFolder,
-    pub(crate) settings: &'a RunSettings,
-    pub(crate) devices: Vec<Device>,
-    pub(crate) dashboard: bool,
-    pub(crate) json: bool,
-    pub(crate) console: Console,
-    /// Where the run goes on; none: it is a new one.
-    pub(crate) resumption: Option<Resumption>,
-}
 
 /// Trains to the end, or until somebody stops it; then writes the report and sums up.
 ///
@@ -136,7 +123,7 @@ pub(crate) fn conclude<'a>(
         // Whoever stops a run wants it to end.
         Stop::Interrupted => Vec::new(),
         // Nothing fills masks where replacements are drawn from all words alike.
-        Stop::Done | Stop::Early if !has_generator(job.settings) => Vec::new(),
+        Stop::Done | Stop::Early if !job.has_generator() => Vec::new(),
         Stop::Done | Stop::Early => {
             let fill = || fill_samples(job, &outcome);
             attempt(job, "no example sentences", fill).unwrap_or_default()
@@ -213,12 +200,6 @@ fn fill_samples(
         .zip(filled)
         .filter_map(|(sample, masks)| Some((sample, masks.into_iter().next()?.candidates)))
         .collect())
-}
-
-/// Whether something predicts words: everywhere but beside a lone discriminator.
-pub(crate) fn has_generator(settings: &RunSettings) -> bool {
-    let detection = settings.objective.detection();
-    !detection.is_some_and(|settings| settings.uniform_generator)
 }
 
 /// What the discriminator says of the first sample, where there is a discriminator and a sample.

@@ -30,6 +30,7 @@ mod finish;
 mod folders;
 mod forward;
 mod interrupt;
+mod job;
 mod live_line;
 mod memory;
 mod model_folder;

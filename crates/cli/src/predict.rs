@@ -1,8 +1,8 @@
 //! `kiln predict`: a trained model at work.
 
 mod replaced_tokens;
+mod texts;
 
-use std::io::BufRead as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -15,6 +15,7 @@ use crate::devices;
 use crate::failure::Failure;
 use crate::model_folder::ModelFolder;
 use replaced_tokens::ReplacedTokensArgs;
+use texts::texts_or_lines;
 
 const EXAMPLES: &str = "Examples:
   kiln predict fill-mask --model runs/first \"The capital of France is [MASK].\"
@@ -86,30 +87,6 @@ fn fill_mask(args: &FillMaskArgs, backend: &[String], console: Console) -> Resul
         }
     }
     Ok(())
-}
-
-/// The texts given, or else the lines of stdin.
-fn texts_or_lines(given: &[String]) -> Result<Vec<String>, Failure> {
-    if !given.is_empty() {
-        return Ok(given.to_vec());
-    }
-    let mut texts = Vec::new();
-    for (number, line) in (1..).zip(std::io::stdin().lock().lines()) {
-        let line = line.map_err(|error| {
-            Failure::run(format_args!(
-                "stdin: line {number}: cannot be read ({error})"
-            ))
-        })?;
-        if !line.trim().is_empty() {
-            texts.push(line);
-        }
-    }
-    if texts.is_empty() {
-        return Err(Failure::usage(
-            "no text given; pass texts as arguments, or lines on stdin",
-        ));
-    }
-    Ok(texts)
 }
 
 fn to_json(text: &str, masks: &[MaskFilling]) -> Value {

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `architecture.rs` | [`Architecture`]: what the command line asks of an architecture |
 //! | `settings.rs` | [`RunSettings`]: everything that repeats a run; [`settings::ObjectiveSettings`] |
-//! | `change.rs` | what was changed of a run after it had begun |
+//! | `change.rs`, `record_changes.rs` | what was changed of a run after it had begun |
 //! | `start.rs` | tokenizer and first weights of a run |
 //! | `documents.rs` | corpora on disk, and what of them is held out |
 //! | `masked_lm_data.rs` | their masked batches |
@@ -35,6 +35,7 @@ pub mod sift;
 pub mod start;
 pub mod tying;
 
+mod record_changes;
 mod table;
 
 pub use architecture::Architecture;

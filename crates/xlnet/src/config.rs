@@ -11,8 +11,6 @@ use kiln_tasks::tying::check_tying;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::Kept;
-
 /// No length is larger; a config.json beyond it is damaged.
 const LONGEST: i64 = i32::MAX as i64;
 
@@ -206,20 +204,6 @@ impl XlnetConfig {
     /// Hidden states that each layer keeps at most.
     pub fn mem_len(&self) -> Option<usize> {
         above_zero(self.mem_len)
-    }
-
-    /// What a pass keeps of a layer's hidden states.
-    pub(crate) fn kept(&self) -> Kept {
-        match self.mem_len {
-            None | Some(0) => Kept::All,
-            Some(len) => {
-                let count = usize::try_from(len.unsigned_abs()).unwrap_or(usize::MAX);
-                match len {
-                    1.. => Kept::Last(count),
-                    _ => Kept::AllBut(count),
-                }
-            }
-        }
     }
 
     /// How many of a segment's first positions are kept.

@@ -15,7 +15,7 @@
 //! | `segments.rs` | the score's term for whether two tokens share a segment |
 //! | `visibility.rs` | [`Visibility`]: who may see whom |
 //! | `attention.rs`, `layer.rs`, `model.rs` | [`XlnetModel`] |
-//! | `memory.rs` | [`Memory`] between segments, and its file |
+//! | `memory.rs`, `kept.rs` | [`Memory`] between segments, and its file; how much is kept |
 //! | `lm_head.rs` | [`XlnetLmHeadModel`] |
 //! | `heads.rs` | the heads of fine-tuning |
 //! | `names.rs`, `class.rs`, `open.rs` | Hugging Face's names, classes and folders |
@@ -33,6 +33,7 @@ mod data;
 mod fill_mask;
 mod forward;
 mod heads;
+mod kept;
 mod layer;
 mod lm_head;
 mod memory;

@@ -7,6 +7,7 @@ use kiln_nn::{Dropout, Init, embed_words};
 
 use crate::attention::QueryContext;
 use crate::config::{AttentionType, XlnetConfig};
+use crate::kept::Kept;
 use crate::layer::{LayerContext, Streams, XlnetLayer};
 use crate::memory::Memory;
 use crate::positions::{PositionTable, RelativePositions};
@@ -94,17 +95,6 @@ struct PassRules {
     reuse_len: Option<usize>,
 }
 
-/// What a pass keeps of a layer's hidden states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// All of them.
-    All,
-    /// At most so many, the last.
-    Last(usize),
-    /// All but so many, the first: what a negative `mem_len` means in Hugging Face.
-    AllBut(usize),
-}
-
 impl XlnetModel {
     /// Draws all weights, in the order of the forward pass.
     pub fn new(config: &XlnetConfig, init: &mut Init) -> Self {
@@ -119,7 +109,7 @@ impl XlnetModel {
             rules: PassRules {
                 attn_type: config.attn_type,
                 same_length: config.same_length,
-                kept: config.kept(),
+                kept: Kept::of(config.mem_len),
                 reuse_len: config.reuse_len(),
             },
         }
@@ -263,11 +253,7 @@ impl XlnetModel {
             None => content,
         };
         let [_, len, _] = all.dims();
-        let kept = match self.rules.kept {
-            Kept::All => len,
-            Kept::Last(most) => most.min(len),
-            Kept::AllBut(first) => len.saturating_sub(first),
-        };
+        let kept = self.rules.kept.count(len);
         (kept > 0).then(|| all.narrow(1, len - kept, kept))
     }
 }

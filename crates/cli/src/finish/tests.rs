@@ -1,8 +1,8 @@
 //! What happens after training, with a model that nothing can be done with.
 
 use burn::tensor::Device;
-use kiln_learner::LearnError;
-use kiln_tasks::architecture::{ForwardRequest, MaskFilling, Output};
+use kiln_learner::{LearnError, RunFolder};
+use kiln_tasks::architecture::{Architecture, ForwardRequest, MaskFilling, Output};
 use kiln_tasks::memory::Footprint;
 use kiln_tasks::settings::ObjectiveSettings;
 use kiln_text::tokenizer::{WordPieceSettings, train_word_piece_on_texts};

@@ -6,7 +6,7 @@ use clap::Args;
 use kiln_tasks::architecture::{ReplacedTokensRequest, TokenScore};
 use serde_json::{Value, json};
 
-use super::texts_or_lines;
+use super::texts::texts_or_lines;
 use crate::console::Console;
 use crate::devices;
 use crate::failure::Failure;

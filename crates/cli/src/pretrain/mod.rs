@@ -41,8 +41,9 @@ use crate::console::Console;
 use crate::corpus_place;
 use crate::devices;
 use crate::failure::Failure;
-use crate::finish::{self, Job};
+use crate::finish;
 use crate::folders::{absolute, refuse_used_folder};
+use crate::job::Job;
 use crate::memory;
 
 pub(crate) use args::{PretrainArgs, Schedule};

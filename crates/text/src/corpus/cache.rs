@@ -15,20 +15,16 @@ use sha2::{Digest, Sha256};
 use super::Corpus;
 use super::header::{HEADER, Header, ReadSettings};
 use super::prepare::{PrepareProgress, PrepareSettings, prepare_as};
-use crate::error::{TextError, write_failed};
-use crate::reading::{Inputs, hex};
+use crate::error::TextError;
+use crate::reading::Inputs;
 use crate::tokenizer::Tokenizer;
 
+mod digits;
 mod entries;
 mod stamps;
 
-pub use entries::{CacheEntry, Cleared, EntryKind, cache_bytes, clear_cache, list_cache};
-
-/// Digits of a shard's name.
-const NAME_DIGITS: usize = 32;
-
-/// In a shard's folder: the runs that were started on it, a path a line.
-const RUNS: &str = "runs.txt";
+use digits::{digits, update};
+pub use entries::{CacheEntry, Cleared, EntryKind, cache_bytes, clear_cache, list_cache, note_run};
 
 /// The corpus of these inputs, from `cache` if it was prepared before, else prepared into it. Pipes
 /// have to be kept ([`Inputs::keep_pipes`]).
@@ -81,20 +77,6 @@ pub fn cached(
     Ok(Corpus::open(&dir, tokenizer)?.found_in(inputs))
 }
 
-/// Remembers in a shard's folder that a run was started on it, for whoever looks at the cache.
-///
-/// # Errors
-/// If it can't be written.
-pub fn note_run(shard: &Path, run: &Path) -> Result<(), TextError> {
-    let path = shard.join(RUNS);
-    let before = std::fs::read_to_string(&path).unwrap_or_default();
-    let run = run.display().to_string();
-    if before.lines().any(|line| line == run) {
-        return Ok(());
-    }
-    std::fs::write(&path, format!("{before}{run}\n")).map_err(write_failed(&path))
-}
-
 /// The name of the shard folder: hexadecimal digits.
 fn name(
     paths: &[OsString],
@@ -118,21 +100,4 @@ fn name(
         update(&mut hasher, hash.as_bytes());
     }
     Ok(digits(hasher))
-}
-
-/// Adds bytes so that no others give the same.
-fn update(hasher: &mut Sha256, bytes: &[u8]) {
-    hasher.update((bytes.len() as u64).to_le_bytes());
-    hasher.update(bytes);
-}
-
-fn digits(hasher: Sha256) -> String {
-    let mut name = hex(&hasher.finalize());
-    name.truncate(NAME_DIGITS);
-    name
-}
-
-/// Whether something in a cache's folder has a name that [`digits`] gives.
-fn is_name(text: &str) -> bool {
-    text.len() == NAME_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -7,13 +7,16 @@ use std::time::{Duration, SystemTime};
 
 use kiln_files::Leftover;
 
-use super::super::header::{DOCUMENTS, HEADER, Header, SENTENCES, TOKENS, read_header};
+use super::digits::is_name;
 use super::stamps::SUFFIX;
-use super::{RUNS, is_name};
+use crate::corpus::header::{DOCUMENTS, HEADER, Header, SENTENCES, TOKENS, read_header};
 use crate::error::{TextError, read_failed, write_failed};
 
 /// The lock of a folder that an earlier version left half made.
 const LOCK: &str = ".lock";
+
+/// In a shard's folder: the runs that were started on it, a path a line.
+const RUNS: &str = "runs.txt";
 
 /// All that a shard's folder in the cache may hold.
 const FILES: [&str; 6] = [HEADER, TOKENS, SENTENCES, DOCUMENTS, RUNS, LOCK];
@@ -247,4 +250,18 @@ pub fn cache_bytes(cache: &Path) -> u64 {
         .filter_map(|file| file.metadata().ok())
         .map(|metadata| metadata.len())
         .sum()
+}
+
+/// Remembers in a shard's folder that a run was started on it, for whoever looks at the cache.
+///
+/// # Errors
+/// If it can't be written.
+pub fn note_run(shard: &Path, run: &Path) -> Result<(), TextError> {
+    let path = shard.join(RUNS);
+    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let run = run.display().to_string();
+    if before.lines().any(|line| line == run) {
+        return Ok(());
+    }
+    std::fs::write(&path, format!("{before}{run}\n")).map_err(write_failed(&path))
 }

@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{digits, update};
+use super::digits::{digits, update};
 use crate::error::{TextError, read_failed};
 use crate::reading::file_digest;
 
