@@ -17,19 +17,8 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
-use super::class::Class;
+use super::class::{Class, NAMED};
 use super::xlnet;
-
-/// The named special tokens, in the order in which they are added.
-pub(super) const NAMED: [&str; 7] = [
-    "bos_token",
-    "eos_token",
-    "unk_token",
-    "sep_token",
-    "pad_token",
-    "cls_token",
-    "mask_token",
-];
 
 /// A token as a file names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::sentence_piece::WORD_START;
+use super::words::WORD_START;
 use crate::error::{AlphabetFit, TextError};
 
 /// Characters that WordPiece keeps however rare they are: Hugging Face's limit.

@@ -9,13 +9,12 @@ use serde_json::{Map, Value, json};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 use super::pair_merges::PairMerges;
+use super::progress::TrainProgress;
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
 use super::text_sample::SampleSettings;
-use super::train::{self, TrainSettings};
-use super::{Tokenizer, TrainProgress, bert, byte_level};
+use super::{Tokenizer, bert, byte_level};
 use crate::error::TextError;
-use crate::reading::Inputs;
 
 /// `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]`, the bytes, `[MASK]`.
 const LEAST_VOCAB_SIZE: u32 = 4 + 256 + 1;
@@ -47,31 +46,6 @@ impl Default for ByteBpeSettings {
             threads: 0,
         }
     }
-}
-
-/// Trains a byte-level BPE tokenizer on text files, read as for a corpus.
-///
-/// # Errors
-/// If an input can't be read or is empty, or `vocab_size` has no room for the bytes.
-pub fn train_byte_bpe(
-    inputs: &Inputs,
-    settings: &ByteBpeSettings,
-    progress: &mut dyn FnMut(TrainProgress),
-) -> Result<Tokenizer, TextError> {
-    let settings = TrainSettings::ByteBpe(settings.clone());
-    Ok(train::train(inputs, &settings, progress)?.tokenizer)
-}
-
-/// Trains a byte-level BPE tokenizer on texts in memory.
-///
-/// # Errors
-/// If the texts are empty, or `vocab_size` has no room for the bytes.
-pub fn train_byte_bpe_on_texts<T: AsRef<str>>(
-    texts: impl IntoIterator<Item = T>,
-    settings: &ByteBpeSettings,
-) -> Result<Tokenizer, TextError> {
-    let settings = TrainSettings::ByteBpe(settings.clone());
-    Ok(train::train_on_texts(texts, &settings)?.tokenizer)
 }
 
 pub(super) fn check(settings: &ByteBpeSettings) -> Result<(), TextError> {

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::added::{self, Added, NAMED};
+use super::added::{self, Added};
 use super::bert::{self, Normalisation};
-use super::class::{Choice, Class, Reader};
-use super::files::{read_fields, refused};
-use super::open::{CONFIG, TOKENIZER};
-use super::rebuilt::Template;
+use super::choice::{Choice, Reader};
+use super::class::{Class, NAMED};
+use super::files::{CONFIG, TOKENIZER, read_fields, refused};
 use super::special::SpecialTokens;
+use super::template::Template;
 use super::{Parts, Tokenizer, xlnet};
 use crate::error::TextError;
 

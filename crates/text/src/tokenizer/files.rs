@@ -6,6 +6,19 @@ use serde_json::{Map, Value};
 
 use crate::error::{TextError, read_failed};
 
+pub(super) const TOKENIZER: &str = "tokenizer.json";
+pub(super) const CONFIG: &str = "tokenizer_config.json";
+pub(super) const VOCABULARY: &str = "vocab.txt";
+pub(super) const SENTENCE_PIECE: &str = "spm.model";
+/// XLNet's name for it.
+pub(super) const XLNET_SENTENCE_PIECE: &str = "spiece.model";
+pub(super) const BYTE_VOCABULARY: &str = "vocab.json";
+pub(super) const MERGES: &str = "merges.txt";
+/// transformers reads it for any class, before the class's own file.
+pub(super) const TOKENIZER_MODEL: &str = "tokenizer.model";
+/// XLM-RoBERTa's name for it.
+pub(super) const XLM_ROBERTA_SENTENCE_PIECE: &str = "sentencepiece.bpe.model";
+
 /// How a Git LFS pointer begins, by its specification.
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 

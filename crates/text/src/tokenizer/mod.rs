@@ -12,7 +12,6 @@
 //! All trainers learn from counted words (`word_counts.rs`), of all of the text or of a sample of it
 //! (`text_sample.rs`); which characters get pieces is decided in `alphabet.rs`.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -27,18 +26,22 @@ mod bert;
 mod bpe_encoder;
 mod byte_bpe;
 mod byte_level;
+mod choice;
 mod class;
 mod config;
+mod cuts;
 mod encoder;
 mod files;
 mod open;
 mod pair_merges;
 mod pickle;
+mod progress;
 mod rebuilt;
 mod save;
 mod sentence_piece;
 mod special;
 mod splitter;
+mod template;
 mod text_sample;
 mod train;
 mod unigram;
@@ -49,18 +52,21 @@ mod xlnet;
 
 use added::Added;
 pub use alphabet::DroppedCharacters;
-pub use byte_bpe::{ByteBpeSettings, train_byte_bpe, train_byte_bpe_on_texts};
-use encoder::Cuts;
+pub use byte_bpe::ByteBpeSettings;
+use cuts::Cuts;
 pub use encoder::{Encoder, Met};
-use rebuilt::Template;
+pub use progress::TrainProgress;
 pub use special::SpecialTokens;
+use template::Template;
 pub use text_sample::{DEFAULT_SAMPLE_BYTES, SampleSettings, SampleSize};
 pub use train::{
-    CountedText, TokenizerKind, TrainProgress, TrainSettings, Trained, count_text, train,
+    CountedText, TokenizerKind, TrainSettings, Trained, count_text, train, train_byte_bpe,
+    train_byte_bpe_on_texts, train_unigram, train_unigram_on_texts, train_word_piece,
+    train_word_piece_on_texts,
 };
-pub use unigram::{UnigramLayout, UnigramSettings, train_unigram, train_unigram_on_texts};
+pub use unigram::{UnigramLayout, UnigramSettings};
 pub use word_counts::TextSummary;
-pub use word_piece::{WordPieceSettings, train_word_piece, train_word_piece_on_texts};
+pub use word_piece::WordPieceSettings;
 use words::WordMarks;
 pub use xlnet::XlnetLetters;
 
@@ -237,11 +243,6 @@ impl Tokenizer {
             .encode_fast(text, add_specials)
             .map_err(|reason| self.failed(reason.to_string()))?;
         Ok(encoding.get_ids().to_vec())
-    }
-
-    /// An encoder for many texts, faster than [`Tokenizer::encode`], with the same ids.
-    pub fn encoder(&self) -> Encoder<'_> {
-        Encoder::new(self)
     }
 
     /// The text of ids, without special tokens.
@@ -437,30 +438,6 @@ impl Tokenizer {
     /// Where it came from, for messages: a path, or how it was made.
     pub fn origin(&self) -> &str {
         &self.origin
-    }
-
-    /// The tokenizer in a folder, or in one of its files: with the ids that transformers'
-    /// AutoTokenizer gives, by the class that the folder names. That is a tokenizer.json; or else, as
-    /// the class says, vocab.txt, `spm.model`, `spiece.model`, vocab.json with merges.txt, or DeBERTa
-    /// v1's `bpe_encoder.bin`; with what tokenizer_config.json, special_tokens_map.json and
-    /// added_tokens.json say beside it.
-    ///
-    /// # Errors
-    /// If a file is missing or malformed, two files contradict each other, or the class is one that
-    /// Kiln does not have.
-    pub fn open(path: &Path) -> Result<Self, TextError> {
-        open::open(path)
-    }
-
-    /// Writes tokenizer.json and tokenizer_config.json into `dir`, so that transformers opens the
-    /// folder with the same ids, and the vocabulary in the older form of its kind: vocab.txt for
-    /// WordPiece, `spm.model` for SentencePiece (XLNet's `spiece.model`), vocab.json and merges.txt
-    /// for byte-level BPE.
-    ///
-    /// # Errors
-    /// If a file can't be written.
-    pub fn save(&self, dir: &Path) -> Result<(), TextError> {
-        save::save(self, dir)
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! | about | first of these |
 //! | --- | --- |
-//! | the class, which decides the rest | code of its own (`auto_map`): refused; `tokenizer_class` in tokenizer_config.json; `tokenizer_class` in config.json; the class of `model_type` in config.json; none ([`super::class`]) |
+//! | the class, which decides the rest | code of its own (`auto_map`): refused; `tokenizer_class` in tokenizer_config.json; `tokenizer_class` in config.json; the class of `model_type` in config.json; none ([`super::choice`]) |
 //! | the vocabulary | tokenizer.json; else the files of the class, whatever lies beside them; without a class the first that is there of `tokenizer.model`, `spm.model`, `spiece.model`, vocab.json, vocab.txt, `bpe_encoder.bin` |
 //! | the rules of splitting | the class's, with the options in tokenizer_config.json; a tokenizer.json with others is refused, or by SentencePiece's classes read by theirs. A class that takes tokenizer.json as it stands, or none: that file's |
 //! | special tokens' names | special_tokens_map.json (unless `added_tokens_decoder` is there), tokenizer_config.json, the class's; `null`: there is none |
@@ -21,25 +21,19 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::class::{Class, Reader, XLM_ROBERTA_SENTENCE_PIECE};
+use super::choice::Reader;
+use super::class::Class;
 use super::config::Config;
-use super::files::{read, read_json, read_text, refused};
+use super::files::{
+    BYTE_VOCABULARY, CONFIG, MERGES, SENTENCE_PIECE, TOKENIZER, TOKENIZER_MODEL, VOCABULARY,
+    XLM_ROBERTA_SENTENCE_PIECE, XLNET_SENTENCE_PIECE, read, read_json, read_text, refused,
+};
 use super::sentence_piece::Model;
 use super::sentence_piece::class_rules::{self, Source};
 use super::xlnet::XlnetLetters;
 use super::{Tokenizer, bert, bpe_encoder, byte_bpe, rebuilt, sentence_piece};
 use crate::error::TextError;
 
-pub(super) const TOKENIZER: &str = "tokenizer.json";
-pub(super) const CONFIG: &str = "tokenizer_config.json";
-pub(super) const VOCABULARY: &str = "vocab.txt";
-pub(super) const SENTENCE_PIECE: &str = "spm.model";
-/// XLNet's name for it.
-pub(super) const XLNET_SENTENCE_PIECE: &str = "spiece.model";
-pub(super) const BYTE_VOCABULARY: &str = "vocab.json";
-pub(super) const MERGES: &str = "merges.txt";
-/// transformers reads it for any class, before the class's own file.
-pub(super) const TOKENIZER_MODEL: &str = "tokenizer.model";
 const ENCODER: &str = "bpe_encoder.bin";
 
 /// Names of SentencePiece's models.
@@ -61,50 +55,61 @@ const FILES: [&str; 7] = [
     ENCODER,
 ];
 
-pub(super) fn open(path: &Path) -> Result<Tokenizer, TextError> {
-    if !path.is_dir() {
-        return open_file(path);
-    }
-    // tokenizer.json says most, so it comes first.
-    let json = path.join(TOKENIZER);
-    if json.exists() {
-        return open_file(&json);
-    }
-    let config = Config::read(&json, None)?;
-    let there = |names: &[&str]| -> Option<PathBuf> {
-        let mut files = names.iter().map(|name| path.join(name));
-        files.find(|file| file.exists())
-    };
-    let found = match config.class() {
-        None => there(&FILES),
-        Some(Class::Deberta) => there(&[BYTE_VOCABULARY, ENCODER]),
-        Some(class) => class.files().first().and_then(|name| {
-            let own = there(&[name]);
-            there(&[TOKENIZER_MODEL])
-                .filter(|_| class.reads_pieces())
-                .or(own)
-        }),
-    };
-    if let Some(file) = found {
-        return open_with(&file, config);
-    }
-    let also_there = there(&FILES).or_else(|| there(&[XLM_ROBERTA_SENTENCE_PIECE]));
-    let reason = match (config.class(), also_there) {
-        (Some(class), Some(other)) => format!(
-            "no {} in it, which {} ({} in {}) reads, though there is {}; name the class that the \
+impl Tokenizer {
+    /// The tokenizer in a folder, or in one of its files: with the ids that transformers'
+    /// AutoTokenizer gives, by the class that the folder names. That is a tokenizer.json; or else, as
+    /// the class says, vocab.txt, `spm.model`, `spiece.model`, vocab.json with merges.txt, or DeBERTa
+    /// v1's `bpe_encoder.bin`; with what tokenizer_config.json, special_tokens_map.json and
+    /// added_tokens.json say beside it.
+    ///
+    /// # Errors
+    /// If a file is missing or malformed, two files contradict each other, or the class is one that
+    /// Kiln does not have.
+    pub fn open(path: &Path) -> Result<Self, TextError> {
+        if !path.is_dir() {
+            return open_file(path);
+        }
+        // tokenizer.json says most, so it comes first.
+        let json = path.join(TOKENIZER);
+        if json.exists() {
+            return open_file(&json);
+        }
+        let config = Config::read(&json, None)?;
+        let there = |names: &[&str]| -> Option<PathBuf> {
+            let mut files = names.iter().map(|name| path.join(name));
+            files.find(|file| file.exists())
+        };
+        let found = match config.class() {
+            None => there(&FILES),
+            Some(Class::Deberta) => there(&[BYTE_VOCABULARY, ENCODER]),
+            Some(class) => class.files().first().and_then(|name| {
+                let own = there(&[name]);
+                there(&[TOKENIZER_MODEL])
+                    .filter(|_| class.reads_pieces())
+                    .or(own)
+            }),
+        };
+        if let Some(file) = found {
+            return open_with(&file, config);
+        }
+        let also_there = there(&FILES).or_else(|| there(&[XLM_ROBERTA_SENTENCE_PIECE]));
+        let reason = match (config.class(), also_there) {
+            (Some(class), Some(other)) => format!(
+                "no {} in it, which {} ({} in {}) reads, though there is {}; name the class that the \
              vocabulary was made for in {CONFIG}, or add the file",
-            class.files().join(" and "),
-            class.name(),
-            config.choice.said,
-            config.choice.path.display(),
-            other.file_name().unwrap_or_default().display(),
-        ),
-        _ => format!(
-            "no {} in it; pass a folder that holds one of them",
-            FILES.join(", ")
-        ),
-    };
-    Err(refused(path)(reason))
+                class.files().join(" and "),
+                class.name(),
+                config.choice.said,
+                config.choice.path.display(),
+                other.file_name().unwrap_or_default().display(),
+            ),
+            _ => format!(
+                "no {} in it; pass a folder that holds one of them",
+                FILES.join(", ")
+            ),
+        };
+        Err(refused(path)(reason))
+    }
 }
 
 /// By its name; anything else is a vocab.txt.

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
-use super::TrainProgress;
+use super::progress::TrainProgress;
 
 /// Merges between two reports of progress.
 const MERGES_PER_REPORT: usize = 500;

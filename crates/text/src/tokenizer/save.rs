@@ -12,7 +12,7 @@ use super::added::Token;
 use super::bert::{self, Normalisation};
 use super::byte_bpe;
 use super::class::Class;
-use super::open::{BYTE_VOCABULARY, CONFIG, MERGES, TOKENIZER, VOCABULARY};
+use super::files::{BYTE_VOCABULARY, CONFIG, MERGES, TOKENIZER, VOCABULARY};
 use super::xlnet;
 use crate::error::{TextError, write_failed};
 
@@ -38,16 +38,25 @@ const NOT_WRITTEN: [&str; 16] = [
     "model_input_names",
 ];
 
-pub(super) fn save(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {
-    let is_new = !dir.exists();
-    kiln_files::create_folders(dir)?;
-    let saved = save_files(tokenizer, dir);
-    if saved.is_err() && is_new {
-        // Half a tokenizer would be opened as a whole one. What can't be removed stays: the error
-        // says more than another one would.
-        let _ = fs::remove_dir_all(dir);
+impl Tokenizer {
+    /// Writes tokenizer.json and tokenizer_config.json into `dir`, so that transformers opens the
+    /// folder with the same ids, and the vocabulary in the older form of its kind: vocab.txt for
+    /// WordPiece, `spm.model` for SentencePiece (XLNet's `spiece.model`), vocab.json and merges.txt
+    /// for byte-level BPE.
+    ///
+    /// # Errors
+    /// If a file can't be written.
+    pub fn save(&self, dir: &Path) -> Result<(), TextError> {
+        let is_new = !dir.exists();
+        kiln_files::create_folders(dir)?;
+        let saved = save_files(self, dir);
+        if saved.is_err() && is_new {
+            // Half a tokenizer would be opened as a whole one. What can't be removed stays: the error
+            // says more than another one would.
+            let _ = fs::remove_dir_all(dir);
+        }
+        saved
     }
-    saved
 }
 
 fn save_files(tokenizer: &Tokenizer, dir: &Path) -> Result<(), TextError> {

@@ -19,25 +19,24 @@ use serde_json::{Value, json};
 use super::bert;
 use super::special::{SpecialTokens, added_token_json};
 use super::unigram::UnigramLayout;
+use super::words::WORD_START;
 use super::xlnet::{self, XlnetLetters};
 
 mod charsmap;
 pub(super) mod class_rules;
+mod json;
 mod pair_rules;
 mod proto;
 mod rules;
 mod steps;
 mod unicode;
+pub(super) mod xlnet_steps;
 
+use json::{bpe_json, metaspace, unigram_json, whole_json};
 pub(super) use proto::Model;
 use proto::{ModelKind, Piece, PieceKind};
-pub(super) use steps::{
-    charsmaps, check_charsmaps, leaves_spaces, normalizer, precompiled, replace_regex,
-    splits_at_spaces,
-};
-
-/// What stands for a space, and so begins a word.
-pub(super) const WORD_START: char = '▁';
+use steps::normalizer;
+pub(super) use steps::{check_charsmaps, leaves_spaces, splits_at_spaces};
 
 /// What stands for the score of a user-defined piece, so that it wins over all others.
 const USER_DEFINED_SCORE: f32 = -0.1;
@@ -169,8 +168,8 @@ pub(super) fn parse(
             bert::template_json(&special, cls, sep),
         ),
         Some(letters) => (
-            xlnet::normalizer(&model.charsmap, letters)?,
-            xlnet::pre_tokenizer(&metaspace),
+            xlnet_steps::normalizer(&model.charsmap, letters)?,
+            xlnet_steps::pre_tokenizer(&metaspace),
             xlnet::template_json(&special, cls, sep),
         ),
     };
@@ -203,7 +202,7 @@ pub(super) fn trained_normalizer(layout: UnigramLayout) -> Result<Value, String>
     let charsmap = rules::trained(layout.letters())?;
     match layout.letters() {
         None => normalizer(&charsmap),
-        Some(letters) => xlnet::normalizer(&charsmap, letters),
+        Some(letters) => xlnet_steps::normalizer(&charsmap, letters),
     }
 }
 
@@ -252,62 +251,6 @@ fn own_pieces(layout: UnigramLayout) -> Vec<(String, PieceKind)> {
             own
         }
     }
-}
-
-/// Pieces with their scores, as `tokenizers` takes them.
-fn unigram_json(vocab: Value, unk_id: u64, byte_fallback: bool) -> Value {
-    let mut model = json!({
-        "type": "Unigram", "unk_id": unk_id, "vocab": null, "byte_fallback": byte_fallback,
-    });
-    model["vocab"] = vocab;
-    model
-}
-
-/// Pieces with their ids, and pairs that are joined.
-fn bpe_json(vocab: Value, merges: Value, unk: Option<&str>, byte_fallback: bool) -> Value {
-    let mut model = json!({
-        "type": "BPE",
-        "dropout": null,
-        "unk_token": unk,
-        "continuing_subword_prefix": null,
-        "end_of_word_suffix": null,
-        "fuse_unk": true,
-        "byte_fallback": byte_fallback,
-        "ignore_merges": false,
-        "vocab": null,
-        "merges": null,
-    });
-    model["vocab"] = vocab;
-    model["merges"] = merges;
-    model
-}
-
-/// A tokenizer.json without added tokens, and with nothing around texts.
-fn whole_json(normalizer: Value, pre_tokenizer: Value, decoder: Value, model: Value) -> Value {
-    let mut json = json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
-        "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
-        "model": null,
-    });
-    let parts = [
-        ("normalizer", normalizer),
-        ("pre_tokenizer", pre_tokenizer),
-        ("decoder", decoder),
-        ("model", model),
-    ];
-    for (name, part) in parts {
-        json[name] = part;
-    }
-    json
-}
-
-pub(super) fn metaspace(add_dummy_prefix: bool, splits: bool) -> Value {
-    json!({
-        "type": "Metaspace",
-        "replacement": WORD_START,
-        "prepend_scheme": if add_dummy_prefix { "always" } else { "never" },
-        "split": splits,
-    })
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use tokenizers::{
 };
 
 use super::bert::MAX_WORD_CHARS;
-use super::encoder::Cuts;
-use super::sentence_piece::WORD_START;
+use super::cuts::Cuts;
+use super::words::WORD_START;
 use crate::error::TextError;
 
 /// Characters that are looked at together; a longer word is counted in parts of this length.

@@ -3,6 +3,7 @@
 use super::Tokenizer;
 use super::alphabet::DroppedCharacters;
 use super::byte_bpe::{self, ByteBpeSettings};
+use super::progress::TrainProgress;
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
 use super::unigram::{self, UnigramLayout, UnigramSettings};
@@ -166,34 +167,6 @@ impl CountedText {
     }
 }
 
-/// How far training is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TrainProgress {
-    /// Words are being counted.
-    Counting {
-        /// Bytes of the input files, as stored.
-        total_bytes: u64,
-        /// How many of them were read.
-        bytes_read: u64,
-        /// Different words so far.
-        words: usize,
-    },
-    /// Pieces are being joined.
-    Merging {
-        /// Entries in the vocabulary so far.
-        entries: usize,
-        /// How many it shall have.
-        vocab_size: usize,
-    },
-    /// The pieces that text misses least are being dropped.
-    Pruning {
-        /// Entries in the vocabulary still.
-        entries: usize,
-        /// How many it shall have.
-        vocab_size: usize,
-    },
-}
-
 /// Counts the words of text files, read as for a corpus.
 ///
 /// # Errors
@@ -226,7 +199,7 @@ pub fn train(
 ///
 /// # Errors
 /// If the texts have no words, or the vocabulary has no room for the alphabet.
-pub(super) fn train_on_texts<T: AsRef<str>>(
+fn train_on_texts<T: AsRef<str>>(
     texts: impl IntoIterator<Item = T>,
     settings: &TrainSettings,
 ) -> Result<Trained, TextError> {
@@ -237,6 +210,81 @@ pub(super) fn train_on_texts<T: AsRef<str>>(
     }
     let (words, summary) = counts.finish(|| "tokenizer training".to_string())?;
     CountedText { words, summary }.train(settings, &mut |_| {})
+}
+
+/// Trains BERT's tokenizer on text files, read as for a corpus.
+///
+/// # Errors
+/// If an input can't be read or is empty, or `vocab_size` has no room for the alphabet.
+pub fn train_word_piece(
+    inputs: &Inputs,
+    settings: &WordPieceSettings,
+    progress: &mut dyn FnMut(TrainProgress),
+) -> Result<Tokenizer, TextError> {
+    let settings = TrainSettings::WordPiece(settings.clone());
+    Ok(train(inputs, &settings, progress)?.tokenizer)
+}
+
+/// Trains BERT's tokenizer on texts in memory.
+///
+/// # Errors
+/// If the texts have no words, or `vocab_size` has no room for the alphabet.
+pub fn train_word_piece_on_texts<T: AsRef<str>>(
+    texts: impl IntoIterator<Item = T>,
+    settings: &WordPieceSettings,
+) -> Result<Tokenizer, TextError> {
+    let settings = TrainSettings::WordPiece(settings.clone());
+    Ok(train_on_texts(texts, &settings)?.tokenizer)
+}
+
+/// Trains a unigram tokenizer on text files, read as for a corpus.
+///
+/// # Errors
+/// If an input can't be read or is empty, or `vocab_size` has no room for the alphabet.
+pub fn train_unigram(
+    inputs: &Inputs,
+    settings: &UnigramSettings,
+    progress: &mut dyn FnMut(TrainProgress),
+) -> Result<Tokenizer, TextError> {
+    let settings = TrainSettings::Unigram(settings.clone());
+    Ok(train(inputs, &settings, progress)?.tokenizer)
+}
+
+/// Trains a unigram tokenizer on texts in memory.
+///
+/// # Errors
+/// If the texts have no words, or `vocab_size` has no room for the alphabet.
+pub fn train_unigram_on_texts<T: AsRef<str>>(
+    texts: impl IntoIterator<Item = T>,
+    settings: &UnigramSettings,
+) -> Result<Tokenizer, TextError> {
+    let settings = TrainSettings::Unigram(settings.clone());
+    Ok(train_on_texts(texts, &settings)?.tokenizer)
+}
+
+/// Trains a byte-level BPE tokenizer on text files, read as for a corpus.
+///
+/// # Errors
+/// If an input can't be read or is empty, or `vocab_size` has no room for the bytes.
+pub fn train_byte_bpe(
+    inputs: &Inputs,
+    settings: &ByteBpeSettings,
+    progress: &mut dyn FnMut(TrainProgress),
+) -> Result<Tokenizer, TextError> {
+    let settings = TrainSettings::ByteBpe(settings.clone());
+    Ok(train(inputs, &settings, progress)?.tokenizer)
+}
+
+/// Trains a byte-level BPE tokenizer on texts in memory.
+///
+/// # Errors
+/// If the texts are empty, or `vocab_size` has no room for the bytes.
+pub fn train_byte_bpe_on_texts<T: AsRef<str>>(
+    texts: impl IntoIterator<Item = T>,
+    settings: &ByteBpeSettings,
+) -> Result<Tokenizer, TextError> {
+    let settings = TrainSettings::ByteBpe(settings.clone());
+    Ok(train_on_texts(texts, &settings)?.tokenizer)
 }
 
 #[cfg(test)]

@@ -6,22 +6,24 @@
 //! probability, and after them `[MASK]`; in XLNet's its own seventeen, then the pieces. The same
 //! text gives the same model every time, on every machine.
 
+use super::Tokenizer;
 use super::alphabet::{self, DroppedCharacters};
-use super::open::{SENTENCE_PIECE, XLNET_SENTENCE_PIECE};
+use super::files::{SENTENCE_PIECE, XLNET_SENTENCE_PIECE};
+use super::progress::TrainProgress;
 use super::sentence_piece::{self, Model};
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
 use super::text_sample::SampleSettings;
-use super::train::{self, TrainSettings};
 use super::xlnet::{self, XlnetLetters};
-use super::{Tokenizer, TrainProgress};
 use crate::error::TextError;
-use crate::reading::{Inputs, thread_pool};
+use crate::reading::thread_pool;
 
 mod lattice;
+mod layout;
 mod learner;
 mod seed;
 
+pub use layout::UnigramLayout;
 use learner::{Learner, Scored};
 
 /// Characters of the longest piece (SentencePiece's default).
@@ -32,44 +34,6 @@ const MAX_SEEDS: usize = 1_000_000;
 
 /// Scores are whole numbers of these parts.
 const SCORES_PER_NAT: f64 = 256.0;
-
-/// Which pieces are not learned, where they stand, and what is done to text before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum UnigramLayout {
-    /// `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]` first, `[MASK]` last.
-    #[default]
-    Deberta,
-    /// `<unk>`, `<s>`, `</s>`, `<cls>`, `<sep>`, `<pad>`, `<mask>`, `<eod>`, `<eop>` first, then the
-    /// signs . ( ) " - – £ €, which are pieces by themselves.
-    Xlnet(XlnetLetters),
-}
-
-impl UnigramLayout {
-    /// How many pieces are not learned.
-    fn own_pieces(self) -> usize {
-        match self {
-            Self::Deberta => SpecialTokens::default().names().len(),
-            // `<unk>` and `<eop>`.
-            Self::Xlnet(_) => 2 + xlnet::CONTROLS.len() + xlnet::SIGNS.len(),
-        }
-    }
-
-    /// XLNet's steps before SentencePiece's.
-    pub(super) fn letters(self) -> Option<XlnetLetters> {
-        match self {
-            Self::Deberta => None,
-            Self::Xlnet(letters) => Some(letters),
-        }
-    }
-
-    /// What no piece holds that is learned.
-    fn signs(self) -> &'static [char] {
-        match self {
-            Self::Deberta => &[],
-            Self::Xlnet(_) => &xlnet::SIGNS,
-        }
-    }
-}
 
 /// What to learn, and from what kind of text.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,31 +79,6 @@ impl UnigramSettings {
             ..Self::default()
         }
     }
-}
-
-/// Trains a unigram tokenizer on text files, read as for a corpus.
-///
-/// # Errors
-/// If an input can't be read or is empty, or `vocab_size` has no room for the alphabet.
-pub fn train_unigram(
-    inputs: &Inputs,
-    settings: &UnigramSettings,
-    progress: &mut dyn FnMut(TrainProgress),
-) -> Result<Tokenizer, TextError> {
-    let settings = TrainSettings::Unigram(settings.clone());
-    Ok(train::train(inputs, &settings, progress)?.tokenizer)
-}
-
-/// Trains a unigram tokenizer on texts in memory.
-///
-/// # Errors
-/// If the texts have no words, or `vocab_size` has no room for the alphabet.
-pub fn train_unigram_on_texts<T: AsRef<str>>(
-    texts: impl IntoIterator<Item = T>,
-    settings: &UnigramSettings,
-) -> Result<Tokenizer, TextError> {
-    let settings = TrainSettings::Unigram(settings.clone());
-    Ok(train::train_on_texts(texts, &settings)?.tokenizer)
 }
 
 pub(super) fn splitter(layout: UnigramLayout) -> Result<Splitter, TextError> {

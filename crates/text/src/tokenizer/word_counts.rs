@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
-use super::TrainProgress;
-use super::encoder::Cuts;
+use super::cuts::Cuts;
+use super::progress::TrainProgress;
 use super::splitter::Splitter;
 use super::text_sample::SampleSettings;
 use crate::error::TextError;

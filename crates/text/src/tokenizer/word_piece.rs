@@ -9,16 +9,15 @@
 
 use std::collections::BTreeSet;
 
+use super::Tokenizer;
 use super::alphabet::{self, DroppedCharacters};
 use super::bert::{self, CONTINUATION, Normalisation};
 use super::pair_merges::PairMerges;
+use super::progress::TrainProgress;
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
 use super::text_sample::SampleSettings;
-use super::train::{self, TrainSettings};
-use super::{Tokenizer, TrainProgress};
 use crate::error::TextError;
-use crate::reading::Inputs;
 
 /// What to learn, and from what kind of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,31 +57,6 @@ impl Default for WordPieceSettings {
             threads: 0,
         }
     }
-}
-
-/// Trains BERT's tokenizer on text files, read as for a corpus.
-///
-/// # Errors
-/// If an input can't be read or is empty, or `vocab_size` has no room for the alphabet.
-pub fn train_word_piece(
-    inputs: &Inputs,
-    settings: &WordPieceSettings,
-    progress: &mut dyn FnMut(TrainProgress),
-) -> Result<Tokenizer, TextError> {
-    let settings = TrainSettings::WordPiece(settings.clone());
-    Ok(train::train(inputs, &settings, progress)?.tokenizer)
-}
-
-/// Trains BERT's tokenizer on texts in memory.
-///
-/// # Errors
-/// If the texts have no words, or `vocab_size` has no room for the alphabet.
-pub fn train_word_piece_on_texts<T: AsRef<str>>(
-    texts: impl IntoIterator<Item = T>,
-    settings: &WordPieceSettings,
-) -> Result<Tokenizer, TextError> {
-    let settings = TrainSettings::WordPiece(settings.clone());
-    Ok(train::train_on_texts(texts, &settings)?.tokenizer)
 }
 
 pub(super) fn splitter(settings: &WordPieceSettings) -> Splitter {

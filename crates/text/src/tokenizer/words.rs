@@ -8,6 +8,9 @@ use tokenizers::tokenizer::{
 
 use super::byte_level;
 
+/// What stands for a space in SentencePiece's pieces, and so begins a word.
+pub(super) const WORD_START: char = '▁';
+
 /// How a vocabulary tells the pieces of a word from its beginning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum WordMarks {

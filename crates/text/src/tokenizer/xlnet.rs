@@ -18,10 +18,9 @@
 //! the text before all else and begins a word after each, and so does this; where no class is named,
 //! signs are found as the original finds them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::bert::parse_bool;
-use super::sentence_piece;
 use super::special::Place::{Cls, Sep, Text};
 use super::special::{self, SpecialTokens};
 
@@ -75,7 +74,7 @@ impl XlnetLetters {
     }
 
     /// From the whole tokenizer.json.
-    fn of(full: &Value) -> Self {
+    pub(super) fn of(full: &Value) -> Self {
         let has = |kind: &str| {
             steps(&full["normalizer"])
                 .iter()
@@ -117,31 +116,6 @@ pub(super) fn is_xlnet(post_processor: &Value) -> bool {
     })
 }
 
-/// The steps that normalise text; `charsmap`: SentencePiece's rules, empty if it has none.
-pub(super) fn normalizer(charsmap: &[u8], letters: XlnetLetters) -> Result<Value, String> {
-    let quotes = QUOTES.map(|quote| replace(quote, "\""));
-    let mut all = quotes.to_vec();
-    if !letters.keep_accents {
-        all.extend([json!({ "type": "NFKD" }), json!({ "type": "StripAccents" })]);
-    }
-    if letters.lowercase {
-        all.push(json!({ "type": "Lowercase" }));
-    }
-    if letters.keep_accents {
-        // Transformers always drops accents. Here nothing is there to equal but SentencePiece.
-        let own = sentence_piece::normalizer(charsmap)?;
-        all.extend(steps(&own).to_vec());
-    } else if !charsmap.is_empty() {
-        all.push(sentence_piece::precompiled(charsmap));
-    }
-    Ok(json!({ "type": "Sequence", "normalizers": all }))
-}
-
-/// Cuts at all kinds of spaces, then `▁` before each word.
-pub(super) fn pre_tokenizer(metaspace: &Value) -> Value {
-    json!({ "type": "Sequence", "pretokenizers": [{ "type": "WhitespaceSplit" }, metaspace] })
-}
-
 /// A `<sep>` `<cls>`, and A `<sep>` B `<sep>` `<cls>`.
 pub(super) fn template_json(special: &SpecialTokens, cls: u64, sep: u64) -> Value {
     special::template_json(
@@ -150,29 +124,6 @@ pub(super) fn template_json(special: &SpecialTokens, cls: u64, sep: u64) -> Valu
         &[Text("A", 0), Sep(0), Cls(2)],
         &[Text("A", 0), Sep(0), Text("B", 1), Sep(1), Cls(2)],
     )
-}
-
-/// Whether all steps of a tokenizer.json leave what stands on two sides of a space alone: whether
-/// they are those made here, or with one more for spaces, as older versions of transformers wrote it.
-pub(super) fn splits_at_spaces(full: &Value) -> bool {
-    let metaspace = sentence_piece::metaspace(true, true);
-    if full["pre_tokenizer"] != pre_tokenizer(&metaspace) {
-        return false;
-    }
-    let charsmap = match sentence_piece::charsmaps(&full["normalizer"]).pop() {
-        None => Vec::new(),
-        Some(Ok(charsmap)) => charsmap,
-        Some(Err(_)) => return false,
-    };
-    let single_spaces = sentence_piece::replace_regex(" {2,}", " ");
-    let but_spaces = |normalizer: &Value| -> Vec<Value> {
-        let all = steps(normalizer).iter();
-        all.filter(|step| **step != single_spaces)
-            .cloned()
-            .collect()
-    };
-    normalizer(&charsmap, XlnetLetters::of(full))
-        .is_ok_and(|own| but_spaces(&own) == but_spaces(&full["normalizer"]))
 }
 
 /// Adds to a tokenizer_config.json what transformers, and the opening of `spiece.model`, need.
@@ -186,11 +137,8 @@ pub(super) fn write_config(full: &Value, config: &mut Map<String, Value>) {
     );
 }
 
-fn replace(pattern: &str, content: &str) -> Value {
-    json!({ "type": "Replace", "pattern": { "String": pattern }, "content": content })
-}
-
-fn steps(normalizer: &Value) -> &[Value] {
+/// The steps of a tokenizer.json's normaliser.
+pub(super) fn steps(normalizer: &Value) -> &[Value] {
     normalizer["normalizers"]
         .as_array()
         .map_or(&[], Vec::as_slice)

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::reading::{Inputs, Reading};
+use crate::tokenizer::{train_byte_bpe, train_byte_bpe_on_texts};
 
 const TEXT: &str = "The kiln was hot. The potter opened the kiln, and the pots were red-hot; he \
     waited, opened it again, and the red pots were cool. Ёжик пил чай; мой чай, твой чай.";

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use super::WORD_START;
+use crate::tokenizer::words::WORD_START;
 
 /// Bytes of the longest key that is taken for one: published rules have 18.
 const MAX_KEY_BYTES: usize = 64;

@@ -23,16 +23,16 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 use tokenizers::AddedToken;
 
+use super::json::{bpe_json, metaspace, unigram_json, whole_json};
 use super::pair_rules::merges;
 use super::proto::{Model, ModelKind, PieceKind};
-use super::{
-    WORD_START, bpe_json, charsmaps, metaspace, precompiled, replace_regex, unigram_json,
-    whole_json,
-};
+use super::steps::{charsmaps, precompiled, replace_regex};
+use super::xlnet_steps;
 use crate::tokenizer::added::Added;
 use crate::tokenizer::bert::parse_bool;
 use crate::tokenizer::class::Class;
-use crate::tokenizer::xlnet::{self, XlnetLetters};
+use crate::tokenizer::words::WORD_START;
+use crate::tokenizer::xlnet::XlnetLetters;
 
 /// What is taken from a file.
 #[derive(Debug)]
@@ -128,8 +128,8 @@ pub(in crate::tokenizer) fn by_class(
             };
             (
                 unk_id,
-                xlnet::normalizer(&source.charsmap, letters)?,
-                xlnet::pre_tokenizer(&metaspace(true, true)),
+                xlnet_steps::normalizer(&source.charsmap, letters)?,
+                xlnet_steps::pre_tokenizer(&metaspace(true, true)),
             )
         }
         Class::XlmRoberta => {
@@ -148,7 +148,7 @@ pub(in crate::tokenizer) fn by_class(
             (
                 3,
                 normalizer,
-                xlnet::pre_tokenizer(&metaspace(prefix, true)),
+                xlnet_steps::pre_tokenizer(&metaspace(prefix, true)),
             )
         }
         Class::Bert | Class::Deberta | Class::Roberta | Class::Gpt2 => {
@@ -254,7 +254,7 @@ pub(in crate::tokenizer) fn splits_before_spaces(full: &Value) -> bool {
 pub(in crate::tokenizer) fn splits_at_all_spaces(full: &Value) -> bool {
     let normalizer = &full["normalizer"];
     (normalizer.is_null() || normalizer["type"] == "Precompiled")
-        && full["pre_tokenizer"] == xlnet::pre_tokenizer(&metaspace(true, true))
+        && full["pre_tokenizer"] == xlnet_steps::pre_tokenizer(&metaspace(true, true))
 }
 
 fn deberta_normalizer(lowercase: bool) -> Value {

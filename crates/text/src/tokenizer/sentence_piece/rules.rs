@@ -10,9 +10,15 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use tokenizers::normalizers::{Lowercase, NFC, NFD, NFKC, NFKD, Nmt, StripAccents};
 
-use super::steps::{BREAK, ROUNDS};
 use super::unicode::apply_all;
 use crate::tokenizer::xlnet::{QUOTES, XlnetLetters};
+
+/// Keeps characters apart while text is normalised. A place that Unicode keeps for characters
+/// without a picture: it is a grapheme by itself, whatever follows it.
+pub(super) const BREAK: char = '\u{fff0}';
+
+/// How many marks a letter has at most.
+pub(super) const ROUNDS: usize = 3;
 
 /// Planes with characters: letters and signs, Chinese characters, tags.
 const PLANES: [std::ops::Range<u32>; 2] = [1..0x3_2000, 0xe_0000..0xe_0200];

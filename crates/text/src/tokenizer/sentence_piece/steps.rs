@@ -29,17 +29,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use tokenizers::normalizers::NFC;
 
-use super::{WORD_START, charsmap, metaspace, rules, unicode};
-
-/// Keeps characters apart while text is normalised. A place that Unicode keeps for characters
-/// without a picture: it is a grapheme by itself, whatever follows it.
-pub(super) const BREAK: char = '\u{fff0}';
+use super::json::metaspace;
+use super::rules::{BREAK, ROUNDS};
+use super::{charsmap, rules, unicode};
+use crate::tokenizer::words::WORD_START;
 
 /// What was used before, a noncharacter.
 const FORMER_BREAK: char = '\u{fdd0}';
-
-/// How many marks a letter has at most.
-pub(super) const ROUNDS: usize = 3;
 
 /// Marks that take others, in vowel signs of two parts.
 pub(super) const COMPOSING_MARKS: &str = "\u{9c7}\u{b47}\u{bc6}\u{bc7}\u{c46}\u{cbf}\u{cc6}\u{cca}\

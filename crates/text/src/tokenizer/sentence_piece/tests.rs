@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::proto::{Model, Piece};
+use super::steps::precompiled;
 use super::*;
 use crate::tokenizer::Tokenizer;
 

@@ -4,7 +4,8 @@ use std::fs;
 
 use super::*;
 use crate::reading::{Inputs, Reading};
-use crate::tokenizer::sentence_piece::WORD_START;
+use crate::tokenizer::words::WORD_START;
+use crate::tokenizer::{train_unigram, train_unigram_on_texts};
 
 const TEXT: &str = "The kiln was hot. The potter opened the kiln, and the pots were red-hot; he \
     waited, opened it again, and the red pots were cool. Potters open kilns; kilns open slowly. \

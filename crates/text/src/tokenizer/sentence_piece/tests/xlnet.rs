@@ -1,6 +1,7 @@
 //! XLNet's models: ids as transformers gives them, whichever file they come from.
 
 use super::*;
+use crate::tokenizer::sentence_piece::steps::replace_regex;
 
 /// A model in XLNet's layout, with SentencePiece's own normalisation.
 fn model_bytes() -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! The names of classes and of model types in transformers (5.23), by how Kiln reads them.
 
-use super::Class;
+use crate::tokenizer::class::Class;
 
 /// Names of classes that are, or read as, one that Kiln has.
 pub(super) const CLASSES: &[(Class, &[&str])] = &[
