@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Runs all checks, cheapest first: format, spelling, lints, packages, documentation, tests.
+# Runs all checks, cheapest first: format, spelling, circles of imports, lints, packages,
+# documentation, tests.
 #
 #   scripts/test.sh
 #
 # All four CPU-capable backends take part (flex, ndarray, tch, wgpu); one that does not answer fails
 # the run. On a bare Debian or Ubuntu it first installs what is missing, and says so: a C compiler,
-# a software Vulkan driver for wgpu, a CPU libtorch for tch (scripts/libtorch.sh), and `typos`. Plain
-# `cargo test` needs none of this and tests the default backend alone. Licences of dependencies are
-# checked apart, by scripts/licences.sh.
+# Python, a software Vulkan driver for wgpu, a CPU libtorch for tch (scripts/libtorch.sh), and
+# `typos`. Plain `cargo test` needs none of this and tests the default backend alone. Licences of
+# dependencies are checked apart, by scripts/licences.sh.
 #
 # Environment: CARGO_TARGET_DIR as always; KILN_CACHE for libtorch (default ~/.cache/kiln); LIBTORCH
 # to use a libtorch 2.9 of your own.
@@ -33,6 +34,7 @@ fail() {
 missing_packages() {
     command -v cc > /dev/null && command -v c++ > /dev/null || echo build-essential
     command -v pkg-config > /dev/null || echo pkg-config
+    command -v python3 > /dev/null || echo python3
     if [ -z "${LIBTORCH:-}" ] || ! command -v typos > /dev/null; then
         # Debian's python3 comes without ensurepip, which venv needs.
         python3 -c 'import ensurepip, venv' 2> /dev/null || echo python3-venv
@@ -101,6 +103,9 @@ cargo fmt --all --check
 
 heading "spelling"
 "$typos" --format brief
+
+heading "circles of imports"
+python3 scripts/circles.py
 
 heading "lints"
 cargo clippy --workspace --all-targets "${features[@]}" -- -D warnings
