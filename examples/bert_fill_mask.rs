@@ -11,7 +11,8 @@ use std::error::Error;
 use std::path::Path;
 
 use kiln::backend::{choose, open};
-use kiln::bert::MaskFiller;
+use kiln::bert::BertForMaskedLm;
+use kiln::tasks::Predictor;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -19,8 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: bert_fill_mask FOLDER TEXT".into());
     };
     let device = open(&choose(None)?)?;
-    let filler = MaskFiller::open(Path::new(&folder), &device)?;
-    for mask in filler.fill(&text, 5)? {
+    let model = Predictor::<BertForMaskedLm>::open(Path::new(&folder), &device)?;
+    for mask in model.fill_mask(&[text], 5)?.into_iter().flatten() {
         println!("place {}:", mask.position);
         for candidate in mask.candidates {
             println!("  {:6.2} %  {}", 100.0 * candidate.score, candidate.token);

@@ -14,10 +14,12 @@ use std::sync::Arc;
 
 use kiln::backend::{choose, open};
 use kiln::deberta::{
-    DebertaConfig, DebertaReplacedTokens, MaskFiller, PairConfig, Preset, ReplacedTokenDetector,
+    DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaReplacedTokens, PairConfig,
+    Preset,
 };
 use kiln::learner::{EvalData, PrintEvery, TrainRequest, train};
 use kiln::nn::Init;
+use kiln::tasks::Predictor;
 use kiln::tasks::settings::{DetectionSettings, Sharing};
 use kiln::text::examples::{MaskedLmEvaluation, MaskedLmSource, PackedSequences};
 use kiln::text::masking::Masking;
@@ -107,17 +109,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
 
     // 5. Which word is missing, and which does not belong?
-    let filler = MaskFiller::open(&outcome.checkpoint, &device)?;
-    for mask in filler.fill(
-        "The sun is the [MASK] at the centre of our solar system.",
-        3,
-    )? {
+    let generator = Predictor::<DebertaForMaskedLm>::open(&outcome.checkpoint, &device)?;
+    let texts = ["The sun is the [MASK] at the centre of our solar system."];
+    for mask in generator.fill_mask(&texts, 3)?.into_iter().flatten() {
         for candidate in mask.candidates {
             println!("{:>12}  {:.3}", candidate.token, candidate.score);
         }
     }
-    let detector = ReplacedTokenDetector::open(&outcome.checkpoint, &device)?;
-    for score in detector.scores("The sun is the star at the cheese of our solar system.")? {
+    let discriminator = Predictor::<DebertaForPreTraining>::open(&outcome.checkpoint, &device)?;
+    let texts = ["The sun is the star at the cheese of our solar system."];
+    for score in discriminator.replaced_tokens(&texts)?.into_iter().flatten() {
         println!("{:>12}  {:.3}", score.token, score.replaced);
     }
     println!("{}", outcome.checkpoint.display());

@@ -13,9 +13,10 @@ use std::error::Error;
 use std::sync::Arc;
 
 use kiln::backend::{choose, open};
-use kiln::electra::{ElectraConfig, ElectraPretraining, PairConfig, ReplacedTokenDetector};
+use kiln::electra::{ElectraConfig, ElectraForPreTraining, ElectraPretraining, PairConfig};
 use kiln::learner::{EvalData, PrintEvery, TrainRequest, train};
 use kiln::nn::Init;
+use kiln::tasks::Predictor;
 use kiln::tasks::settings::{DetectionSettings, Sharing};
 use kiln::text::examples::{
     ContinuousSegments, MaskedLmEvaluation, MaskedLmSource, SEGMENT_SHORT_SEQ_PROB,
@@ -114,8 +115,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
 
     // 5. Which word does not belong here?
-    let detector = ReplacedTokenDetector::open(&outcome.checkpoint, &device)?;
-    for score in detector.scores("The sun is the star at the cheese of our solar system.")? {
+    let discriminator = Predictor::<ElectraForPreTraining>::open(&outcome.checkpoint, &device)?;
+    let texts = ["The sun is the star at the cheese of our solar system."];
+    for score in discriminator.replaced_tokens(&texts)?.into_iter().flatten() {
         println!("{:>12}  {:.3}", score.token, score.replaced);
     }
     println!("{}", outcome.checkpoint.display());

@@ -16,9 +16,10 @@ use kiln::backend::{choose, open};
 use kiln::learner::{EvalData, PrintEvery, TrainRequest, TrainingSettings, train};
 use kiln::nn::Init;
 use kiln::nn::init::WeightDistribution;
+use kiln::tasks::Predictor;
 use kiln::text::examples::{PermutedEvaluation, PermutedSettings, PermutedSource};
 use kiln::text::tokenizer::{UnigramSettings, XlnetLetters, train_unigram};
-use kiln::xlnet::{MaskFiller, Preset, XlnetConfig, XlnetPretraining};
+use kiln::xlnet::{Preset, XlnetConfig, XlnetLmHeadModel, XlnetPretraining};
 
 use common::{BATCH_SIZE, SEED, SEQ_LEN, Setup};
 
@@ -88,11 +89,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
 
     // 5. Which word is missing? It comes last in the order, so that it is predicted from all others.
-    let filler = MaskFiller::open(&outcome.checkpoint, &device)?;
-    for mask in filler.fill(
-        "The sun is the <mask> at the centre of our solar system.",
-        3,
-    )? {
+    let model = Predictor::<XlnetLmHeadModel>::open(&outcome.checkpoint, &device)?;
+    let texts = ["The sun is the <mask> at the centre of our solar system."];
+    for mask in model.fill_mask(&texts, 3)?.into_iter().flatten() {
         for candidate in mask.candidates {
             println!("{:>12}  {:.3}", candidate.token, candidate.score);
         }

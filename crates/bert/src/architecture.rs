@@ -13,6 +13,7 @@ use kiln_tasks::settings::{
 };
 use kiln_tasks::start::{match_padding, open_tokenizer, start_from};
 use kiln_tasks::tying::ties;
+use kiln_tasks::{forward, predict};
 use kiln_text::examples::SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
 use serde_json::Value;
@@ -20,7 +21,7 @@ use std::path::Path;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::presets::{PRESETS, Preset};
-use crate::{BertConfig, BertForPreTraining, BertPretraining, fill_mask, forward};
+use crate::{BertConfig, BertForMaskedLm, BertForPreTraining, BertPretraining};
 
 /// BERT: masked language modelling and next sentence prediction.
 #[derive(Debug, Clone, Copy, Default)]
@@ -101,11 +102,11 @@ impl Architecture for Bert {
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
-        fill_mask::fill_mask(request)
+        predict::fill_mask::<BertForMaskedLm>(request)
     }
 
     fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
-        forward::forward(request)
+        forward::forward::<BertConfig>(request)
     }
 }
 

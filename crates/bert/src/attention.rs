@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Tensor};
-use kiln_nn::{AttentionOptions, Dropout, Init, LayerNorm, attend, merge_heads, split_heads};
+use kiln_nn::{AttentionOptions, Dropout, Init, ResidualOutput, attend, merge_heads, split_heads};
 
 use crate::BertConfig;
 
@@ -47,28 +47,14 @@ impl BertSelfAttention {
     }
 }
 
-/// A linear layer whose output, after dropout, is added to the residual and normalised; Hugging
-/// Face's `BertSelfOutput` and `BertOutput`.
-#[derive(Module, Debug)]
-pub struct ResidualOutput {
-    dense: Linear,
-    layer_norm: LayerNorm,
-    dropout: Dropout,
-}
-
-impl ResidualOutput {
-    pub(crate) fn new(inputs: usize, config: &BertConfig, init: &mut Init) -> Self {
-        Self {
-            dense: init.linear(inputs, config.hidden_size),
-            layer_norm: init.layer_norm(config.hidden_size, config.layer_norm_eps),
-            dropout: Dropout::new(config.hidden_dropout_prob),
-        }
-    }
-
-    pub(crate) fn forward(&self, branch: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        let branch = self.dropout.forward(self.dense.forward(branch));
-        self.layer_norm.forward(branch + residual)
-    }
+/// The end of attention and of the feed-forward block, from `inner` numbers.
+pub(crate) fn residual_output(
+    inner: usize,
+    config: &BertConfig,
+    init: &mut Init,
+) -> ResidualOutput {
+    let (eps, dropout) = (config.layer_norm_eps, config.hidden_dropout_prob);
+    ResidualOutput::new((inner, config.hidden_size), eps, dropout, init)
 }
 
 /// Self-attention with its residual; Hugging Face `BertAttention`.
@@ -84,7 +70,7 @@ impl BertAttention {
     pub fn new(config: &BertConfig, init: &mut Init) -> Self {
         Self {
             self_attention: BertSelfAttention::new(config, init),
-            output: ResidualOutput::new(config.hidden_size, config, init),
+            output: residual_output(config.hidden_size, config, init),
         }
     }
 

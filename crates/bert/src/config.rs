@@ -2,7 +2,6 @@
 
 use kiln_nn::Activation;
 use kiln_tasks::ConfigError;
-use kiln_tasks::forward::Sizes;
 use kiln_tasks::memory::ModelSize;
 use kiln_tasks::model_config::{
     check_demands, check_heads, check_labels, check_padding, check_parameters, check_rates,
@@ -106,15 +105,6 @@ impl BertConfig {
     /// The width of one attention head.
     pub fn head_size(&self) -> usize {
         self.hidden_size / self.num_attention_heads.max(1)
-    }
-
-    /// The rows of the three tables.
-    pub fn sizes(&self) -> Sizes {
-        Sizes {
-            vocab_size: self.vocab_size,
-            type_vocab_size: self.type_vocab_size,
-            max_position_embeddings: self.max_position_embeddings,
-        }
     }
 
     /// The number of labels of a fine-tuning head.

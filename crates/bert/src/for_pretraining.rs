@@ -3,7 +3,10 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Int, Tensor};
+use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Apart, Init, gather_positions};
+use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::heads::{PretrainingLogits, WordLogits};
 
 use crate::masked_lm::MaskedLmHead;
 use crate::{BertConfig, BertInputs, BertModel};
@@ -18,9 +21,8 @@ pub struct BertPreTrainingHeads {
 }
 
 /// The encoder with the masked language model head and, where there is next sentence prediction,
-/// pooler and second head. Without the latter it is Hugging Face's `BertForMaskedLM`.
+/// pooler and second head. Without the latter its file is a [`crate::BertForMaskedLm`]'s.
 #[derive(Module, Debug)]
-#[doc(alias = "BertForMaskedLM")]
 pub struct BertForPreTraining {
     /// The encoder.
     pub bert: BertModel,
@@ -110,5 +112,31 @@ impl BertForPreTraining {
         let head = self.cls.seq_relationship.as_ref()?;
         let pooled = self.bert.pool(hidden_states)?;
         Some(head.forward(pooled))
+    }
+}
+
+impl Class for BertForPreTraining {
+    type Config = BertConfig;
+    type Head = PretrainingLogits;
+
+    const NAMES: &'static [&'static str] = &["BertForPreTraining"];
+    const POOLS: bool = true;
+
+    fn for_file(config: &BertConfig, file: &ModelFile, init: &mut Init) -> Result<Self, OpenError> {
+        let apart = config.apart_in(file)?;
+        Ok(Self::new(config, init).with_apart(apart, init))
+    }
+
+    fn outputs(&self, inputs: BertInputs) -> Outputs<PretrainingLogits> {
+        let encoded = self.bert.encoded(inputs);
+        let head = self.cls.seq_relationship.as_ref();
+        let next_sentence = head.zip(encoded.pooled.clone());
+        let next_sentence = next_sentence.map(|(head, pooled)| head.forward(pooled));
+        encoded.with(|hidden_states| PretrainingLogits {
+            words: WordLogits {
+                logits: self.prediction_logits(hidden_states),
+            },
+            next_sentence,
+        })
     }
 }

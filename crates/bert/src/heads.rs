@@ -3,9 +3,19 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
+use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Dropout, Init};
+use kiln_tasks::class::{Class, Outputs};
+use kiln_tasks::heads::{ClassLogits, RealLabels, SequenceLogits};
+use kiln_tasks::token_heads::{QuestionAnswering, TokenClassification};
 
 use crate::{BertConfig, BertInputs, BertModel};
+
+/// A label for each token.
+pub type BertForTokenClassification = TokenClassification<BertModel>;
+
+/// The start and the end of an answer within the sequence.
+pub type BertForQuestionAnswering = QuestionAnswering<BertModel>;
 
 /// The head's part of [`BertForNextSentencePrediction`]; Hugging Face `BertOnlyNSPHead`.
 #[derive(Module, Debug)]
@@ -31,12 +41,26 @@ impl BertForNextSentencePrediction {
             },
         }
     }
+}
 
-    /// # Shapes
-    /// - `pooled`: `[batch, hidden_size]`
-    /// - returns `[batch, 2]`
-    pub fn logits(&self, pooled: Tensor<2>) -> Tensor<2> {
-        self.cls.seq_relationship.forward(pooled)
+impl Class for BertForNextSentencePrediction {
+    type Config = BertConfig;
+    type Head = ClassLogits;
+
+    const NAMES: &'static [&'static str] = &["BertForNextSentencePrediction"];
+    const POOLS: bool = true;
+
+    fn for_file(config: &BertConfig, _: &ModelFile, init: &mut Init) -> Result<Self, OpenError> {
+        Ok(Self::new(config, init))
+    }
+
+    fn outputs(&self, inputs: BertInputs) -> Outputs<ClassLogits> {
+        let (encoded, pooled) = self.bert.encode_pooled(inputs);
+        let logits = self.cls.seq_relationship.forward(pooled);
+        Outputs {
+            encoded,
+            head: ClassLogits { logits },
+        }
     }
 }
 
@@ -67,67 +91,23 @@ impl BertForSequenceClassification {
     }
 }
 
-/// A label for each token.
-#[derive(Module, Debug)]
-pub struct BertForTokenClassification {
-    /// The encoder, without a pooler.
-    pub bert: BertModel,
-    dropout: Dropout,
-    classifier: Linear,
-}
+impl Class for BertForSequenceClassification {
+    type Config = BertConfig;
+    type Head = SequenceLogits;
 
-impl BertForTokenClassification {
-    /// Draws encoder and head.
-    pub fn new(config: &BertConfig, init: &mut Init) -> Self {
-        Self {
-            bert: BertModel::without_pooler(config, init),
-            dropout: Dropout::new(config.classifier_dropout()),
-            classifier: init.linear(config.hidden_size, config.num_labels()),
-        }
+    const NAMES: &'static [&'static str] = &["BertForSequenceClassification"];
+    const POOLS: bool = true;
+
+    fn for_file(config: &BertConfig, _: &ModelFile, init: &mut Init) -> Result<Self, OpenError> {
+        Ok(Self::new(config, init))
     }
 
-    /// # Shapes
-    /// - `hidden_states`: `[batch, seq_len, hidden_size]`
-    /// - returns `[batch, seq_len, num_labels]`
-    pub fn logits(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        self.classifier.forward(self.dropout.forward(hidden_states))
-    }
-}
-
-/// The start and the end of an answer within the sequence. No dropout before the head.
-#[derive(Module, Debug)]
-#[doc(alias = "span")]
-pub struct BertForQuestionAnswering {
-    /// The encoder, without a pooler.
-    pub bert: BertModel,
-    qa_outputs: Linear,
-}
-
-impl BertForQuestionAnswering {
-    /// Draws encoder and head.
-    pub fn new(config: &BertConfig, init: &mut Init) -> Self {
-        Self {
-            bert: BertModel::without_pooler(config, init),
-            qa_outputs: init.linear(config.hidden_size, 2),
-        }
-    }
-
-    /// How well each token starts, and how well it ends, the answer.
-    ///
-    /// # Shapes
-    /// - `hidden_states`: `[batch, seq_len, hidden_size]`
-    /// - returns two of `[batch, seq_len]`
-    pub fn logits(&self, hidden_states: Tensor<3>) -> (Tensor<2>, Tensor<2>) {
-        let logits = self.qa_outputs.forward(hidden_states);
-        let column = |index| logits.clone().narrow(2, index, 1).squeeze_dim::<2>(2);
-        (column(0), column(1))
-    }
-
-    /// From ids to the two logits of each token.
-    ///
-    /// # Shapes
-    /// - returns two of `[batch, seq_len]`
-    pub fn forward(&self, inputs: BertInputs) -> (Tensor<2>, Tensor<2>) {
-        self.logits(self.bert.forward(inputs))
+    fn outputs(&self, inputs: BertInputs) -> Outputs<SequenceLogits> {
+        let (encoded, pooled) = self.bert.encode_pooled(inputs);
+        let head = SequenceLogits {
+            logits: self.logits(pooled),
+            real_labels: RealLabels::YesOrNo,
+        };
+        Outputs { encoded, head }
     }
 }

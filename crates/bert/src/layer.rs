@@ -1,39 +1,17 @@
 //! One layer of the encoder: attention, then feed-forward, each normalised after its residual.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::{Bool, Tensor};
-use kiln_nn::{Activation, Init};
+use kiln_nn::{Init, Intermediate, ResidualOutput};
 
 use crate::BertConfig;
-use crate::attention::{BertAttention, ResidualOutput};
-
-/// The first half of the feed-forward block; Hugging Face `BertIntermediate`.
-#[derive(Module, Debug)]
-pub struct BertIntermediate {
-    dense: Linear,
-    #[module(skip)]
-    activation: Activation,
-}
-
-impl BertIntermediate {
-    fn new(config: &BertConfig, init: &mut Init) -> Self {
-        Self {
-            dense: init.linear(config.hidden_size, config.intermediate_size),
-            activation: config.hidden_act,
-        }
-    }
-
-    fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        self.activation.forward(self.dense.forward(hidden_states))
-    }
-}
+use crate::attention::{BertAttention, residual_output};
 
 /// Hugging Face `BertLayer`.
 #[derive(Module, Debug)]
 pub struct BertLayer {
     attention: BertAttention,
-    intermediate: BertIntermediate,
+    intermediate: Intermediate,
     output: ResidualOutput,
 }
 
@@ -42,8 +20,13 @@ impl BertLayer {
     pub fn new(config: &BertConfig, init: &mut Init) -> Self {
         Self {
             attention: BertAttention::new(config, init),
-            intermediate: BertIntermediate::new(config, init),
-            output: ResidualOutput::new(config.intermediate_size, config, init),
+            intermediate: Intermediate::new(
+                config.hidden_size,
+                config.intermediate_size,
+                config.hidden_act,
+                init,
+            ),
+            output: residual_output(config.intermediate_size, config, init),
         }
     }
 

@@ -10,38 +10,31 @@
 //! | --- | --- |
 //! | `config.rs`, `presets.rs` | [`BertConfig`]: config.json; the published sizes |
 //! | `embeddings.rs`, `attention.rs`, `layer.rs`, `model.rs` | [`BertModel`], from the ids upwards |
-//! | `masked_lm.rs`, `for_pretraining.rs` | the heads of pretraining |
+//! | `masked_lm.rs`, `for_pretraining.rs` | the heads of pretraining, with the encoder |
 //! | `heads.rs` | the heads of fine-tuning |
-//! | `names.rs`, `class.rs`, `open.rs` | Hugging Face's names, classes and folders |
+//! | `names.rs`, `family.rs` | Hugging Face's names and classes |
 //! | `pretraining.rs` | [`BertPretraining`]: the objective |
-//! | `forward.rs`, `fill_mask.rs` | a model run on given tensors, and on texts |
 //! | `architecture.rs` | [`Bert`]: what the command line lists |
 
 mod architecture;
 mod attention;
-mod class;
 mod config;
 mod embeddings;
-mod fill_mask;
+mod family;
 mod for_pretraining;
-mod forward;
 mod heads;
 mod layer;
 mod masked_lm;
 mod model;
 pub mod names;
-mod open;
 pub mod presets;
 mod pretraining;
 
 pub use architecture::Bert;
-pub use attention::{BertAttention, BertSelfAttention, ResidualOutput};
-pub use class::BertClass;
+pub use attention::{BertAttention, BertSelfAttention};
 pub use config::BertConfig;
 pub use embeddings::BertEmbeddings;
-pub use fill_mask::MaskFiller;
 pub use for_pretraining::{BertForPreTraining, BertPreTrainingHeads, PreTrainingLogits};
-pub use forward::forward;
 pub use heads::{
     BertForNextSentencePrediction, BertForQuestionAnswering, BertForSequenceClassification,
     BertForTokenClassification, NextSentenceHead,
@@ -49,9 +42,8 @@ pub use heads::{
 pub use kiln_nn::EncoderInputs as BertInputs;
 pub use kiln_tasks::ConfigError;
 pub use kiln_tasks::forward::InputError;
-pub use layer::{BertIntermediate, BertLayer};
-pub use masked_lm::{HeadTransform, MaskedLmHead};
+pub use layer::BertLayer;
+pub use masked_lm::{BertForMaskedLm, HeadTransform, MaskedLmHead, OnlyMaskedLmHead};
 pub use model::{BertEncoder, BertModel, BertPooler};
-pub use open::{check_sizes, open_config, open_weights, write_folder};
 pub use presets::Preset;
 pub use pretraining::{BertPretraining, NextSentenceBatch, PretrainingBatch};

@@ -1,14 +1,19 @@
-//! BERT's masked language model head: hidden states to vocabulary logits.
+//! BERT's masked language model: hidden states to vocabulary logits.
 //!
 //! Devlin et al. 2019, section 3.1, task 1; Hugging Face `BertLMPredictionHead`.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Tensor, assert_shape};
-use kiln_nn::{Activation, Apart, Decoder, Init, LayerNorm};
+use burn::tensor::{Device, Tensor, assert_shape};
+use kiln_checkpoint::{ModelFile, OpenError};
+use kiln_nn::{Activation, Apart, Decoder, Init, LayerNorm, gather_positions};
+use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::heads::WordLogits;
+use kiln_tasks::predict::{PredictWords, TextBatch};
 use kiln_tasks::tying;
+use kiln_text::Vocabulary;
 
-use crate::BertConfig;
+use crate::{BertConfig, BertInputs, BertModel};
 
 /// `dense`, activation, LayerNorm; Hugging Face `BertPredictionHeadTransform`.
 #[derive(Module, Debug)]
@@ -78,5 +83,65 @@ impl MaskedLmHead {
         let transformed = transform.activation.forward(transformed);
         let transformed = transform.layer_norm.forward(transformed);
         self.decoder.score(transformed, word_embeddings, bias)
+    }
+}
+
+/// The head's part of [`BertForMaskedLm`]; Hugging Face `BertOnlyMLMHead`.
+#[derive(Module, Debug)]
+pub struct OnlyMaskedLmHead {
+    predictions: MaskedLmHead,
+}
+
+/// The encoder, without a pooler, and the masked language model head.
+#[derive(Module, Debug)]
+#[doc(alias = "BertForMaskedLM")]
+pub struct BertForMaskedLm {
+    /// The encoder.
+    pub bert: BertModel,
+    cls: OnlyMaskedLmHead,
+}
+
+impl BertForMaskedLm {
+    /// Scores the vocabulary at every position given.
+    ///
+    /// # Shapes
+    /// - `hidden_states`: `[batch, n, hidden_size]`
+    /// - returns `[batch * n, vocab_size]`
+    pub fn prediction_logits(&self, hidden_states: Tensor<3>) -> Tensor<2> {
+        let rows = hidden_states.flatten::<2>(0, 1);
+        self.cls
+            .predictions
+            .forward(rows, self.bert.word_embeddings())
+    }
+}
+
+impl Class for BertForMaskedLm {
+    type Config = BertConfig;
+    type Head = WordLogits;
+
+    const NAMES: &'static [&'static str] = &["BertForMaskedLM"];
+
+    fn for_file(config: &BertConfig, file: &ModelFile, init: &mut Init) -> Result<Self, OpenError> {
+        let apart = config.apart_in(file)?;
+        Ok(Self {
+            bert: BertModel::without_pooler(config, init),
+            cls: OnlyMaskedLmHead {
+                predictions: MaskedLmHead::new(config, init).with_apart(apart, init),
+            },
+        })
+    }
+
+    fn outputs(&self, inputs: BertInputs) -> Outputs<WordLogits> {
+        let encoded = self.bert.encoded(inputs);
+        encoded.with(|hidden_states| WordLogits {
+            logits: self.prediction_logits(hidden_states),
+        })
+    }
+}
+
+impl PredictWords for BertForMaskedLm {
+    fn word_logits(&self, batch: &TextBatch<'_>, _: &Vocabulary, device: &Device) -> Tensor<2> {
+        let hidden_states = self.bert.forward(batch.inputs(device));
+        self.prediction_logits(gather_positions(hidden_states, batch.positions(device)))
     }
 }

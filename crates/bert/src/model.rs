@@ -3,7 +3,10 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Int, Tensor};
+use kiln_checkpoint::ModelFile;
 use kiln_nn::{EncoderInputs, Init, is_padding};
+use kiln_tasks::class::{Encoded, Encoder};
+use kiln_tasks::token_heads::TokenEncoder;
 
 use crate::BertConfig;
 use crate::embeddings::BertEmbeddings;
@@ -129,5 +132,61 @@ impl BertModel {
     /// The word table `[vocab_size, hidden_size]`, to be handed to the masked language model head.
     pub fn word_embeddings(&self) -> Tensor<2> {
         self.embeddings.word_embeddings.weight.val()
+    }
+
+    /// What it gives for heads over pooled vectors, and the pooled vector `[batch, hidden_size]`.
+    ///
+    /// # Panics
+    /// If it was made without a pooler, or the inputs' shapes differ: the caller's mistake.
+    #[expect(clippy::expect_used, reason = "who needs a pooler makes one")]
+    pub(crate) fn encode_pooled(&self, inputs: EncoderInputs) -> (Encoded, Tensor<2>) {
+        let encoded = self.encoded(inputs);
+        let pooled = encoded.pooled.clone().expect("a model with a pooler");
+        (encoded, pooled)
+    }
+}
+
+impl Encoder for BertModel {
+    type Config = BertConfig;
+
+    const NAMES: &'static [&'static str] = &["BertModel"];
+    const POOLS: bool = true;
+
+    fn draw(config: &BertConfig, init: &mut Init) -> Self {
+        Self::without_pooler(config, init)
+    }
+
+    fn for_file(config: &BertConfig, file: &ModelFile, init: &mut Init) -> Self {
+        let names = ["pooler.dense.weight", "bert.pooler.dense.weight"];
+        if names.iter().any(|name| file.info(name).is_some()) {
+            Self::new(config, init)
+        } else {
+            Self::without_pooler(config, init)
+        }
+    }
+
+    fn encoded(&self, inputs: EncoderInputs) -> Encoded {
+        let hidden_states = self.forward(inputs);
+        Encoded {
+            pooled: self.pool(hidden_states.clone()),
+            ..Encoded::new(hidden_states)
+        }
+    }
+}
+
+impl TokenEncoder for BertModel {
+    const TOKEN_CLASSIFICATION: &'static [&'static str] = &["BertForTokenClassification"];
+    const QUESTION_ANSWERING: &'static [&'static str] = &["BertForQuestionAnswering"];
+
+    fn width(config: &BertConfig) -> usize {
+        config.hidden_size
+    }
+
+    fn num_labels(config: &BertConfig) -> usize {
+        config.num_labels()
+    }
+
+    fn dropout(config: &BertConfig) -> f64 {
+        config.classifier_dropout()
     }
 }

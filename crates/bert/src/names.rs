@@ -5,6 +5,7 @@ use kiln_checkpoint::{LoadOptions, Names, Tied};
 /// Module path to Hugging Face name; all other parts agree.
 pub const NAMES: Names = Names {
     rules: &[
+        ("base_model", "bert"),
         ("layer_norm", "LayerNorm"),
         ("attention.self_attention", "attention.self"),
     ],
@@ -34,10 +35,10 @@ mod tests {
     use kiln_nn::Init;
 
     use super::*;
-    use crate::{BertConfig, BertForPreTraining};
+    use crate::{BertConfig, BertForPreTraining, BertForTokenClassification};
 
-    fn model() -> BertForPreTraining {
-        let config = BertConfig {
+    fn config() -> BertConfig {
+        BertConfig {
             vocab_size: 11,
             hidden_size: 4,
             num_hidden_layers: 1,
@@ -45,9 +46,12 @@ mod tests {
             intermediate_size: 6,
             max_position_embeddings: 8,
             ..BertConfig::default()
-        };
+        }
+    }
+
+    fn model() -> BertForPreTraining {
         let device = kiln_testing::devices().remove(0).1;
-        BertForPreTraining::new(&config, &mut Init::zeros(&device))
+        BertForPreTraining::new(&config(), &mut Init::zeros(&device))
     }
 
     #[test]
@@ -102,8 +106,10 @@ mod tests {
 
     #[test]
     fn no_rule_has_outlived_its_module() {
-        let model = model();
-        let paths = parameters(&model, &Names::SAME);
+        let mut paths = parameters(&model(), &Names::SAME);
+        let device = kiln_testing::devices().remove(0).1;
+        let tagger = BertForTokenClassification::new(&config(), &mut Init::zeros(&device));
+        paths.extend(parameters(&tagger, &Names::SAME));
         let paths = paths.iter().map(|parameter| parameter.path.as_str());
         assert!(NAMES.unused_rules(paths).is_empty());
     }

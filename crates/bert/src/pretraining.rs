@@ -14,13 +14,14 @@
 use burn::tensor::{Device, Int, Tensor};
 use kiln_learner::upload::{floats, ints};
 use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, TermSpec};
+use kiln_tasks::family::write_module;
 use kiln_tasks::masked_lm::{MaskedLmBatch, score};
 use kiln_tasks::start::{read_whole, write_tokenizer};
+use kiln_tasks::{Class, Family};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
-use crate::open::{open_weights, write_folder};
-use crate::{BertClass, BertConfig, BertForPreTraining};
+use crate::{BertConfig, BertForMaskedLm, BertForPreTraining};
 
 /// One micro-batch on a device.
 #[derive(Debug, Clone)]
@@ -70,20 +71,20 @@ impl BertPretraining {
         let (config, class) = (self.config.clone(), self.class());
         ModelFiles::new(
             move |model, folder| {
-                write_folder(model, &config, class, folder)?;
+                write_module(model, &config, class, folder)?;
                 write_tokenizer(tokenizer.as_ref(), folder)
             },
-            |model, folder| read_whole(model, folder, open_weights),
+            |model, folder| read_whole(model, folder, BertConfig::open_weights),
         )
     }
 
     /// The Hugging Face class that a checkpoint opens as.
-    pub fn class(&self) -> BertClass {
-        if self.next_sentence {
-            BertClass::PreTraining
+    pub fn class(&self) -> &'static str {
+        self.config.class_name(if self.next_sentence {
+            BertForPreTraining::NAMES
         } else {
-            BertClass::MaskedLm
-        }
+            BertForMaskedLm::NAMES
+        })
     }
 }
 

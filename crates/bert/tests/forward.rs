@@ -5,15 +5,14 @@
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use kiln_bert::{BertClass, BertModel};
-use kiln_bert::{
-    BertConfig, BertForPreTraining, BertInputs, check_sizes, forward, open_config, open_weights,
-    write_folder,
-};
+use kiln_bert::{BertConfig, BertForMaskedLm, BertForPreTraining, BertInputs, BertModel};
 use kiln_checkpoint::ModelFile;
 use kiln_nn::Init;
+use kiln_tasks::Family;
 use kiln_tasks::architecture::{ForwardRequest, Output};
-use kiln_testing::{Bound, assert_close, devices};
+use kiln_tasks::family::write_folder;
+use kiln_tasks::forward::forward;
+use kiln_testing::{Bound, assert_close, check_fill_mask, devices};
 
 fn config() -> BertConfig {
     BertConfig {
@@ -34,13 +33,7 @@ fn model(device: &Device) -> BertForPreTraining {
 
 fn folder(device: &Device) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    write_folder(
-        &model(device),
-        &config(),
-        BertClass::PreTraining,
-        folder.path(),
-    )
-    .unwrap();
+    write_folder(&model(device), &config(), folder.path()).unwrap();
     folder
 }
 
@@ -134,7 +127,10 @@ fn wrong_inputs_are_named_with_what_would_be_right() {
             Some(data) => request.inputs.insert(name.to_owned(), data),
             None => request.inputs.remove(name),
         };
-        assert_eq!(forward(&request).unwrap_err().to_string(), expected);
+        assert_eq!(
+            forward::<BertConfig>(&request).unwrap_err().to_string(),
+            expected
+        );
     }
 }
 
@@ -145,7 +141,7 @@ fn gradients_without_a_loss_are_refused() {
     let mut request = request(&folder, &device);
     request.gradients = true;
     request.inputs.remove("next_sentence_label");
-    let error = forward(&request).unwrap_err().to_string();
+    let error = forward::<BertConfig>(&request).unwrap_err().to_string();
     assert!(
         error.contains("needs labels and next_sentence_label"),
         "{error}"
@@ -160,16 +156,16 @@ fn a_missing_head_is_refused_by_name_and_surplus_heads_are_fine() {
     request.inputs.remove("next_sentence_label");
     request.inputs.remove("labels");
     request.task = Some("classify".to_owned());
-    let error = forward(&request).unwrap_err().to_string();
+    let error = forward::<BertConfig>(&request).unwrap_err().to_string();
     assert!(error.contains("classifier.weight"), "{error}");
 
     request.task = Some("BertModel".to_owned());
-    let outputs = forward(&request).unwrap();
+    let outputs = forward::<BertConfig>(&request).unwrap();
     let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
     assert_eq!(names, ["last_hidden_state", "pooler_output"]);
 
     request.task = Some("sing".to_owned());
-    let error = forward(&request).unwrap_err().to_string();
+    let error = forward::<BertConfig>(&request).unwrap_err().to_string();
     assert!(
         error.contains("task sing: bert has embed (BertModel)"),
         "{error}"
@@ -201,7 +197,9 @@ fn a_config_of_other_sizes_than_the_weights_is_refused_before_memory_is_taken() 
     ] {
         assert!(text.contains(from), "{text}");
         std::fs::write(&path, text.replace(from, to)).unwrap();
-        let error = forward(&request(&folder, &device)).unwrap_err().to_string();
+        let error = forward::<BertConfig>(&request(&folder, &device))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -210,22 +208,22 @@ fn a_config_of_other_sizes_than_the_weights_is_refused_before_memory_is_taken() 
 fn a_written_folder_gives_the_same_model_to_the_last_bit() {
     for (name, device) in devices() {
         let folder = folder(&device);
-        let config = open_config(folder.path()).unwrap();
+        let config = BertConfig::open(folder.path()).unwrap();
         assert_eq!(
             config.architectures.as_deref(),
             Some(&["BertForPreTraining".to_owned()][..])
         );
         let file = ModelFile::open(folder.path()).unwrap();
-        check_sizes(&config, &file).unwrap();
+        config.check_sizes(&file).unwrap();
         let empty = BertForPreTraining::new(&config, &mut Init::zeros(&device));
-        let (read, report) = open_weights(empty, &file).unwrap();
+        let (read, report) = BertConfig::open_weights(empty, &file).unwrap();
         assert!(
             report.missing.is_empty() && report.unused.is_empty(),
             "{report:?}"
         );
 
         let again = tempfile::tempdir().unwrap();
-        write_folder(&read, &config, BertClass::PreTraining, again.path()).unwrap();
+        write_folder(&read, &config, again.path()).unwrap();
         for file in ["config.json", "model.safetensors"] {
             let first = std::fs::read(folder.path().join(file)).unwrap();
             assert_eq!(
@@ -247,7 +245,7 @@ fn appended_padding_changes_no_output_at_real_positions() {
         request
             .inputs
             .insert("input_ids".to_owned(), ints(&short, [1, 4]));
-        let before = forward(&request).unwrap();
+        let before = forward::<BertConfig>(&request).unwrap();
 
         let mut longer = short.to_vec();
         longer.extend([0, 9, 0, 4]);
@@ -256,7 +254,7 @@ fn appended_padding_changes_no_output_at_real_positions() {
             .insert("input_ids".to_owned(), ints(&longer, [1, 8]));
         let mask = ints(&[1, 1, 1, 1, 0, 0, 0, 0], [1, 8]);
         request.inputs.insert("attention_mask".to_owned(), mask);
-        let after = forward(&request).unwrap();
+        let after = forward::<BertConfig>(&request).unwrap();
         for output in ["last_hidden_state", "prediction_logits", "pooler_output"] {
             let (before, after) = (named(&before, output), named(&after, output));
             assert_close(
@@ -278,9 +276,9 @@ fn a_mask_of_ones_is_no_mask() {
         request
             .inputs
             .insert("attention_mask".to_owned(), ints(&[1; 6], [2, 3]));
-        let with = forward(&request).unwrap();
+        let with = forward::<BertConfig>(&request).unwrap();
         request.inputs.remove("attention_mask");
-        let without = forward(&request).unwrap();
+        let without = forward::<BertConfig>(&request).unwrap();
         let output = "last_hidden_state";
         assert_eq!(named(&with, output), named(&without, output), "{name}");
     }
@@ -323,5 +321,21 @@ fn without_dropout_means_none_and_with_it_training_drops() {
         let still = config().without_dropout();
         assert_eq!(run(&still), run(&still), "{name}");
         assert_ne!(run(&config()), run(&still), "{name}");
+    }
+}
+
+#[test]
+fn masks_are_filled_in_padded_batches_as_in_each_text_alone() {
+    let folder = folder(&first_device());
+    let words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ncat\nsat\n";
+    std::fs::write(folder.path().join("vocab.txt"), words).unwrap();
+    let texts = [
+        "[MASK]",
+        "the [MASK] sat [MASK]",
+        "cat [MASK]",
+        "sat the [MASK] cat",
+    ];
+    for on in devices() {
+        check_fill_mask::<BertForMaskedLm>(folder.path(), &texts, &on);
     }
 }

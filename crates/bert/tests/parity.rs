@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use kiln_bert::forward;
+use kiln_bert::BertConfig;
+use kiln_tasks::forward::forward;
 use kiln_testing::{Bound, Fixture, Report, check_parity, devices, fixtures_dir, named, request};
 
 #[test]
 fn outputs_losses_and_gradients_are_the_references() {
-    check_parity("bert", env!("CARGO_MANIFEST_DIR"), forward);
+    check_parity("bert", env!("CARGO_MANIFEST_DIR"), forward::<BertConfig>);
 }
 
 /// Numbers computed once in double precision, independent of the files beside them.
@@ -20,7 +21,7 @@ fn the_golden_numbers_hold() {
     let fixture = Fixture::open(&folder);
     let mut report = Report::new("bert golden");
     for (device_name, device) in devices() {
-        let found = named(forward(&request(&fixture, &device)).unwrap());
+        let found = named(forward::<BertConfig>(&request(&fixture, &device)).unwrap());
         let mut check = |name: &str, at: usize, expected: &[f32], bound| {
             let actual = &found[name].1[at..at + expected.len()];
             report.check(

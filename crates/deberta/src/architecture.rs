@@ -15,6 +15,7 @@ use kiln_tasks::settings::{
 };
 use kiln_tasks::start::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
+use kiln_tasks::{forward, predict};
 use kiln_text::examples::SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
 use kiln_text::tokenizer::TokenizerKind;
@@ -25,8 +26,8 @@ use crate::pair::PairConfig;
 use crate::presets::{PRESETS, Preset};
 use crate::start::{Origins, start_masked_lm, start_pair};
 use crate::{
-    DebertaConfig, DebertaPretraining, DebertaReplacedTokens, MaskedLmForm, fill_mask, forward,
-    replaced_tokens,
+    DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaPretraining,
+    DebertaReplacedTokens, MaskedLmForm,
 };
 
 /// The name of masked language modelling among [`Architecture::objectives`].
@@ -233,18 +234,18 @@ impl Architecture for Deberta {
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
-        fill_mask::fill_mask(request)
+        predict::fill_mask::<DebertaForMaskedLm>(request)
     }
 
     fn replaced_tokens(
         &self,
         request: &ReplacedTokensRequest,
     ) -> Result<Vec<Vec<TokenScore>>, LearnError> {
-        replaced_tokens::replaced_tokens(request)
+        predict::replaced_tokens::<DebertaForPreTraining>(request)
     }
 
     fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
-        forward::forward(request)
+        forward::forward::<DebertaConfig>(request)
     }
 }
 

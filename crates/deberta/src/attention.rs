@@ -12,11 +12,10 @@
 //! last one.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::{Bool, Int, Tensor};
 use kiln_nn::{
-    AttentionOptions, Dropout, Init, LayerNorm, RelativeIndex, RelativeScores, attend, is_padding,
-    merge_heads,
+    AttentionOptions, Dropout, Init, RelativeIndex, RelativeScores, ResidualOutput, attend,
+    is_padding, merge_heads,
 };
 
 use crate::DebertaConfig;
@@ -163,28 +162,14 @@ fn average_at(is_padding: Tensor<3, Bool>, value: Tensor<4>, attended: Tensor<3>
     attended.mask_where(is_padding.expand(shape), mean)
 }
 
-/// A linear layer whose output, after dropout, is added to the residual and normalised; Hugging
-/// Face's `DebertaSelfOutput` and `DebertaOutput`.
-#[derive(Module, Debug)]
-pub struct ResidualOutput {
-    dense: Linear,
-    layer_norm: LayerNorm,
-    dropout: Dropout,
-}
-
-impl ResidualOutput {
-    pub(crate) fn new(inputs: usize, config: &DebertaConfig, init: &mut Init) -> Self {
-        Self {
-            dense: init.linear(inputs, config.hidden_size),
-            layer_norm: init.layer_norm(config.hidden_size, config.layer_norm_eps),
-            dropout: Dropout::new(config.hidden_dropout_prob),
-        }
-    }
-
-    pub(crate) fn forward(&self, branch: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        let branch = self.dropout.forward(self.dense.forward(branch));
-        self.layer_norm.forward(branch + residual)
-    }
+/// The end of attention and of the feed-forward block, from `inner` numbers.
+pub(crate) fn residual_output(
+    inner: usize,
+    config: &DebertaConfig,
+    init: &mut Init,
+) -> ResidualOutput {
+    let (eps, dropout) = (config.layer_norm_eps, config.hidden_dropout_prob);
+    ResidualOutput::new((inner, config.hidden_size), eps, dropout, init)
 }
 
 /// Self-attention with its residual; Hugging Face `DebertaAttention`.
@@ -200,7 +185,7 @@ impl DebertaAttention {
     pub fn new(config: &DebertaConfig, init: &mut Init) -> Self {
         Self {
             self_attention: DisentangledSelfAttention::new(config, init),
-            output: ResidualOutput::new(config.hidden_size, config, init),
+            output: residual_output(config.hidden_size, config, init),
         }
     }
 

@@ -4,7 +4,6 @@
 //! values of the same fields.
 
 use kiln_nn::Activation;
-use kiln_tasks::forward::Sizes;
 use kiln_tasks::model_config::num_labels;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -341,32 +340,6 @@ impl DebertaConfig {
             label2id: None,
             problem_type: None,
             ..self.clone()
-        }
-    }
-
-    /// The rows of the tables, for checks of ids and lengths. Without a segment table types are read
-    /// by nobody, and without a position table sequences may have any length.
-    pub fn sizes(&self) -> Sizes {
-        let any = i32::MAX as usize;
-        Sizes {
-            vocab_size: self.vocab_size,
-            type_vocab_size: match self.type_vocab_size {
-                0 => any,
-                rows => rows,
-            },
-            max_position_embeddings: if self.position_biased_input {
-                self.max_position_embeddings
-            } else {
-                any
-            },
-        }
-    }
-
-    /// The same for a model whose mask decoder reads the position table.
-    pub fn sizes_with_positions(&self) -> Sizes {
-        Sizes {
-            max_position_embeddings: self.max_position_embeddings,
-            ..self.sizes()
         }
     }
 

@@ -3,7 +3,10 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
+use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Activation, EncoderInputs, Init, LayerNorm};
+use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::heads::ReplacedLogits;
 
 use crate::{DebertaConfig, DebertaModel};
 
@@ -71,5 +74,24 @@ impl DebertaForPreTraining {
     /// If the inputs' shapes differ: the caller's mistake.
     pub fn forward(&self, inputs: EncoderInputs) -> Tensor<2> {
         self.mask_predictions.forward(self.deberta.forward(inputs))
+    }
+}
+
+impl Class for DebertaForPreTraining {
+    type Config = DebertaConfig;
+    type Head = ReplacedLogits;
+
+    // Only Kiln knows classes of these names.
+    const NAMES: &'static [&'static str] = &["DebertaForPreTraining", "DebertaV2ForPreTraining"];
+
+    fn for_file(config: &DebertaConfig, _: &ModelFile, init: &mut Init) -> Result<Self, OpenError> {
+        Ok(Self::new(config, init))
+    }
+
+    fn outputs(&self, inputs: EncoderInputs) -> Outputs<ReplacedLogits> {
+        let encoded = self.deberta.encoded(inputs);
+        encoded.with(|hidden_states| ReplacedLogits {
+            logits: self.mask_predictions.forward(hidden_states),
+        })
     }
 }

@@ -3,9 +3,21 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use kiln_nn::{Activation, Dropout, Init};
+use kiln_checkpoint::{ModelFile, OpenError};
+use kiln_nn::{Activation, Dropout, EncoderInputs, Init};
+use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::heads::{RealLabels, SequenceLogits};
+use kiln_tasks::token_heads::{QuestionAnswering, TokenClassification};
 
 use crate::{DebertaConfig, DebertaModel};
+
+/// A label for each token.
+#[doc(alias = "DebertaV2ForTokenClassification")]
+pub type DebertaForTokenClassification = TokenClassification<DebertaModel>;
+
+/// The start and the end of an answer within the sequence.
+#[doc(alias = "DebertaV2ForQuestionAnswering")]
+pub type DebertaForQuestionAnswering = QuestionAnswering<DebertaModel>;
 
 /// A linear map of the first token's hidden state, with an activation; Hugging Face `ContextPooler`.
 #[derive(Module, Debug)]
@@ -63,61 +75,24 @@ impl DebertaForSequenceClassification {
     }
 }
 
-/// A label for each token.
-#[derive(Module, Debug)]
-#[doc(alias = "DebertaV2ForTokenClassification")]
-pub struct DebertaForTokenClassification {
-    /// The encoder.
-    pub deberta: DebertaModel,
-    dropout: Dropout,
-    classifier: Linear,
-}
+impl Class for DebertaForSequenceClassification {
+    type Config = DebertaConfig;
+    type Head = SequenceLogits;
 
-impl DebertaForTokenClassification {
-    /// Draws encoder and head.
-    pub fn new(config: &DebertaConfig, init: &mut Init) -> Self {
-        Self {
-            deberta: DebertaModel::new(config, init),
-            dropout: Dropout::new(config.hidden_dropout_prob),
-            classifier: init.linear(config.hidden_size, config.num_labels()),
-        }
+    const NAMES: &'static [&'static str] = &[
+        "DebertaForSequenceClassification",
+        "DebertaV2ForSequenceClassification",
+    ];
+
+    fn for_file(config: &DebertaConfig, _: &ModelFile, init: &mut Init) -> Result<Self, OpenError> {
+        Ok(Self::new(config, init))
     }
 
-    /// # Shapes
-    /// - `hidden_states`: `[batch, seq_len, hidden_size]`
-    /// - returns `[batch, seq_len, num_labels]`
-    pub fn logits(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        self.classifier.forward(self.dropout.forward(hidden_states))
-    }
-}
-
-/// The start and the end of an answer within the sequence. No dropout before the head.
-#[derive(Module, Debug)]
-#[doc(alias = "span")]
-#[doc(alias = "DebertaV2ForQuestionAnswering")]
-pub struct DebertaForQuestionAnswering {
-    /// The encoder.
-    pub deberta: DebertaModel,
-    qa_outputs: Linear,
-}
-
-impl DebertaForQuestionAnswering {
-    /// Draws encoder and head.
-    pub fn new(config: &DebertaConfig, init: &mut Init) -> Self {
-        Self {
-            deberta: DebertaModel::new(config, init),
-            qa_outputs: init.linear(config.hidden_size, 2),
-        }
-    }
-
-    /// How well each token starts, and how well it ends, the answer.
-    ///
-    /// # Shapes
-    /// - `hidden_states`: `[batch, seq_len, hidden_size]`
-    /// - returns two of `[batch, seq_len]`
-    pub fn logits(&self, hidden_states: Tensor<3>) -> (Tensor<2>, Tensor<2>) {
-        let logits = self.qa_outputs.forward(hidden_states);
-        let column = |index| logits.clone().narrow(2, index, 1).squeeze_dim::<2>(2);
-        (column(0), column(1))
+    fn outputs(&self, inputs: EncoderInputs) -> Outputs<SequenceLogits> {
+        let encoded = self.deberta.encoded(inputs);
+        encoded.with(|hidden_states| SequenceLogits {
+            logits: self.logits(hidden_states),
+            real_labels: RealLabels::Probabilities,
+        })
     }
 }

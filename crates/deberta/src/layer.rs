@@ -1,40 +1,18 @@
 //! One layer of the encoder: attention, then feed-forward, each normalised after its residual.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::Tensor;
-use kiln_nn::{Activation, Init};
+use kiln_nn::{Init, Intermediate, ResidualOutput};
 
 use crate::DebertaConfig;
-use crate::attention::{AttentionContext, DebertaAttention, ResidualOutput};
+use crate::attention::{AttentionContext, DebertaAttention, residual_output};
 use crate::projections::Memory;
-
-/// The first half of the feed-forward block; Hugging Face `DebertaIntermediate`.
-#[derive(Module, Debug)]
-pub struct DebertaIntermediate {
-    dense: Linear,
-    #[module(skip)]
-    activation: Activation,
-}
-
-impl DebertaIntermediate {
-    fn new(config: &DebertaConfig, init: &mut Init) -> Self {
-        Self {
-            dense: init.linear(config.hidden_size, config.intermediate_size),
-            activation: config.hidden_act,
-        }
-    }
-
-    fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        self.activation.forward(self.dense.forward(hidden_states))
-    }
-}
 
 /// Hugging Face `DebertaLayer` and `DebertaV2Layer`.
 #[derive(Module, Debug)]
 pub struct DebertaLayer {
     attention: DebertaAttention,
-    intermediate: DebertaIntermediate,
+    intermediate: Intermediate,
     output: ResidualOutput,
 }
 
@@ -43,8 +21,13 @@ impl DebertaLayer {
     pub fn new(config: &DebertaConfig, init: &mut Init) -> Self {
         Self {
             attention: DebertaAttention::new(config, init),
-            intermediate: DebertaIntermediate::new(config, init),
-            output: ResidualOutput::new(config.intermediate_size, config, init),
+            intermediate: Intermediate::new(
+                config.hidden_size,
+                config.intermediate_size,
+                config.hidden_act,
+                init,
+            ),
+            output: residual_output(config.intermediate_size, config, init),
         }
     }
 

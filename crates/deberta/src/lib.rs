@@ -16,24 +16,21 @@
 //! | `mask_decoder.rs`, `masked_lm.rs` | [`DebertaForMaskedLm`], with the enhanced mask decoder or without |
 //! | `discriminator.rs` | [`DebertaForPreTraining`]: v3's discriminator |
 //! | `heads.rs` | the heads of fine-tuning |
-//! | `names.rs`, `class.rs`, `open.rs` | Hugging Face's names, classes and folders |
+//! | `names.rs`, `family.rs`, `open.rs` | Hugging Face's names and classes, folders of masked language models |
 //! | `pretraining.rs` | [`DebertaPretraining`]: masked language modelling |
 //! | `pair.rs`, `replaced_token_detection.rs` | [`DebertaPair`], [`DebertaReplacedTokens`]: v3's objective |
 //! | `start.rs` | first weights from other models |
-//! | `forward.rs`, `fill_mask.rs`, `replaced_tokens.rs` | a model run on given tensors, and on texts |
 //! | `architecture.rs` | [`Deberta`]: what the command line lists |
 
 mod architecture;
 mod attention;
 mod buckets;
-mod class;
 mod config;
 mod conv;
 mod discriminator;
 mod embeddings;
 mod encoder;
-mod fill_mask;
-mod forward;
+mod family;
 mod heads;
 mod layer;
 mod mask_decoder;
@@ -47,39 +44,31 @@ pub mod presets;
 mod pretraining;
 mod projections;
 mod replaced_token_detection;
-mod replaced_tokens;
 mod start;
 mod validate;
 
 pub use architecture::Deberta;
 pub use attention::{
     AttentionContext, DebertaAttention, DisentangledSelfAttention, Padding, RelativeTable,
-    ResidualOutput,
 };
 pub use buckets::RelativePositions;
-pub use class::DebertaClass;
 pub use config::{DebertaConfig, DebertaVersion};
 pub use conv::ConvLayer;
 pub use discriminator::{DebertaForPreTraining, MaskPredictions};
 pub use embeddings::{DebertaEmbeddings, EmbeddingBlock};
 pub use encoder::DebertaEncoder;
-pub use fill_mask::{MaskFiller, fill_mask};
-pub use forward::forward;
 pub use heads::{
     ContextPooler, DebertaForQuestionAnswering, DebertaForSequenceClassification,
     DebertaForTokenClassification,
 };
 pub use kiln_tasks::ConfigError;
-pub use layer::{DebertaIntermediate, DebertaLayer};
+pub use layer::DebertaLayer;
 pub use masked_lm::{DebertaForMaskedLm, MaskedLmForm, MaskedLmHead, NamedHead};
 pub use model::DebertaModel;
-pub use open::{
-    check_sizes, masked_lm_form, open_config, open_weights, write_folder, write_masked_lm,
-};
+pub use open::{masked_lm_form, write_masked_lm};
 pub use pair::{DebertaPair, PairConfig, PairedDiscriminator};
 pub use pos_att_type::PosAttType;
 pub use presets::Preset;
 pub use pretraining::DebertaPretraining;
 pub use projections::{FusedProjections, Memory, Projections, SeparateProjections};
 pub use replaced_token_detection::DebertaReplacedTokens;
-pub use replaced_tokens::ReplacedTokenDetector;

@@ -4,10 +4,18 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Int, Tensor, assert_shape};
+use burn::tensor::{Device, Int, Tensor, assert_shape};
+use kiln_checkpoint::{ModelFile, OpenError, check_shapes};
 use kiln_nn::{Activation, Apart, Decoder, EncoderInputs, Init, LayerNorm, gather_positions};
+use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::family::{Family, Sizes};
+use kiln_tasks::heads::WordLogits;
+use kiln_tasks::predict::{PredictWords, TextBatch};
 use kiln_tasks::tying;
+use kiln_text::Vocabulary;
 
+use crate::names::names_of;
+use crate::open::masked_lm_form;
 use crate::{DebertaConfig, DebertaModel};
 
 /// The three kinds of masked language models that checkpoints hold.
@@ -228,5 +236,59 @@ impl DebertaForMaskedLm {
             MaskedLmForm::Enhanced => self.deberta.embeddings.block.decoder_positions(seq_len),
             MaskedLmForm::Legacy | MaskedLmForm::Plain => None,
         }
+    }
+}
+
+impl Class for DebertaForMaskedLm {
+    type Config = DebertaConfig;
+    type Head = WordLogits;
+
+    const NAMES: &'static [&'static str] = &["DebertaForMaskedLM", "DebertaV2ForMaskedLM"];
+
+    /// A masked language model of the kind that the file holds.
+    fn for_file(
+        config: &DebertaConfig,
+        file: &ModelFile,
+        init: &mut Init,
+    ) -> Result<Self, OpenError> {
+        let form = masked_lm_form(config, file)?;
+        let apart = tying::apart_in(file, names_of(file).options, &config.other)?;
+        Ok(Self::new(config, form, init).with_apart(apart, init))
+    }
+
+    /// Those with the mask decoder's positions, where it has one.
+    fn sizes(config: &DebertaConfig, file: &ModelFile) -> Result<Sizes, OpenError> {
+        let form = masked_lm_form(config, file)?;
+        config.check_sizes(file)?;
+        let sizes = config.sizes();
+        if form != MaskedLmForm::Enhanced {
+            return Ok(sizes);
+        }
+        let max_position_embeddings = config.max_position_embeddings;
+        let positions = (
+            "embeddings.position_embeddings.weight".to_owned(),
+            [max_position_embeddings, config.hidden_size],
+        );
+        check_shapes(file, names_of(file).options, &[positions])?;
+        Ok(Sizes {
+            max_position_embeddings,
+            ..sizes
+        })
+    }
+
+    fn outputs(&self, inputs: EncoderInputs) -> Outputs<WordLogits> {
+        let encoded = self.deberta.encoded(inputs.clone());
+        encoded.with(|hidden_states| WordLogits {
+            logits: match self.form() {
+                MaskedLmForm::Enhanced => self.forward(inputs),
+                MaskedLmForm::Legacy | MaskedLmForm::Plain => self.score(hidden_states),
+            },
+        })
+    }
+}
+
+impl PredictWords for DebertaForMaskedLm {
+    fn word_logits(&self, batch: &TextBatch<'_>, _: &Vocabulary, device: &Device) -> Tensor<2> {
+        self.predictions(batch.inputs(device), batch.positions(device))
     }
 }

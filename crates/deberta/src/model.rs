@@ -3,6 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use kiln_nn::{EncoderInputs, Init};
+use kiln_tasks::class::{Encoded, Encoder};
+use kiln_tasks::token_heads::TokenEncoder;
 
 use crate::DebertaConfig;
 use crate::embeddings::DebertaEmbeddings;
@@ -64,5 +66,42 @@ impl DebertaModel {
     /// The word table `[vocab_size, embedding_size]`, to be handed to a masked language model head.
     pub fn word_embeddings(&self) -> Tensor<2> {
         self.embeddings.word_embeddings.weight.val()
+    }
+}
+
+impl Encoder for DebertaModel {
+    type Config = DebertaConfig;
+
+    const NAMES: &'static [&'static str] = &["DebertaModel", "DebertaV2Model"];
+
+    fn draw(config: &DebertaConfig, init: &mut Init) -> Self {
+        Self::new(config, init)
+    }
+
+    fn encoded(&self, inputs: EncoderInputs) -> Encoded {
+        Encoded::new(self.forward(inputs))
+    }
+}
+
+impl TokenEncoder for DebertaModel {
+    const TOKEN_CLASSIFICATION: &'static [&'static str] = &[
+        "DebertaForTokenClassification",
+        "DebertaV2ForTokenClassification",
+    ];
+    const QUESTION_ANSWERING: &'static [&'static str] = &[
+        "DebertaForQuestionAnswering",
+        "DebertaV2ForQuestionAnswering",
+    ];
+
+    fn width(config: &DebertaConfig) -> usize {
+        config.hidden_size
+    }
+
+    fn num_labels(config: &DebertaConfig) -> usize {
+        config.num_labels()
+    }
+
+    fn dropout(config: &DebertaConfig) -> f64 {
+        config.hidden_dropout_prob
     }
 }

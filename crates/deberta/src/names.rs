@@ -1,6 +1,7 @@
 //! Where the modules' paths and Hugging Face's parameter names differ.
 
 use kiln_checkpoint::{LoadOptions, ModelFile, Names, Tied};
+use kiln_tasks::family::FileNames;
 
 /// Module path to Hugging Face name; all other parts agree.
 pub const NAMES: Names = Names { rules: &RULES };
@@ -18,7 +19,8 @@ pub const LOAD_OPTIONS: LoadOptions = LoadOptions {
     ],
 };
 
-const RULES: [(&str, &str); 8] = [
+const RULES: [(&str, &str); 9] = [
+    ("base_model", "deberta"),
     ("layer_norm", "LayerNorm"),
     // The embeddings without the word table, which a pair may share.
     ("embeddings.block", "embeddings"),
@@ -67,8 +69,19 @@ pub(crate) const BACKBONE_PREFIXES: [&str; 3] = ["deberta.", "bert.", ""];
 /// The same names for v1's first releases.
 const FIRST_NAMES: Names = Names {
     rules: &{
-        let [a, b, c, d, e, f, g, h] = RULES;
-        [("deberta", "bert"), a, b, c, d, e, f, g, h]
+        let [_, a, b, c, d, e, f, g, h] = RULES;
+        [
+            ("deberta", "bert"),
+            ("base_model", "bert"),
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h,
+        ]
     },
 };
 
@@ -77,15 +90,6 @@ const FIRST_LOAD_OPTIONS: LoadOptions = LoadOptions {
     ignorable: &IGNORABLE,
     tied: &[DECODER_WEIGHT, DECODER_BIAS],
 };
-
-/// The names that a file's parameters are found under.
-#[derive(Debug, Clone, Copy)]
-pub struct FileNames {
-    /// Module path to the name in the file.
-    pub names: &'static Names,
-    /// What else the file may hold.
-    pub options: &'static LoadOptions,
-}
 
 /// The names that are used in `file`.
 pub fn names_of(file: &ModelFile) -> FileNames {
@@ -320,10 +324,14 @@ mod tests {
         let v2 = config(r#""position_buckets":2"#);
         let v1 = DebertaForMaskedLm::new(&v1, MaskedLmForm::Legacy, &mut init());
         let v2 = DebertaForMaskedLm::new(&v2, MaskedLmForm::Plain, &mut init());
+        let tagger =
+            DebertaForTokenClassification::new(&config(r#""position_buckets":2"#), &mut init());
         let (v1, v2) = (parameters(&v1, &Names::SAME), parameters(&v2, &Names::SAME));
+        let tagger = parameters(&tagger, &Names::SAME);
         let paths: Vec<&str> = v1
             .iter()
             .chain(&v2)
+            .chain(&tagger)
             .map(|parameter| parameter.path.as_str())
             .collect();
         assert!(NAMES.unused_rules(paths.iter().copied()).is_empty());

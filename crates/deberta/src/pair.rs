@@ -11,15 +11,17 @@ use kiln_checkpoint::{
     write_safetensors,
 };
 use kiln_nn::{EncoderInputs, Init};
+use kiln_tasks::Family;
+use kiln_tasks::family::write_folder;
 use kiln_tasks::masked_lm::untracked;
 use kiln_tasks::replaced_tokens::{Half, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_text::tokenizer::Tokenizer;
 
-use crate::open::{open_weights, write_folder, write_masked_lm};
+use crate::open::write_masked_lm;
 use crate::{
-    DebertaClass, DebertaConfig, DebertaEmbeddings, DebertaEncoder, DebertaForMaskedLm,
-    DebertaForPreTraining, DebertaModel, EmbeddingBlock, MaskPredictions, MaskedLmForm,
+    DebertaConfig, DebertaEmbeddings, DebertaEncoder, DebertaForMaskedLm, DebertaForPreTraining,
+    DebertaModel, EmbeddingBlock, MaskPredictions, MaskedLmForm,
 };
 
 /// The learned difference between the two word tables, beside the two folders of a checkpoint: the
@@ -211,12 +213,7 @@ impl DebertaPair {
         write_masked_lm(&self.generator, &config.generator, &path)?;
         let path = halves.make(Half::Discriminator, tokenizer)?;
         let whole = self.whole_discriminator();
-        write_folder(
-            &whole,
-            &config.discriminator,
-            DebertaClass::PreTraining,
-            &path,
-        )?;
+        write_folder(&whole, &config.discriminator, &path)?;
         if let Some(difference) = self.difference() {
             write_safetensors(&folder.join(DIFFERENCE_FILE), &difference?)?;
         }
@@ -235,7 +232,7 @@ impl DebertaPair {
         let halves = PairFolder::at(folder);
         let path = halves.half(Half::Generator);
         let file = ModelFile::open(&path)?;
-        let (generator, report) = open_weights(generator, &file)?;
+        let (generator, report) = DebertaConfig::open_weights(generator, &file)?;
         report.require_complete(&path)?;
         let pair = Self {
             generator,
@@ -243,7 +240,7 @@ impl DebertaPair {
         };
         let path = halves.half(Half::Discriminator);
         let file = ModelFile::open(&path)?;
-        let (whole, report) = open_weights(pair.whole_discriminator(), &file)?;
+        let (whole, report) = DebertaConfig::open_weights(pair.whole_discriminator(), &file)?;
         report.require_complete(&path)?;
         let mut pair = pair.with_discriminator(whole);
         if pair.discriminator.sharing == Sharing::GradientDisentangled

@@ -11,12 +11,13 @@
 use burn::tensor::Device;
 use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, TermSpec};
 use kiln_nn::Init;
+use kiln_tasks::Family;
 use kiln_tasks::masked_lm::MaskedLmBatch;
 use kiln_tasks::start::{read_whole, write_tokenizer};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
-use crate::open::{open_weights, write_masked_lm};
+use crate::open::write_masked_lm;
 use crate::{DebertaConfig, DebertaForMaskedLm, MaskedLmForm};
 
 /// What DeBERTa v1 and v2 are pretrained with. Holds settings, no parameters.
@@ -45,7 +46,7 @@ impl DebertaPretraining {
                 write_masked_lm(model, &config, folder)?;
                 write_tokenizer(tokenizer.as_ref(), folder)
             },
-            |model, folder| read_whole(model, folder, open_weights),
+            |model, folder| read_whole(model, folder, DebertaConfig::open_weights),
         )
     }
 }

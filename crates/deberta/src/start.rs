@@ -6,12 +6,13 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use kiln_checkpoint::ModelFile;
 use kiln_learner::{LearnError, Observer};
+use kiln_tasks::family::FileNames;
 use kiln_tasks::masked_lm::untracked;
 use kiln_tasks::replaced_tokens::{Half, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_tasks::start::start_from;
 
-use crate::names::{FileNames, names_of};
+use crate::names::names_of;
 use crate::pair::DebertaPair;
 use crate::{DebertaForMaskedLm, DebertaForPreTraining};
 
@@ -121,12 +122,12 @@ mod tests {
     use kiln_nn::Init;
     use kiln_testing::{devices, lock_generator};
 
+    use kiln_tasks::family::write_folder;
+
     use super::*;
     use crate::names::NAMES;
     use crate::pair::PairConfig;
-    use crate::{
-        DebertaClass, DebertaConfig, MaskedLmForm, PosAttType, write_folder, write_masked_lm,
-    };
+    use crate::{DebertaConfig, MaskedLmForm, PosAttType, write_masked_lm};
 
     #[derive(Default)]
     struct Heard(Mutex<Vec<String>>);
@@ -205,7 +206,7 @@ mod tests {
             let lone = DebertaForPreTraining::new(&config(3), &mut Init::new(5, 0.2, &device));
             let folder = tempfile::tempdir().unwrap();
             let folder = folder.path();
-            write_folder(&lone, &config(3), DebertaClass::PreTraining, folder).unwrap();
+            write_folder(&lone, &config(3), folder).unwrap();
             let expected = values(lone.deberta.word_embeddings());
             for sharing in [
                 Sharing::GradientDisentangled,

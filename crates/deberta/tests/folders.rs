@@ -11,13 +11,17 @@ use common::{config, masked_lm, v1, v2_conv, v3};
 use kiln_checkpoint::{ModelFile, NamedTensor, module_tensors, write_model};
 use kiln_deberta::names::NAMES;
 use kiln_deberta::{
-    DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaModel, MaskedLmForm, forward,
-    masked_lm_form, open_config, open_weights, write_masked_lm,
+    DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaModel, MaskedLmForm,
+    masked_lm_form, write_masked_lm,
 };
 use kiln_nn::Init;
 use kiln_tasks::architecture::ForwardRequest;
+use kiln_tasks::family::write_folder;
+use kiln_tasks::forward::forward;
+use kiln_tasks::{Family, Predictor};
 use kiln_testing::{
-    Bound, Fixture, Named, assert_close, cases, devices, fixtures_dir, named, request,
+    Bound, Fixture, Named, assert_close, cases, check_fill_mask, check_replaced_tokens, devices,
+    fixtures_dir, named, request,
 };
 
 fn first_device() -> Device {
@@ -52,7 +56,7 @@ fn run(fixture: &Fixture, folder: &Path, task: Option<&str>) -> Named {
         task: task.map(str::to_owned),
         ..request(fixture, &first_device())
     };
-    named(forward(&request).unwrap())
+    named(forward::<DebertaConfig>(&request).unwrap())
 }
 
 /// A request with these ids alone.
@@ -66,7 +70,7 @@ fn ask(folder: &Path, ids: Vec<i64>, task: &str) -> Result<Named, String> {
         device: first_device(),
         warn: |_| {},
     };
-    forward(&request)
+    forward::<DebertaConfig>(&request)
         .map(named)
         .map_err(|error| error.to_string())
 }
@@ -83,7 +87,7 @@ fn a_model_written_is_the_model_read() {
             let model = masked_lm(&config, form, &device);
             let folder = tempfile::tempdir().unwrap();
             write_masked_lm(&model, &config, folder.path()).unwrap();
-            let read_config = open_config(folder.path()).unwrap();
+            let read_config = DebertaConfig::open(folder.path()).unwrap();
             assert_eq!(read_config.legacy, form == MaskedLmForm::Legacy);
             let expected = DebertaConfig {
                 legacy: read_config.legacy,
@@ -95,7 +99,7 @@ fn a_model_written_is_the_model_read() {
             let file = ModelFile::open(folder.path()).unwrap();
             assert_eq!(masked_lm_form(&read_config, &file).unwrap(), form);
             let fresh = DebertaForMaskedLm::new(&config, form, &mut Init::zeros(&device));
-            let (read, report) = open_weights(fresh, &file).unwrap();
+            let (read, report) = DebertaConfig::open_weights(fresh, &file).unwrap();
             report.require_complete(folder.path()).unwrap();
             let all = |model| module_tensors(model, &NAMES).unwrap();
             assert_eq!(all(&read), all(&model), "{form:?}");
@@ -112,7 +116,7 @@ fn the_references_files_have_a_place_for_each_tensor_and_come_back_byte_for_byte
             .class()
             .is_some_and(|class| class.ends_with("MaskedLM"))
         {
-            let config = open_config(&folder).unwrap();
+            let config = DebertaConfig::open(&folder).unwrap();
             let file = ModelFile::open(&folder).unwrap();
             let form = masked_lm_form(&config, &file).unwrap();
             let expected = match fixture.name.as_str() {
@@ -122,7 +126,7 @@ fn the_references_files_have_a_place_for_each_tensor_and_come_back_byte_for_byte
             };
             assert_eq!(form, expected, "{}", fixture.name);
             let fresh = DebertaForMaskedLm::new(&config, form, &mut Init::zeros(&first_device()));
-            let (model, report) = open_weights(fresh, &file).unwrap();
+            let (model, report) = DebertaConfig::open_weights(fresh, &file).unwrap();
             report.require_complete(&folder).unwrap();
             let written = tempfile::tempdir().unwrap();
             write_masked_lm(&model, &config, written.path()).unwrap();
@@ -190,7 +194,7 @@ fn a_file_of_the_original_serves_every_task_it_has_a_head_for() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &config, &all);
 
-    let config = open_config(folder.path()).unwrap();
+    let config = DebertaConfig::open(folder.path()).unwrap();
     let file = ModelFile::open(folder.path()).unwrap();
     assert_eq!(
         masked_lm_form(&config, &file).unwrap(),
@@ -198,9 +202,10 @@ fn a_file_of_the_original_serves_every_task_it_has_a_head_for() {
     );
     let device = first_device();
     let init = &mut Init::zeros(&device);
-    let (_, head) = open_weights(DebertaForPreTraining::new(&config, init), &file).unwrap();
+    let (_, head) =
+        DebertaConfig::open_weights(DebertaForPreTraining::new(&config, init), &file).unwrap();
     head.require_complete(folder.path()).unwrap();
-    let (_, bare) = open_weights(DebertaModel::new(&config, init), &file).unwrap();
+    let (_, bare) = DebertaConfig::open_weights(DebertaModel::new(&config, init), &file).unwrap();
     bare.require_complete(folder.path()).unwrap();
 
     for (task, output) in [
@@ -368,8 +373,11 @@ fn masks_are_filled_by_the_logits_of_the_checkpoints_own_kind() {
         let class = r#"{"tokenizer_class": "BertTokenizer"}"#;
         std::fs::write(folder.path().join("tokenizer_config.json"), class).unwrap();
 
-        let filler = kiln_deberta::MaskFiller::open(folder.path(), &device).unwrap();
-        let fillings = filler.fill("the [MASK] sat [MASK]", 8).unwrap();
+        let filler = Predictor::<DebertaForMaskedLm>::open(folder.path(), &device).unwrap();
+        let fillings = filler
+            .fill_mask(&["the [MASK] sat [MASK]"], 8)
+            .unwrap()
+            .remove(0);
         let logits = &ask(folder.path(), vec![2, 5, 4, 7, 4, 3], "fill-mask").unwrap()["logits"].1;
         for filling in &fillings {
             let row = logits.chunks(8).nth(filling.position).unwrap();
@@ -384,6 +392,36 @@ fn masks_are_filled_by_the_logits_of_the_checkpoints_own_kind() {
             [2, 4]
         );
         filled.push(fillings);
+        for on in devices() {
+            let texts = [
+                "[MASK]",
+                "the [MASK] sat [MASK]",
+                "cat [MASK]",
+                "sat the [MASK] cat",
+            ];
+            check_fill_mask::<DebertaForMaskedLm>(folder.path(), &texts, &on);
+        }
     }
     assert_ne!(filled[0], filled[1]);
+}
+
+#[test]
+fn tokens_are_scored_in_padded_batches_as_each_text_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ncat\nsat\n";
+    std::fs::write(folder.path().join("vocab.txt"), words).unwrap();
+    let class = r#"{"tokenizer_class": "BertTokenizer"}"#;
+    std::fs::write(folder.path().join("tokenizer_config.json"), class).unwrap();
+    for config in [v1(), v2_conv(), v3()] {
+        let config = DebertaConfig {
+            vocab_size: 8,
+            ..config
+        };
+        let model = DebertaForPreTraining::new(&config, &mut Init::new(3, 0.3, &first_device()));
+        write_folder(&model, &config, folder.path()).unwrap();
+        let texts = ["the", "the cat sat the cat", "", "cat sat"];
+        for on in devices() {
+            check_replaced_tokens::<DebertaForPreTraining>(folder.path(), &texts, &on);
+        }
+    }
 }

@@ -1,14 +1,19 @@
 //! Every reference case on every device: outputs, losses, gradients; and the buckets of distances.
 
-use kiln_deberta::{DebertaConfig, RelativePositions, forward};
+use kiln_deberta::{DebertaConfig, RelativePositions};
 use kiln_tasks::architecture::ForwardRequest;
+use kiln_tasks::forward::forward;
 use kiln_testing::{
     Bound, Fixture, Report, cases, check_parity, devices, fixtures_dir, named, request,
 };
 
 #[test]
 fn outputs_losses_and_gradients_are_the_references() {
-    check_parity("deberta", env!("CARGO_MANIFEST_DIR"), forward);
+    check_parity(
+        "deberta",
+        env!("CARGO_MANIFEST_DIR"),
+        forward::<DebertaConfig>,
+    );
 }
 
 /// What means nothing is what it is in transformers all the same, where a query that is padding
@@ -28,7 +33,7 @@ fn hidden_states_at_padding_are_the_references_too() {
                 gradients: false,
                 ..request(&fixture, &device)
             };
-            let found = named(forward(&request).unwrap());
+            let found = named(forward::<DebertaConfig>(&request).unwrap());
             let found = &found["last_hidden_state"].1;
             report.check(&fixture.name, &device_name, found, expected, Bound::Output);
         }

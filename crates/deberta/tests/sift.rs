@@ -5,9 +5,10 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor};
 use kiln_checkpoint::{ModelFile, gradient_tensors};
 use kiln_deberta::names::NAMES;
-use kiln_deberta::{DebertaForSequenceClassification, open_config, open_weights};
+use kiln_deberta::{DebertaConfig, DebertaForSequenceClassification};
 use kiln_nn::loss::cross_entropy_sum;
 use kiln_nn::{EncoderInputs, Init};
+use kiln_tasks::Family;
 use kiln_tasks::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
 use kiln_testing::{Bound, Fixture, Report, devices, fixtures_dir};
 
@@ -26,12 +27,12 @@ fn losses_perturbations_and_gradients_are_the_references() {
     let fixtures = fixtures_dir("deberta", env!("CARGO_MANIFEST_DIR"));
     let fixture = Fixture::open(&fixtures.join("sift"));
     let folder = fixtures.join("sequence_classification");
-    let config = open_config(&folder).unwrap().without_dropout();
+    let config = DebertaConfig::open(&folder).unwrap().without_dropout();
     let mut report = Report::new("deberta sift");
     for (name, device) in devices() {
         let device = device.autodiff();
         let model = DebertaForSequenceClassification::new(&config, &mut Init::zeros(&device));
-        let model = open_weights(model, &ModelFile::open(&folder).unwrap()).unwrap();
+        let model = DebertaConfig::open_weights(model, &ModelFile::open(&folder).unwrap()).unwrap();
         let (model, loaded) = model;
         loaded.require_complete(&folder).unwrap();
 

@@ -10,9 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kiln_checkpoint::ModelFile;
-use kiln_deberta::{DebertaPretraining, MaskedLmForm, open_config};
+use kiln_deberta::{DebertaConfig, DebertaPretraining, MaskedLmForm};
 use kiln_learner::{ModelFiles, Objective, RunFolder};
 use kiln_nn::Init;
+use kiln_tasks::Family;
 use kiln_tasks::settings::Sharing;
 use kiln_testing::{
     Bound, Fixture, Report, check_curves, devices, lock_generator, training_settings,
@@ -105,7 +106,7 @@ fn thirty_steps_of_masked_language_modelling_are_pytorchs() {
     let start = self::fixture("joint_disentangled").folder.join("generator");
     let mut report = Report::new("trajectory_mlm");
     for on in devices() {
-        let config = open_config(&start).unwrap().without_dropout();
+        let config = DebertaConfig::open(&start).unwrap().without_dropout();
         let objective = DebertaPretraining::new(config, MaskedLmForm::Enhanced);
         let model = objective.new_model(&mut Init::zeros(&on.1.clone().autodiff()));
         let model = objective.files(None).read(model, &start).unwrap();

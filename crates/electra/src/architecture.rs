@@ -15,13 +15,16 @@ use kiln_tasks::settings::{
 };
 use kiln_tasks::start::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
+use kiln_tasks::{forward, predict};
 use kiln_text::examples::SEGMENT_SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
 use serde_json::Value;
 
 use crate::presets::{PRESETS, Preset};
 use crate::start::{Origins, start};
-use crate::{ElectraConfig, ElectraPretraining, PairConfig, fill_mask, forward, replaced_tokens};
+use crate::{
+    ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraPretraining, PairConfig,
+};
 
 /// The generator's share of the discriminator's width where no preset says otherwise (the original's
 /// default).
@@ -153,18 +156,18 @@ impl Architecture for Electra {
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
-        fill_mask::fill_mask(request)
+        predict::fill_mask::<ElectraForMaskedLm>(request)
     }
 
     fn replaced_tokens(
         &self,
         request: &ReplacedTokensRequest,
     ) -> Result<Vec<Vec<TokenScore>>, LearnError> {
-        replaced_tokens::replaced_tokens(request)
+        predict::replaced_tokens::<ElectraForPreTraining>(request)
     }
 
     fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
-        forward::forward(request)
+        forward::forward::<ElectraConfig>(request)
     }
 }
 

@@ -7,7 +7,10 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_bert::BertInputs;
+use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Activation, Init};
+use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::heads::ReplacedLogits;
 
 use crate::{ElectraConfig, ElectraModel};
 
@@ -72,5 +75,24 @@ impl ElectraForPreTraining {
     pub fn forward(&self, inputs: BertInputs) -> Tensor<2> {
         let hidden_states = self.electra.forward(inputs);
         self.discriminator_predictions.forward(hidden_states)
+    }
+}
+
+impl Class for ElectraForPreTraining {
+    type Config = ElectraConfig;
+    type Head = ReplacedLogits;
+
+    const NAMES: &'static [&'static str] = &["ElectraForPreTraining"];
+
+    fn for_file(config: &ElectraConfig, _: &ModelFile, init: &mut Init) -> Result<Self, OpenError> {
+        Ok(Self::new(config, init))
+    }
+
+    fn outputs(&self, inputs: BertInputs) -> Outputs<ReplacedLogits> {
+        self.electra
+            .encoded(inputs)
+            .with(|hidden_states| ReplacedLogits {
+                logits: self.discriminator_predictions.forward(hidden_states),
+            })
     }
 }

@@ -5,10 +5,17 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Tensor, assert_shape};
-use kiln_nn::{Activation, Apart, Decoder, Init, LayerNorm};
+use burn::tensor::{Device, Tensor, assert_shape};
+use kiln_bert::BertInputs;
+use kiln_checkpoint::{ModelFile, OpenError};
+use kiln_nn::{Activation, Apart, Decoder, Init, LayerNorm, gather_positions};
+use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::heads::WordLogits;
+use kiln_tasks::predict::{PredictWords, TextBatch};
 use kiln_tasks::tying;
+use kiln_text::Vocabulary;
 
+use crate::names::LOAD_OPTIONS;
 use crate::{ElectraConfig, ElectraModel};
 
 /// Back to the width of the embeddings: `dense`, gelu, LayerNorm.
@@ -130,5 +137,36 @@ impl ElectraForMaskedLm {
     pub fn prediction_logits(&self, hidden_states: Tensor<3>) -> Tensor<2> {
         let rows = hidden_states.flatten::<2>(0, 1);
         self.head.forward(rows, self.electra.word_embeddings())
+    }
+}
+
+impl Class for ElectraForMaskedLm {
+    type Config = ElectraConfig;
+    type Head = WordLogits;
+
+    const NAMES: &'static [&'static str] = &["ElectraForMaskedLM"];
+
+    fn for_file(
+        config: &ElectraConfig,
+        file: &ModelFile,
+        init: &mut Init,
+    ) -> Result<Self, OpenError> {
+        let apart = tying::apart_in(file, &LOAD_OPTIONS, &config.other)?;
+        Ok(Self::new(config, init).with_apart(apart, init))
+    }
+
+    fn outputs(&self, inputs: BertInputs) -> Outputs<WordLogits> {
+        self.electra
+            .encoded(inputs)
+            .with(|hidden_states| WordLogits {
+                logits: self.prediction_logits(hidden_states),
+            })
+    }
+}
+
+impl PredictWords for ElectraForMaskedLm {
+    fn word_logits(&self, batch: &TextBatch<'_>, _: &Vocabulary, device: &Device) -> Tensor<2> {
+        let hidden_states = self.electra.forward(batch.inputs(device));
+        self.prediction_logits(gather_positions(hidden_states, batch.positions(device)))
     }
 }

@@ -3,9 +3,20 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
+use kiln_bert::BertInputs;
+use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Activation, Dropout, Init};
+use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::heads::{RealLabels, SequenceLogits};
+use kiln_tasks::token_heads::{QuestionAnswering, TokenClassification};
 
 use crate::{ElectraConfig, ElectraModel};
+
+/// A label for each token.
+pub type ElectraForTokenClassification = TokenClassification<ElectraModel>;
+
+/// The start and the end of an answer within the sequence.
+pub type ElectraForQuestionAnswering = QuestionAnswering<ElectraModel>;
 
 /// The first token's hidden state to labels; Hugging Face `ElectraClassificationHead`.
 #[derive(Module, Debug)]
@@ -49,68 +60,24 @@ impl ElectraForSequenceClassification {
             classifier: ClassificationHead::new(config, init),
         }
     }
-
-    /// # Shapes
-    /// - `hidden_states`: `[batch, seq_len, hidden_size]`
-    /// - returns `[batch, num_labels]`
-    pub fn logits(&self, hidden_states: Tensor<3>) -> Tensor<2> {
-        self.classifier.forward(hidden_states)
-    }
 }
 
-/// A label for each token.
-#[derive(Module, Debug)]
-pub struct ElectraForTokenClassification {
-    /// The encoder.
-    pub electra: ElectraModel,
-    dropout: Dropout,
-    classifier: Linear,
-}
+impl Class for ElectraForSequenceClassification {
+    type Config = ElectraConfig;
+    type Head = SequenceLogits;
 
-impl ElectraForTokenClassification {
-    /// Draws encoder and head.
-    pub fn new(config: &ElectraConfig, init: &mut Init) -> Self {
-        Self {
-            electra: ElectraModel::new(config, init),
-            dropout: Dropout::new(config.classifier_dropout()),
-            classifier: init.linear(config.hidden_size, config.num_labels()),
-        }
+    const NAMES: &'static [&'static str] = &["ElectraForSequenceClassification"];
+
+    fn for_file(config: &ElectraConfig, _: &ModelFile, init: &mut Init) -> Result<Self, OpenError> {
+        Ok(Self::new(config, init))
     }
 
-    /// # Shapes
-    /// - `hidden_states`: `[batch, seq_len, hidden_size]`
-    /// - returns `[batch, seq_len, num_labels]`
-    pub fn logits(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        self.classifier.forward(self.dropout.forward(hidden_states))
-    }
-}
-
-/// The start and the end of an answer within the sequence. No dropout before the head.
-#[derive(Module, Debug)]
-#[doc(alias = "span")]
-pub struct ElectraForQuestionAnswering {
-    /// The encoder.
-    pub electra: ElectraModel,
-    qa_outputs: Linear,
-}
-
-impl ElectraForQuestionAnswering {
-    /// Draws encoder and head.
-    pub fn new(config: &ElectraConfig, init: &mut Init) -> Self {
-        Self {
-            electra: ElectraModel::new(config, init),
-            qa_outputs: init.linear(config.hidden_size, 2),
-        }
-    }
-
-    /// How well each token starts, and how well it ends, the answer.
-    ///
-    /// # Shapes
-    /// - `hidden_states`: `[batch, seq_len, hidden_size]`
-    /// - returns two of `[batch, seq_len]`
-    pub fn logits(&self, hidden_states: Tensor<3>) -> (Tensor<2>, Tensor<2>) {
-        let logits = self.qa_outputs.forward(hidden_states);
-        let column = |index| logits.clone().narrow(2, index, 1).squeeze_dim::<2>(2);
-        (column(0), column(1))
+    fn outputs(&self, inputs: BertInputs) -> Outputs<SequenceLogits> {
+        self.electra
+            .encoded(inputs)
+            .with(|hidden_states| SequenceLogits {
+                logits: self.classifier.forward(hidden_states),
+                real_labels: RealLabels::YesOrNo,
+            })
     }
 }

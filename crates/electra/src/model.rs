@@ -5,6 +5,8 @@ use burn::nn::Linear;
 use burn::tensor::{Int, Tensor};
 use kiln_bert::{BertEmbeddings, BertEncoder, BertInputs};
 use kiln_nn::{Init, is_padding};
+use kiln_tasks::class::{Encoded, Encoder};
+use kiln_tasks::token_heads::TokenEncoder;
 
 use crate::ElectraConfig;
 
@@ -87,5 +89,36 @@ impl ElectraModel {
     /// The word table `[vocab_size, embedding_size]`, to be handed to the generator's head.
     pub fn word_embeddings(&self) -> Tensor<2> {
         self.embeddings.word_embeddings.weight.val()
+    }
+}
+
+impl Encoder for ElectraModel {
+    type Config = ElectraConfig;
+
+    const NAMES: &'static [&'static str] = &["ElectraModel"];
+
+    fn draw(config: &ElectraConfig, init: &mut Init) -> Self {
+        Self::new(config, init)
+    }
+
+    fn encoded(&self, inputs: BertInputs) -> Encoded {
+        Encoded::new(self.forward(inputs))
+    }
+}
+
+impl TokenEncoder for ElectraModel {
+    const TOKEN_CLASSIFICATION: &'static [&'static str] = &["ElectraForTokenClassification"];
+    const QUESTION_ANSWERING: &'static [&'static str] = &["ElectraForQuestionAnswering"];
+
+    fn width(config: &ElectraConfig) -> usize {
+        config.hidden_size
+    }
+
+    fn num_labels(config: &ElectraConfig) -> usize {
+        config.num_labels()
+    }
+
+    fn dropout(config: &ElectraConfig) -> f64 {
+        config.classifier_dropout()
     }
 }

@@ -5,6 +5,7 @@ use kiln_checkpoint::{LoadOptions, Names, Tied};
 /// Module path to Hugging Face name; all other parts agree.
 pub const NAMES: Names = Names {
     rules: &[
+        ("base_model", "electra"),
         // Not every model owns its embeddings: what stands above them has a module of its own here.
         ("electra.body", "electra"),
         ("body", ""),
@@ -33,7 +34,10 @@ mod tests {
     use kiln_nn::Init;
 
     use super::*;
-    use crate::{ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraModel};
+    use crate::{
+        ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraForTokenClassification,
+        ElectraModel,
+    };
 
     fn config() -> ElectraConfig {
         ElectraConfig {
@@ -154,7 +158,9 @@ mod tests {
             .insert("tie_word_embeddings".into(), false.into());
         let generator = parameters(&ElectraForMaskedLm::new(&untied, init), &Names::SAME);
         let bare = parameters(&ElectraModel::new(&config(), init), &Names::SAME);
-        let paths = generator.iter().chain(&bare);
+        let tagger = ElectraForTokenClassification::new(&config(), init);
+        let tagger = parameters(&tagger, &Names::SAME);
+        let paths = generator.iter().chain(&bare).chain(&tagger);
         let paths = paths.map(|parameter| parameter.path.as_str());
         assert!(NAMES.unused_rules(paths).is_empty());
     }

@@ -7,15 +7,15 @@ use burn::tensor::{Int, Tensor};
 use kiln_bert::{BertEmbeddings, BertInputs};
 use kiln_checkpoint::{ModelFile, OpenError, WriteError};
 use kiln_nn::{Init, gather_positions};
+use kiln_tasks::Family;
+use kiln_tasks::family::write_folder;
 use kiln_tasks::replaced_tokens::{Half, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::model::ElectraBody;
-use crate::open::{open_weights, write_folder};
 use crate::{
-    ElectraClass, ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraModel,
-    GeneratorHead,
+    ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraModel, GeneratorHead,
 };
 
 /// What of the generator is not the discriminator's.
@@ -141,11 +141,10 @@ impl ElectraPair {
     ) -> Result<(), WriteError> {
         let halves = PairFolder::at(folder);
         let path = halves.make(Half::Discriminator, tokenizer)?;
-        let class = ElectraClass::PreTraining;
-        write_folder(&self.discriminator, &config.discriminator, class, &path)?;
+        write_folder(&self.discriminator, &config.discriminator, &path)?;
         if let (Some(generator), Some(config)) = (self.whole_generator(), &config.generator) {
             let path = halves.make(Half::Generator, tokenizer)?;
-            write_folder(&generator, config, ElectraClass::MaskedLm, &path)?;
+            write_folder(&generator, config, &path)?;
         }
         Ok(())
     }
@@ -162,7 +161,7 @@ impl ElectraPair {
         let halves = PairFolder::at(folder);
         let path = halves.half(Half::Discriminator);
         let file = ModelFile::open(&path)?;
-        let (discriminator, report) = open_weights(discriminator, &file)?;
+        let (discriminator, report) = ElectraConfig::open_weights(discriminator, &file)?;
         report.require_complete(&path)?;
         let pair = Self {
             discriminator,
@@ -173,7 +172,7 @@ impl ElectraPair {
         };
         let path = halves.half(Half::Generator);
         let file = ModelFile::open(&path)?;
-        let (generator, report) = open_weights(generator, &file)?;
+        let (generator, report) = ElectraConfig::open_weights(generator, &file)?;
         report.require_complete(&path)?;
         Ok(pair.with_generator(generator))
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! activation  dropout   embeddings, linear layers and norms are made by   init
 //! attention   the one place where scores become context                   fused (softmax)
+//! feed_forward post-norm's feed-forward block, and the residual that ends attention
 //! relative    terms of the scores by relative position
 //! cached      tables that depend on lengths alone
 //! inputs      what an encoder reads
@@ -22,6 +23,7 @@ pub mod attention;
 pub mod cached;
 pub mod decoder;
 pub mod dropout;
+pub mod feed_forward;
 #[allow(
     deprecated,
     reason = "burn marks its ndarray and libtorch backends as deprecated; they are supported here"
@@ -41,6 +43,7 @@ pub use attention::{AttentionOptions, attend, is_padding, merge_heads, split_hea
 pub use cached::Cached;
 pub use decoder::{Apart, Decoder};
 pub use dropout::Dropout;
+pub use feed_forward::{Intermediate, ResidualOutput};
 pub use gather::gather_positions;
 pub use init::Init;
 pub use inputs::EncoderInputs;

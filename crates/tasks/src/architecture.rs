@@ -142,20 +142,6 @@ pub struct FillMaskRequest {
     pub warn: fn(&str),
 }
 
-impl FillMaskRequest {
-    /// The fillings of all texts, by a model that takes one text and the number of candidates.
-    ///
-    /// # Errors
-    /// As `fill`.
-    pub fn fill_all(
-        &self,
-        fill: impl Fn(&str, usize) -> Result<Vec<MaskFilling>, LearnError>,
-    ) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
-        let texts = self.texts.iter();
-        texts.map(|text| fill(text, self.top_k)).collect()
-    }
-}
-
 /// A request to tell replaced tokens from original ones.
 #[derive(Debug, Clone)]
 pub struct ReplacedTokensRequest {

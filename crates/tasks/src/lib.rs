@@ -14,30 +14,38 @@
 //! | `memory.rs` | [`memory::Footprint`]: what a run needs, estimated beforehand |
 //! | `model_config.rs` | [`ConfigError`]: a model's config.json, opened and checked |
 //! | `tying.rs` | whether a head shares its matrix with the word table |
-//! | `forward/` | [`forward::Call`]: a checkpoint run on given tensors; arguments, losses, gradients |
-//! | `fill_mask.rs` | [`fill_mask::TextFiller`]: masks of a text, and tokens for them |
-//! | `replaced_tokens/` | replaced token detection: batch, losses, a pair's folder, the tokens of a text |
-//! | `one_text.rs`, `table.rs` | a text as a batch of its own, and whether a model's tables hold it |
+//! | `replaced_tokens/` | replaced token detection: batch, losses, measures, a pair's folder |
+//! | `family.rs` | [`Family`]: a config.json, and what the classes of its architecture share |
+//! | `class.rs` | [`Class`]: a Hugging Face class as a type, and the list of an architecture's |
+//! | `heads/` | [`heads::Head`]: what heads give, their labels, their losses as sums and weights |
+//! | `token_heads.rs` | the heads over tokens, on any encoder |
+//! | `forward/` | [`forward::forward`]: a checkpoint run on given tensors; arguments, gradients |
+//! | `predict/` | [`Predictor`]: a model opened once that fills masks and tells replaced tokens |
 
 pub mod architecture;
 pub mod change;
+pub mod class;
 pub mod documents;
-pub mod fill_mask;
+pub mod family;
 pub mod forward;
+pub mod heads;
 pub mod masked_lm;
 pub mod masked_lm_data;
 pub mod memory;
 pub mod model_config;
-pub mod one_text;
+pub mod predict;
 pub mod replaced_tokens;
 pub mod settings;
 pub mod sift;
 pub mod start;
+pub mod token_heads;
 pub mod tying;
 
 mod record_changes;
-mod table;
 
 pub use architecture::Architecture;
+pub use class::{Class, ClassEntry, Encoded, Encoder, Outputs};
+pub use family::Family;
 pub use model_config::ConfigError;
+pub use predict::Predictor;
 pub use settings::RunSettings;

@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
-use kiln_tasks::fill_mask::TextFiller;
-use kiln_tasks::forward::Sizes;
+use std::path::Path;
+
+use kiln_learner::LearnError;
+use kiln_tasks::family::Sizes;
+use kiln_tasks::predict::{TextBatch, Texts};
+use kiln_text::tokenizer::Tokenizer;
 
 const VOCABULARY: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ncat\nsat\n";
 
@@ -20,21 +24,31 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
+fn open(folder: &Path, sizes: Sizes) -> Result<Texts, LearnError> {
+    Texts::new(Tokenizer::open(folder)?, folder, sizes)
+}
+
 #[test]
 fn every_mask_gets_the_best_tokens_of_its_row() {
     let folder = folder();
-    let texts = TextFiller::open(folder.path(), SIZES).unwrap();
-    let model = |ids: &[u32], positions: &[usize]| {
-        assert_eq!(ids, [2, 4, 6, 4, 3]);
-        assert_eq!(positions, [1, 3]);
+    let texts = open(folder.path(), SIZES).unwrap();
+    let vocabulary = texts.vocabulary().unwrap();
+    let model = |batch: &TextBatch<'_>| {
+        let [text] = batch.texts() else {
+            panic!("{batch:?}")
+        };
+        assert_eq!(text.ids, [2, 4, 6, 4, 3]);
+        assert_eq!(text.positions, [1, 3]);
         // The ninth entry has no token; entries 5 and 7 of the second row are equal.
         let first = [0.0, 0.0, 0.0, 0.0, 0.0, 0.25, 0.125, 0.0, 0.625];
         let second = [0.0, 0.0, 0.0, 0.0, 0.0, 0.375, 0.25, 0.375, 0.0];
         Ok([first, second].concat())
     };
-    let fillings = texts.fill("[MASK] cat [MASK]", 2, model).unwrap();
+    let fillings = texts.fill_mask(&["[MASK] cat [MASK]"], 2, &vocabulary, model);
+    let fillings = fillings.unwrap();
     let found: Vec<(usize, &str, u32, f64)> = fillings
         .iter()
+        .flatten()
         .flat_map(|filling| {
             let candidates = filling.candidates.iter();
             candidates.map(|found| {
@@ -61,9 +75,11 @@ fn every_mask_gets_the_best_tokens_of_its_row() {
 #[test]
 fn a_text_or_tokenizer_that_does_not_fit_is_refused_before_the_model_runs() {
     let folder = folder();
-    let texts = TextFiller::open(folder.path(), SIZES).unwrap();
+    let texts = open(folder.path(), SIZES).unwrap();
+    let vocabulary = texts.vocabulary().unwrap();
     let refused = |text: &str| {
-        let result = texts.fill(text, 1, |_, _| unreachable!("the model must not run"));
+        let never = |_: &TextBatch<'_>| unreachable!("the model must not run");
+        let result = texts.fill_mask(&["[MASK]", text], 1, &vocabulary, never);
         result.unwrap_err().to_string()
     };
     assert_eq!(
@@ -78,7 +94,7 @@ fn a_text_or_tokenizer_that_does_not_fit_is_refused_before_the_model_runs() {
         vocab_size: 7,
         ..SIZES
     };
-    let error = TextFiller::open(folder.path(), small).unwrap_err();
+    let error = open(folder.path(), small).unwrap_err();
     let path = folder.path().display();
     assert_eq!(
         error.to_string(),
@@ -86,4 +102,43 @@ fn a_text_or_tokenizer_that_does_not_fit_is_refused_before_the_model_runs() {
             "settings: {path}: the tokenizer has 8 tokens, the model 7; they do not belong together"
         )
     );
+}
+
+#[test]
+fn texts_of_all_lengths_come_back_in_their_order() {
+    let folder = folder();
+    let texts = open(folder.path(), SIZES).unwrap();
+    let vocabulary = texts.vocabulary().unwrap();
+    // The best word of a place is the one that its column names.
+    let model = |batch: &TextBatch<'_>| {
+        assert!(batch.texts().len() <= 16);
+        let slots = batch.num_positions();
+        let mut probabilities = vec![0.0; batch.texts().len() * slots * 9];
+        for (row, text) in batch.texts().iter().enumerate() {
+            assert!(text.ids.len() <= batch.seq_len());
+            for (slot, position) in text.positions.iter().enumerate() {
+                probabilities[(row * slots + slot) * 9 + position] = 1.0;
+            }
+        }
+        Ok(probabilities)
+    };
+    let asked = [
+        "the [MASK]",
+        "[MASK]",
+        "cat [MASK] [MASK] sat",
+        "[MASK] cat",
+    ];
+    let asked = asked.repeat(7);
+    let filled = texts.fill_mask(&asked, 1, &vocabulary, model).unwrap();
+    assert_eq!(filled.len(), asked.len());
+    for (filled, text) in filled.iter().zip(&asked) {
+        let places = text.split(' ').enumerate();
+        let places = places.filter(|(_, word)| *word == "[MASK]");
+        let expected: Vec<usize> = places.map(|(place, _)| place + 1).collect();
+        let found: Vec<usize> = filled.iter().map(|mask| mask.position).collect();
+        assert_eq!(found, expected, "{text}");
+        for mask in filled {
+            assert_eq!(mask.candidates[0].id as usize, mask.position, "{text}");
+        }
+    }
 }

@@ -5,15 +5,11 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, TensorData};
-use kiln_tasks::forward::{ClassSpec, Inputs, Results, Sizes};
+use kiln_tasks::class::{Encoded, Outputs};
+use kiln_tasks::family::Sizes;
+use kiln_tasks::forward::{ClassSpec, Inputs, Results};
+use kiln_tasks::heads::ReplacedLogits;
 
-const CLASS: ClassSpec = ClassSpec {
-    name: "ElectraForPreTraining",
-    arguments: &[],
-    labels: &["labels"],
-    labels_in_words: "labels",
-    outputs: &["logits"],
-};
 const SIZES: Sizes = Sizes {
     vocab_size: 9,
     type_vocab_size: 2,
@@ -31,7 +27,7 @@ fn floats(values: &[f32]) -> TensorData {
     TensorData::new(values.to_vec(), SHAPE)
 }
 
-/// Loss and gradient of `Results::binary`, or the refusal.
+/// Loss and gradient of a discriminator, or the refusal.
 fn binary(given: &[(&str, TensorData)]) -> Result<(f32, Vec<f32>), String> {
     let device = kiln_backend::open(&"flex".parse().unwrap()).unwrap();
     let device = device.autodiff();
@@ -41,20 +37,30 @@ fn binary(given: &[(&str, TensorData)]) -> Result<(f32, Vec<f32>), String> {
             .iter()
             .map(|(name, data)| ((*name).to_owned(), data.clone())),
     );
-    let inputs = Inputs::new(&all, CLASS, SIZES, &device).map_err(|error| error.to_string())?;
+    let class = ClassSpec {
+        name: "ElectraForPreTraining",
+        arguments: &[],
+        labels: &["labels"],
+        outputs: vec!["last_hidden_state", "logits"],
+    };
+    let inputs = Inputs::new(&all, class, SIZES, &device).map_err(|error| error.to_string())?;
     let logits = Tensor::<2>::from_data(floats(&LOGITS), &device).require_grad();
-    let mut results = Results::default();
-    let done = results.binary(logits.clone(), &inputs);
-    done.map_err(|error| error.to_string())?;
+    let outputs = Outputs {
+        encoded: Encoded::new(Tensor::zeros([2, 3, 1], &device)),
+        head: ReplacedLogits {
+            logits: logits.clone(),
+        },
+    };
+    let results = Results::of(outputs, &inputs, None).map_err(|error| error.to_string())?;
     let outputs = results.read().unwrap();
     let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
-    assert_eq!(names, ["logits", "loss"]);
-    assert_eq!(outputs[0].data.shape().as_slice(), SHAPE);
-    assert!(outputs[1].data.shape().as_slice().is_empty());
+    assert_eq!(names, ["last_hidden_state", "logits", "loss"]);
+    assert_eq!(outputs[1].data.shape().as_slice(), SHAPE);
+    assert!(outputs[2].data.shape().as_slice().is_empty());
     let gradients = results.loss().unwrap().backward();
     let gradient = logits.grad(&gradients).unwrap();
     Ok((
-        outputs[1].data.try_to_vec::<f32>().unwrap()[0],
+        outputs[2].data.try_to_vec::<f32>().unwrap()[0],
         gradient.try_into_vec_as::<f32>().unwrap(),
     ))
 }

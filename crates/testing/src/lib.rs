@@ -9,6 +9,7 @@
 //! | `bound.rs` | [`Bound`]: how far two results may lie apart, and why |
 //! | `closeness.rs` | [`assert_close`], [`Report`] |
 //! | `parity.rs` | [`check_parity`]: every single-pass case of an architecture |
+//! | `texts.rs` | [`check_fill_mask`], [`check_replaced_tokens`]: texts in padded batches |
 //! | `trajectory.rs` | [`check_curves`]: a training run against the reference's |
 //!
 //! A test body is written once and runs over fixtures × devices:
@@ -40,6 +41,7 @@ mod closeness;
 mod device;
 mod fixture;
 mod parity;
+mod texts;
 mod trajectory;
 
 pub use bound::Bound;
@@ -47,4 +49,5 @@ pub use closeness::{Closeness, Report, assert_close};
 pub use device::{BACKENDS_VARIABLE, devices, lock_generator};
 pub use fixture::{FIXTURES_VARIABLE, Fixture, FixtureTensor, Values, cases, fixtures_dir};
 pub use parity::{Named, check_parity, named, request};
+pub use texts::{check_fill_mask, check_replaced_tokens};
 pub use trajectory::{check_curves, training_settings};

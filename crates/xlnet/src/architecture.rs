@@ -13,6 +13,7 @@ use kiln_tasks::model_config::{config_value, parse_config};
 use kiln_tasks::settings::{ObjectiveSettings, PermutedLmSettings, RunSettings};
 use kiln_tasks::start::{match_padding, open_tokenizer, start_from};
 use kiln_tasks::tying::ties;
+use kiln_tasks::{Family, forward, predict};
 use kiln_text::examples::PermutedSettings;
 use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
 use serde_json::Value;
@@ -21,9 +22,7 @@ use crate::config::ALIASES;
 use crate::data::{open_permuted, permuted};
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::presets::{PRESETS, Preset};
-use crate::{
-    AttentionType, XlnetConfig, XlnetPretraining, check_shared, check_sizes, fill_mask, forward,
-};
+use crate::{AttentionType, XlnetConfig, XlnetLmHeadModel, XlnetPretraining, check_shared};
 
 /// Share of tokens that are predicted (the paper's 1/K with K = 6).
 const PREDICTED: f64 = 1.0 / 6.0;
@@ -152,7 +151,7 @@ impl Architecture for Xlnet {
         let mut model = objective.new_model(&mut init);
         if let (Some(folder), true) = (&settings.init_from, is_fresh) {
             let file = ModelFile::open(folder)?;
-            check_sizes(&config, &file)?;
+            config.check_sizes(&file)?;
             check_shared(&config, &file)?;
             let is_needed = |name: &str| name.starts_with("transformer.");
             let names = (&NAMES, &LOAD_OPTIONS);
@@ -162,11 +161,11 @@ impl Architecture for Xlnet {
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
-        fill_mask::fill_mask(request)
+        predict::fill_mask::<XlnetLmHeadModel>(request)
     }
 
     fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
-        forward::forward(request)
+        forward::forward::<XlnetConfig>(request)
     }
 }
 

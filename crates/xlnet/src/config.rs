@@ -2,7 +2,6 @@
 
 use kiln_nn::Activation;
 use kiln_tasks::ConfigError;
-use kiln_tasks::forward::Sizes;
 use kiln_tasks::model_config::{
     check_demands, check_heads, check_labels, check_parameters, check_rates, check_sizes,
     num_labels, refuse,
@@ -252,16 +251,6 @@ impl XlnetConfig {
     /// The number of labels of a fine-tuning head.
     pub fn num_labels(&self) -> usize {
         num_labels(self.id2label.as_ref(), &self.other)
-    }
-
-    /// The rows of the word table, for checks of ids; segments and lengths have no table.
-    pub fn sizes(&self) -> Sizes {
-        let any = i32::MAX as usize;
-        Sizes {
-            vocab_size: self.vocab_size,
-            type_vocab_size: any,
-            max_position_embeddings: any,
-        }
     }
 
     /// The same model with dropout off, e.g. to compare gradients.

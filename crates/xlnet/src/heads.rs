@@ -3,10 +3,22 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
+use kiln_checkpoint::{CONFIG_FILE, ModelFile, OpenError};
 use kiln_nn::{Activation, Dropout, Init};
+use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::heads::{RealLabels, SequenceLogits};
+use kiln_tasks::token_heads::{QuestionAnswering, TokenClassification};
 
 use crate::config::{Summary, SummaryType, XlnetConfig};
-use crate::model::XlnetModel;
+use crate::model::{XlnetInputs, XlnetModel};
+
+/// A label for each token.
+#[doc(alias = "XLNetForTokenClassification")]
+pub type XlnetForTokenClassification = TokenClassification<XlnetModel>;
+
+/// The start and the end of an answer within the sequence, each by itself.
+#[doc(alias = "XLNetForQuestionAnsweringSimple")]
+pub type XlnetForQuestionAnsweringSimple = QuestionAnswering<XlnetModel>;
 
 /// One vector for a sequence; Hugging Face `XLNetSequenceSummary`.
 #[derive(Module, Debug)]
@@ -80,59 +92,28 @@ impl XlnetForSequenceClassification {
     }
 }
 
-/// A label for each token.
-#[derive(Module, Debug)]
-#[doc(alias = "XLNetForTokenClassification")]
-pub struct XlnetForTokenClassification {
-    /// The stack.
-    pub transformer: XlnetModel,
-    classifier: Linear,
-}
+impl Class for XlnetForSequenceClassification {
+    type Config = XlnetConfig;
+    type Head = SequenceLogits;
 
-impl XlnetForTokenClassification {
-    /// Draws stack and head.
-    pub fn new(config: &XlnetConfig, init: &mut Init) -> Self {
-        Self {
-            transformer: XlnetModel::new(config, init),
-            classifier: init.linear(config.d_model, config.num_labels()),
-        }
+    const NAMES: &'static [&'static str] = &["XLNetForSequenceClassification"];
+
+    fn for_file(
+        config: &XlnetConfig,
+        file: &ModelFile,
+        init: &mut Init,
+    ) -> Result<Self, OpenError> {
+        let summary = config.summary();
+        let config_file = file.path().with_file_name(CONFIG_FILE);
+        let summary = summary.map_err(|error| error.in_file(&config_file))?;
+        Ok(Self::new(config, summary, init))
     }
 
-    /// # Shapes
-    /// - `hidden_states`: `[batch, seq_len, d_model]`
-    /// - returns `[batch, seq_len, num_labels]`
-    pub fn logits(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        self.classifier.forward(hidden_states)
-    }
-}
-
-/// The start and the end of an answer within the sequence, each by itself.
-#[derive(Module, Debug)]
-#[doc(alias = "span")]
-#[doc(alias = "XLNetForQuestionAnsweringSimple")]
-pub struct XlnetForQuestionAnsweringSimple {
-    /// The stack.
-    pub transformer: XlnetModel,
-    qa_outputs: Linear,
-}
-
-impl XlnetForQuestionAnsweringSimple {
-    /// Draws stack and head.
-    pub fn new(config: &XlnetConfig, init: &mut Init) -> Self {
-        Self {
-            transformer: XlnetModel::new(config, init),
-            qa_outputs: init.linear(config.d_model, 2),
-        }
-    }
-
-    /// How well each token starts, and how well it ends, the answer.
-    ///
-    /// # Shapes
-    /// - `hidden_states`: `[batch, seq_len, d_model]`
-    /// - returns two of `[batch, seq_len]`
-    pub fn logits(&self, hidden_states: Tensor<3>) -> (Tensor<2>, Tensor<2>) {
-        let logits = self.qa_outputs.forward(hidden_states);
-        let column = |index| logits.clone().narrow(2, index, 1).squeeze_dim::<2>(2);
-        (column(0), column(1))
+    fn outputs(&self, inputs: XlnetInputs) -> Outputs<SequenceLogits> {
+        let encoded = self.transformer.encoded(inputs);
+        encoded.with(|hidden_states| SequenceLogits {
+            logits: self.logits(hidden_states),
+            real_labels: RealLabels::YesOrNo,
+        })
     }
 }

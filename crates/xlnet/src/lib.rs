@@ -18,20 +18,19 @@
 //! | `memory.rs`, `kept.rs` | [`Memory`] between segments, and its file; how much is kept |
 //! | `lm_head.rs` | [`XlnetLmHeadModel`] |
 //! | `heads.rs` | the heads of fine-tuning |
-//! | `names.rs`, `class.rs`, `open.rs` | Hugging Face's names, classes and folders |
+//! | `names.rs`, `family.rs`, `shared_biases.rs` | Hugging Face's names, classes and files |
 //! | `pretraining.rs` | [`XlnetPretraining`]: permutation language modelling |
 //! | `data.rs` | the batches of a run |
-//! | `arguments.rs`, `forward.rs`, `fill_mask.rs` | a model run on given tensors, and on texts |
+//! | `arguments.rs`, `fill_mask.rs` | what it reads of given tensors, and of texts |
 //! | `architecture.rs` | [`Xlnet`]: what the command line lists |
 
 mod architecture;
 mod arguments;
 mod attention;
-mod class;
 mod config;
 mod data;
+mod family;
 mod fill_mask;
-mod forward;
 mod heads;
 mod kept;
 mod layer;
@@ -39,19 +38,16 @@ mod lm_head;
 mod memory;
 mod model;
 pub mod names;
-mod open;
 mod positions;
 pub mod presets;
 mod pretraining;
 mod segments;
+mod shared_biases;
 mod visibility;
 
 pub use architecture::Xlnet;
 pub use attention::{QueryBiases, RelativeAttention};
-pub use class::XlnetClass;
 pub use config::{AttentionType, Summary, SummaryType, XlnetConfig};
-pub use fill_mask::MaskFiller;
-pub use forward::forward;
 pub use heads::{
     SequenceSummary, XlnetForQuestionAnsweringSimple, XlnetForSequenceClassification,
     XlnetForTokenClassification,
@@ -61,8 +57,8 @@ pub use layer::{FeedForward, XlnetLayer};
 pub use lm_head::{LmHead, XlnetLmHeadModel};
 pub use memory::Memory;
 pub use model::{Targets, XlnetInputs, XlnetModel, XlnetOutputs};
-pub use open::{check_shared, check_sizes, open_config, open_weights, write_folder};
 pub use positions::{PositionTable, QueryChunk, RelativePositions};
 pub use presets::Preset;
 pub use pretraining::{PermutedBatch, XlnetPretraining};
+pub use shared_biases::check_shared;
 pub use visibility::Visibility;

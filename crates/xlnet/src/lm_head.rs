@@ -2,11 +2,15 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Apart, Decoder, Init};
+use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::heads::WordLogits;
 use kiln_tasks::tying;
 
 use crate::config::XlnetConfig;
 use crate::model::{XlnetInputs, XlnetModel, XlnetOutputs};
+use crate::names::LOAD_OPTIONS;
 
 /// What the head has of its own; its matrix is the word table, unless config.json does not tie.
 #[derive(Module, Debug)]
@@ -73,5 +77,28 @@ impl XlnetLmHeadModel {
     pub fn forward(&self, inputs: XlnetInputs) -> (Tensor<2>, XlnetOutputs) {
         let outputs = self.transformer.forward(inputs);
         (self.score(outputs.hidden_states.clone()), outputs)
+    }
+}
+
+impl Class for XlnetLmHeadModel {
+    type Config = XlnetConfig;
+    type Head = WordLogits;
+
+    const NAMES: &'static [&'static str] = &["XLNetLMHeadModel"];
+
+    fn for_file(
+        config: &XlnetConfig,
+        file: &ModelFile,
+        init: &mut Init,
+    ) -> Result<Self, OpenError> {
+        let apart = tying::apart_in(file, &LOAD_OPTIONS, &config.other)?;
+        Ok(Self::new(config, init).with_apart(apart, init))
+    }
+
+    fn outputs(&self, inputs: XlnetInputs) -> Outputs<WordLogits> {
+        let encoded = self.transformer.encoded(inputs);
+        encoded.with(|hidden_states| WordLogits {
+            logits: self.score(hidden_states),
+        })
     }
 }

@@ -4,6 +4,8 @@ use burn::module::{Module, Param};
 use burn::nn::Embedding;
 use burn::tensor::{Int, Tensor, assert_shape};
 use kiln_nn::{Dropout, Init, embed_words};
+use kiln_tasks::class::{Encoded, Encoder};
+use kiln_tasks::token_heads::TokenEncoder;
 
 use crate::attention::QueryContext;
 use crate::config::{AttentionType, XlnetConfig};
@@ -93,6 +95,7 @@ struct PassRules {
     same_length: bool,
     kept: Kept,
     reuse_len: Option<usize>,
+    use_mems_eval: bool,
 }
 
 impl XlnetModel {
@@ -111,6 +114,7 @@ impl XlnetModel {
                 same_length: config.same_length,
                 kept: Kept::of(config.mem_len),
                 reuse_len: config.reuse_len(),
+                use_mems_eval: config.use_mems_eval,
             },
         }
     }
@@ -255,5 +259,46 @@ impl XlnetModel {
         let [_, len, _] = all.dims();
         let kept = self.rules.kept.count(len);
         (kept > 0).then(|| all.narrow(1, len - kept, kept))
+    }
+}
+
+impl Encoder for XlnetModel {
+    type Config = XlnetConfig;
+
+    const NAMES: &'static [&'static str] = &["XLNetModel"];
+
+    fn draw(config: &XlnetConfig, init: &mut Init) -> Self {
+        Self::new(config, init)
+    }
+
+    fn encoded(&self, inputs: XlnetInputs) -> Encoded {
+        let outputs = self.forward(inputs);
+        let mut memory = outputs.memory.states;
+        if !self.rules.use_mems_eval {
+            memory.clear();
+        }
+        let memory = memory.into_iter().map(|state| state.swap_dims(0, 1));
+        Encoded {
+            memory: memory.collect(),
+            ..Encoded::new(outputs.hidden_states)
+        }
+    }
+}
+
+impl TokenEncoder for XlnetModel {
+    const TOKEN_CLASSIFICATION: &'static [&'static str] = &["XLNetForTokenClassification"];
+    const QUESTION_ANSWERING: &'static [&'static str] = &["XLNetForQuestionAnsweringSimple"];
+
+    fn width(config: &XlnetConfig) -> usize {
+        config.d_model
+    }
+
+    fn num_labels(config: &XlnetConfig) -> usize {
+        config.num_labels()
+    }
+
+    /// None, as in Hugging Face.
+    fn dropout(_: &XlnetConfig) -> f64 {
+        0.0
     }
 }

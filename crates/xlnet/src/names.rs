@@ -5,6 +5,7 @@ use kiln_checkpoint::{LoadOptions, Names, Tied};
 /// Module path to Hugging Face name; all other parts agree.
 pub const NAMES: Names = Names {
     rules: &[
+        ("base_model", "transformer"),
         ("rel_attn.biases", "rel_attn"),
         ("lm_loss.decoder", "lm_loss"),
     ],

@@ -12,6 +12,8 @@ use burn::tensor::{Device, Int, Tensor};
 use kiln_learner::upload::{floats, ints};
 use kiln_learner::{ConstantGuess, ModelFiles, Objective, ParameterGroup, PartOutput, TermSpec};
 use kiln_nn::Init;
+use kiln_tasks::Family;
+use kiln_tasks::family::write_folder;
 use kiln_tasks::masked_lm::score;
 use kiln_tasks::start::{read_whole, write_tokenizer};
 use kiln_text::HostBatch;
@@ -19,8 +21,7 @@ use kiln_text::tokenizer::Tokenizer;
 
 use crate::memory::Memory;
 use crate::model::{Targets, XlnetInputs};
-use crate::open::{open_weights, write_folder};
-use crate::{Visibility, XlnetClass, XlnetConfig, XlnetLmHeadModel};
+use crate::{Visibility, XlnetConfig, XlnetLmHeadModel};
 
 /// Segments of an example: text and first half, second half, `<cls>`.
 const SEGMENTS: usize = 3;
@@ -114,10 +115,10 @@ impl XlnetPretraining {
         };
         ModelFiles::new(
             move |model, folder| {
-                write_folder(model, &config, XlnetClass::LmHead, folder)?;
+                write_folder(model, &config, folder)?;
                 write_tokenizer(tokenizer.as_ref(), folder)
             },
-            |model, folder| read_whole(model, folder, open_weights),
+            |model, folder| read_whole(model, folder, XlnetConfig::open_weights),
         )
     }
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use burn::tensor::TensorData;
 use kiln_nn::Init;
 use kiln_tasks::architecture::ForwardRequest;
+use kiln_tasks::family::write_folder;
+use kiln_tasks::forward::forward;
 use kiln_testing::devices;
-use kiln_xlnet::{XlnetClass, XlnetConfig, XlnetLmHeadModel, forward, write_folder};
+use kiln_xlnet::{XlnetConfig, XlnetLmHeadModel};
 
 type Inputs = BTreeMap<String, TensorData>;
 
@@ -36,8 +38,8 @@ fn what_does_not_fit_is_refused_by_name() {
         ))
         .unwrap();
         let model = XlnetLmHeadModel::new(&config, &mut Init::zeros(&device));
-        write_folder(&model, &config, XlnetClass::LmHead, folder.path()).unwrap();
-        forward(&ForwardRequest {
+        write_folder(&model, &config, folder.path()).unwrap();
+        forward::<XlnetConfig>(&ForwardRequest {
             model: folder.path().to_path_buf(),
             inputs,
             task: task.map(str::to_owned),
@@ -128,9 +130,9 @@ fn a_mask_may_be_given_either_way_and_segments_by_any_numbers() {
     )
     .unwrap();
     let model = XlnetLmHeadModel::new(&config, &mut Init::new(3, 0.3, &device));
-    write_folder(&model, &config, XlnetClass::LmHead, folder.path()).unwrap();
+    write_folder(&model, &config, folder.path()).unwrap();
     let logits = |more| {
-        let outputs = forward(&ForwardRequest {
+        let outputs = forward::<XlnetConfig>(&ForwardRequest {
             model: folder.path().to_path_buf(),
             inputs: inputs(more),
             task: None,

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use burn::tensor::TensorData;
 use kiln_nn::Init;
+use kiln_tasks::Predictor;
 use kiln_tasks::architecture::ForwardRequest;
-use kiln_testing::devices;
+use kiln_tasks::family::write_folder;
+use kiln_tasks::forward::forward;
+use kiln_testing::{check_fill_mask, devices};
 use kiln_text::tokenizer::{UnigramSettings, XlnetLetters, train_unigram_on_texts};
-use kiln_xlnet::{MaskFiller, XlnetClass, XlnetConfig, XlnetLmHeadModel, forward, write_folder};
+use kiln_xlnet::{XlnetConfig, XlnetLmHeadModel};
 
 const TEXT: &str = "the <mask> watched the <mask> near the old wall";
 
@@ -57,10 +60,10 @@ fn masks_are_filled_from_all_that_is_not_masked() {
             .unwrap();
             let model = XlnetLmHeadModel::new(&config, &mut Init::new(3, 0.3, &device));
             let folder = tempfile::tempdir().unwrap();
-            write_folder(&model, &config, XlnetClass::LmHead, folder.path()).unwrap();
+            write_folder(&model, &config, folder.path()).unwrap();
             tokenizer.save(folder.path()).unwrap();
-            let filler = MaskFiller::open(folder.path(), &device).unwrap();
-            let filled = filler.fill(TEXT, 5).unwrap();
+            let filler = Predictor::<XlnetLmHeadModel>::open(folder.path(), &device).unwrap();
+            let filled = filler.fill_mask(&[TEXT], 5).unwrap().remove(0);
 
             // The same row twice where half of the batch reads backwards.
             let rows = if bi_data { 2 } else { 1 };
@@ -69,7 +72,7 @@ fn masks_are_filled_from_all_that_is_not_masked() {
                 TensorData::new(values.repeat(rows), shape)
             };
             let own: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
-            let outputs = forward(&ForwardRequest {
+            let outputs = forward::<XlnetConfig>(&ForwardRequest {
                 model: folder.path().to_path_buf(),
                 inputs: BTreeMap::from([
                     ("input_ids".to_owned(), tensor(&own, &[len])),
@@ -88,6 +91,14 @@ fn masks_are_filled_from_all_that_is_not_masked() {
                 .find(|output| output.name == "logits")
                 .unwrap();
             let logits = logits.data.try_to_vec::<f32>().unwrap();
+            let texts = [
+                TEXT,
+                "<mask>",
+                "a glaze <mask> painted",
+                "the river <mask> <mask>",
+            ];
+            let on = (name.clone(), device.clone());
+            check_fill_mask::<XlnetLmHeadModel>(folder.path(), &texts, &on);
             for (slot, filling) in filled.iter().enumerate() {
                 assert_eq!(filling.position, masks[slot]);
                 let words = tokenizer.vocab_size() as usize;

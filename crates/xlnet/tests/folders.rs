@@ -8,11 +8,10 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 use kiln_checkpoint::{ModelFile, gradient_tensors, write_model};
 use kiln_nn::Init;
+use kiln_tasks::Family;
+use kiln_tasks::family::write_folder;
 use kiln_testing::devices;
-use kiln_xlnet::{
-    XlnetClass, XlnetConfig, XlnetInputs, XlnetLmHeadModel, XlnetPretraining, check_shared,
-    check_sizes, open_config, open_weights, write_folder,
-};
+use kiln_xlnet::{XlnetConfig, XlnetInputs, XlnetLmHeadModel, XlnetPretraining, check_shared};
 
 fn config(fields: &str) -> XlnetConfig {
     let config: XlnetConfig = serde_json::from_str(&format!(
@@ -41,7 +40,7 @@ fn layers_that_share_their_vectors_are_written_for_all_layers() {
     for (name, device) in devices() {
         let model = XlnetLmHeadModel::new(&tied, &mut Init::new(3, 0.3, &device));
         let folder = tempfile::tempdir().unwrap();
-        write_folder(&model, &tied, XlnetClass::LmHead, folder.path()).unwrap();
+        write_folder(&model, &tied, folder.path()).unwrap();
         let file = ModelFile::open(folder.path()).unwrap();
         let read = |layer: usize, bias: &str| {
             let name = format!("transformer.layer.{layer}.rel_attn.{bias}");
@@ -51,10 +50,10 @@ fn layers_that_share_their_vectors_are_written_for_all_layers() {
             assert_eq!(read(0, bias), read(2, bias), "{name} {bias}");
             assert!(read(0, bias).iter().any(|&value| value != 0.0));
         }
-        for config in [open_config(folder.path()).unwrap(), config("")] {
-            check_sizes(&config, &file).unwrap();
+        for config in [XlnetConfig::open(folder.path()).unwrap(), config("")] {
+            config.check_sizes(&file).unwrap();
             let fresh = XlnetLmHeadModel::new(&config, &mut Init::zeros(&device));
-            let (opened, report) = open_weights(fresh, &file).unwrap();
+            let (opened, report) = XlnetConfig::open_weights(fresh, &file).unwrap();
             report.require_complete(folder.path()).unwrap();
             assert_eq!(
                 outputs(&opened, &device),
@@ -103,10 +102,10 @@ fn shared_vectors_get_the_gradients_of_all_layers() {
         let device = device.autodiff();
         let model = XlnetLmHeadModel::new(&tied, &mut Init::new(3, 0.3, &device));
         let folder = tempfile::tempdir().unwrap();
-        write_folder(&model, &tied, XlnetClass::LmHead, folder.path()).unwrap();
+        write_folder(&model, &tied, folder.path()).unwrap();
         let file = ModelFile::open(folder.path()).unwrap();
         let fresh = XlnetLmHeadModel::new(&config(""), &mut Init::zeros(&device));
-        let (untied, _) = open_weights(fresh, &file).unwrap();
+        let (untied, _) = XlnetConfig::open_weights(fresh, &file).unwrap();
         let found = gradients_of_biases(&model, &device);
         let expected = gradients_of_biases(&untied, &device);
         assert_eq!(found.len(), 3, "{name}");
@@ -130,7 +129,7 @@ fn layers_with_vectors_of_their_own_are_no_model_that_shares_them() {
     let own = config("");
     let model = XlnetLmHeadModel::new(&own, &mut Init::new(3, 0.3, &device));
     let folder = tempfile::tempdir().unwrap();
-    write_folder(&model, &own, XlnetClass::LmHead, folder.path()).unwrap();
+    write_folder(&model, &own, folder.path()).unwrap();
     let file = ModelFile::open(folder.path()).unwrap();
     let shared = config(r#","untie_r":false"#);
     let error = check_shared(&shared, &file).unwrap_err().to_string();
@@ -141,9 +140,9 @@ fn layers_with_vectors_of_their_own_are_no_model_that_shares_them() {
     assert!(error.contains("set untie_r to true"), "{error}");
     assert!(check_shared(&own, &file).is_ok());
     // Run as it stands it has those of its file.
-    assert!(check_sizes(&shared, &file).is_ok());
+    assert!(shared.check_sizes(&file).is_ok());
     let fresh = XlnetLmHeadModel::new(&shared.with_own_biases(), &mut Init::zeros(&device));
-    let (opened, _) = open_weights(fresh, &file).unwrap();
+    let (opened, _) = XlnetConfig::open_weights(fresh, &file).unwrap();
     assert_eq!(outputs(&opened, &device), outputs(&model, &device));
 }
 
@@ -170,7 +169,7 @@ fn sizes_that_are_not_the_files_are_refused_before_anything_is_made() {
     let small = config("");
     let model = XlnetLmHeadModel::new(&small, &mut Init::zeros(&device));
     let folder = tempfile::tempdir().unwrap();
-    write_folder(&model, &small, XlnetClass::LmHead, folder.path()).unwrap();
+    write_folder(&model, &small, folder.path()).unwrap();
     let file = ModelFile::open(folder.path()).unwrap();
     for fields in [
         r#","vocab_size":30"#,
@@ -186,7 +185,7 @@ fn sizes_that_are_not_the_files_are_refused_before_anything_is_made() {
             json[field] = value.clone();
         }
         let other: XlnetConfig = serde_json::from_value(json).unwrap();
-        assert!(check_sizes(&other, &file).is_err(), "{fields}");
+        assert!(other.check_sizes(&file).is_err(), "{fields}");
     }
     // A file that lacks the head is no language model.
     let tensors: Vec<_> = kiln_checkpoint::module_tensors(&model, &kiln_xlnet::names::NAMES)
@@ -203,8 +202,8 @@ fn sizes_that_are_not_the_files_are_refused_before_anything_is_made() {
 
 fn refuse_headless(folder: &Path, device: &burn::tensor::Device) {
     let file = ModelFile::open(folder).unwrap();
-    let config = open_config(folder).unwrap();
+    let config = XlnetConfig::open(folder).unwrap();
     let fresh = XlnetLmHeadModel::new(&config, &mut Init::zeros(device));
-    let (_, report) = open_weights(fresh, &file).unwrap();
+    let (_, report) = XlnetConfig::open_weights(fresh, &file).unwrap();
     assert_eq!(report.missing, ["lm_loss.bias"]);
 }

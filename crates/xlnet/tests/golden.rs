@@ -9,8 +9,9 @@ use std::path::Path;
 use burn::tensor::TensorData;
 use kiln_checkpoint::{NamedTensor, write_model};
 use kiln_tasks::architecture::ForwardRequest;
+use kiln_tasks::forward::forward;
 use kiln_testing::{Named, devices, named};
-use kiln_xlnet::forward;
+use kiln_xlnet::XlnetConfig;
 
 /// The published digits are nine; single precision gives sums of some hundred entries of size 1
 /// this well.
@@ -165,7 +166,7 @@ fn the_published_numbers_come_out() {
     for (name, device) in devices() {
         let run = |model: &Path, task: &str, parts: &[Inputs]| {
             named(
-                forward(&ForwardRequest {
+                forward::<XlnetConfig>(&ForwardRequest {
                     model: model.to_path_buf(),
                     inputs: parts
                         .iter()

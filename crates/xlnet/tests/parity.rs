@@ -2,12 +2,13 @@
 
 use burn::tensor::TensorData;
 use kiln_tasks::architecture::ForwardRequest;
+use kiln_tasks::forward::forward;
 use kiln_testing::{Bound, Fixture, Report, check_parity, devices, fixtures_dir, named, request};
-use kiln_xlnet::forward;
+use kiln_xlnet::XlnetConfig;
 
 #[test]
 fn outputs_losses_and_gradients_are_the_references() {
-    check_parity("xlnet", env!("CARGO_MANIFEST_DIR"), forward);
+    check_parity("xlnet", env!("CARGO_MANIFEST_DIR"), forward::<XlnetConfig>);
 }
 
 /// The cases `memory_1` to `memory_3` are one text: here each segment reads what Kiln itself kept of
@@ -24,7 +25,7 @@ fn a_text_in_three_segments_is_the_references() {
             let mut inputs = asked.inputs;
             inputs.retain(|name, _| !name.starts_with("mems."));
             inputs.extend(memory.drain(..));
-            let outputs = forward(&ForwardRequest {
+            let outputs = forward::<XlnetConfig>(&ForwardRequest {
                 inputs,
                 gradients: false,
                 ..asked

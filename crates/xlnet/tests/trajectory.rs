@@ -14,11 +14,12 @@ use kiln_learner::{
     Observer, Record, RunFolder, TrainOutcome, TrainRequest, TrainingSettings, train,
 };
 use kiln_nn::Init;
+use kiln_tasks::Family;
 use kiln_testing::{
     Bound, Fixture, Report, check_curves, devices, fixtures_dir, lock_generator, training_settings,
 };
 use kiln_text::{BatchSource, HostBatch, TextError};
-use kiln_xlnet::{XlnetPretraining, open_config};
+use kiln_xlnet::{XlnetConfig, XlnetPretraining};
 
 fn fixture(case: &str) -> Fixture {
     Fixture::open(&fixtures_dir("xlnet", env!("CARGO_MANIFEST_DIR")).join(case))
@@ -93,7 +94,7 @@ fn run(
 ) -> TrainOutcome {
     let interrupter = Interrupter::new();
     let start = self::fixture("two_directions").folder;
-    let config = open_config(&start).unwrap().without_dropout();
+    let config = XlnetConfig::open(&start).unwrap().without_dropout();
     let objective = XlnetPretraining::new(config, settings.batch_size);
     let model = objective.new_model(&mut Init::zeros(&device.clone().autodiff()));
     let model = objective.files(None).read(model, &start).unwrap();

@@ -2,14 +2,14 @@
 //! comes with the batch.
 
 use burn::tensor::{Device, Int, Tensor};
-use kiln_bert::{
-    BertClass, BertConfig, BertForSequenceClassification, BertInputs, open_weights, write_folder,
-};
+use kiln_bert::{BertConfig, BertForSequenceClassification, BertInputs};
 use kiln_checkpoint::ModelFile;
 use kiln_learner::upload::{floats, ints};
 use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, TermSpec};
 use kiln_nn::Init;
 use kiln_nn::loss::cross_entropy_sum;
+use kiln_tasks::Family;
+use kiln_tasks::family::write_folder;
 use kiln_tasks::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
 use kiln_tasks::start::read_whole;
 use kiln_testing::{Fixture, fixtures_dir};
@@ -41,7 +41,7 @@ pub(crate) fn config() -> BertConfig {
 pub(crate) fn classifier(device: &Device) -> BertForSequenceClassification {
     let model = BertForSequenceClassification::new(&config(), &mut Init::zeros(device));
     let file = ModelFile::open(case("sequence_classification")).unwrap();
-    open_weights(model, &file).unwrap().0
+    BertConfig::open_weights(model, &file).unwrap().0
 }
 
 /// One micro-batch on a device.
@@ -111,10 +111,8 @@ impl Classification {
     pub(crate) fn files(&self) -> ModelFiles<BertForSequenceClassification> {
         let config = self.config.clone();
         ModelFiles::new(
-            move |model, folder| {
-                write_folder(model, &config, BertClass::SequenceClassification, folder)
-            },
-            |model, folder| read_whole(model, folder, open_weights),
+            move |model, folder| write_folder(model, &config, folder),
+            |model, folder| read_whole(model, folder, BertConfig::open_weights),
         )
     }
 }

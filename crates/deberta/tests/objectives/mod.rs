@@ -8,11 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use kiln_deberta::{DebertaPair, DebertaReplacedTokens, PairConfig, open_config};
+use kiln_deberta::{DebertaConfig, DebertaPair, DebertaReplacedTokens, PairConfig};
 use kiln_learner::{
     ModelFiles, Objective, RunFolder, TrainOutcome, TrainRequest, TrainingSettings, train,
 };
 use kiln_nn::Init;
+use kiln_tasks::Family;
 use kiln_tasks::settings::{DetectionSettings, Sharing};
 use kiln_testing::{Fixture, fixtures_dir};
 use kiln_text::{BatchSource, HostBatch, TextError};
@@ -51,7 +52,11 @@ pub(crate) fn fixture_objective(
     sharing: Sharing,
     alternating: bool,
 ) -> DebertaReplacedTokens {
-    let open = |half: &str| open_config(&folder.join(half)).unwrap().without_dropout();
+    let open = |half: &str| {
+        DebertaConfig::open(&folder.join(half))
+            .unwrap()
+            .without_dropout()
+    };
     let config = PairConfig {
         discriminator: open("discriminator"),
         generator: open("generator"),

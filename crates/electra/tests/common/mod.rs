@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use kiln_electra::{ElectraPair, ElectraPretraining, PairConfig, open_config};
+use kiln_electra::{ElectraConfig, ElectraPair, ElectraPretraining, PairConfig};
 use kiln_nn::Init;
+use kiln_tasks::Family;
 use kiln_tasks::settings::{DetectionSettings, Sharing};
 use kiln_testing::Fixture;
 use kiln_text::{BatchSource, HostBatch, TextError};
@@ -29,7 +30,11 @@ pub(crate) fn settings(sharing: Sharing) -> DetectionSettings {
 /// The objective of a pair's folder, dropout off.
 #[allow(dead_code, reason = "each test program uses some of this module")]
 pub(crate) fn fixture_objective(folder: &Path, sharing: Sharing) -> ElectraPretraining {
-    let open = |half: &str| open_config(&folder.join(half)).unwrap().without_dropout();
+    let open = |half: &str| {
+        ElectraConfig::open(&folder.join(half))
+            .unwrap()
+            .without_dropout()
+    };
     let config = PairConfig {
         discriminator: open("discriminator"),
         generator: Some(open("generator")),

@@ -52,13 +52,16 @@ pub enum InputError {
     #[error(
         "no loss to differentiate; {class} needs {labels}, or cotangent.OUTPUT beside an output"
     )]
-    NoLoss {
-        class: &'static str,
-        labels: &'static str,
-    },
+    NoLoss { class: &'static str, labels: String },
+}
+
+impl From<InputError> for LearnError {
+    fn from(error: InputError) -> Self {
+        Self::Batch(error.to_string())
+    }
 }
 
 /// An input that does not fit, as the learner's error.
 pub fn refused(error: InputError) -> LearnError {
-    LearnError::Batch(error.to_string())
+    error.into()
 }

@@ -8,20 +8,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_nn::EncoderInputs;
 
 use super::{ClassSpec, InputError, Sizes};
+use crate::heads::Labels;
 
 /// Hugging Face's label for "not scored".
 const IGNORED: i64 = -100;
-
-/// Labels on a device, with what a weighted mean needs.
-#[derive(Debug, Clone)]
-pub struct Labels {
-    /// `[n]`, 0 where nothing is scored.
-    pub labels: Tensor<1, Int>,
-    /// `[n]`, 0 where nothing is scored, else 1.
-    pub weights: Tensor<1>,
-    /// The sum of the weights, above 0.
-    pub count: f64,
-}
 
 /// All arguments of one call, by Hugging Face's names.
 #[derive(Debug)]

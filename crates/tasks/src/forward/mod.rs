@@ -1,13 +1,12 @@
 //! A checkpoint run on given tensors, so that anyone can hold Kiln against another implementation.
 //!
 //! ```text
-//! ForwardRequest -> Inputs, checked -> the architecture's module -> Results -> outputs, gradients
+//! ForwardRequest -> Inputs, checked -> a class -> Results -> outputs, gradients
 //! ```
 //!
-//! Here stands what no architecture owns: the arguments, the losses of Hugging Face's heads, the
-//! way from a weights file to gradients. An architecture adds its modules and says by [`ClassSpec`]
-//! what its classes take and give. Names, shapes and losses are Hugging Face's; dropout is off.
-//! Without labels, inputs `cotangent.OUTPUT` make a loss of any outputs: Σ output · cotangent.
+//! Names, shapes and losses are Hugging Face's; dropout is off. Beside a head's outputs stand the
+//! encoder's own. Without labels, inputs `cotangent.OUTPUT` make a loss of any outputs:
+//! Σ output · cotangent.
 
 mod error;
 mod inputs;
@@ -18,21 +17,22 @@ use std::path::Path;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
-use kiln_checkpoint::{
-    CONFIG_FILE, LoadOptions, ModelFile, Names, OpenError, gradient_tensors, load_module,
-};
+use kiln_checkpoint::{ModelFile, Names, gradient_tensors};
 use kiln_learner::LearnError;
-use kiln_nn::Init;
 
 pub use error::{InputError, refused};
-pub use inputs::{Inputs, Labels};
-pub use results::{Results, mean_cross_entropy};
+pub use inputs::Inputs;
+pub(crate) use results::read_values;
+pub use results::{Named, Results};
 
 use crate::architecture::{ForwardRequest, Output};
-use crate::tying::fresh_biases;
+use crate::class::{Class, ClassEntry, open_module};
+use crate::family::{Family, Sizes};
+use crate::heads::Head;
+use crate::replaced_tokens::Half;
 
 /// What is to be known of a Hugging Face class to check its arguments.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ClassSpec {
     /// The name in config.json's `architectures`.
     pub name: &'static str,
@@ -41,120 +41,103 @@ pub struct ClassSpec {
     pub arguments: &'static [&'static str],
     /// The arguments that give it a loss.
     pub labels: &'static [&'static str],
-    /// The same as a phrase.
-    pub labels_in_words: &'static str,
     /// The names of what it computes, losses left out.
-    pub outputs: &'static [&'static str],
+    pub outputs: Vec<&'static str>,
 }
 
-/// The rows of an encoder's tables, against which ids and lengths are checked.
-#[derive(Debug, Clone, Copy)]
-pub struct Sizes {
-    /// Rows of the word table.
-    pub vocab_size: usize,
-    /// Rows of the segment table.
-    pub type_vocab_size: usize,
-    /// Rows of the position table: the longest sequence.
-    pub max_position_embeddings: usize,
+impl ClassSpec {
+    /// What `C` takes and gives, by the name that a model of `config` has.
+    pub fn of<C: Class>(config: &C::Config) -> Self {
+        let mut outputs = vec!["last_hidden_state"];
+        if C::POOLS {
+            outputs.push("pooler_output");
+        }
+        outputs.extend(C::Head::OUTPUTS);
+        Self {
+            name: config.class_name(C::NAMES),
+            arguments: C::Config::ARGUMENTS,
+            labels: C::Head::LABELS,
+            outputs,
+        }
+    }
+
+    /// What is needed for a loss, as a phrase.
+    fn labels_in_words(&self) -> String {
+        match self.labels {
+            [] => "labels and a head".to_owned(),
+            labels => labels.join(" and "),
+        }
+    }
 }
 
-/// The class that config.json's `architectures` names first, or `bare`, without a head, if it names
-/// none; `from_name` knows the classes, `known` lists them for a message.
+/// Runs a Hugging Face folder's model on `request.inputs`, as the class that was asked for or that
+/// config.json names. Of a pair it is the generator if the class is its own, else the discriminator.
 ///
 /// # Errors
-/// If there is no such class.
-pub fn class_of_config<C>(
-    folder: &Path,
-    architectures: Option<&[String]>,
-    bare: C,
-    from_name: impl Fn(&str) -> Option<C>,
-    known: impl Fn() -> String,
-) -> Result<C, LearnError> {
-    let Some(name) = architectures.and_then(<[String]>::first) else {
-        return Ok(bare);
+/// If the folder cannot be opened, lacks parameters of the class, or the inputs do not fit it.
+pub fn forward<F: Family>(request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {
+    let task = request.task.as_deref();
+    let asked = task.and_then(ClassEntry::<F>::from_name);
+    let half = asked.map_or(Half::Discriminator, ClassEntry::half);
+    let folder = half.meant_by(&request.model);
+    let config = F::open(&folder)?;
+    let class = match (asked, task) {
+        (Some(class), _) => class,
+        (None, None) => ClassEntry::of_config(&config, &folder)?,
+        (None, Some(task)) => return Err(ClassEntry::unknown(task, &config)),
     };
-    from_name(name).ok_or_else(|| {
-        OpenError::Class {
-            path: folder.join(CONFIG_FILE),
-            class: name.clone(),
-            known: known(),
-        }
-        .into()
-    })
+    class.forward(&config.for_inference(), &folder, request)
 }
 
-/// What all classes share: the weights in, the results out.
-#[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
-    /// What was asked for.
-    pub request: &'a ForwardRequest,
-    /// The class to run.
-    pub class: ClassSpec,
-    /// The encoder's tables.
-    pub sizes: Sizes,
-    /// The weights.
-    pub file: &'a ModelFile,
-    /// The architecture's parameter names.
-    pub names: &'static Names,
-    /// What else a file of the architecture may hold.
-    pub options: &'static LoadOptions,
+/// Checks the inputs, opens the model, runs it, and reads the outputs; where the request asks for
+/// them, also the gradients of the loss, as `grad.` and the parameter's name.
+///
+/// # Errors
+/// If the inputs do not fit, the file does not fit the class or lacks one of its parameters,
+/// gradients are asked for and there is no loss, or the device fails.
+pub(crate) fn run<C: Class>(
+    config: &C::Config,
+    folder: &Path,
+    request: &ForwardRequest,
+) -> Result<Vec<Output>, LearnError> {
+    let device = if request.gradients {
+        request.device.clone().autodiff()
+    } else {
+        request.device.clone()
+    };
+    let file = ModelFile::open(folder)?;
+    let sizes = C::sizes(config, &file)?;
+    let class = ClassSpec::of::<C>(config);
+    // Before the weights are read: wrong inputs are answered at once.
+    let inputs = Inputs::new(&request.inputs, class.clone(), sizes, &device)?;
+    let (model, warning) = open_module::<C>(config, &file, &device)?;
+    if let Some(warning) = warning {
+        (request.warn)(&warning);
+    }
+    let outputs = model.outputs(config.read(&inputs)?);
+    let results = Results::of(outputs, &inputs, config.problem_type())?;
+    let mut outputs = results.read()?;
+    if request.gradients {
+        let loss = results.loss().ok_or_else(|| InputError::NoLoss {
+            class: class.name,
+            labels: class.labels_in_words(),
+        })?;
+        let names = C::Config::names_of(&file).names;
+        outputs.extend(gradients(&model, loss, names)?);
+    }
+    Ok(outputs)
 }
 
-impl Call<'_> {
-    /// Checks the inputs, makes the module by `new`, gives it the file's weights, runs `compute`,
-    /// and reads the outputs; where the request asks for them, also the gradients of the loss, as
-    /// `grad.` and the parameter's name.
-    ///
-    /// # Errors
-    /// If the inputs do not fit, the file does not fit the module or lacks one of its parameters,
-    /// gradients are asked for and there is no loss, or the device fails.
-    pub fn run<M: Module>(
-        &self,
-        new: impl FnOnce(&mut Init) -> M,
-        compute: impl FnOnce(&M, &Inputs<'_>) -> Result<Results, LearnError>,
-    ) -> Result<Vec<Output>, LearnError> {
-        let device = if self.request.gradients {
-            self.request.device.clone().autodiff()
-        } else {
-            self.request.device.clone()
-        };
-        // Before the weights are read: wrong inputs are answered at once.
-        let inputs = Inputs::new(&self.request.inputs, self.class, self.sizes, &device);
-        let inputs = inputs.map_err(refused)?;
-        let module = new(&mut Init::zeros(&device));
-        let (module, report) = load_module(module, self.names, self.file, self.options)?;
-        report.require_all(self.file.path())?;
-        if let Some(warning) = fresh_biases(self.file, &report) {
-            (self.request.warn)(&warning);
-        }
-        let mut results = compute(&module, &inputs)?;
-        if results.loss().is_none() {
-            results.against_cotangents(&inputs)?;
-        }
-        let mut outputs = results.read()?;
-        if self.request.gradients {
-            let loss = results.loss().ok_or_else(|| {
-                refused(InputError::NoLoss {
-                    class: self.class.name,
-                    labels: self.class.labels_in_words,
-                })
-            })?;
-            outputs.extend(self.gradients(&module, loss)?);
-        }
-        Ok(outputs)
-    }
-
-    fn gradients<M: Module>(
-        &self,
-        module: &M,
-        loss: &Tensor<1>,
-    ) -> Result<Vec<Output>, LearnError> {
-        let gradients = GradientsParams::from_grads(loss.backward(), module);
-        let tensors = gradient_tensors(module, &gradients, self.names)?;
-        let outputs = tensors.into_iter().map(|tensor| Output {
-            name: tensor.name,
-            data: TensorData::new(tensor.data, tensor.shape),
-        });
-        Ok(outputs.collect())
-    }
+fn gradients<M: Module>(
+    model: &M,
+    loss: &Tensor<1>,
+    names: &Names,
+) -> Result<Vec<Output>, LearnError> {
+    let gradients = GradientsParams::from_grads(loss.backward(), model);
+    let tensors = gradient_tensors(model, &gradients, names)?;
+    let outputs = tensors.into_iter().map(|tensor| Output {
+        name: tensor.name,
+        data: TensorData::new(tensor.data, tensor.shape),
+    });
+    Ok(outputs.collect())
 }

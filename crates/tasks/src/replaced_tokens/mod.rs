@@ -7,13 +7,11 @@
 //! | `replacement.rs` | replacements drawn and put in place; both losses |
 //! | `measures.rs` | what is reported of the discriminator |
 //! | `pair_folder.rs` | [`PairFolder`]: a checkpoint that holds both models |
-//! | `text_scorer.rs` | [`TextScorer`]: tokens of a text, and what a discriminator says of them |
 
 mod batch;
 mod measures;
 mod pair_folder;
 mod replacement;
-mod text_scorer;
 
 pub use batch::ReplacedTokenBatch;
 pub use measures::NAMES as DISCRIMINATOR_MEASURES;
@@ -22,4 +20,3 @@ pub use replacement::{
     Corrupted, GENERATOR_ACCURACY, REPLACED_SHARE, SAMPLED_ACCURACY, corrupt, draw,
     sampled_accuracy,
 };
-pub use text_scorer::TextScorer;

@@ -5,7 +5,7 @@ use std::path::Path;
 use kiln_learner::LearnError;
 use kiln_text::tokenizer::Tokenizer;
 
-use crate::forward::Sizes;
+use crate::family::Sizes;
 
 /// Refuses a tokenizer of another model. One that got tokens which the model's table has no rows for
 /// is none: texts without them are read.

@@ -1,0 +1,103 @@
+//! What BERT's classes share: Hugging Face's files, tables, and the list of the classes.
+
+use kiln_checkpoint::{ModelFile, OpenError};
+use kiln_learner::LearnError;
+use kiln_nn::{Apart, EncoderInputs};
+use kiln_tasks::ConfigError;
+use kiln_tasks::class::ClassEntry;
+use kiln_tasks::family::{Family, FileNames, Sizes};
+use kiln_tasks::forward::Inputs;
+use kiln_tasks::tying::apart_in;
+
+use crate::names::{LOAD_OPTIONS, NAMES};
+use crate::{
+    BertConfig, BertForMaskedLm, BertForNextSentencePrediction, BertForPreTraining,
+    BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification, BertModel,
+};
+
+impl Family for BertConfig {
+    type Inputs = EncoderInputs;
+
+    const NAME: &'static str = "bert";
+    const FILE_NAMES: FileNames = FileNames {
+        names: &NAMES,
+        options: &LOAD_OPTIONS,
+    };
+    const CLASSES: &'static [ClassEntry<Self>] = &[
+        ClassEntry::of::<BertModel>(),
+        ClassEntry::of::<BertForPreTraining>(),
+        ClassEntry::of::<BertForMaskedLm>(),
+        ClassEntry::of::<BertForNextSentencePrediction>(),
+        ClassEntry::of::<BertForSequenceClassification>(),
+        ClassEntry::of::<BertForTokenClassification>(),
+        ClassEntry::of::<BertForQuestionAnswering>(),
+    ];
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.validate()
+    }
+
+    fn architectures(&self) -> Option<&[String]> {
+        self.architectures.as_deref()
+    }
+
+    fn problem_type(&self) -> Option<&str> {
+        self.problem_type.as_deref()
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            vocab_size: self.vocab_size,
+            type_vocab_size: self.type_vocab_size,
+            max_position_embeddings: self.max_position_embeddings,
+        }
+    }
+
+    fn size_tensors(&self) -> Vec<(String, [usize; 2])> {
+        let width = self.hidden_size;
+        let last = self.num_hidden_layers.saturating_sub(1);
+        let table = |name: &str, rows| (format!("embeddings.{name}.weight"), [rows, width]);
+        vec![
+            table("word_embeddings", self.vocab_size),
+            table("position_embeddings", self.max_position_embeddings),
+            table("token_type_embeddings", self.type_vocab_size),
+            (
+                format!("encoder.layer.{last}.intermediate.dense.weight"),
+                [self.intermediate_size, width],
+            ),
+        ]
+    }
+
+    fn for_inference(&self) -> Self {
+        self.without_dropout()
+    }
+
+    fn read(&self, inputs: &Inputs<'_>) -> Result<EncoderInputs, LearnError> {
+        Ok(inputs.model_inputs()?)
+    }
+}
+
+impl BertConfig {
+    /// What the masked language model head in `file` has apart.
+    pub(crate) fn apart_in(&self, file: &ModelFile) -> Result<Apart, OpenError> {
+        apart_in(file, &LOAD_OPTIONS, &self.other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_found_by_either_name() {
+        let known = ClassEntry::known(&BertConfig::default());
+        assert_eq!(known.split(", ").count(), 7, "{known}");
+        for both in known.split(", ") {
+            let (task, name) = both.split_once(" (").unwrap();
+            let name = name.trim_end_matches(')');
+            let found = [task, name].map(|name| ClassEntry::<BertConfig>::from_name(name).unwrap());
+            assert!(std::ptr::eq(found[0], found[1]), "{both}");
+        }
+        assert!(ClassEntry::<BertConfig>::from_name("BertLMHeadModel").is_none());
+    }
+}

@@ -1,0 +1,117 @@
+//! What DeBERTa's classes share: Hugging Face's files, tables, and the list of the classes.
+
+use kiln_checkpoint::ModelFile;
+use kiln_learner::LearnError;
+use kiln_nn::EncoderInputs;
+use kiln_tasks::ConfigError;
+use kiln_tasks::class::ClassEntry;
+use kiln_tasks::family::{Family, FileNames, Sizes};
+use kiln_tasks::forward::Inputs;
+
+use crate::names::{LOAD_OPTIONS, NAMES, names_of};
+use crate::{
+    DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaForQuestionAnswering,
+    DebertaForSequenceClassification, DebertaForTokenClassification, DebertaModel, DebertaVersion,
+};
+
+impl Family for DebertaConfig {
+    type Inputs = EncoderInputs;
+
+    const NAME: &'static str = "deberta";
+    const FILE_NAMES: FileNames = FileNames {
+        names: &NAMES,
+        options: &LOAD_OPTIONS,
+    };
+    const CLASSES: &'static [ClassEntry<Self>] = &[
+        ClassEntry::of::<DebertaModel>(),
+        ClassEntry::of::<DebertaForPreTraining>(),
+        ClassEntry::of::<DebertaForMaskedLm>(),
+        ClassEntry::of::<DebertaForSequenceClassification>(),
+        ClassEntry::of::<DebertaForTokenClassification>(),
+        ClassEntry::of::<DebertaForQuestionAnswering>(),
+    ];
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.validate()
+    }
+
+    fn architectures(&self) -> Option<&[String]> {
+        self.architectures.as_deref()
+    }
+
+    fn problem_type(&self) -> Option<&str> {
+        self.problem_type.as_deref()
+    }
+
+    /// Without a segment table types are read by nobody, and without a position table sequences may
+    /// have any length.
+    fn sizes(&self) -> Sizes {
+        let any = i32::MAX as usize;
+        Sizes {
+            vocab_size: self.vocab_size,
+            type_vocab_size: match self.type_vocab_size {
+                0 => any,
+                rows => rows,
+            },
+            max_position_embeddings: if self.position_biased_input {
+                self.max_position_embeddings
+            } else {
+                any
+            },
+        }
+    }
+
+    fn size_tensors(&self) -> Vec<(String, [usize; 2])> {
+        let (embedding_size, hidden_size) = (self.embedding_size(), self.hidden_size);
+        let last = self.num_hidden_layers.saturating_sub(1);
+        let table =
+            |name: &str, rows| (format!("embeddings.{name}.weight"), [rows, embedding_size]);
+        let mut tensors = vec![
+            table("word_embeddings", self.vocab_size),
+            (
+                format!("encoder.layer.{last}.intermediate.dense.weight"),
+                [self.intermediate_size, hidden_size],
+            ),
+        ];
+        if self.position_biased_input {
+            tensors.push(table("position_embeddings", self.max_position_embeddings));
+        }
+        if self.type_vocab_size > 0 {
+            tensors.push(table("token_type_embeddings", self.type_vocab_size));
+        }
+        if self.has_projection() {
+            let projection = "embeddings.embed_proj.weight".to_owned();
+            tensors.push((projection, [hidden_size, embedding_size]));
+        }
+        if self.relative_attention {
+            let relative = "encoder.rel_embeddings.weight".to_owned();
+            tensors.push((relative, [2 * self.span(), hidden_size]));
+        }
+        tensors
+    }
+
+    fn for_inference(&self) -> Self {
+        self.without_dropout()
+    }
+
+    fn read(&self, inputs: &Inputs<'_>) -> Result<EncoderInputs, LearnError> {
+        Ok(inputs.model_inputs()?)
+    }
+
+    fn model_type(&self) -> &'static str {
+        self.version().model_type()
+    }
+
+    /// v1's classes have the first of two names, those of v2 and v3 the other.
+    fn class_name(&self, names: &'static [&'static str]) -> &'static str {
+        let name = match self.version() {
+            DebertaVersion::V1 => names.first(),
+            DebertaVersion::V2 => names.last(),
+        };
+        name.copied().unwrap_or_default()
+    }
+
+    fn names_of(file: &ModelFile) -> FileNames {
+        names_of(file)
+    }
+}

@@ -1,0 +1,167 @@
+//! What all Hugging Face classes of an architecture share: config.json, names in files, tables.
+
+use std::path::Path;
+
+use burn::module::Module;
+use kiln_checkpoint::{
+    ConfigFile, LoadOptions, LoadReport, ModelFile, NamedTensor, Names, OpenError, WriteError,
+    check_shapes, load_module, module_tensors, write_model,
+};
+use kiln_learner::LearnError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::class::{Class, ClassEntry};
+use crate::forward::Inputs;
+use crate::model_config::{self, ConfigError};
+
+/// The rows of an encoder's tables, against which ids and lengths are checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Rows of the word table.
+    pub vocab_size: usize,
+    /// Rows of the segment table.
+    pub type_vocab_size: usize,
+    /// Rows of the position table: the longest sequence.
+    pub max_position_embeddings: usize,
+}
+
+/// The names that a file's parameters are found under.
+#[derive(Debug, Clone, Copy)]
+pub struct FileNames {
+    /// Module path to the name in the file.
+    pub names: &'static Names,
+    /// What else the file may hold.
+    pub options: &'static LoadOptions,
+}
+
+/// A config.json, and by it all that the classes of its architecture have in common.
+///
+/// The config is the family: what depends on its fields and what does not are asked in one place,
+/// and a value of it is what every class is made from.
+pub trait Family: Serialize + DeserializeOwned + Sized + 'static {
+    /// What the encoder reads.
+    type Inputs;
+
+    /// The architecture's name on the command line.
+    const NAME: &'static str;
+    /// The names that its files are written with.
+    const FILE_NAMES: FileNames;
+    /// Other names of config.json's fields, each with the field's name.
+    const ALIASES: &'static [(&'static str, &'static str)] = &[];
+    /// The arguments of a forward pass beside `input_ids`, `attention_mask` and `token_type_ids`.
+    const ARGUMENTS: &'static [&'static str] = &[];
+    /// The classes that can be run.
+    const CLASSES: &'static [ClassEntry<Self>];
+
+    /// Checks every field whose value decides the result.
+    ///
+    /// # Errors
+    /// With the first field that has an impossible or unsupported value.
+    fn validate(&self) -> Result<(), ConfigError>;
+
+    /// Hugging Face's class names; the first decides what the checkpoint is opened as.
+    fn architectures(&self) -> Option<&[String]>;
+
+    /// Which loss a sequence classifier is trained with.
+    fn problem_type(&self) -> Option<&str>;
+
+    /// The rows of the encoder's tables.
+    fn sizes(&self) -> Sizes;
+
+    /// The tensors that decide the encoder's size, without a prefix, as they are to be.
+    fn size_tensors(&self) -> Vec<(String, [usize; 2])>;
+
+    /// The config that a checkpoint is run by: without dropout.
+    fn for_inference(&self) -> Self;
+
+    /// The config that texts are read by, each by itself.
+    fn for_texts(&self) -> Self {
+        self.for_inference()
+    }
+
+    /// What the encoder reads of a forward pass's arguments.
+    ///
+    /// # Errors
+    /// If an argument has another shape or an entry that it cannot have.
+    fn read(&self, inputs: &Inputs<'_>) -> Result<Self::Inputs, LearnError>;
+
+    /// `model_type` as it is written.
+    fn model_type(&self) -> &'static str {
+        Self::NAME
+    }
+
+    /// Which of a class's names a model of this config has.
+    fn class_name(&self, names: &'static [&'static str]) -> &'static str {
+        names.first().copied().unwrap_or_default()
+    }
+
+    /// The names that are used in `file`.
+    fn names_of(file: &ModelFile) -> FileNames {
+        let _ = file;
+        Self::FILE_NAMES
+    }
+
+    /// Tensors that a file holds beside those of a module: copies for other readers.
+    fn copies(&self, tensors: &[NamedTensor]) -> Vec<NamedTensor> {
+        let _ = tensors;
+        Vec::new()
+    }
+
+    /// Reads and checks a folder's config.json.
+    ///
+    /// # Errors
+    /// If the file is unreadable, or a field has a value that the architecture or Kiln cannot have.
+    fn open(folder: &Path) -> Result<Self, OpenError> {
+        model_config::open_config(folder, Self::ALIASES, Self::validate)
+    }
+
+    /// Gives a module the weights of a folder. What the file lacks keeps the values it had and
+    /// stands in the report: the caller decides what may start fresh.
+    ///
+    /// # Errors
+    /// If the weights are unreadable or do not fit the module.
+    fn open_weights<M: Module>(module: M, file: &ModelFile) -> Result<(M, LoadReport), OpenError> {
+        let FileNames { names, options } = Self::names_of(file);
+        load_module(module, names, file, options)
+    }
+
+    /// Holds the tensors that decide a model's size against its configuration, before anything of
+    /// that size is made: a damaged config.json then costs an error and not all memory.
+    ///
+    /// # Errors
+    /// If a tensor's shape is another than the configuration says, or the last layer is not there.
+    fn check_sizes(&self, file: &ModelFile) -> Result<(), OpenError> {
+        check_shapes(file, Self::names_of(file).options, &self.size_tensors())
+    }
+}
+
+/// Writes config.json and model.safetensors into an existing folder, as transformers would.
+///
+/// # Errors
+/// If a file cannot be written or a parameter not be read back from its device.
+pub fn write_folder<C: Class>(
+    model: &C,
+    config: &C::Config,
+    folder: &Path,
+) -> Result<(), WriteError> {
+    write_module(model, config, config.class_name(C::NAMES), folder)
+}
+
+/// Writes a module as the class of this name, for what is opened as another class than its own.
+///
+/// # Errors
+/// As [`write_folder`].
+pub fn write_module<F: Family, M: Module>(
+    module: &M,
+    config: &F,
+    class: &str,
+    folder: &Path,
+) -> Result<(), WriteError> {
+    let mut file = ConfigFile::new(config, config.model_type(), &[class])?;
+    file.declare_float32();
+    file.write(folder)?;
+    let mut tensors = module_tensors(module, F::FILE_NAMES.names)?;
+    tensors.extend(config.copies(&tensors));
+    write_model(folder, &tensors, None)
+}

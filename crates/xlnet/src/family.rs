@@ -1,0 +1,102 @@
+//! What XLNet's classes share: Hugging Face's files, tables, and the list of the classes.
+
+use kiln_checkpoint::NamedTensor;
+use kiln_learner::LearnError;
+use kiln_tasks::ConfigError;
+use kiln_tasks::class::ClassEntry;
+use kiln_tasks::family::{Family, FileNames, Sizes};
+use kiln_tasks::forward::Inputs;
+
+use crate::config::ALIASES;
+use crate::names::{LOAD_OPTIONS, NAMES};
+use crate::shared_biases::copies;
+use crate::{
+    XlnetConfig, XlnetForQuestionAnsweringSimple, XlnetForSequenceClassification,
+    XlnetForTokenClassification, XlnetInputs, XlnetLmHeadModel, XlnetModel, arguments,
+};
+
+impl Family for XlnetConfig {
+    type Inputs = XlnetInputs;
+
+    const NAME: &'static str = "xlnet";
+    const FILE_NAMES: FileNames = FileNames {
+        names: &NAMES,
+        options: &LOAD_OPTIONS,
+    };
+    const ALIASES: &'static [(&'static str, &'static str)] = ALIASES;
+    const ARGUMENTS: &'static [&'static str] =
+        &["input_mask", "perm_mask", "target_mapping", "mems."];
+    const CLASSES: &'static [ClassEntry<Self>] = &[
+        ClassEntry::of::<XlnetModel>(),
+        ClassEntry::of::<XlnetLmHeadModel>(),
+        ClassEntry::of::<XlnetForSequenceClassification>(),
+        ClassEntry::of::<XlnetForTokenClassification>(),
+        ClassEntry::of::<XlnetForQuestionAnsweringSimple>(),
+    ];
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.validate()
+    }
+
+    fn architectures(&self) -> Option<&[String]> {
+        self.architectures.as_deref()
+    }
+
+    fn problem_type(&self) -> Option<&str> {
+        self.problem_type.as_deref()
+    }
+
+    /// Segments and lengths have no table.
+    fn sizes(&self) -> Sizes {
+        let any = i32::MAX as usize;
+        Sizes {
+            vocab_size: self.vocab_size,
+            type_vocab_size: any,
+            max_position_embeddings: any,
+        }
+    }
+
+    fn size_tensors(&self) -> Vec<(String, [usize; 2])> {
+        let last = self.n_layer.saturating_sub(1);
+        vec![
+            (
+                "word_embedding.weight".to_owned(),
+                [self.vocab_size, self.d_model],
+            ),
+            (
+                format!("layer.{last}.ff.layer_1.weight"),
+                [self.d_inner, self.d_model],
+            ),
+            (
+                format!("layer.{last}.rel_attn.r_w_bias"),
+                [self.n_head, self.head_size()],
+            ),
+        ]
+    }
+
+    /// Each layer's vectors as the file has them.
+    fn for_inference(&self) -> Self {
+        self.without_dropout().with_own_biases()
+    }
+
+    /// One text is read, and forwards.
+    fn for_texts(&self) -> Self {
+        Self {
+            bi_data: false,
+            ..self.for_inference()
+        }
+    }
+
+    fn read(&self, inputs: &Inputs<'_>) -> Result<XlnetInputs, LearnError> {
+        arguments::read(inputs, self)
+    }
+
+    /// The vectors that all layers share, for each of the others.
+    fn copies(&self, tensors: &[NamedTensor]) -> Vec<NamedTensor> {
+        if self.ties_biases() {
+            copies(tensors, self.n_layer)
+        } else {
+            Vec::new()
+        }
+    }
+}
