@@ -7,13 +7,13 @@ use kiln_tasks::architecture::{
 };
 use kiln_tasks::masked_lm_data::{check_masking, open_masked};
 use kiln_tasks::memory::{Footprint, ModelSize};
-use kiln_tasks::model_config::{config_value, parse_config};
+use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{
     ExampleKind, ExampleSettings, MaskedLmSettings, ObjectiveSettings, RunSettings,
 };
 use kiln_tasks::start::{match_padding, open_tokenizer, start_from};
 use kiln_tasks::tying::ties;
-use kiln_tasks::{forward, predict};
+use kiln_tasks::{Family, forward, predict};
 use kiln_text::examples::SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
 use serde_json::Value;
@@ -66,7 +66,7 @@ impl Architecture for Bert {
     }
 
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
-        let config = open_config(&settings.model)?;
+        let config = BertConfig::parse(&settings.model)?;
         let model = ModelSize {
             predicts_words: true,
             own_head: !ties(&config.other),
@@ -115,7 +115,7 @@ fn checked(settings: &RunSettings) -> Result<(BertConfig, &MaskedLmSettings), Le
     let ObjectiveSettings::MaskedLm(objective) = &settings.objective else {
         return Err(settings.objective.refuse_for(Bert.name()));
     };
-    let config = open_config(&settings.model)?;
+    let config = BertConfig::parse(&settings.model)?;
     let seq_len = settings.data.seq_len;
     if seq_len > config.max_position_embeddings {
         return Err(LearnError::Settings(format!(
@@ -143,8 +143,4 @@ fn init_from(
 ) -> Result<BertForPreTraining, LearnError> {
     let is_needed = |name: &str| name.starts_with("bert.") && !name.starts_with("bert.pooler.");
     start_from(model, folder, (&NAMES, &LOAD_OPTIONS), is_needed, observer)
-}
-
-fn open_config(model: &Value) -> Result<BertConfig, LearnError> {
-    parse_config(model, &[], BertConfig::validate)
 }

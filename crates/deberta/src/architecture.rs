@@ -8,14 +8,14 @@ use kiln_tasks::architecture::{
 };
 use kiln_tasks::masked_lm_data::{check_masking, open_masked};
 use kiln_tasks::memory::{Footprint, ModelSize};
-use kiln_tasks::model_config::{config_value, parse_config};
+use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{
     DetectionSettings, ExampleKind, ExampleSettings, MaskedLmSettings, ObjectiveSettings,
     ReplacedTokensSettings, RunSettings, Sharing, WordHead,
 };
 use kiln_tasks::start::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
-use kiln_tasks::{forward, predict};
+use kiln_tasks::{Family, forward, predict};
 use kiln_text::examples::SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
 use kiln_text::tokenizer::TokenizerKind;
@@ -265,7 +265,7 @@ enum Plan<'a> {
 
 /// The models' configs, opened and checked.
 fn plan(settings: &RunSettings) -> Result<Plan<'_>, LearnError> {
-    let config = open_config(&settings.model)?;
+    let config = DebertaConfig::parse(&settings.model)?;
     match &settings.objective {
         ObjectiveSettings::MaskedLm(objective) => {
             let form = form(&config, objective)?;
@@ -354,7 +354,7 @@ fn pair_config(
         );
     }
     let generator = match &settings.generator {
-        Some(config) => open_config(config)?,
+        Some(config) => DebertaConfig::parse(config)?,
         None => discriminator.generator(settings.generator_size, settings.generator_layers),
     };
     generator.validate()?;
@@ -389,8 +389,4 @@ fn pair_config(
         discriminator,
         sharing,
     })
-}
-
-fn open_config(model: &Value) -> Result<DebertaConfig, LearnError> {
-    parse_config(model, &[], DebertaConfig::validate)
 }

@@ -231,17 +231,13 @@ impl DebertaPair {
         } = self;
         let halves = PairFolder::at(folder);
         let path = halves.half(Half::Generator);
-        let file = ModelFile::open(&path)?;
-        let (generator, report) = DebertaConfig::open_weights(generator, &file)?;
-        report.require_complete(&path)?;
+        let generator = DebertaConfig::open_complete(generator, &path)?;
         let pair = Self {
             generator,
             discriminator,
         };
         let path = halves.half(Half::Discriminator);
-        let file = ModelFile::open(&path)?;
-        let (whole, report) = DebertaConfig::open_weights(pair.whole_discriminator(), &file)?;
-        report.require_complete(&path)?;
+        let whole = DebertaConfig::open_complete(pair.whole_discriminator(), &path)?;
         let mut pair = pair.with_discriminator(whole);
         if pair.discriminator.sharing == Sharing::GradientDisentangled
             && let Some(difference) = pair.discriminator.word_embeddings.take()

@@ -13,7 +13,7 @@ use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, TermSpec};
 use kiln_nn::Init;
 use kiln_tasks::Family;
 use kiln_tasks::masked_lm::MaskedLmBatch;
-use kiln_tasks::start::{read_whole, write_tokenizer};
+use kiln_tasks::start::write_tokenizer;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -46,7 +46,7 @@ impl DebertaPretraining {
                 write_masked_lm(model, &config, folder)?;
                 write_tokenizer(tokenizer.as_ref(), folder)
             },
-            |model, folder| read_whole(model, folder, DebertaConfig::open_weights),
+            DebertaConfig::open_complete,
         )
     }
 }

@@ -8,14 +8,14 @@ use kiln_tasks::architecture::{
 };
 use kiln_tasks::masked_lm_data::{check_masking, open_masked};
 use kiln_tasks::memory::{Footprint, ModelSize};
-use kiln_tasks::model_config::{config_value, parse_config};
+use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{
     DetectionSettings, ExampleKind, ExampleSettings, ObjectiveSettings, ReplacedTokensSettings,
     RunSettings, Sharing,
 };
 use kiln_tasks::start::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
-use kiln_tasks::{forward, predict};
+use kiln_tasks::{Family, forward, predict};
 use kiln_text::examples::SEGMENT_SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
 use serde_json::Value;
@@ -209,11 +209,11 @@ fn pair_config(
                 .into(),
         ));
     }
-    let discriminator = open_config(&settings.model)?;
+    let discriminator = ElectraConfig::parse(&settings.model)?;
     let sharing = objective.sharing;
     let generator = match &objective.generator {
         _ if objective.uniform_generator => None,
-        Some(config) => Some(open_config(config)?),
+        Some(config) => Some(ElectraConfig::parse(config)?),
         None if sharing == Sharing::All => Some(discriminator.clone()),
         None => {
             let (size, layers) = (objective.generator_size, objective.generator_layers);
@@ -277,8 +277,4 @@ fn check_fit(
         }
     }
     Ok(())
-}
-
-fn open_config(model: &Value) -> Result<ElectraConfig, LearnError> {
-    parse_config(model, &[], ElectraConfig::validate)
 }

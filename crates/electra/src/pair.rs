@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use kiln_bert::{BertEmbeddings, BertInputs};
-use kiln_checkpoint::{ModelFile, OpenError, WriteError};
+use kiln_checkpoint::{OpenError, WriteError};
 use kiln_nn::{Init, gather_positions};
 use kiln_tasks::Family;
 use kiln_tasks::family::write_folder;
@@ -160,9 +160,7 @@ impl ElectraPair {
         } = self;
         let halves = PairFolder::at(folder);
         let path = halves.half(Half::Discriminator);
-        let file = ModelFile::open(&path)?;
-        let (discriminator, report) = ElectraConfig::open_weights(discriminator, &file)?;
-        report.require_complete(&path)?;
+        let discriminator = ElectraConfig::open_complete(discriminator, &path)?;
         let pair = Self {
             discriminator,
             generator,
@@ -171,9 +169,7 @@ impl ElectraPair {
             return Ok(pair);
         };
         let path = halves.half(Half::Generator);
-        let file = ModelFile::open(&path)?;
-        let (generator, report) = ElectraConfig::open_weights(generator, &file)?;
-        report.require_complete(&path)?;
+        let generator = ElectraConfig::open_complete(generator, &path)?;
         Ok(pair.with_generator(generator))
     }
 }

@@ -10,6 +10,7 @@ use kiln_checkpoint::{
 use kiln_learner::LearnError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::class::{Class, ClassEntry};
 use crate::forward::Inputs;
@@ -116,6 +117,14 @@ pub trait Family: Serialize + DeserializeOwned + Sized + 'static {
         model_config::open_config(folder, Self::ALIASES, Self::validate)
     }
 
+    /// Reads and checks the config that a run's settings hold.
+    ///
+    /// # Errors
+    /// As [`Family::open`], for the settings' own config.
+    fn parse(model: &Value) -> Result<Self, LearnError> {
+        model_config::parse_config(model, Self::ALIASES, Self::validate)
+    }
+
     /// Gives a module the weights of a folder. What the file lacks keeps the values it had and
     /// stands in the report: the caller decides what may start fresh.
     ///
@@ -124,6 +133,16 @@ pub trait Family: Serialize + DeserializeOwned + Sized + 'static {
     fn open_weights<M: Module>(module: M, file: &ModelFile) -> Result<(M, LoadReport), OpenError> {
         let FileNames { names, options } = Self::names_of(file);
         load_module(module, names, file, options)
+    }
+
+    /// Gives a module the weights of a folder that holds exactly these.
+    ///
+    /// # Errors
+    /// As [`Family::open_weights`], and if a tensor is missing or left over.
+    fn open_complete<M: Module>(module: M, folder: &Path) -> Result<M, OpenError> {
+        let (module, report) = Self::open_weights(module, &ModelFile::open(folder)?)?;
+        report.require_complete(folder)?;
+        Ok(module)
     }
 
     /// Holds the tensors that decide a model's size against its configuration, before anything of

@@ -103,21 +103,6 @@ pub fn start_from<M: Module>(
     Ok(model)
 }
 
-/// Reads into `model` the files of a checkpoint's folder, every tensor of which has to be there.
-/// `open` is the architecture's way to open weights.
-///
-/// # Errors
-/// If a file is missing or doesn't fit the model.
-pub fn read_whole<M>(
-    model: M,
-    folder: &Path,
-    open: impl FnOnce(M, &ModelFile) -> Result<(M, LoadReport), OpenError>,
-) -> Result<M, OpenError> {
-    let (model, report) = open(model, &ModelFile::open(folder)?)?;
-    report.require_complete(folder)?;
-    Ok(model)
-}
-
 /// Writes the tokenizer, if there is one, beside a model's files.
 ///
 /// # Errors

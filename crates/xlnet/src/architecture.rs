@@ -9,7 +9,7 @@ use kiln_tasks::architecture::{
     unknown_preset,
 };
 use kiln_tasks::memory::{Footprint, ModelSize};
-use kiln_tasks::model_config::{config_value, parse_config};
+use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{ObjectiveSettings, PermutedLmSettings, RunSettings};
 use kiln_tasks::start::{match_padding, open_tokenizer, start_from};
 use kiln_tasks::tying::ties;
@@ -99,7 +99,7 @@ impl Architecture for Xlnet {
     }
 
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
-        let config = open_config(&settings.model)?;
+        let config = XlnetConfig::parse(&settings.model)?;
         let model = ModelSize {
             layers: config.n_layer,
             hidden: config.d_model,
@@ -171,7 +171,7 @@ impl Architecture for Xlnet {
 
 /// The model's config and how its batches are made, if it can be trained so.
 fn checked(settings: &RunSettings) -> Result<(XlnetConfig, PermutedSettings), LearnError> {
-    let config = open_config(&settings.model)?;
+    let config = XlnetConfig::parse(&settings.model)?;
     let ObjectiveSettings::PermutedLm(objective) = &settings.objective else {
         return Err(settings.objective.refuse_for(Xlnet.name()));
     };
@@ -199,8 +199,4 @@ fn checked(settings: &RunSettings) -> Result<(XlnetConfig, PermutedSettings), Le
     permuted.validate()?;
     settings.training.validate().map_err(LearnError::Settings)?;
     Ok((config, permuted))
-}
-
-fn open_config(model: &Value) -> Result<XlnetConfig, LearnError> {
-    parse_config(model, ALIASES, XlnetConfig::validate)
 }

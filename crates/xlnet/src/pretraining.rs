@@ -15,7 +15,7 @@ use kiln_nn::Init;
 use kiln_tasks::Family;
 use kiln_tasks::family::write_folder;
 use kiln_tasks::masked_lm::score;
-use kiln_tasks::start::{read_whole, write_tokenizer};
+use kiln_tasks::start::write_tokenizer;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -118,7 +118,7 @@ impl XlnetPretraining {
                 write_folder(model, &config, folder)?;
                 write_tokenizer(tokenizer.as_ref(), folder)
             },
-            |model, folder| read_whole(model, folder, XlnetConfig::open_weights),
+            XlnetConfig::open_complete,
         )
     }
 }

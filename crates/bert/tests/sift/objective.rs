@@ -11,7 +11,6 @@ use kiln_nn::loss::cross_entropy_sum;
 use kiln_tasks::Family;
 use kiln_tasks::family::write_folder;
 use kiln_tasks::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
-use kiln_tasks::start::read_whole;
 use kiln_testing::{Fixture, fixtures_dir};
 use kiln_text::HostBatch;
 
@@ -112,7 +111,7 @@ impl Classification {
         let config = self.config.clone();
         ModelFiles::new(
             move |model, folder| write_folder(model, &config, folder),
-            |model, folder| read_whole(model, folder, BertConfig::open_weights),
+            BertConfig::open_complete,
         )
     }
 }
