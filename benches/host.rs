@@ -95,7 +95,9 @@ fn prepare_shard(
         number += 1;
         folder.join(number.to_string())
     };
-    let bytes = prepare(texts, tokenizer, &next(), &settings, &mut |_| ())?.bytes_in;
+    let bytes = prepare(texts, tokenizer, &next(), &settings, &mut |_| ())?
+        .header
+        .text_bytes;
     let mut group = criterion.benchmark_group("prepare");
     group.throughput(Throughput::Bytes(bytes));
     group.bench_function("all samples", |bencher| {

@@ -222,7 +222,7 @@ impl Architecture for Deberta {
                 context.train(objective, model, files, settings, data)
             }
             Plan::Words(config, form) => {
-                let objective = DebertaPretraining::new(config, form);
+                let objective = DebertaPretraining::new(*config, form);
                 let files = objective.files(Some(tokenizer));
                 let mut model = objective.new_model(&mut init);
                 if let (Some(folder), true) = (init_from, is_fresh) {
@@ -258,7 +258,7 @@ fn version(preset: Option<&str>) -> DebertaVersion {
 /// What a run trains, as its settings say.
 enum Plan<'a> {
     /// One model, to predict masked words.
-    Words(DebertaConfig, MaskedLmForm),
+    Words(Box<DebertaConfig>, MaskedLmForm),
     /// A generator, and a discriminator of what it replaced.
     Pair(Box<PairConfig>, &'a DetectionSettings),
 }
@@ -269,7 +269,7 @@ fn plan(settings: &RunSettings) -> Result<Plan<'_>, LearnError> {
     match &settings.objective {
         ObjectiveSettings::MaskedLm(objective) => {
             let form = form(&config, objective)?;
-            Ok(Plan::Words(config, form))
+            Ok(Plan::Words(Box::new(config), form))
         }
         ObjectiveSettings::ReplacedTokens(objective) => {
             let detection = &objective.detection;
@@ -286,7 +286,7 @@ fn checked(settings: &RunSettings) -> Result<Plan<'_>, LearnError> {
     let plan = plan(settings)?;
     let (config, reads_positions) = match &plan {
         Plan::Words(config, form) => (
-            config,
+            &**config,
             *form == MaskedLmForm::Enhanced || config.position_biased_input,
         ),
         Plan::Pair(config, _) => (&config.discriminator, true),

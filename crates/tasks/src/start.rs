@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
-use kiln_checkpoint::{
-    LoadOptions, LoadReport, ModelFile, Names, OpenError, WriteError, load_module,
-};
+use kiln_checkpoint::{LoadOptions, LoadReport, ModelFile, Names, WriteError, load_module};
 use kiln_learner::{LearnError, Observer};
 use kiln_text::Vocabulary;
 use kiln_text::tokenizer::Tokenizer;
