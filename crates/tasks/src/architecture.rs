@@ -258,12 +258,6 @@ pub trait Architecture: Sync {
         default_max_predictions(seq_len, rate)
     }
 
-    /// config.json's fields for dropout of hidden states and of attention probabilities; one and the
-    /// same where the architecture has one rate for both.
-    fn dropout_fields(&self) -> [&'static str; 2] {
-        ["hidden_dropout_prob", "attention_probs_dropout_prob"]
-    }
-
     /// How `preset` was trained; Kiln's defaults where nothing was published.
     fn recipe(&self, preset: Option<&str>) -> Recipe {
         let _ = preset;

@@ -85,10 +85,6 @@ impl Architecture for Xlnet {
         (seq_len as f64 * rate) as usize
     }
 
-    fn dropout_fields(&self) -> [&'static str; 2] {
-        ["dropout", "dropout"]
-    }
-
     fn recipe(&self, preset: Option<&str>) -> Recipe {
         let preset = preset.and_then(Preset::by_name);
         preset.map_or_else(Recipe::default, Preset::recipe)

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgGroup, Args};
 use kiln_learner::ScheduleKind;
 
-use super::flags::Given;
+use super::flags::{Choice, Given, possible_values};
 use crate::architectures::{self, Named};
 use crate::corpus::ReadArgs;
 use crate::tokenizer::LetterArgs;
@@ -189,8 +190,8 @@ pub(crate) struct TrainingArgs {
     #[arg(long, value_name = "N")]
     pub(crate) warmup: Option<u64>,
     /// How the rate falls after that. Default: the preset's, else linear
-    #[arg(long, value_name = "KIND")]
-    pub(crate) schedule: Option<Schedule>,
+    #[arg(long, value_name = "KIND", value_parser = schedules())]
+    pub(crate) schedule: Option<ScheduleKind>,
     /// Decoupled weight decay, not on biases and LayerNorm (xlnet's r_w_bias and its like are none). Default: the preset's, else 0.01
     #[arg(long, value_name = "X")]
     pub(crate) weight_decay: Option<f64>,
@@ -224,28 +225,22 @@ pub(crate) struct TrainingArgs {
 }
 
 /// The shapes of the learning rate's curve.
-#[derive(ValueEnum, Clone, Copy)]
-pub(crate) enum Schedule {
-    /// A line to zero at the last step
-    Linear,
-    /// Half a cosine to zero at the last step
-    Cosine,
-    /// The peak to the end
-    Constant,
-    /// The original BERT code's: a line from step 0 that warmup cuts into
-    Original,
-    /// The original ELECTRA code's: the same line times the warmup
-    Electra,
-}
+const SCHEDULES: [Choice; 5] = [
+    ("linear", "A line to zero at the last step"),
+    ("cosine", "Half a cosine to zero at the last step"),
+    ("constant", "The peak to the end"),
+    (
+        "original",
+        "The original BERT code's: a line from step 0 that warmup cuts into",
+    ),
+    (
+        "electra",
+        "The original ELECTRA code's: the same line times the warmup",
+    ),
+];
 
-impl From<Schedule> for ScheduleKind {
-    fn from(schedule: Schedule) -> Self {
-        match schedule {
-            Schedule::Linear => Self::Linear,
-            Schedule::Cosine => Self::Cosine,
-            Schedule::Constant => Self::Constant,
-            Schedule::Original => Self::Original,
-            Schedule::Electra => Self::Electra,
-        }
-    }
+/// Takes exactly their names.
+pub(crate) fn schedules() -> impl TypedValueParser<Value = ScheduleKind> {
+    let parser = PossibleValuesParser::new(possible_values(&SCHEDULES));
+    parser.try_map(|name| serde_json::from_value(name.into()))
 }

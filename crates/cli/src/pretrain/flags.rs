@@ -43,6 +43,14 @@ pub(super) enum Kind {
 /// A name, and what help says of it.
 pub(super) type Choice = (&'static str, &'static str);
 
+/// Choices as help and completions list them.
+pub(super) fn possible_values(choices: &'static [Choice]) -> Vec<PossibleValue> {
+    let values = choices.iter();
+    values
+        .map(|(name, help)| PossibleValue::new(*name).help(*help))
+        .collect()
+}
+
 impl Flag {
     /// Whether a value follows it.
     pub(crate) fn takes_value(&self) -> bool {
@@ -55,13 +63,8 @@ impl Flag {
             .help(self.help)
             .help_heading(heading)
             .conflicts_with_all(self.conflicts);
-        let of_choices = |arg: Arg, name, choices: &'static [Choice]| {
-            let values = choices
-                .iter()
-                .map(|(name, help)| PossibleValue::new(*name).help(*help));
-            arg.value_name(name)
-                .value_parser(values.collect::<Vec<_>>())
-        };
+        let of_choices =
+            |arg: Arg, name, choices| arg.value_name(name).value_parser(possible_values(choices));
         match self.value {
             Kind::Number | Kind::Rate => arg.value_name("X").value_parser(value_parser!(f64)),
             Kind::Count => arg.value_name("N").value_parser(value_parser!(usize)),

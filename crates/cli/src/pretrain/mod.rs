@@ -11,7 +11,8 @@
 //! | `flags.rs` | what the table's rows come to: parser and help |
 //! | `published.rs` | their values laid over what the architecture publishes |
 //! | `kept.rs` | why a run keeps them |
-//! | `learner.rs` | flags to the learner's and the objective's settings |
+//! | `learner.rs` | flags to the learner's settings |
+//! | `objective.rs` | flags to the objective's settings |
 //! | `generator.rs` | the generator of replaced token detection |
 //! | `model.rs` | preset, config file or another model: config.json |
 //! | `data.rs` | tokenizer and corpora |
@@ -27,6 +28,7 @@ mod generator;
 pub(crate) mod kept;
 mod learner;
 mod model;
+mod objective;
 mod options;
 mod published;
 
@@ -46,7 +48,7 @@ use crate::folders::{absolute, refuse_used_folder};
 use crate::job::Job;
 use crate::memory;
 
-pub(crate) use args::{PretrainArgs, Schedule};
+pub(crate) use args::{PretrainArgs, schedules};
 use data::DataPlan;
 pub(crate) use flags::all as flags;
 use folder::{NewRun, check_writable};
@@ -74,7 +76,7 @@ pub(crate) fn run(
     refuse_used_folder(&args.run.output, "continue the run in it with: kiln resume")?;
     evaluation::check_flags(args, console)?;
     let specs = devices::choose(backend)?;
-    let objective_name = learner::objective_name(args)?;
+    let objective_name = objective::name(args)?;
     let words_alone = architecture
         .objective(objective_name, args.model.preset.as_deref(), SEQ_LEN)
         .detection()
@@ -85,7 +87,7 @@ pub(crate) fn run(
     let published = architecture.objective(objective_name, preset, seq_len);
     let changes = Changes::find(&args.flags, architecture, &published)?;
     let init_from = model.init_from.as_deref();
-    let objective = learner::objective(args, &published, &changes, seq_len, init_from)?;
+    let objective = objective::settings(args, &published, &changes, seq_len, init_from)?;
     let recipe = architecture.recipe(preset);
     let training = learner::training(&args.training, &args.run, args.data.threads, recipe)?;
     let mut plan = DataPlan::find(args, &model, architecture, console)?;

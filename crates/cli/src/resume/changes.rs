@@ -1,6 +1,7 @@
 //! What can be changed of a run from its newest checkpoint on.
 
 use clap::Args;
+use kiln_learner::ScheduleKind;
 use kiln_learner::schedule::learning_rate;
 use kiln_tasks::RunSettings;
 use kiln_tasks::change::Change;
@@ -8,7 +9,7 @@ use kiln_tasks::settings::ObjectiveSettings;
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::pretrain::Schedule;
+use crate::pretrain::schedules;
 use crate::wording::count;
 
 // What to change. Whatever is not given stays as it is.
@@ -32,8 +33,8 @@ pub(super) struct ChangeArgs {
     #[arg(long, value_name = "N")]
     warmup: Option<u64>,
     /// How the rate falls after that
-    #[arg(long, value_name = "KIND")]
-    schedule: Option<Schedule>,
+    #[arg(long, value_name = "KIND", value_parser = schedules())]
+    schedule: Option<ScheduleKind>,
     /// Decoupled weight decay
     #[arg(long, value_name = "X")]
     weight_decay: Option<f64>,
@@ -86,7 +87,7 @@ impl ChangeArgs {
         set(&mut training.accumulate, self.accumulate);
         set(&mut optimizer.learning_rate, self.lr);
         set(&mut training.warmup, self.warmup);
-        set(&mut training.schedule, self.schedule.map(Into::into));
+        set(&mut training.schedule, self.schedule);
         set(&mut optimizer.weight_decay, self.weight_decay);
         set(&mut optimizer.epsilon, self.adam_epsilon);
         set(&mut optimizer.betas.0, self.adam_beta1);

@@ -6,7 +6,7 @@ use kiln_tasks::RunSettings;
 
 use super::*;
 use crate::pretrain::flags;
-use crate::pretrain::{PretrainArgs, learner};
+use crate::pretrain::{PretrainArgs, objective};
 
 /// Tokens in the sequences of the runs in `before_kinds.json`.
 const SEQ_LEN: usize = 32;
@@ -19,13 +19,13 @@ fn args(flags: &str) -> PretrainArgs {
 }
 
 /// The objective's settings that a run with these flags has.
-fn objective(flags: &str) -> ObjectiveSettings {
+fn settings(flags: &str) -> ObjectiveSettings {
     let args = args(flags);
     let architecture = args.architecture.0;
     let name = args.objective.as_deref();
     let published = architecture.objective(name, Some("tiny"), SEQ_LEN);
     let changes = Changes::find(&args.flags, architecture, &published).unwrap();
-    learner::objective(&args, &published, &changes, SEQ_LEN, None).unwrap()
+    objective::settings(&args, &published, &changes, SEQ_LEN, None).unwrap()
 }
 
 /// A run's settings with this objective.
@@ -48,7 +48,7 @@ fn runs_written_before_objectives_had_kinds_read_as_those_made_now() {
     for before in runs {
         let flags = before["flags"].as_str().unwrap();
         let read = run(&before["objective"]);
-        assert_eq!(read.objective, objective(flags), "{flags}");
+        assert_eq!(read.objective, settings(flags), "{flags}");
         let written = serde_json::to_value(&read).unwrap();
         assert!(written["objective"]["kind"].is_string(), "{flags}");
         assert_eq!(run(&written["objective"]), read, "{flags}");
