@@ -261,7 +261,7 @@ fn prepare_shards(arguments: &Arguments) -> Result<Value, Failure> {
     let seconds = time(arguments, |repetition| {
         let shard = output(arguments)?.join(repetition.to_string());
         let summary = prepare(&inputs, &tokenizer, &shard, &settings, &mut |_| ())?;
-        tokens = summary.tokens;
+        tokens = summary.header.num_tokens;
         Ok(())
     })?;
     Ok(json!({ "seconds": seconds, "tokens": tokens }))

@@ -1,7 +1,5 @@
 //! Texts in padded batches, and one by one.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use kiln_electra::{ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining};
 use kiln_nn::Init;
 use kiln_tasks::family::write_folder;
