@@ -14,6 +14,7 @@
 //! | `projections.rs`, `attention.rs` | disentangled attention, in v1's layout and in v2's |
 //! | `embeddings.rs`, `layer.rs`, `conv.rs`, `encoder.rs`, `model.rs` | [`DebertaModel`], from the ids upwards |
 //! | `mask_decoder.rs`, `masked_lm.rs` | [`DebertaForMaskedLm`], with the enhanced mask decoder or without |
+//! | `masked_lm_form.rs` | [`MaskedLmForm`]: which of them a file holds |
 //! | `discriminator.rs` | [`DebertaForPreTraining`]: v3's discriminator |
 //! | `heads.rs` | the heads of fine-tuning |
 //! | `names.rs`, `family.rs`, `open.rs` | Hugging Face's names and classes, folders of masked language models |
@@ -35,6 +36,7 @@ mod heads;
 mod layer;
 mod mask_decoder;
 mod masked_lm;
+mod masked_lm_form;
 mod model;
 pub mod names;
 mod open;
@@ -63,9 +65,10 @@ pub use heads::{
 };
 pub use kiln_tasks::ConfigError;
 pub use layer::DebertaLayer;
-pub use masked_lm::{DebertaForMaskedLm, MaskedLmForm, MaskedLmHead, NamedHead};
+pub use masked_lm::{DebertaForMaskedLm, MaskedLmHead, NamedHead};
+pub use masked_lm_form::{MaskedLmForm, masked_lm_form};
 pub use model::DebertaModel;
-pub use open::{masked_lm_form, write_masked_lm};
+pub use open::write_masked_lm;
 pub use pair::{DebertaPair, PairConfig, PairedDiscriminator};
 pub use pos_att_type::PosAttType;
 pub use presets::Preset;

@@ -14,27 +14,9 @@ use kiln_tasks::predict::{PredictWords, TextBatch};
 use kiln_tasks::tying;
 use kiln_text::Vocabulary;
 
+use crate::masked_lm_form::{MaskedLmForm, masked_lm_form};
 use crate::names::names_of;
-use crate::open::masked_lm_form;
 use crate::{DebertaConfig, DebertaModel};
-
-/// The three kinds of masked language models that checkpoints hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MaskedLmForm {
-    /// `cls.predictions` on the last layer: Hugging Face's own.
-    Legacy,
-    /// `lm_predictions.lm_head` on the last layer: Hugging Face's with `legacy` false.
-    Plain,
-    /// `lm_predictions.lm_head` on the enhanced mask decoder: the original's.
-    Enhanced,
-}
-
-impl MaskedLmForm {
-    /// config.json's `legacy`.
-    pub fn legacy(self) -> bool {
-        self == Self::Legacy
-    }
-}
 
 /// Scores every vocabulary entry at the positions it is given.
 ///

@@ -53,14 +53,11 @@ use data::DataPlan;
 pub(crate) use flags::all as flags;
 use folder::{NewRun, check_writable};
 use model::ModelSource;
-use published::Changes;
+use published::{Changes, SEQ_LEN};
 
 /// What a run is made with, besides Kiln itself; tests hold them against Cargo.lock.
 const BURN_VERSION: &str = "0.22.1";
 const TOKENIZERS_VERSION: &str = "0.23.2";
-
-/// Sequences of this many tokens where nobody says and the model takes them.
-const SEQ_LEN: usize = 128;
 
 /// Pretrains a model.
 ///

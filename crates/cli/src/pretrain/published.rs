@@ -5,10 +5,12 @@ use kiln_tasks::Architecture;
 use kiln_tasks::settings::ObjectiveSettings;
 use serde_json::{Value, json};
 
-use super::SEQ_LEN;
 use super::flags::{Flag, Given, Kind};
 use crate::architectures::ARCHITECTURES;
 use crate::failure::Failure;
+
+/// Sequences of this many tokens where nobody says and the model takes them.
+pub(super) const SEQ_LEN: usize = 128;
 
 /// What flags change of an objective's settings and of a model's config, by key.
 pub(super) struct Changes<'a>(Vec<(&'static str, &'static Flag, &'a Value)>);
