@@ -5,7 +5,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `file.rs` | [`WholeFile`], [`write`] |
+//! | `file.rs` | [`WholeFile`], [`write()`] |
 //! | `folder.rs` | [`WholeFolder`] |
 //! | `temporary.rs` | temporary names and their locks |
 //! | `leftover.rs` | [`clean_stale`], [`Leftover`]: what killed writers leave, of earlier versions too |
