@@ -71,6 +71,15 @@ install_packages() {
 heading "machine"
 command -v cargo > /dev/null ||
     fail "cargo not found: install Rust 1.95 or newer from https://rustup.rs, then run this again"
+# Where the Rust of rust-toolchain.toml can't be fetched, the same one may be there by another name.
+if ! cargo --version > /dev/null 2>&1; then
+    pinned=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+    for name in $(rustup toolchain list --quiet); do
+        [[ $(rustup run "$name" rustc --version) == "rustc $pinned "* ]] || continue
+        export RUSTUP_TOOLCHAIN=$name
+    done
+    cargo --version > /dev/null || fail "Rust $pinned can't be had: install it, then run this again"
+fi
 for component in fmt clippy; do
     cargo "$component" --version > /dev/null 2>&1 && continue
     command -v rustup > /dev/null || fail "cargo $component not found: install it with your Rust"
