@@ -2,6 +2,8 @@
 
 use burn::tensor::Device;
 
+use crate::host_memory::kibibytes;
+
 /// Restarts the device's random numbers (dropout, `Tensor::random`) from `seed`.
 ///
 /// There is one generator per backend and process, all GPUs of Burn's own runtimes sharing one, and
@@ -35,9 +37,5 @@ pub fn device_memory(device: &Device) -> Option<DeviceMemory> {
 /// so through `/proc` (anything but Linux).
 pub fn process_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
+    kibibytes(&status, "VmRSS:")
 }

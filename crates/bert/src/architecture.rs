@@ -1,5 +1,6 @@
 //! BERT as the command line lists it.
 
+use kiln_checkpoint::ModelFile;
 use kiln_learner::{LearnError, Observer, TrainOutcome};
 use kiln_nn::Init;
 use kiln_tasks::architecture::{
@@ -11,7 +12,8 @@ use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{
     ExampleKind, ExampleSettings, MaskedLmSettings, ObjectiveSettings, RunSettings,
 };
-use kiln_tasks::start::{match_padding, open_tokenizer, start_from};
+use kiln_tasks::start::start_from;
+use kiln_tasks::tokenizer::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
 use kiln_tasks::{Family, forward, predict};
 use kiln_text::examples::SHORT_SEQ_PROB;
@@ -19,7 +21,6 @@ use kiln_text::masking::Masking;
 use serde_json::Value;
 use std::path::Path;
 
-use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::presets::{PRESETS, Preset};
 use crate::{BertConfig, BertForMaskedLm, BertForPreTraining, BertPretraining};
 
@@ -86,7 +87,7 @@ impl Architecture for Bert {
         let (mut config, objective) = checked(settings)?;
         let (tokenizer, vocabulary) = open_tokenizer(settings, config.vocab_size)?;
         match_padding(&mut config.pad_token_id, &vocabulary, &*context.observer);
-        let is_fresh = context.run.list_checkpoints()?.is_empty();
+        let is_fresh = context.is_fresh()?;
         let data = open_masked(settings, &tokenizer, &vocabulary, is_fresh)?;
 
         let next_sentence = objective.next_sentence.unwrap_or(false);
@@ -142,5 +143,6 @@ fn init_from(
     observer: &dyn Observer,
 ) -> Result<BertForPreTraining, LearnError> {
     let is_needed = |name: &str| name.starts_with("bert.") && !name.starts_with("bert.pooler.");
-    start_from(model, folder, (&NAMES, &LOAD_OPTIONS), is_needed, observer)
+    let file = ModelFile::open(folder)?;
+    start_from::<BertConfig, _>(model, (folder, &file), is_needed, observer)
 }

@@ -69,11 +69,6 @@ impl BertForPreTraining {
         self
     }
 
-    /// Whether it predicts the next sentence.
-    pub fn predicts_next_sentence(&self) -> bool {
-        self.cls.seq_relationship.is_some()
-    }
-
     /// Runs encoder and heads; the vocabulary is scored at `positions` alone.
     ///
     /// # Shapes

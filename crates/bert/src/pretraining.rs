@@ -16,7 +16,7 @@ use kiln_learner::upload::{floats, ints};
 use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, TermSpec};
 use kiln_tasks::family::write_module;
 use kiln_tasks::masked_lm::{MaskedLmBatch, score};
-use kiln_tasks::start::write_tokenizer;
+use kiln_tasks::tokenizer::write_tokenizer;
 use kiln_tasks::{Class, Family};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;

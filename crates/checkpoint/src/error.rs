@@ -167,7 +167,7 @@ pub enum WriteError {
     )]
     Device { name: String, reason: String },
     /// A value has no JSON form.
-    #[error("{}: cannot be written as JSON ({reason}); numbers have to be finite", path.display())]
+    #[error("{}: cannot be written as JSON ({reason}); please report this", path.display())]
     Json {
         path: PathBuf,
         reason: serde_json::Error,
@@ -200,10 +200,16 @@ impl WriteError {
     /// reads of it finds nothing under a temporary name.
     #[must_use]
     pub fn relocated(mut self, from: &Path, to: &Path) -> Self {
-        if let Self::Other { path, .. } | Self::Write { path, .. } | Self::DiskFull { path, .. } =
-            &mut self
-            && let Ok(file) = path.strip_prefix(from)
-        {
+        let path = match &mut self {
+            Self::Other { path, .. }
+            | Self::Write { path, .. }
+            | Self::DiskFull { path, .. }
+            | Self::Json { path, .. }
+            | Self::Exists { path }
+            | Self::Name { path } => path,
+            _ => return self,
+        };
+        if let Ok(file) = path.strip_prefix(from) {
             *path = to.join(file);
         }
         self

@@ -111,7 +111,10 @@ fn checksum(path: &Path) -> io::Result<Checksum> {
     let mut bytes = 0;
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
-        let count = file.read(&mut buffer)?;
+        let count = match file.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            count => count?,
+        };
         if count == 0 {
             break;
         }

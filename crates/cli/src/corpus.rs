@@ -98,6 +98,12 @@ pub(crate) fn tell(files: u64, counted: &Counted, name: &str, console: Console) 
     } else if files > 1 {
         console.note(format_args!("{name}{} read", number(files, "file")));
     }
+    if counted.skipped_lines > 0 {
+        console.note(format_args!(
+            "warning: {name}{} lines that are not UTF-8 were left out",
+            count(counted.skipped_lines)
+        ));
+    }
     if counted.skipped_records > 0 {
         console.note(format_args!(
             "warning: {name}left out: {} without text",
@@ -113,7 +119,7 @@ pub(crate) fn tell(files: u64, counted: &Counted, name: &str, console: Console) 
 }
 
 /// `1 file`, `1,234 files`
-fn number(number: u64, name: &str) -> String {
+pub(crate) fn number(number: u64, name: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {name}{plural}", count(number))
 }

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::corpus;
-use crate::tokenizer_text::{Trainer, tell_skipped, times, words};
-use crate::wording::{count, share};
+use crate::tokenizer_text::{Trainer, times};
+use crate::wording::share;
 
 /// A larger share of unknown tokens is a mistake more often than not: text in another language or
 /// script than the tokenizer's.
@@ -48,12 +48,6 @@ pub(crate) fn tell(
 ) {
     corpus::tell(header.inputs.len() as u64, &header.counted(), name, console);
     let of = |text: String| console.note(format_args!("warning: {name}{text}"));
-    if name.is_empty() {
-        tell_skipped(header.skipped_lines, console);
-    } else if header.skipped_lines > 0 {
-        let lines = count(header.skipped_lines);
-        of(format!("{lines} lines that are not UTF-8 were left out"));
-    }
     let unknown = header.unknown_share();
     if unknown > LARGE_UNKNOWN_SHARE {
         let examples = header
@@ -75,7 +69,7 @@ pub(crate) fn tell(
     if notes.long_words > 0 {
         of(format!(
             "{} of more characters than the tokenizer takes (word-piece: 100) became unknown; {}",
-            words(notes.long_words),
+            corpus::number(notes.long_words, "word"),
             trainer.other_kind()
         ));
     }

@@ -49,7 +49,7 @@ pub(crate) struct PlaceArgs {
     cache_dir: Option<PathBuf>,
     /// Keep the tokenised text in the run from now on, so that it needs neither cache nor text
     #[arg(long)]
-    keep_corpus: bool,
+    pub(crate) keep_corpus: bool,
 }
 
 /// One of a run's corpora, and what is known of it.
@@ -366,8 +366,7 @@ fn copy_shards(from: &Path, to: &Path) -> Result<(), Failure> {
 
 fn copy_file(source: &Path, target: &Path) -> io::Result<()> {
     // A shard is never written to again, so that two names for it are as good as two files.
-    let read_only = fs::metadata(source)?.permissions().readonly();
-    if !read_only && fs::hard_link(source, target).is_ok() {
+    if fs::hard_link(source, target).is_ok() {
         return Ok(());
     }
     io::copy(&mut File::open(source)?, &mut File::create(target)?).map(drop)

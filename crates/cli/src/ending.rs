@@ -115,7 +115,9 @@ impl Ending<'_> {
         }
         let (tokens, seconds) = (self.history.timed_tokens, self.history.seconds);
         if seconds > 0.0 {
-            let time = duration(std::time::Duration::from_secs_f64(seconds));
+            let time = duration(
+                std::time::Duration::try_from_secs_f64(seconds).unwrap_or(std::time::Duration::MAX),
+            );
             row(
                 "speed",
                 format!(

@@ -96,7 +96,6 @@ impl From<LearnError> for Failure {
         match error {
             LearnError::Settings(message) => Self::Usage(message),
             LearnError::Data(error) => error.into(),
-            LearnError::Backend(error) => error.into(),
             _ => Self::run(error),
         }
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use kiln_checkpoint::{ConfigFile, foreign_config};
 use kiln_learner::RunFolder;
+use kiln_tasks::Architecture;
 use kiln_tasks::replaced_tokens::PairFolder;
-use kiln_tasks::{Architecture, RunSettings};
 
 use crate::architectures;
 use crate::failure::Failure;
@@ -78,9 +78,12 @@ pub(crate) fn newest_checkpoint(path: &Path) -> Result<Option<PathBuf>, Failure>
     if !path.join("checkpoints").is_dir() {
         return Ok(None);
     }
-    let (run, _) = RunFolder::open::<RunSettings>(path)?;
+    // Without its settings: those of another version are no obstacle to its checkpoints.
+    let run = RunFolder::at(path);
     match run.list_checkpoints()?.pop() {
         Some((_, checkpoint)) => Ok(Some(checkpoint)),
+        // A model beside a folder of this name.
+        None if ConfigFile::open(path).is_ok_and(|file| file.model_type().is_some()) => Ok(None),
         None => Err(Failure::run(format_args!(
             "{}: the run has no checkpoint yet; continue it with: kiln resume {}",
             run.checkpoints().display(),

@@ -103,7 +103,7 @@ fn shards(index: &Path) -> impl Iterator<Item = String> {
     let is_index = index.extension() == Some(OsStr::new("json"));
     let text = is_index.then(|| fs::read(index).ok()).flatten();
     let index = text.and_then(|text| parse_json::<Value>(&text).ok());
-    let files = index.and_then(|mut index| match index["weight_map"].take() {
+    let files = index.and_then(|mut index| match index.get_mut("weight_map")?.take() {
         Value::Object(files) => Some(files),
         _ => None,
     });
@@ -189,6 +189,18 @@ mod tests {
         assert!(message.contains("is a folder"), "{message}");
         let message = refusal(folder, "nowhere/y.safetensors").unwrap();
         assert!(message.contains("does not exist"), "{message}");
+    }
+
+    #[test]
+    fn an_index_of_another_shape_protects_nothing() {
+        let folder = folder();
+        let index = folder
+            .path()
+            .join("cache/model/model.safetensors.index.json");
+        for damaged in ["[]", "3", "{}", r#"{"weight_map": []}"#] {
+            fs::write(&index, damaged).unwrap();
+            assert_eq!(refusal(folder.path(), "cache/model/half.safetensors"), None);
+        }
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! A few sentences with a word hidden, to see what a model has learned.
 
-use std::path::Path;
-use std::sync::Arc;
-
+use kiln_learner::LearnError;
 use kiln_tasks::RunSettings;
-use kiln_text::examples::Documents;
-use kiln_text::{Corpus, TextError, Tokenizer, Vocabulary};
+use kiln_tasks::documents::open_documents;
+use kiln_text::{Tokenizer, Vocabulary};
 
 /// Tokens in a sentence worth showing.
 const TOKENS: std::ops::RangeInclusive<usize> = 8..=30;
@@ -29,19 +27,11 @@ pub(crate) struct Sample {
 ///
 /// # Errors
 /// If the corpus or the tokenizer can't be read.
-pub(crate) fn draw(settings: &RunSettings, count: usize) -> Result<Vec<Sample>, TextError> {
+pub(crate) fn draw(settings: &RunSettings, count: usize) -> Result<Vec<Sample>, LearnError> {
     let tokenizer = Tokenizer::open(&settings.data.tokenizer)?;
     let vocabulary = tokenizer.vocabulary()?;
-    let open = |path: &Path| Corpus::open(path, &tokenizer).map(Arc::new);
-    let documents = match &settings.data.eval_shards {
-        Some(shards) => Documents::all(open(shards)?),
-        None => {
-            let all = open(&settings.data.shards)?;
-            let (train, held) =
-                Documents::split(all, settings.training.seed, settings.data.held_out)?;
-            if held.is_empty() { train } else { held }
-        }
-    };
+    let (train, held_out) = open_documents(settings, &tokenizer, false)?;
+    let documents = if held_out.is_empty() { train } else { held_out };
     let longest = (*TOKENS.end()).min(settings.data.seq_len.saturating_sub(2));
     let mut samples = Vec::new();
     let mut attempts = 0;
@@ -76,7 +66,7 @@ fn hide_word(
     ids: &[u32],
     tokenizer: &Tokenizer,
     vocabulary: &Vocabulary,
-) -> Result<Option<Sample>, TextError> {
+) -> Result<Option<Sample>, LearnError> {
     if ids.contains(&vocabulary.unk) {
         return Ok(None);
     }

@@ -13,6 +13,7 @@ use kiln_text::{AlphabetFit, TextError};
 use serde_json::{Value, json};
 
 use crate::console::Console;
+use crate::corpus::number;
 use crate::failure::Failure;
 use crate::out_of_memory::{self, Work};
 use crate::task_progress::TaskProgress;
@@ -300,11 +301,10 @@ fn shows(c: char) -> bool {
 
 /// Says what of the text is lost on the tokenizer beside characters: lines, words, names.
 pub(crate) fn tell_text(text: &TextSummary, console: Console) {
-    tell_skipped(text.counted.skipped_lines, console);
     if text.long_words > 0 {
         console.note(format_args!(
             "warning: {} of more characters than word-piece takes, {} of the text, will be unknown; {}",
-            words(text.long_words),
+            number(text.long_words, "word"),
             share(text.long_word_share),
             Trainer::Command.other_kind()
         ));
@@ -316,25 +316,6 @@ pub(crate) fn tell_text(text: &TextSummary, console: Console) {
             times(&text.special_tokens)
         ));
     }
-}
-
-/// Says how many lines were left out.
-pub(crate) fn tell_skipped(lines: u64, console: Console) {
-    if lines > 0 {
-        console.note(format_args!(
-            "warning: {} lines that are not UTF-8 were left out",
-            count(lines)
-        ));
-    }
-}
-
-/// `1 word`, `1,234 words`
-pub(crate) fn words(number: u64) -> String {
-    format!(
-        "{} {}",
-        count(number),
-        if number == 1 { "word" } else { "words" }
-    )
 }
 
 /// `[MASK] 12 times, [SEP] once`

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub(crate) use kiln_report::shell;
+pub(crate) use kiln_report::{grouped as count, shell};
 
 /// From here on a number is written in powers of ten.
 const LONGEST_PLAIN: f64 = 1e7;
@@ -15,19 +15,6 @@ const DAYS: u64 = 5 * DAY;
 
 /// Seconds of a hundred years.
 const CENTURY: u64 = 36_525 * DAY;
-
-/// `12,345`
-pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// `43.144` with three decimals; what would be longer than a line is worth in powers of ten,
 /// `1.00e30`.

@@ -13,7 +13,7 @@ use kiln_tasks::settings::{
     DetectionSettings, ExampleKind, ExampleSettings, MaskedLmSettings, ObjectiveSettings,
     ReplacedTokensSettings, RunSettings, Sharing, WordHead,
 };
-use kiln_tasks::start::{match_padding, open_tokenizer};
+use kiln_tasks::tokenizer::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
 use kiln_tasks::{Family, forward, predict};
 use kiln_text::examples::SHORT_SEQ_PROB;
@@ -169,10 +169,16 @@ impl Architecture for Deberta {
             ..size(config)
         };
         Ok(match plan(settings)? {
-            Plan::Pair(config, detection) => Footprint {
-                models: vec![of_words(&config.generator), size(&config.discriminator)],
-                in_turns: detection.alternating,
-            },
+            Plan::Pair(config, detection) => {
+                let discriminator = ModelSize {
+                    shares_words: config.sharing == Sharing::Embeddings,
+                    ..size(&config.discriminator)
+                };
+                Footprint {
+                    models: vec![of_words(&config.generator), discriminator],
+                    in_turns: detection.alternating,
+                }
+            }
             Plan::Words(config, form) => {
                 let model = ModelSize {
                     own_head: form.legacy() && !ties(&config.other),
@@ -199,7 +205,7 @@ impl Architecture for Deberta {
         let (tokenizer, vocabulary) = open_tokenizer(settings, config.vocab_size)?;
         let observer = &*context.observer;
         match_padding(&mut config.pad_token_id, &vocabulary, observer);
-        let is_fresh = context.run.list_checkpoints()?.is_empty();
+        let is_fresh = context.is_fresh()?;
         let data = open_masked(settings, &tokenizer, &vocabulary, is_fresh)?;
         let device = context.first_device()?;
         let range = config.initializer_range;

@@ -13,7 +13,7 @@ use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, TermSpec};
 use kiln_nn::Init;
 use kiln_tasks::Family;
 use kiln_tasks::masked_lm::MaskedLmBatch;
-use kiln_tasks::start::write_tokenizer;
+use kiln_tasks::tokenizer::write_tokenizer;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 

@@ -6,15 +6,13 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use kiln_checkpoint::ModelFile;
 use kiln_learner::{LearnError, Observer};
-use kiln_tasks::family::FileNames;
 use kiln_tasks::masked_lm::untracked;
 use kiln_tasks::replaced_tokens::{Half, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_tasks::start::start_from;
 
-use crate::names::names_of;
 use crate::pair::DebertaPair;
-use crate::{DebertaForMaskedLm, DebertaForPreTraining};
+use crate::{DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining};
 
 /// Gives a masked language model the weights of a folder, of a pair's generator where it holds one.
 /// The head and the mask decoder's positions may start fresh: `observer` is told.
@@ -104,13 +102,12 @@ fn warn_of_lost_words(
 
 fn load<M: Module>(model: M, folder: &Path, observer: &dyn Observer) -> Result<M, LearnError> {
     let file = ModelFile::open(folder)?;
-    let FileNames { names, options } = names_of(&file);
     // Hugging Face leaves the mask decoder's positions out.
     let is_needed = |name: &str| {
         (name.starts_with("deberta.") || name.starts_with("bert."))
             && !name.ends_with("embeddings.position_embeddings.weight")
     };
-    start_from(model, folder, (names, options), is_needed, observer)
+    start_from::<DebertaConfig, _>(model, (folder, &file), is_needed, observer)
 }
 
 #[cfg(test)]

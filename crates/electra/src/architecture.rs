@@ -13,7 +13,7 @@ use kiln_tasks::settings::{
     DetectionSettings, ExampleKind, ExampleSettings, ObjectiveSettings, ReplacedTokensSettings,
     RunSettings, Sharing,
 };
-use kiln_tasks::start::{match_padding, open_tokenizer};
+use kiln_tasks::tokenizer::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
 use kiln_tasks::{Family, forward, predict};
 use kiln_text::examples::SEGMENT_SHORT_SEQ_PROB;
@@ -135,7 +135,7 @@ impl Architecture for Electra {
         if let Some(generator) = &mut config.generator {
             generator.pad_token_id = *pad_token_id;
         }
-        let is_fresh = context.run.list_checkpoints()?.is_empty();
+        let is_fresh = context.is_fresh()?;
         let data = open_masked(settings, &tokenizer, &vocabulary, is_fresh)?;
         let device = context.first_device()?;
         let range = config.discriminator.initializer_range;

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use burn::module::Module;
-use kiln_checkpoint::{NamedTensor, module_tensors};
+use kiln_checkpoint::{ModelFile, NamedTensor, module_tensors};
 use kiln_learner::{LearnError, Observer};
 use kiln_tasks::replaced_tokens::{Half, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_tasks::start::start_from;
 
-use crate::names::{LOAD_OPTIONS, NAMES};
+use crate::ElectraConfig;
+use crate::names::NAMES;
 use crate::pair::ElectraPair;
 
 /// Where first weights come from.
@@ -41,7 +42,7 @@ pub(crate) fn start(
     let of_pair = origins
         .model
         .and_then(PairFolder::find)
-        .map(|pair| pair.half(Half::Generator));
+        .and_then(|pair| pair.generator());
     let Some(folder) = origins.generator.map(Path::to_owned).or(of_pair) else {
         if let (Some(folder), true) = (origins.model, pair.generator.is_some()) {
             observer.warning(&format!(
@@ -78,7 +79,8 @@ pub(crate) fn start(
 
 fn load<M: Module>(model: M, folder: &Path, observer: &dyn Observer) -> Result<M, LearnError> {
     let is_needed = |name: &str| name.starts_with("electra.");
-    start_from(model, folder, (&NAMES, &LOAD_OPTIONS), is_needed, observer)
+    let file = ModelFile::open(folder)?;
+    start_from::<ElectraConfig, _>(model, (folder, &file), is_needed, observer)
 }
 
 /// Two models that were not trained together may disagree on what they are to share.

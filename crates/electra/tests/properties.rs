@@ -14,7 +14,7 @@ use kiln_checkpoint::{ModelFile, gradient_tensors, module_tensors};
 use kiln_electra::names::NAMES;
 use kiln_electra::{ElectraConfig, ElectraPair, ElectraPretraining, PairConfig};
 use kiln_learner::{
-    Objective, OptimizerSettings, RunFolder, TrainRequest, TrainingSettings, Weight, train,
+    Objective, OptimizerSettings, RunFolder, TrainRequest, TrainingSettings, train,
 };
 use kiln_nn::Init;
 use kiln_tasks::replaced_tokens::{Corrupted, ReplacedTokenBatch, corrupt};
@@ -300,10 +300,7 @@ fn measured(objective: &ElectraPretraining, device: &Device, key: &str) -> (f64,
         let output = objective.forward(&model, 0, &batch, (), &());
         let found = output.measures.into_iter().find(|m| m.name == key).unwrap();
         sum += f64::from(found.sum.into_scalar::<f32>());
-        weight += match found.weight {
-            Weight::Host(weight) => weight,
-            Weight::Device(weight) => f64::from(weight.into_scalar::<f32>()),
-        };
+        weight += f64::from(found.weight.into_scalar::<f32>());
     }
     (sum, weight)
 }

@@ -29,20 +29,20 @@ impl Leftover {
         let name = path.file_name()?.to_str()?;
         if let Some(numbered) = name.strip_prefix(TEMPORARY) {
             let is_lock = numbered.ends_with(LOCK);
-            let numbered = numbered.strip_suffix(LOCK).unwrap_or(numbered);
-            let mut parts = numbered.rsplitn(3, '-');
-            let is_number =
-                |part: Option<&str>| part.is_some_and(|part| part.parse::<u64>().is_ok());
-            if !is_number(parts.next()) || !is_number(parts.next()) {
-                return None;
-            }
+            let target = numbered_target(numbered.strip_suffix(LOCK).unwrap_or(numbered))?;
             let mut lock = path.as_os_str().to_owned();
             if path.is_dir() && !is_lock {
                 lock.push(LOCK);
             }
             return Some(Self {
-                target: parts.next()?.to_owned(),
+                target,
                 lock: lock.into(),
+            });
+        }
+        if let Some(numbered) = name.strip_prefix(REPLACED) {
+            return Some(Self {
+                target: numbered_target(numbered)?,
+                lock: path.with_file_name(format!("{TEMPORARY}{numbered}{LOCK}")),
             });
         }
         let (target, _) = name.strip_prefix('.')?.split_once(PARTIAL)?;
@@ -51,6 +51,16 @@ impl Leftover {
             lock: path.join(LOCK),
         })
     }
+}
+
+/// The final name before the numbers of the process and of its counter.
+fn numbered_target(numbered: &str) -> Option<String> {
+    let mut parts = numbered.rsplitn(3, '-');
+    let is_number = |part: Option<&str>| part.is_some_and(|part| part.parse::<u64>().is_ok());
+    let is_numbered = is_number(parts.next()) && is_number(parts.next());
+    is_numbered
+        .then(|| parts.next().map(str::to_owned))
+        .flatten()
 }
 
 /// Removes what killed writers left in `folder`, and gives a folder that was being replaced when its
@@ -73,14 +83,7 @@ pub fn clean_stale(folder: &Path) -> Result<(), FileError> {
             continue;
         };
         let path = entry.path();
-        let cleaned = if name.starts_with(TEMPORARY) {
-            clean_temporary(&path, &name)
-        } else if let Some(numbered) = name.strip_prefix(REPLACED) {
-            clean_replaced(folder, &path, numbered)
-        } else {
-            Ok(())
-        };
-        match cleaned {
+        match clean(&path, &name) {
             Err(reason) if reason.kind() != io::ErrorKind::NotFound => {
                 first_error.get_or_insert_with(|| FileError::io(&path)(reason));
             }
@@ -105,20 +108,26 @@ pub(crate) fn clean_stale_of(target: &Path) {
         .flatten()
         .map(|entry| entry.path())
     {
-        let (Some(leftover), Some(name)) = (
-            Leftover::at(&path),
-            path.file_name().and_then(|name| name.to_str()),
-        ) else {
-            continue;
-        };
-        if leftover.target != wanted {
-            continue;
+        if let Some(name) = path.file_name().and_then(|name| name.to_str())
+            && Leftover::at(&path).is_some_and(|leftover| leftover.target == wanted)
+        {
+            let _ = clean(&path, name);
         }
-        let _ = if name.starts_with(TEMPORARY) {
-            clean_temporary(&path, name)
-        } else {
-            clean_partial(&path, &leftover.lock)
-        };
+    }
+}
+
+/// Removes what lies under a temporary name, or gives it the name back that it had; other names are
+/// left alone.
+fn clean(path: &Path, name: &str) -> io::Result<()> {
+    let Some(leftover) = Leftover::at(path) else {
+        return Ok(());
+    };
+    if name.starts_with(TEMPORARY) {
+        clean_temporary(path, name)
+    } else if name.starts_with(REPLACED) {
+        clean_replaced(path, &leftover)
+    } else {
+        clean_partial(path, &leftover.lock)
     }
 }
 
@@ -146,17 +155,13 @@ fn clean_temporary(path: &Path, name: &str) -> io::Result<()> {
     }
 }
 
-fn clean_replaced(folder: &Path, path: &Path, numbered: &str) -> io::Result<()> {
-    match File::open(folder.join(format!("{TEMPORARY}{numbered}{LOCK}"))) {
+fn clean_replaced(path: &Path, leftover: &Leftover) -> io::Result<()> {
+    match File::open(&leftover.lock) {
         Ok(lock) if !is_abandoned(&lock) => return Ok(()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // The name, then the process and the counter.
-    let Some(name) = numbered.rsplitn(3, '-').nth(2) else {
-        return Ok(());
-    };
-    let target = folder.join(name);
+    let target = path.with_file_name(&leftover.target);
     if target.symlink_metadata().is_ok() {
         fs::remove_dir_all(path)
     } else {

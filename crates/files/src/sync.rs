@@ -37,7 +37,8 @@ pub(crate) fn sync_tree(folder: &Path) -> Result<(), FileError> {
         if path.is_dir() {
             sync_tree(&path)?;
         } else {
-            let file = File::options().read(true).write(true).open(&path);
+            // Windows syncs what may be written to; elsewhere a file of others may be in the folder.
+            let file = File::options().read(true).write(cfg!(windows)).open(&path);
             let synced = file.and_then(|file| file.sync_all());
             synced.map_err(FileError::io(&path))?;
         }

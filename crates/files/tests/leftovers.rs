@@ -57,6 +57,18 @@ fn folders_of_earlier_versions_are_cleaned_unless_their_writer_lives() {
 }
 
 #[test]
+fn a_folder_that_was_being_replaced_has_its_name_back_before_it_is_replaced_again() {
+    let parent = tempfile::tempdir().unwrap();
+    let at = |name: &str| parent.path().join(name);
+    fs::create_dir(at(".old-model-999999-0")).unwrap();
+    fs::write(at(".old-model-999999-0/config.json"), b"{}").unwrap();
+    // Begun and given up: the old folder stays.
+    drop(WholeFolder::replace(&at("model")).unwrap());
+    assert_eq!(names(parent.path()), ["model"]);
+    assert_eq!(names(&at("model")), ["config.json"]);
+}
+
+#[test]
 fn temporary_names_tell_what_they_stand_for() {
     let target = |name: &str| Leftover::at(Path::new(name)).map(|leftover| leftover.target);
     assert_eq!(target("x/.tmp-my-model-12-0").as_deref(), Some("my-model"));
@@ -64,6 +76,7 @@ fn temporary_names_tell_what_they_stand_for() {
         target(".tmp-my-model-12-0.lock").as_deref(),
         Some("my-model")
     );
+    assert_eq!(target(".old-model-12-0").as_deref(), Some("model"));
     assert_eq!(target(".shard.partial-aBc").as_deref(), Some("shard"));
     for name in ["model", ".tmp-model", ".tmp-a-b-c", ".hidden", ".tmp-1-2"] {
         assert_eq!(target(name), None, "{name}");

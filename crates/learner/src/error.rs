@@ -28,9 +28,6 @@ pub enum LearnError {
     /// A checkpoint can't be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// A device can't be opened.
-    #[error(transparent)]
-    Backend(#[from] kiln_backend::BackendError),
     /// A file of the run is missing or unreadable.
     #[error("{}: cannot be read ({reason}); check the path and its permissions", path.display())]
     Read {

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use kiln_nn::fused::squared_sum;
 
 use crate::objective::PartSpec;
+use crate::optimizer::read;
 use crate::paths::PathStack;
 
 /// The squared Euclidean norm over all gradients that `part` trains with, `[1]`; none if there is
@@ -85,10 +86,8 @@ impl ModuleVisitor for NotFinite<'_> {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            let finite = gradient
-                .into_data()
-                .try_into_vec_as::<f32>()
-                .is_ok_and(|values| values.iter().all(|value| value.is_finite()));
+            let finite =
+                read(gradient).is_ok_and(|values| values.iter().all(|value| value.is_finite()));
             if !finite {
                 self.found.push(self.path.joined());
             }

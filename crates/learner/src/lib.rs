@@ -49,15 +49,11 @@ mod step;
 mod terms;
 mod train;
 
-pub use burn_train::loader::Batches;
-pub use burn_train::metric::StepMetric;
-pub use burn_train::trainee;
 pub use error::LearnError;
 pub use model_files::ModelFiles;
 pub use newest::NewestCheckpoint;
 pub use objective::{
     Carry, ConstantGuess, Measure, Objective, ParameterGroup, PartOutput, PartSpec, TermSpec,
-    Weight,
 };
 pub use observer::{NoObserver, Observer, PrintEvery, Stop, TrainOutcome};
 pub use record::{Record, RecordKind};

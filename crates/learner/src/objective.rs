@@ -140,19 +140,6 @@ impl<C: Carry> Carry for Option<C> {
     }
 }
 
-/// What a sum is divided by.
-#[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a handful a step, and each lives for one step"
-)]
-pub enum Weight {
-    /// Counted on the host, before the forward pass.
-    Host(f64),
-    /// Counted on the device, `[1]`.
-    Device(Tensor<1>),
-}
-
 /// A quantity to report as sum / weight over the step, e.g. `mlm_accuracy`.
 #[derive(Debug, Clone)]
 pub struct Measure {
@@ -160,8 +147,8 @@ pub struct Measure {
     pub name: &'static str,
     /// `[1]`, on the device: read back once a step, with everything else.
     pub sum: Tensor<1>,
-    /// The divisor.
-    pub weight: Weight,
+    /// The divisor, `[1]`, on the device.
+    pub weight: Tensor<1>,
 }
 
 /// What one forward pass of one part gives.

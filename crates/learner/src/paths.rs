@@ -13,7 +13,7 @@ impl PathStack {
         self.0.pop();
     }
 
-    /// The whole path, without the wrapper that burn-train's module adds around the model.
+    /// The whole path.
     pub(crate) fn joined(&self) -> String {
         self.0.join(".")
     }

@@ -41,7 +41,7 @@ impl Placement {
 
     /// How many micro-batches a step has.
     pub(crate) fn micro_batches(&self) -> usize {
-        self.devices.len() * self.accumulate
+        self.devices.len().saturating_mul(self.accumulate)
     }
 
     /// The device that computes micro-batch `m`, and its index.

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 
 use crate::error::LearnError;
-use crate::objective::{Measure, Weight};
+use crate::objective::Measure;
 use crate::optimizer::read;
 use crate::terms::divisor;
 
@@ -16,14 +16,8 @@ pub(crate) struct Readings {
 
 enum Slot {
     Term(usize),
-    Measure {
-        name: &'static str,
-        weight: f64,
-    },
-    /// The sum, then the weight, of a measure counted on the device.
-    MeasureOnDevice {
-        name: &'static str,
-    },
+    /// The sum, then the weight.
+    Measure(&'static str),
 }
 
 impl Readings {
@@ -49,19 +43,8 @@ impl Readings {
 
     fn measure(&mut self, measure: Measure) {
         self.tensors.push(measure.sum.detach());
-        match measure.weight {
-            Weight::Host(weight) => {
-                self.slots.push(Slot::Measure {
-                    name: measure.name,
-                    weight,
-                });
-            }
-            Weight::Device(weight) => {
-                self.tensors.push(weight.detach());
-                self.slots
-                    .push(Slot::MeasureOnDevice { name: measure.name });
-            }
-        }
+        self.tensors.push(measure.weight.detach());
+        self.slots.push(Slot::Measure(measure.name));
     }
 
     pub(crate) fn read(self, squared_norm: Option<Tensor<1>>) -> Result<Read, LearnError> {
@@ -85,8 +68,7 @@ impl Readings {
         for slot in self.slots {
             match slot {
                 Slot::Term(term) => read.terms.push((term, next())),
-                Slot::Measure { name, weight } => read.add(name, next(), weight),
-                Slot::MeasureOnDevice { name } => {
+                Slot::Measure(name) => {
                     let sum = next();
                     read.add(name, sum, next());
                 }

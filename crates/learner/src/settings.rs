@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Sequences that a step has at most on one device; more is a slip of the hand.
+const MOST_SEQUENCES: usize = 1 << 30;
+
 /// How the learning rate runs after warmup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -131,7 +134,8 @@ impl Default for TrainingSettings {
 impl TrainingSettings {
     /// Sequences in a step on `devices` devices.
     pub fn sequences(&self, devices: usize) -> u64 {
-        (self.batch_size * self.accumulate * devices) as u64
+        let micro_batches = self.accumulate.saturating_mul(devices);
+        self.batch_size.saturating_mul(micro_batches) as u64
     }
 
     /// How many steps of today's size hold the data that the first `step` steps took, on `devices`
@@ -176,6 +180,13 @@ impl TrainingSettings {
                 "accumulate",
                 &self.accumulate,
                 "at least one micro-batch a step",
+            );
+        }
+        if self.batch_size.saturating_mul(self.accumulate) > MOST_SEQUENCES {
+            return bad(
+                "accumulate",
+                &self.accumulate,
+                "more sequences in a step than there is text; choose less, or a smaller batch_size",
             );
         }
         if self.warmup > self.steps {

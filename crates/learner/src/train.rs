@@ -148,34 +148,35 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         Some(start) => Some(start),
         None => run.newest_checkpoint()?,
     };
-    let restored = match newest {
-        Some(newest) => Some(restore(
-            newest,
-            &files,
-            model.clone(),
-            &mut stepper,
-            &settings,
-        )?),
-        None => None,
+    let (model, restored) = match newest {
+        Some(newest) => {
+            let restored = restore(newest, &files, model, &mut stepper, &settings)?;
+            for warning in &restored.warnings {
+                request.observer.warning(warning);
+            }
+            (restored.model, Some((restored.state, restored.path)))
+        }
+        None => (model, None),
     };
-    for warning in restored.iter().flat_map(|restored| &restored.warnings) {
-        request.observer.warning(warning);
+    if let Some((state, _)) = &restored
+        && state.step > settings.steps
+    {
+        return Err(LearnError::Settings(format!(
+            "steps = {}: the checkpoint has {} already; choose at least as many",
+            settings.steps, state.step
+        )));
     }
     if let Some(accepted) = accepted {
         accepted()?;
     }
-    let (model, state) = match restored {
-        Some(restored) => {
-            request
-                .observer
-                .started(restored.state.step, Some(&restored.path));
-            // Else the first weights would lie in memory to the end.
-            drop(model);
-            (restored.model, restored.state)
+    let state = match restored {
+        Some((state, path)) => {
+            request.observer.started(state.step, Some(&path));
+            state
         }
         None => {
             request.observer.started(0, None);
-            (model, TrainingState::start(placement.micro_batches()))
+            TrainingState::start(placement.micro_batches())
         }
     };
     let (metrics, mut history) = MetricsFile::open_after(&run.metrics(), state.step)?;

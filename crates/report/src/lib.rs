@@ -36,6 +36,7 @@ use kiln_tasks::RunSettings;
 
 pub use facts::ReportFacts;
 pub use history::History;
+pub use number::grouped;
 pub use shell::shell;
 
 const STYLE: &str = include_str!("style.css");
@@ -76,10 +77,10 @@ fn render(
             run: run.into(),
         });
     };
-    let finished = match facts.finished {
-        Some(stop) => stop != Stop::Interrupted,
-        None => last_step >= settings.training.steps,
-    };
+    let steps = settings.training.steps;
+    let stop = facts
+        .finished
+        .or_else(|| (last_step >= steps).then_some(Stop::Done));
     let tables =
         settings_table::render(settings).map_err(|reason| ReportError::Settings { reason })?;
 
@@ -94,9 +95,9 @@ fn render(
          <footer>Losses in nats. Thin lines keep every bucket's lowest and highest value. \
          Point at a chart for its numbers.</footer>\n</body>\n</html>\n",
         title = html::escape(&name),
-        summary = summary::render(&name, settings, history, facts, last_step),
+        summary = summary::render(&name, settings, history, facts, (last_step, stop)),
         charts = figures::sections(history, facts.unigram_entropy, last_step),
-        commands = settings_table::commands(run, finished, settings.training.steps),
+        commands = settings_table::commands(run, stop, steps),
     ))
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kiln_learner::Stop;
 use kiln_tasks::RunSettings;
 use serde_json::Value;
 
@@ -70,20 +71,25 @@ fn change_rows(change: &Value) -> Vec<(String, String)> {
     rows.collect()
 }
 
-/// The commands that continue the run and make this page again.
-pub(crate) fn commands(run: &Path, finished: bool, steps: u64) -> String {
+/// The commands that continue the run, which ended by `stop` if it did, and make this page again.
+pub(crate) fn commands(run: &Path, stop: Option<Stop>, steps: u64) -> String {
     let run = shell(run);
-    let (resume, resume_note) = if finished {
-        let further = steps.saturating_mul(2);
-        (
-            format!("kiln resume {run} --steps {further}"),
-            "trains the finished run further",
-        )
-    } else {
-        (
+    let (resume, resume_note) = match stop {
+        Some(Stop::Done) => {
+            let further = steps.saturating_mul(2);
+            (
+                format!("kiln resume {run} --steps {further}"),
+                "trains the finished run further",
+            )
+        }
+        Some(Stop::Early) => (
+            format!("kiln resume {run} --early-stop 0"),
+            "trains on to the last step, whatever evaluations say",
+        ),
+        Some(Stop::Interrupted) | None => (
             format!("kiln resume {run}"),
             "continues from the last checkpoint",
-        )
+        ),
     };
     let mut out = String::from("<section>\n<h2>Commands</h2>\n<div class=\"commands\">\n");
     for (command, note) in [

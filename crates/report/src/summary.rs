@@ -10,15 +10,15 @@ use crate::history::History;
 use crate::html::escape;
 use crate::number::{compact, duration, grouped, significant};
 
-/// The heading, the status and the cards.
+/// The heading, the status by how the run ended at `last_step`, and the cards.
 pub(crate) fn render(
     name: &str,
     settings: &RunSettings,
     history: &History,
     facts: &ReportFacts,
-    last_step: u64,
+    (last_step, stop): (u64, Option<Stop>),
 ) -> String {
-    let (status, class) = status(settings, facts, last_step);
+    let (status, class) = status(stop);
     let mut out = format!(
         "<header>\n<p class=\"kicker\">Kiln training report</p>\n<h1>{}</h1>\n\
          <p class=\"lead\">{} <span class=\"status {class}\">{}</span></p>\n</header>\n",
@@ -75,14 +75,14 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
     let training = &settings.training;
     let mut cards = Vec::new();
 
-    let sequences = training.batch_size * training.accumulate * settings.devices.len().max(1);
+    let sequences = training.sequences(settings.devices.len().max(1));
     let mut steps = Card::new(
         "Steps",
         grouped(last_step),
         format!(
             "of {}; {} sequences of {} each{}",
             grouped(training.steps),
-            grouped(sequences as u64),
+            grouped(sequences),
             grouped(settings.data.seq_len as u64),
             if training.stretches.is_empty() {
                 ""
@@ -255,16 +255,11 @@ fn settled(history: &History, name: &str) -> Option<Settled> {
     })
 }
 
-fn status(
-    settings: &RunSettings,
-    facts: &ReportFacts,
-    last_step: u64,
-) -> (&'static str, &'static str) {
-    match facts.finished {
+fn status(stop: Option<Stop>) -> (&'static str, &'static str) {
+    match stop {
         Some(Stop::Done) => ("finished", "good"),
         Some(Stop::Early) => ("stopped early: evaluations no longer improved", "good"),
         Some(Stop::Interrupted) => ("interrupted; can be resumed", "open"),
-        None if last_step >= settings.training.steps => ("finished", "good"),
         None => ("not finished", "open"),
     }
 }

@@ -66,6 +66,14 @@ impl RunContext {
         Ok(first.clone().autodiff())
     }
 
+    /// Whether the run has no checkpoint yet.
+    ///
+    /// # Errors
+    /// If its folder can't be read.
+    pub fn is_fresh(&self) -> Result<bool, LearnError> {
+        Ok(self.run.list_checkpoints()?.is_empty())
+    }
+
     /// Trains `model`, after its size has been told.
     ///
     /// # Errors
@@ -302,7 +310,8 @@ pub trait Architecture: Sync {
     ) -> Result<Vec<Vec<TokenScore>>, LearnError> {
         let _ = request;
         Err(LearnError::Settings(format!(
-            "{} has no discriminator; pass the folder of an ELECTRA",
+            "{} has no discriminator; pass the folder of an ELECTRA, or of a \
+             DeBERTa trained so",
             self.name()
         )))
     }

@@ -6,7 +6,8 @@
 //! | `architecture.rs` | [`Architecture`]: what the command line asks of an architecture |
 //! | `settings.rs` | [`RunSettings`]: everything that repeats a run; [`settings::ObjectiveSettings`] |
 //! | `change.rs`, `record_changes.rs` | what was changed of a run after it had begun |
-//! | `start.rs` | tokenizer and first weights of a run |
+//! | `start.rs` | first weights of a run, from another folder |
+//! | `tokenizer.rs` | the tokenizer of a run |
 //! | `documents.rs` | corpora on disk, and what of them is held out |
 //! | `masked_lm_data.rs` | their masked batches |
 //! | `masked_lm.rs` | [`masked_lm::MaskedLmBatch`]: masked words on a device, and their loss |
@@ -39,6 +40,7 @@ pub mod settings;
 pub mod sift;
 pub mod start;
 pub mod token_heads;
+pub mod tokenizer;
 pub mod tying;
 
 mod record_changes;

@@ -4,8 +4,8 @@
 //! scored at the chosen positions alone, a fixed number of slots in a sequence.
 
 use burn::tensor::{Device, Int, Tensor};
+use kiln_learner::Measure;
 use kiln_learner::upload::{floats, ints};
-use kiln_learner::{Measure, Weight};
 use kiln_nn::EncoderInputs;
 use kiln_nn::loss::{correct_sum, cross_entropy_sum};
 use kiln_text::HostBatch;
@@ -90,7 +90,7 @@ pub fn score(
     let measure = Measure {
         name: accuracy,
         sum: correct_sum(untracked(&logits), labels.clone(), weights.clone()),
-        weight: Weight::Device(weights.clone().sum()),
+        weight: weights.clone().sum(),
     };
     (cross_entropy_sum(logits, labels, weights), measure)
 }

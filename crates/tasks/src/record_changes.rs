@@ -73,7 +73,7 @@ impl RunSettings {
         let training = &self.training;
         (
             training.batch_size,
-            training.accumulate * self.devices.len(),
+            training.accumulate.saturating_mul(self.devices.len()),
         )
     }
 
@@ -83,7 +83,7 @@ impl RunSettings {
         let devices = change.settings.get("devices");
         let devices = devices.and_then(|(was, _)| was.as_array()).map(Vec::len);
         let micro_batches = number("training.accumulate", self.training.accumulate)
-            * devices.unwrap_or(self.devices.len());
+            .saturating_mul(devices.unwrap_or(self.devices.len()));
         let batch_size = number("training.batch_size", self.training.batch_size);
         (batch_size, micro_batches) != self.batches()
     }

@@ -1,66 +1,26 @@
-//! What every pretraining run begins with: its tokenizer, and first weights from another model.
+//! First weights from another model's folder.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use burn::module::Module;
-use kiln_checkpoint::{LoadOptions, LoadReport, ModelFile, Names, WriteError, load_module};
+use kiln_checkpoint::{LoadReport, ModelFile};
 use kiln_learner::{LearnError, Observer};
-use kiln_text::Vocabulary;
-use kiln_text::tokenizer::Tokenizer;
 
-use crate::settings::RunSettings;
+use crate::family::Family;
 
-/// The tokenizer of a run, and its vocabulary, for a model of `vocab_size` words.
-///
-/// # Errors
-/// If it can't be opened, or has more tokens than the model.
-pub fn open_tokenizer(
-    settings: &RunSettings,
-    vocab_size: usize,
-) -> Result<(Tokenizer, Arc<Vocabulary>), LearnError> {
-    let tokenizer = Tokenizer::open(&settings.data.tokenizer)?;
-    if let Some(mismatch) = tokenizer.mismatch(vocab_size) {
-        return Err(LearnError::Settings(format!(
-            "vocab_size = {vocab_size}: {mismatch}"
-        )));
-    }
-    let vocabulary = Arc::new(tokenizer.vocabulary()?);
-    Ok((tokenizer, vocabulary))
-}
-
-/// Makes the config's id of padding the tokenizer's: the row of padding is not trained, and another
-/// token's must not be taken for it.
-pub fn match_padding(
-    pad_token_id: &mut Option<usize>,
-    vocabulary: &Vocabulary,
-    observer: &dyn Observer,
-) {
-    let known = vocabulary.pad as usize;
-    if pad_token_id.is_some_and(|id| id != known) {
-        observer.warning(&format!(
-            "pad_token_id in the model's config is not the tokenizer's; {known} is used, and \
-             written into the checkpoints"
-        ));
-        *pad_token_id = Some(known);
-    }
-}
-
-/// Gives `model` the weights of a Hugging Face folder. What the folder lacks stays fresh, and is
+/// Gives `model` the weights in `file` of a Hugging Face folder, `F`'s. What the folder lacks stays fresh, and is
 /// named to `observer`, as is what it holds in vain.
 ///
 /// # Errors
 /// If the weights are unreadable, do not fit, hold nothing of the model, or lack a parameter that
 /// `is_needed`: a head may start fresh, half an encoder would train in silence.
-pub fn start_from<M: Module>(
+pub fn start_from<F: Family, M: Module>(
     model: M,
-    folder: &Path,
-    (names, options): (&Names, &LoadOptions),
+    (folder, file): (&Path, &ModelFile),
     is_needed: impl Fn(&str) -> bool,
     observer: &dyn Observer,
 ) -> Result<M, LearnError> {
-    let file = ModelFile::open(folder)?;
-    let (model, report) = load_module(model, names, &file, options)?;
+    let (model, report) = F::open_weights(model, file)?;
     let LoadReport {
         loaded,
         mut missing,
@@ -75,7 +35,9 @@ pub fn start_from<M: Module>(
         })
     };
     let first_missing = missing.iter().find(|name| is_needed(name));
-    if let Some(error) = first_missing.and_then(|name| options.why_missing(&file, name)) {
+    if let Some(error) =
+        first_missing.and_then(|name| F::names_of(file).options.why_missing(file, name))
+    {
         return Err(error.into());
     }
     if loaded.is_empty() {
@@ -99,18 +61,4 @@ pub fn start_from<M: Module>(
         }
     }
     Ok(model)
-}
-
-/// Writes the tokenizer, if there is one, beside a model's files.
-///
-/// # Errors
-/// If a file can't be written.
-pub fn write_tokenizer(tokenizer: Option<&Tokenizer>, folder: &Path) -> Result<(), WriteError> {
-    let Some(tokenizer) = tokenizer else {
-        return Ok(());
-    };
-    tokenizer.save(folder).map_err(|error| WriteError::Other {
-        path: folder.into(),
-        problem: error.to_string(),
-    })
 }

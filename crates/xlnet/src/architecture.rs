@@ -11,7 +11,8 @@ use kiln_tasks::architecture::{
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{ObjectiveSettings, PermutedLmSettings, RunSettings};
-use kiln_tasks::start::{match_padding, open_tokenizer, start_from};
+use kiln_tasks::start::start_from;
+use kiln_tasks::tokenizer::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
 use kiln_tasks::{Family, forward, predict};
 use kiln_text::examples::PermutedSettings;
@@ -20,7 +21,6 @@ use serde_json::Value;
 
 use crate::config::ALIASES;
 use crate::data::{open_permuted, permuted};
-use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::presets::{PRESETS, Preset};
 use crate::{AttentionType, XlnetConfig, XlnetLmHeadModel, XlnetPretraining, check_shared};
 
@@ -137,7 +137,7 @@ impl Architecture for Xlnet {
             );
         }
         config.reuse_len = i64::try_from(permuted.reuse_len).ok();
-        let is_fresh = context.run.list_checkpoints()?.is_empty();
+        let is_fresh = context.is_fresh()?;
         let data = open_permuted(settings, permuted, &tokenizer, &vocabulary, is_fresh)?;
         let device = context.first_device()?;
         let (seed, range) = (settings.training.seed, config.initializer_range);
@@ -150,8 +150,8 @@ impl Architecture for Xlnet {
             config.check_sizes(&file)?;
             check_shared(&config, &file)?;
             let is_needed = |name: &str| name.starts_with("transformer.");
-            let names = (&NAMES, &LOAD_OPTIONS);
-            model = start_from(model, folder, names, is_needed, observer)?;
+            let origin = (folder.as_path(), &file);
+            model = start_from::<XlnetConfig, _>(model, origin, is_needed, observer)?;
         }
         context.train(objective, model, files, settings, data)
     }

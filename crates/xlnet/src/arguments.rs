@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Int, Tensor, TensorData};
 use kiln_learner::LearnError;
-use kiln_tasks::forward::{InputError, Inputs, refused};
+use kiln_tasks::forward::{InputError, Inputs};
 
 use crate::config::XlnetConfig;
 use crate::memory::Memory;
@@ -24,9 +24,7 @@ pub(crate) fn read(inputs: &Inputs<'_>, config: &XlnetConfig) -> Result<XlnetInp
         )));
     }
     let shape = [batch, seq_len];
-    let ids = inputs
-        .whole_numbers("input_ids", &shape, config.vocab_size)
-        .map_err(refused)?;
+    let ids = inputs.whole_numbers("input_ids", &shape, config.vocab_size)?;
     let input_ids = ids.unwrap_or_default();
     let (token_type_ids, segment_columns) = segments(inputs)?;
     Ok(XlnetInputs {
@@ -43,9 +41,7 @@ pub(crate) fn read(inputs: &Inputs<'_>, config: &XlnetConfig) -> Result<XlnetInp
 /// memory has 0.
 fn segments(inputs: &Inputs<'_>) -> Result<(Option<Tensor<2, Int>>, usize), LearnError> {
     let shape = [inputs.batch, inputs.seq_len];
-    let ids = inputs
-        .whole_numbers("token_type_ids", &shape, i32::MAX as usize)
-        .map_err(refused)?;
+    let ids = inputs.whole_numbers("token_type_ids", &shape, i32::MAX as usize)?;
     let Some(ids) = ids else {
         return Ok((None, 0));
     };
@@ -65,10 +61,7 @@ fn segments(inputs: &Inputs<'_>) -> Result<(Option<Tensor<2, Int>>, usize), Lear
 fn visibility(inputs: &Inputs<'_>) -> Result<Visibility, LearnError> {
     let (batch, seq_len) = (inputs.batch, inputs.seq_len);
     let shape = [batch, seq_len];
-    let numbers = |name: &str, shape: &[usize]| {
-        let values = inputs.zeros_and_ones(name, shape);
-        values.map_err(refused)
-    };
+    let numbers = |name: &str, shape: &[usize]| inputs.zeros_and_ones(name, shape);
     let padding = match (
         numbers("attention_mask", &shape)?,
         numbers("input_mask", &shape)?,
@@ -116,16 +109,15 @@ fn targets(inputs: &Inputs<'_>) -> Result<Option<Targets>, LearnError> {
     let count = match *shape.as_slice() {
         [rows, count, columns] if rows == batch && columns == seq_len && count > 0 => count,
         _ => {
-            return Err(refused(InputError::Shape {
+            return Err(InputError::Shape {
                 name: NAME.to_owned(),
                 found: shape,
                 expected: format!("[{batch}, num_predict, {seq_len}]"),
-            }));
+            }
+            .into());
         }
     };
-    let values = inputs
-        .zeros_and_ones(NAME, &[batch, count, seq_len])
-        .map_err(refused)?;
+    let values = inputs.zeros_and_ones(NAME, &[batch, count, seq_len])?;
     let values = values.unwrap_or_default();
     let mut positions = Vec::with_capacity(batch * count);
     let mut is_present = Vec::with_capacity(batch * count);
@@ -185,7 +177,7 @@ fn memory(inputs: &Inputs<'_>, config: &XlnetConfig) -> Result<Option<Memory>, L
     let shape = [mem_len, inputs.batch, config.d_model];
     let mut states = Vec::with_capacity(config.n_layer);
     for name in &known {
-        let state = inputs.floats(name, &shape).map_err(refused)?;
+        let state = inputs.floats(name, &shape)?;
         if let Some(state) = state.filter(|_| mem_len > 0) {
             states.push(state.reshape(shape).swap_dims(0, 1));
         }

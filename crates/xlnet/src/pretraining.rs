@@ -15,20 +15,17 @@ use kiln_nn::Init;
 use kiln_tasks::Family;
 use kiln_tasks::family::write_folder;
 use kiln_tasks::masked_lm::score;
-use kiln_tasks::start::write_tokenizer;
+use kiln_tasks::tokenizer::write_tokenizer;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::memory::Memory;
 use crate::model::{Targets, XlnetInputs};
+use crate::names::QUERY_BIASES;
 use crate::{Visibility, XlnetConfig, XlnetLmHeadModel};
 
 /// Segments of an example: text and first half, second half, `<cls>`.
 const SEGMENTS: usize = 3;
-
-/// The vectors that are added to queries: biases by name, weights to the original code, which lets
-/// weight decay pull at them.
-const DECAY_ALL_THE_SAME: [&str; 3] = ["r_w_bias", "r_r_bias", "r_s_bias"];
 
 /// What `kiln_text::examples::PermutedSource` makes, on a device.
 #[derive(Debug, Clone)]
@@ -185,7 +182,8 @@ impl Objective for XlnetPretraining {
 
     fn group(&self, path: &str) -> ParameterGroup {
         let mut group = ParameterGroup::by_name(path);
-        group.decays |= DECAY_ALL_THE_SAME.iter().any(|name| path.contains(name));
+        // Biases by name, weights to the original code, which lets weight decay pull at them.
+        group.decays |= QUERY_BIASES.iter().any(|name| path.contains(name));
         group
     }
 }

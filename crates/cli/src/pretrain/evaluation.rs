@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kiln_tasks::settings::DataSettings;
 use kiln_text::Corpus;
 use kiln_text::examples::Documents;
 
@@ -16,6 +17,48 @@ struct Nothing {
     remedy: &'static str,
 }
 
+impl Nothing {
+    fn of(eval_batches: u64, held_out: f64, has_own: bool) -> Option<Self> {
+        if eval_batches == 0 {
+            return Some(Self {
+                reason: "--eval-batches 0 evaluates nothing",
+                remedy: "choose at least 1 batch",
+            });
+        }
+        (held_out == 0.0 && !has_own).then_some(Self {
+            reason: "--held-out 0 leaves nothing to evaluate on",
+            remedy: "hold out a share of the documents, or pass other text with --eval-corpus",
+        })
+    }
+}
+
+/// Refuses flags that need an evaluation, where a run that is there has none.
+///
+/// # Errors
+/// If there is none and one of the flags asks for it.
+pub(crate) fn check_run(
+    data: &DataSettings,
+    early_stop: Option<usize>,
+    keep_best: Option<usize>,
+) -> Result<(), Failure> {
+    let nothing = Nothing::of(data.eval_batches, data.held_out, data.eval_shards.is_some());
+    let needed = needed(early_stop, keep_best);
+    match (nothing, needed) {
+        (Some(_), Some((flag, wanted))) => Err(Failure::usage(format_args!(
+            "{flag} {wanted}: the run has no evaluation, and none can be added to it; leave {flag} \
+             out"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The first of the flags that needs an evaluation.
+fn needed(early_stop: Option<usize>, keep_best: Option<usize>) -> Option<(&'static str, usize)> {
+    let flags = [("--early-stop", early_stop), ("--keep-best", keep_best)];
+    let given = flags.into_iter().filter_map(|(flag, n)| Some((flag, n?)));
+    given.into_iter().find(|(_, wanted)| *wanted > 0)
+}
+
 /// Finds out from the flags alone, before anything is read.
 ///
 /// # Errors
@@ -23,25 +66,8 @@ struct Nothing {
 pub(super) fn check_flags(args: &PretrainArgs, console: Console) -> Result<(), Failure> {
     let data = &args.data;
     let has_own = !data.eval_corpus.is_empty() || data.eval_data.is_some();
-    if data.eval_batches == 0 {
-        return without(
-            args,
-            &Nothing {
-                reason: "--eval-batches 0 evaluates nothing",
-                remedy: "choose at least 1 batch",
-            },
-            console,
-        );
-    }
-    if data.held_out == 0.0 && !has_own {
-        return without(
-            args,
-            &Nothing {
-                reason: "--held-out 0 leaves nothing to evaluate on",
-                remedy: "hold out a share of the documents, or pass other text with --eval-corpus",
-            },
-            console,
-        );
+    if let Some(nothing) = Nothing::of(data.eval_batches, data.held_out, has_own) {
+        return without(args, &nothing, console);
     }
     if let Some(patience) = args.run.early_stop {
         let evaluations = evaluations(args);
@@ -90,10 +116,7 @@ pub(super) fn check_corpus(
 /// If a flag needs one.
 fn without(args: &PretrainArgs, nothing: &Nothing, console: Console) -> Result<(), Failure> {
     let Nothing { reason, remedy } = nothing;
-    let early_stop = args.run.early_stop.map(|n| ("--early-stop", n));
-    let keep_best = args.run.keep_best.map(|n| ("--keep-best", n));
-    let mut needed = early_stop.into_iter().chain(keep_best);
-    match needed.find(|(_, wanted)| *wanted > 0) {
+    match needed(args.run.early_stop, args.run.keep_best) {
         Some((flag, wanted)) => Err(Failure::usage(format_args!(
             "{flag} {wanted}: {reason}; {remedy}, or leave {flag} out"
         ))),

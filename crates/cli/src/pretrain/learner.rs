@@ -42,7 +42,7 @@ pub(super) fn training(
                 && (args.bias_correction || published.bias_correction),
             clip_norm: args.clip_norm.unwrap_or(published.clip_norm),
         },
-        schedule: args.schedule.map_or(recipe.schedule, Into::into),
+        schedule: args.schedule.unwrap_or(recipe.schedule),
         warmup: args.warmup.unwrap_or(args.steps / TENTHS),
         eval_every,
         save_every: run.save_every.unwrap_or(eval_every),

@@ -21,7 +21,7 @@
 
 mod args;
 mod data;
-mod evaluation;
+pub(crate) mod evaluation;
 mod flags;
 mod folder;
 mod generator;
@@ -79,7 +79,7 @@ pub(crate) fn run(
         .detection()
         .is_none();
     let model = ModelSource::find(&args.model, architecture, words_alone)?;
-    let seq_len = seq_len(args, &model)?;
+    let seq_len = seq_len(args, &model);
     let preset = model.preset();
     let published = architecture.objective(objective_name, preset, seq_len);
     let changes = Changes::find(&args.flags, architecture, &published)?;
@@ -195,12 +195,9 @@ fn generator(objective: &mut ObjectiveSettings) -> Option<&mut Value> {
     }
 }
 
-fn seq_len(args: &PretrainArgs, model: &ModelSource) -> Result<usize, Failure> {
-    let longest = model.positions();
-    match args.data.seq_len {
-        Some(wanted) => Ok(wanted),
-        None => Ok(longest.map_or(SEQ_LEN, |longest| longest.min(SEQ_LEN))),
-    }
+fn seq_len(args: &PretrainArgs, model: &ModelSource) -> usize {
+    let fitting = || model.positions().map_or(SEQ_LEN, |it| it.min(SEQ_LEN));
+    args.data.seq_len.unwrap_or_else(fitting)
 }
 
 /// Refuses a model that has fewer entries than its tokenizer.

@@ -64,10 +64,10 @@ pub(super) struct ChangeArgs {
     keep_last: Option<usize>,
     /// Checkpoints with the lowest evaluation loss kept beside them
     #[arg(long, value_name = "N")]
-    keep_best: Option<usize>,
+    pub(super) keep_best: Option<usize>,
     /// Evaluations in a row without a lower loss after which the run stops; 0: never
     #[arg(long, value_name = "N")]
-    early_stop: Option<usize>,
+    pub(super) early_stop: Option<usize>,
     /// Steps between lines of progress off a terminal
     #[arg(long, value_name = "N")]
     log_every: Option<u64>,

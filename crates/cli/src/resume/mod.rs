@@ -29,7 +29,7 @@ use crate::finish;
 use crate::folders::absolute;
 use crate::job::Job;
 use crate::memory;
-use crate::pretrain::{check_dashboard, versions};
+use crate::pretrain::{check_dashboard, evaluation, versions};
 use crate::wording::{count, shell};
 use changes::ChangeArgs;
 use fixed::FixedArgs;
@@ -109,10 +109,24 @@ pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Re
     args.changes.apply(&mut settings, made);
     settings.record_changes(&base, made)?;
     changes::check_steps(&settings, made)?;
+    let ChangeArgs {
+        early_stop,
+        keep_best,
+        ..
+    } = args.changes;
+    evaluation::check_run(&settings.data, early_stop, keep_best)?;
     architecture.check(&settings)?;
     if let Some(newest) = &newest
         && newest.step >= settings.training.steps
     {
+        // Nothing is trained, but what was asked for holds for whoever trains on.
+        if args.places.keep_corpus {
+            let threads = args.changes.threads;
+            corpus_place::find(&run, &mut settings.data, &args.places, threads, console)?;
+        }
+        if settings.changes != base.changes || args.places.keep_corpus {
+            accepted(args, &run, [before, base, settings.clone()], made, console)()?;
+        }
         return nothing_to_do(args, architecture, &run, &settings, newest, console);
     }
 
@@ -211,10 +225,16 @@ fn tell_changes(
             count(made + 1)
         ));
     }
-    if settings.changes != base.changes
-        && let Some(change) = settings.changes.last()
-    {
-        console.note(changes::describe(change, settings));
+    if settings.changes == base.changes {
+        return;
+    }
+    let newest = settings.changes.last();
+    match newest.filter(|change| change.after_step == made) {
+        Some(change) => console.note(changes::describe(change, settings)),
+        None => console.note(format_args!(
+            "what was changed from step {} on is taken back",
+            count(made + 1)
+        )),
     }
 }
 

@@ -12,7 +12,7 @@ use kiln_text::{BatchSource, HostBatch, TextError};
 ///
 /// Batches stay on the host: an objective moves them to the device that runs them.
 #[derive(Clone)]
-pub struct Batches {
+pub(crate) struct Batches {
     source: Arc<dyn BatchSource>,
     start: u64,
     end: u64,
@@ -22,7 +22,7 @@ pub struct Batches {
 
 impl Batches {
     /// Batches `start..end` of `source`, `ahead` of them built ahead by `threads` threads.
-    pub fn new(
+    pub(crate) fn new(
         source: Arc<dyn BatchSource>,
         start: u64,
         end: u64,

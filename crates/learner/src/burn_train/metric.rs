@@ -21,7 +21,7 @@ impl Adaptor<StepItem> for StepItem {
 
 /// One named value of the steps and evaluations, e.g. `mlm_loss`.
 #[derive(Debug, Clone)]
-pub struct StepMetric {
+pub(crate) struct StepMetric {
     name: MetricName,
     sum: f64,
     count: usize,
@@ -30,7 +30,7 @@ pub struct StepMetric {
 
 impl StepMetric {
     /// The metric called `name` in `metrics.jsonl`.
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self {
             name: Arc::new(name.to_owned()),
             sum: 0.0,

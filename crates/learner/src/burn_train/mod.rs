@@ -12,4 +12,4 @@ pub(crate) mod loader;
 pub(crate) mod metric;
 pub(crate) mod renderer;
 pub(crate) mod strategy;
-pub mod trainee;
+pub(crate) mod trainee;

@@ -399,10 +399,10 @@ impl<O: Objective> Fit<'_, O> {
         if eval_every == 0 || !self.job.has_eval {
             return (step as usize, steps as usize);
         }
-        let start = (step - 1) / eval_every * eval_every;
+        let start = step.saturating_sub(1) / eval_every * eval_every;
         (
-            (step - start) as usize,
-            eval_every.min(steps - start) as usize,
+            step.saturating_sub(start) as usize,
+            eval_every.min(steps.saturating_sub(start)) as usize,
         )
     }
 

@@ -13,20 +13,20 @@ use crate::terms::Terms;
 
 /// The module that burn-train trains: the model, and the objective that gives it a loss.
 #[derive(Module, Debug)]
-pub struct Trainee<M: Module, O: Clone + core::fmt::Debug + Send> {
+pub(crate) struct Trainee<M: Module, O: Clone + core::fmt::Debug + Send> {
     /// All parameters.
-    pub model: M,
+    pub(crate) model: M,
     /// Settings of the objective; no parameters.
     #[module(skip)]
     pub objective: O,
 }
 
 /// The trainee of an objective.
-pub type TraineeOf<O> = Trainee<<O as Objective>::Model, Arc<O>>;
+pub(crate) type TraineeOf<O> = Trainee<<O as Objective>::Model, Arc<O>>;
 
 /// Values of a step or an evaluation on their way to burn-train's metrics.
 #[derive(Debug, Clone, Default)]
-pub struct StepItem {
+pub(crate) struct StepItem {
     /// Name and value.
     pub values: Arc<Vec<(String, f64)>>,
     /// The loss `[1]`, where it is still on the device.
@@ -35,7 +35,7 @@ pub struct StepItem {
 
 impl StepItem {
     /// An item of known values.
-    pub fn new(values: Vec<(String, f64)>) -> Self {
+    pub(crate) fn new(values: Vec<(String, f64)>) -> Self {
         Self {
             values: Arc::new(values),
             loss: None,

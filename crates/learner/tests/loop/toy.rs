@@ -13,7 +13,7 @@ use kiln_checkpoint::{
 use kiln_learner::upload::floats;
 use kiln_learner::{
     Carry, ConstantGuess, Measure, ModelFiles, Objective, PartOutput, PartSpec, TermSpec,
-    TrainingSettings, Weight,
+    TrainingSettings,
 };
 use kiln_nn::{Dropout, Init};
 use kiln_text::rng::{Purpose, Rng};
@@ -182,7 +182,7 @@ impl Objective for ToyObjective {
             measures: vec![Measure {
                 name: "size",
                 sum: error.detach().abs().sum(),
-                weight: Weight::Device(batch.weights.clone().sum()),
+                weight: batch.weights.clone().sum(),
             }],
             scratch,
             carry: Mean(next),

@@ -60,8 +60,3 @@ impl From<InputError> for LearnError {
         Self::Batch(error.to_string())
     }
 }
-
-/// An input that does not fit, as the learner's error.
-pub fn refused(error: InputError) -> LearnError {
-    error.into()
-}

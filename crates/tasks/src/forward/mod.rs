@@ -20,7 +20,7 @@ use burn::tensor::{Tensor, TensorData};
 use kiln_checkpoint::{ModelFile, Names, gradient_tensors};
 use kiln_learner::LearnError;
 
-pub use error::{InputError, refused};
+pub use error::InputError;
 pub use inputs::Inputs;
 pub(crate) use results::read_values;
 pub use results::{Named, Results};
@@ -108,13 +108,14 @@ pub(crate) fn run<C: Class>(
     let file = ModelFile::open(folder)?;
     let sizes = C::sizes(config, &file)?;
     let class = ClassSpec::of::<C>(config);
-    // Before the weights are read: wrong inputs are answered at once.
+    // Before the weights are read: wrong inputs are answered at once. Labels wait for the outputs.
     let inputs = Inputs::new(&request.inputs, class.clone(), sizes, &device)?;
+    let read = config.read(&inputs)?;
     let (model, warning) = open_module::<C>(config, &file, &device)?;
     if let Some(warning) = warning {
         (request.warn)(&warning);
     }
-    let outputs = model.outputs(config.read(&inputs)?);
+    let outputs = model.outputs(read);
     let results = Results::of(outputs, &inputs, config.problem_type())?;
     let mut outputs = results.read()?;
     if request.gradients {

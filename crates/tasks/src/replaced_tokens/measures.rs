@@ -2,7 +2,7 @@
 //! is right nine times in ten.
 
 use burn::tensor::{Tensor, assert_shape};
-use kiln_learner::{Measure, Weight};
+use kiln_learner::Measure;
 
 /// Logits between which scores are told apart for the area under the curve, and how many bounds lie
 /// there: steps of 0.16, within which two scores count as equal. (The original has 200 bounds on the
@@ -52,11 +52,7 @@ pub(super) fn discriminator_measures(
     ]
     .map(Tensor::sum);
     let (ordered, pairs) = ordered_pairs(logits, is_replaced, weights);
-    let measure = |name, sum, weight| Measure {
-        name,
-        sum,
-        weight: Weight::Device(weight),
-    };
+    let measure = |name, sum, weight| Measure { name, sum, weight };
     let [accuracy, precision, recall, auc, share] = NAMES;
     vec![
         measure(accuracy, tokens.clone() - wrong, tokens.clone()),
@@ -118,10 +114,7 @@ mod tests {
         let value = |tensor: Tensor<1>| f64::from(tensor.into_scalar::<f32>());
         measures
             .into_iter()
-            .map(|measure| match measure.weight {
-                Weight::Device(weight) => (measure.name, value(measure.sum) / value(weight)),
-                Weight::Host(weight) => (measure.name, value(measure.sum) / weight),
-            })
+            .map(|measure| (measure.name, value(measure.sum) / value(measure.weight)))
             .collect()
     }
 

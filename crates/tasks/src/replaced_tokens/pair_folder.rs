@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kiln_checkpoint::{CONFIG_FILE, WriteError};
 use kiln_text::tokenizer::Tokenizer;
 
-use crate::start::write_tokenizer;
+use crate::tokenizer::write_tokenizer;
 
 /// One of a pair's two models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

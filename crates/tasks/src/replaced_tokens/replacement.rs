@@ -1,7 +1,7 @@
 //! Replacements drawn and put in place, and the terms of both losses with their measures.
 
 use burn::tensor::{Bool, FloatDType, Int, IntDType, Tensor};
-use kiln_learner::{ConstantGuess, Measure, Weight};
+use kiln_learner::{ConstantGuess, Measure};
 use kiln_nn::EncoderInputs;
 use kiln_nn::loss::binary_cross_entropy_sum;
 use kiln_nn::sampling::{sample_tokens, sample_uniform_tokens};
@@ -71,7 +71,7 @@ pub fn sampled_accuracy(samples: &Tensor<2, Int>, batch: &ReplacedTokenBatch) ->
     Measure {
         name: SAMPLED_ACCURACY,
         sum: (float(is_correct, &masked.weights) * masked.weights.clone()).sum(),
-        weight: Weight::Device(masked.weights.clone().sum()),
+        weight: masked.weights.clone().sum(),
     }
 }
 

@@ -112,10 +112,7 @@ impl ShardWriter {
         let json = header
             .to_json()
             .map_err(|reason| write_failed(&path)(reason.into()))?;
-        let mut file = File::create(&path).map_err(write_failed(&path))?;
-        file.write_all(json.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(write_failed(&path))?;
+        std::fs::write(&path, json).map_err(write_failed(&path))?;
         Ok(header)
     }
 }
@@ -165,7 +162,6 @@ impl HashedFile {
 
     fn finish(mut self) -> Result<DataFile, TextError> {
         self.flush()?;
-        self.file.sync_all().map_err(write_failed(&self.path))?;
         Ok(DataFile {
             bytes: self.bytes,
             sha256: hex(&self.hasher.finalize()),

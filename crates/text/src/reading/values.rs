@@ -1,7 +1,7 @@
 //! JSON records that are not one a line: in a list, or one after the other. They are cut out of the
 //! file as it is read, so that memory holds one of them.
 
-use std::io::BufRead;
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 use super::lines::MAX_RECORD_BYTES;
@@ -112,7 +112,7 @@ impl Values {
     /// A byte order mark; all but its last byte are passed over.
     fn skip_mark(&mut self) -> Result<bool, TextError> {
         let path = &self.path;
-        let next = self.reader.fill_buf().map_err(read_failed(path))?;
+        let next = filled(&mut self.reader).map_err(read_failed(path))?;
         let is_mark = next.starts_with(b"\xef\xbb\xbf");
         if is_mark {
             self.reader.consume(2);
@@ -127,7 +127,7 @@ impl Values {
         let mut scan = Scan::default();
         let mut is_too_long = false;
         loop {
-            let next = self.reader.fill_buf().map_err(read_failed(&self.path))?;
+            let next = filled(&mut self.reader).map_err(read_failed(&self.path))?;
             if next.is_empty() {
                 // What is missing is told by whoever parses it; the list's end is missing as well.
                 self.state = if self.is_list {
@@ -182,7 +182,7 @@ impl Values {
     }
 
     fn peek(&mut self) -> Result<Option<u8>, TextError> {
-        let next = self.reader.fill_buf().map_err(read_failed(&self.path))?;
+        let next = filled(&mut self.reader).map_err(read_failed(&self.path))?;
         Ok(next.first().copied())
     }
 
@@ -204,6 +204,16 @@ impl Values {
             reason: format!("column {}: {reason}", self.column),
         }
     }
+}
+
+/// The reader's next bytes, however often a signal comes between.
+fn filled(reader: &mut impl BufRead) -> io::Result<&[u8]> {
+    while let Err(error) = reader.fill_buf() {
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    reader.fill_buf()
 }
 
 /// Follows brackets and strings to where a value ends.

@@ -123,7 +123,7 @@ impl Config {
         let pieces: HashSet<&str> = pieces.collect();
         let is_xlnet = xlnet::has_its_pieces(|piece| pieces.contains(piece));
         if is_xlnet {
-            self.usual = xlnet::special_tokens();
+            self.usual = SpecialTokens::of_class(Class::Xlnet);
             self.special = named(&self.usual, &self.fields, &self.added);
         }
         is_xlnet

@@ -17,6 +17,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::bert;
+use super::class::Class;
 use super::special::{SpecialTokens, added_token_json};
 use super::unigram::UnigramLayout;
 use super::words::WORD_START;
@@ -242,7 +243,10 @@ fn own_pieces(layout: UnigramLayout) -> Vec<(String, PieceKind)> {
             ]
         }
         UnigramLayout::Xlnet(_) => {
-            let mut own = vec![(xlnet::special_tokens().unk, PieceKind::Unknown)];
+            let mut own = vec![(
+                SpecialTokens::of_class(Class::Xlnet).unk,
+                PieceKind::Unknown,
+            )];
             let controls = xlnet::CONTROLS.map(|name| (name.to_string(), PieceKind::Control));
             own.extend(controls);
             let eop = xlnet::END_OF_PARAGRAPH.to_string();

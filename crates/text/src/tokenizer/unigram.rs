@@ -8,13 +8,14 @@
 
 use super::Tokenizer;
 use super::alphabet::{self, DroppedCharacters};
+use super::class::Class;
 use super::files::{SENTENCE_PIECE, XLNET_SENTENCE_PIECE};
 use super::progress::TrainProgress;
 use super::sentence_piece::{self, Model};
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
 use super::text_sample::SampleSettings;
-use super::xlnet::{self, XlnetLetters};
+use super::xlnet::XlnetLetters;
 use crate::error::TextError;
 use crate::reading::thread_pool;
 
@@ -124,7 +125,7 @@ pub(super) fn build(
 fn tokenizer(pieces: &[Scored], settings: &UnigramSettings) -> Result<Tokenizer, TextError> {
     let special = match settings.layout {
         UnigramLayout::Deberta => SpecialTokens::default(),
-        UnigramLayout::Xlnet(_) => xlnet::special_tokens(),
+        UnigramLayout::Xlnet(_) => SpecialTokens::of_class(Class::Xlnet),
     };
     let letters = settings.layout.letters();
     let pieces = pieces

@@ -21,6 +21,7 @@
 use serde_json::{Map, Value};
 
 use super::bert::parse_bool;
+use super::class::Class;
 use super::special::Place::{Cls, Sep, Text};
 use super::special::{self, SpecialTokens};
 
@@ -43,7 +44,7 @@ pub(super) const CONTROLS: [&str; 7] = [
 
 /// Names of all pieces of a fresh model that stand for something else than text.
 pub(super) fn special_names() -> Vec<String> {
-    let special = special_tokens();
+    let special = SpecialTokens::of_class(Class::Xlnet);
     let own = [special.unk.as_str(), END_OF_PARAGRAPH];
     let names = CONTROLS.into_iter().chain(own).map(str::to_string);
     names.collect()
@@ -87,21 +88,10 @@ impl XlnetLetters {
     }
 }
 
-/// Names of the special tokens.
-pub(super) fn special_tokens() -> SpecialTokens {
-    SpecialTokens {
-        pad: "<pad>".to_string(),
-        unk: "<unk>".to_string(),
-        cls: "<cls>".to_string(),
-        sep: "<sep>".to_string(),
-        mask: "<mask>".to_string(),
-    }
-}
-
 /// Whether these are XLNet's pieces: whether there are its special tokens and not BERT's.
 pub(super) fn has_its_pieces(has: impl Fn(&str) -> bool) -> bool {
     let bert = SpecialTokens::default();
-    let own = special_tokens();
+    let own = SpecialTokens::of_class(Class::Xlnet);
     has(&own.cls) && has(&own.sep) && !has(&bert.cls) && !has(&bert.sep)
 }
 

@@ -41,20 +41,27 @@ fn a_run_starts_from_a_pair_or_from_either_half() {
     let init_from = settings["init_from"].as_str().unwrap();
     assert!(Path::new(init_from).is_absolute() && init_from.ends_with(step));
 
-    // A lone discriminator's generator starts fresh, and that is said.
-    let done = kiln(
-        folder,
-        &format!(
-            "pretrain electra --corpus text.txt --init-from {step}/discriminator --output lone \
-             {SMALL} {quiet}"
-        ),
-    );
-    assert!(
-        done.stderr.contains("freshly initialised"),
-        "{}",
-        done.stderr
-    );
-    done.ok();
+    // A lone discriminator's generator starts fresh, and that is said; so does that of a pair whose
+    // replacements came from no generator.
+    pretrain(folder, "uniform", "--uniform-generator");
+    for (origin, output) in [
+        (format!("{step}/discriminator"), "lone"),
+        ("uniform".to_owned(), "after-uniform"),
+    ] {
+        let done = kiln(
+            folder,
+            &format!(
+                "pretrain electra --corpus text.txt --init-from {origin} --output {output} {SMALL} \
+                 {quiet}"
+            ),
+        );
+        assert!(
+            done.stderr.contains("holds a discriminator alone"),
+            "{}",
+            done.stderr
+        );
+        done.ok();
+    }
     assert_ne!(first_loss(folder, "lone"), expected);
 
     for (flags, remedy) in [

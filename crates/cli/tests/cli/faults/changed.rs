@@ -283,6 +283,47 @@ fn a_new_run_keeps_its_tokens_where_that_is_asked_for() {
 }
 
 #[test]
+fn what_is_asked_of_a_finished_run_is_recorded_and_what_is_taken_back_is_said() {
+    let folder = folder_with_run();
+    let folder = folder.path();
+    let run = folder.join("run");
+    let done = kiln(folder, "resume run --lr 5e-4");
+    assert!(done.stderr.contains("from step 7 on: "), "{done:?}");
+    assert!(done.ok().contains("nothing to do"));
+    let expected = json!([{"after_step": 6, "settings": {
+        "training.optimizer.learning_rate": [1e-4, 5e-4]}}]);
+    assert_eq!(changes(&run), expected);
+
+    let done = kiln(folder, "resume run --lr 1e-4");
+    assert!(
+        done.stderr
+            .contains("what was changed from step 7 on is taken back"),
+        "{done:?}"
+    );
+    done.ok();
+    assert_eq!(changes(&run), Value::Null);
+}
+
+#[test]
+fn what_needs_an_evaluation_is_refused_of_a_run_without_one() {
+    let folder = folder();
+    let folder = folder.path();
+    let command = format!(
+        "pretrain bert --corpus text.txt --tokenizer tok --config model.json --steps 6 {SMALL} \
+         --held-out 0 --output run"
+    );
+    kiln(folder, &command).ok();
+    for flag in ["--early-stop 2", "--keep-best 1"] {
+        let line = kiln(folder, &format!("resume run --steps 12 {flag}")).error(2);
+        assert!(
+            line.contains(&format!("{flag}: the run has no evaluation")),
+            "{line}"
+        );
+    }
+    kiln(folder, "resume run --steps 8 --keep-best 0").ok();
+}
+
+#[test]
 fn batches_that_are_taken_back_leave_no_trace() {
     let folder = folder_with_run();
     let folder = folder.path();

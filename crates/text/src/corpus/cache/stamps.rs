@@ -9,7 +9,6 @@
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -150,18 +149,10 @@ impl Known {
             .collect();
         if self.entries.as_ref() != Some(&entries) {
             // Without it the files are hashed next time: a cache may be read-only.
-            let _ = self.write(&entries);
+            if let Ok(json) = serde_json::to_vec(&entries) {
+                let _ = kiln_files::write(&self.path, &json);
+            }
         }
-    }
-
-    fn write(&self, entries: &[Entry]) -> io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new()
-            .prefix(".files-")
-            .tempfile_in(folder)?;
-        file.write_all(&serde_json::to_vec(entries)?)?;
-        file.persist(&self.path)?;
-        Ok(())
     }
 }
 
