@@ -80,7 +80,7 @@ fn settings(folder: &std::path::Path) -> RunSettings {
         "objective": {"next_sentence": true, "examples": "pairs", "mask_rate": 0.15, "mask_share": 0.8,
                       "random_share": 0.1, "whole_word": false, "max_predictions": 20,
                       "short_seq_prob": 0.1},
-        "data": {"shards": folder.join("shards"), "corpus": "5f1d…", "eval_shards": null,
+        "data": {"shards": folder.join("shards"), "corpus": "", "eval_shards": null,
                  "eval_corpus": null, "held_out": 0.05, "eval_batches": 20,
                  "tokenizer": folder.join("tokenizer"), "tokenizer_identity": "77aa", "seq_len": 128},
         "training": {"steps": 1, "batch_size": 16, "accumulate": 1, "seed": 1,
