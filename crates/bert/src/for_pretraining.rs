@@ -62,7 +62,7 @@ impl BertForPreTraining {
         }
     }
 
-    /// The same model with a decoder that has this apart, whatever its config says.
+    /// This model with a decoder that keeps `apart` from the word table, whatever the config says.
     #[must_use]
     pub fn with_apart(mut self, apart: Apart, init: &mut Init) -> Self {
         self.cls.predictions = self.cls.predictions.with_apart(apart, init);

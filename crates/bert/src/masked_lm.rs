@@ -53,7 +53,7 @@ impl MaskedLmHead {
         head.with_apart(tying::apart(&config.other), init)
     }
 
-    /// The same head with a decoder that has this apart.
+    /// This head with a decoder that keeps `apart` from the word table.
     #[must_use]
     pub fn with_apart(self, apart: Apart, init: &mut Init) -> Self {
         let ([vocab_size], [_, width]) = (self.bias.dims(), self.transform.dense.weight.dims());

@@ -81,7 +81,7 @@ impl BertModel {
         }
     }
 
-    /// The same without a pooler, as the heads over tokens use it.
+    /// Draws a model without a pooler, as the heads over tokens use it.
     pub fn without_pooler(config: &BertConfig, init: &mut Init) -> Self {
         // The fields are drawn in this order.
         Self {

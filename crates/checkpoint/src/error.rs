@@ -196,8 +196,8 @@ impl WriteError {
         }
     }
 
-    /// The same failure, told of the folder `to` where it was met in the folder `from`: whoever
-    /// reads of it finds nothing under a temporary name.
+    /// This failure as one of the folder `to`, where it was met in the folder `from`: whoever reads
+    /// of it finds nothing under a temporary name.
     #[must_use]
     pub fn relocated(mut self, from: &Path, to: &Path) -> Self {
         let path = match &mut self {

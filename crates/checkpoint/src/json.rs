@@ -24,7 +24,7 @@ pub fn parse_json<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     }
 }
 
-/// The same text with numbers that are not finite in quotes.
+/// `text` with numbers that are not finite in quotes.
 fn quoted(text: &str) -> Cow<'_, str> {
     if !text.contains("NaN") && !text.contains("Infinity") {
         return text.into();

@@ -82,7 +82,7 @@ pub(crate) fn tell(
     }
 }
 
-/// The same for a program.
+/// What `header` tells of a corpus, for a program to read.
 pub(crate) fn to_json(header: &Header) -> Value {
     let notes = header.notes.as_ref();
     json!({

@@ -41,7 +41,7 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// The same in as few letters as can be: `4s`, `3m12s`, `2h05m`, `12d03h`.
+/// A duration in as few letters as can be: `4s`, `3m12s`, `2h05m`, `12d03h`.
 pub(crate) fn brief_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {

@@ -49,7 +49,7 @@ pub struct RelativeTable {
 }
 
 impl AttentionContext {
-    /// The same for queries at chosen positions alone.
+    /// This context for queries at chosen positions alone.
     ///
     /// # Shapes
     /// - `positions`: `[batch, num_queries]`, each in `0..seq_len`

@@ -343,7 +343,7 @@ impl DebertaConfig {
         }
     }
 
-    /// The same model with dropout off, e.g. to compare gradients.
+    /// This config with dropout off, e.g. to compare gradients.
     pub fn without_dropout(&self) -> Self {
         Self {
             hidden_dropout_prob: 0.0,

@@ -26,7 +26,7 @@ impl DebertaEmbeddings {
         }
     }
 
-    /// The same with a table of positions in any case, for the mask decoder.
+    /// Draws embeddings that have a table of positions in any case, for the mask decoder.
     pub fn with_positions(config: &DebertaConfig, init: &mut Init) -> Self {
         Self {
             word_embeddings: init.embedding(config.vocab_size, config.embedding_size()),
@@ -74,7 +74,7 @@ impl EmbeddingBlock {
         Self::draw(config, config.position_biased_input, init)
     }
 
-    /// The same with a table of positions in any case, for the mask decoder.
+    /// Draws embeddings that have a table of positions in any case, for the mask decoder.
     pub fn with_positions(config: &DebertaConfig, init: &mut Init) -> Self {
         Self::draw(config, true, init)
     }

@@ -48,7 +48,7 @@ impl MaskedLmHead {
         }
     }
 
-    /// The same head with a decoder that has this apart.
+    /// This head with a decoder that keeps `apart` from the word table.
     #[must_use]
     pub fn with_apart(self, apart: Apart, init: &mut Init) -> Self {
         let ([vocab_size], [_, width]) = (self.bias.dims(), self.dense.weight.dims());
@@ -119,8 +119,8 @@ impl DebertaForMaskedLm {
         model.with_apart(tying::apart(&config.other), init)
     }
 
-    /// The same model with a decoder that has this apart, whatever its config says;
-    /// `lm_predictions` has none.
+    /// This model with a decoder that keeps `apart` from the word table, whatever the config says;
+    /// `lm_predictions` has no decoder.
     #[must_use]
     pub fn with_apart(self, apart: Apart, init: &mut Init) -> Self {
         Self {
@@ -157,7 +157,8 @@ impl DebertaForMaskedLm {
         self.predictions_from(embedded, attention_mask, positions)
     }
 
-    /// The same from given embeddings, such as [`crate::EmbeddingBlock::finish`] returns.
+    /// Scores the vocabulary from given embeddings, such as [`crate::EmbeddingBlock::finish`]
+    /// returns.
     ///
     /// # Shapes
     /// - `embedded`: `[batch, seq_len, hidden_size]`

@@ -30,7 +30,7 @@ impl DebertaModel {
         }
     }
 
-    /// The same with a table of positions in any case, for [`DebertaModel::decode_masks`].
+    /// Draws a model that has a table of positions in any case, for [`DebertaModel::decode_masks`].
     pub fn with_positions(config: &DebertaConfig, init: &mut Init) -> Self {
         Self {
             embeddings: DebertaEmbeddings::with_positions(config, init),
@@ -50,7 +50,8 @@ impl DebertaModel {
         self.encode(self.embeddings.forward(inputs), attention_mask)
     }
 
-    /// The same from given embeddings, such as [`crate::EmbeddingBlock::finish`] returns.
+    /// The last layer's hidden states from given embeddings, such as
+    /// [`crate::EmbeddingBlock::finish`] returns.
     ///
     /// # Shapes
     /// - `embedded`: `[batch, seq_len, hidden_size]`

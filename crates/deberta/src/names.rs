@@ -66,7 +66,7 @@ const DECODER_BIAS: Tied = Tied {
 /// How the encoder's names may begin: `bert.` in v1's first releases.
 pub(crate) const BACKBONE_PREFIXES: [&str; 3] = ["deberta.", "bert.", ""];
 
-/// The same names for v1's first releases.
+/// The encoder's names in v1's first releases.
 const FIRST_NAMES: Names = Names {
     rules: &{
         let [_, a, b, c, d, e, f, g, h] = RULES;

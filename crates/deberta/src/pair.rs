@@ -156,8 +156,8 @@ impl DebertaPair {
         }
     }
 
-    /// The same pair with the discriminator's own parts from `whole`; a difference becomes what
-    /// lies between its word table and the generator's.
+    /// This pair with the discriminator's own parts from `whole`; a difference becomes what lies
+    /// between `whole`'s word table and the generator's.
     #[must_use]
     pub fn with_discriminator(self, whole: DebertaForPreTraining) -> Self {
         let DebertaModel {
@@ -188,7 +188,7 @@ impl DebertaPair {
         }
     }
 
-    /// The same pair with the word table of `whole` as the generator's.
+    /// This pair with the word table of `whole` as the generator's.
     #[must_use]
     pub fn with_word_table(mut self, whole: &DebertaForPreTraining) -> Self {
         let theirs = untracked(&whole.deberta.embeddings.word_embeddings.weight.val());

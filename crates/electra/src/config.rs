@@ -169,7 +169,7 @@ impl ElectraConfig {
         self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
     }
 
-    /// The same model with dropout off, e.g. to compare gradients.
+    /// This config with dropout off, e.g. to compare gradients.
     pub fn without_dropout(&self) -> Self {
         Self {
             hidden_dropout_prob: 0.0,

@@ -60,7 +60,7 @@ impl GeneratorHead {
         head.with_apart(tying::apart(&config.other), init)
     }
 
-    /// The same head with a decoder that has this apart; its bias is always its own.
+    /// This head with a decoder that keeps `apart` from the word table; its bias is always its own.
     #[must_use]
     pub fn with_apart(mut self, apart: Apart, init: &mut Init) -> Self {
         let head = &mut self.generator_lm_head;
@@ -120,7 +120,7 @@ impl ElectraForMaskedLm {
         }
     }
 
-    /// The same model with a decoder that has this apart, whatever its config says.
+    /// This model with a decoder that keeps `apart` from the word table, whatever the config says.
     #[must_use]
     pub fn with_apart(self, apart: Apart, init: &mut Init) -> Self {
         Self {

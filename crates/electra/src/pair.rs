@@ -117,7 +117,7 @@ impl ElectraPair {
         })
     }
 
-    /// The same pair with the parts of `whole` that are the generator's own.
+    /// This pair with the parts of `whole` that are the generator's own.
     #[must_use]
     pub fn with_generator(self, whole: ElectraForMaskedLm) -> Self {
         let generator = self.generator.map(|generator| PairedGenerator {

@@ -106,8 +106,8 @@ impl RunFolder {
         Ok(write_json(&self.config(), settings)?)
     }
 
-    /// The same folder, kept from other processes until the last copy of it is dropped, or this
-    /// process dies.
+    /// This folder, kept from other processes until the last copy of it is dropped, or this process
+    /// dies.
     ///
     /// # Errors
     /// If another process trains the run, or the file to lock can't be made.

@@ -11,15 +11,15 @@ use crate::fused;
 pub enum Activation {
     /// x·Φ(x) with the error function: what the published BERT checkpoints were trained with.
     Gelu,
-    /// The same as [`Activation::Gelu`].
+    /// [`Activation::Gelu`] by another name.
     GeluPython,
     /// The tanh form 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))).
     GeluNew,
-    /// The same as [`Activation::GeluNew`].
+    /// [`Activation::GeluNew`] by another name.
     GeluPytorchTanh,
-    /// The same as [`Activation::GeluNew`], with the constant √(2/π) to ten digits.
+    /// [`Activation::GeluNew`] with the constant √(2/π) to ten digits.
     GeluFast,
-    /// The same as [`Activation::GeluNew`].
+    /// [`Activation::GeluNew`] by another name.
     GeluAccurate,
     /// x·σ(1.702x).
     QuickGelu,
@@ -27,7 +27,7 @@ pub enum Activation {
     Relu,
     /// x·σ(x).
     Silu,
-    /// The same as [`Activation::Silu`].
+    /// [`Activation::Silu`] by another name.
     Swish,
     /// tanh x.
     Tanh,

@@ -70,8 +70,8 @@ pub trait FusedOps: Backend {
         softmax::scaled::<Self>(scores, scale)
     }
 
-    /// The same with the lowest finite number in place of the score where `is_hidden`, which
-    /// broadcasts to the scores' shape.
+    /// [`FusedOps::scaled_softmax`] with the lowest finite number in place of the score where
+    /// `is_hidden`, which broadcasts to the scores' shape.
     fn masked_softmax(
         scores: FloatTensor<Self>,
         is_hidden: BoolTensor<Self>,
@@ -123,8 +123,8 @@ pub trait FusedOps: Backend {
         Self::layer_norm(x, gamma, Some(beta), epsilon)
     }
 
-    /// The same, with what the gradient needs: (output, normalised x, 1/√(variance + epsilon) as
-    /// `[..., 1]`).
+    /// [`FusedOps::layer_normalised`] with what the gradient needs: (output, normalised x,
+    /// 1/√(variance + epsilon) as `[..., 1]`).
     fn layer_normalised_saving(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -149,7 +149,7 @@ pub trait FusedOps: Backend {
         Self::dropout_saving(x, prob).0
     }
 
-    /// The same, with whatever the backend needs to drop the same entries again.
+    /// [`FusedOps::dropout`] with whatever the backend needs to drop the same entries again.
     fn dropout_saving(x: FloatTensor<Self>, prob: f64) -> (FloatTensor<Self>, FloatTensor<Self>) {
         dropout::forward_saving::<Self>(x, prob)
     }
@@ -173,7 +173,8 @@ pub trait FusedOps: Backend {
         Self::cross_entropy_saving(logits, labels, weights).0
     }
 
-    /// The same, with what the gradient needs: (sum, logsumexp of each row as `[n, 1]`).
+    /// [`FusedOps::cross_entropy`] with what the gradient needs: (sum, logsumexp of each row as
+    /// `[n, 1]`).
     fn cross_entropy_saving(
         logits: FloatTensor<Self>,
         labels: IntTensor<Self>,

@@ -84,7 +84,7 @@ impl RelativeIndex {
         num_queries
     }
 
-    /// The same table for queries that stand anywhere, such as at predicted positions alone.
+    /// This table for queries that stand anywhere, such as at predicted positions alone.
     ///
     /// # Shapes
     /// - `positions`: `[batch, num_queries]`, counted as the keys are, each in

@@ -62,7 +62,7 @@ impl History {
         Ok(history)
     }
 
-    /// The same of records in memory.
+    /// The history of records in memory.
     #[cfg(test)]
     pub(crate) fn new(records: &[Record]) -> Self {
         let mut history = Self::default();

@@ -27,7 +27,7 @@ const PROCESS: f64 = 80e6;
 /// Weights, gradients and both moments, and what an update and a checkpoint take for a moment.
 const COPIES: f64 = 5.5;
 
-/// The same where the two parts of a model have their gradients in turns.
+/// [`COPIES`] where the two parts of a model have their gradients in turns.
 const COPIES_IN_TURNS: f64 = 4.5;
 
 /// Over what the forward pass keeps.

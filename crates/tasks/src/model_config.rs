@@ -24,7 +24,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The same of the file at `path`.
+    /// This error, told of the file at `path`.
     pub fn in_file(self, path: &Path) -> OpenError {
         OpenError::Field {
             path: path.to_path_buf(),
@@ -35,7 +35,7 @@ impl ConfigError {
 }
 
 impl From<ConfigError> for LearnError {
-    /// The same of a run's own config.
+    /// This error, told of a run's own config.
     fn from(error: ConfigError) -> Self {
         Self::Config {
             field: error.field.to_owned(),

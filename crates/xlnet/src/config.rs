@@ -210,7 +210,7 @@ impl XlnetConfig {
         above_zero(self.reuse_len)
     }
 
-    /// The same model with vectors of its own in each layer, as its file has them.
+    /// This config with bias vectors of its own in each layer, as a model's file has them.
     pub fn with_own_biases(self) -> Self {
         Self {
             untie_r: None,
@@ -253,7 +253,7 @@ impl XlnetConfig {
         num_labels(self.id2label.as_ref(), &self.other)
     }
 
-    /// The same model with dropout off, e.g. to compare gradients.
+    /// This config with dropout off, e.g. to compare gradients.
     pub fn without_dropout(&self) -> Self {
         Self {
             dropout: 0.0,

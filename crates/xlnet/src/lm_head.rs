@@ -42,7 +42,8 @@ impl XlnetLmHeadModel {
         model.with_apart(tying::apart(&config.other), init)
     }
 
-    /// The same model with a head that has this apart; its bias is always its own.
+    /// This model with a head whose decoder keeps `apart` from the word table; its bias is always its
+    /// own.
     #[must_use]
     pub fn with_apart(mut self, apart: Apart, init: &mut Init) -> Self {
         let shape = self.transformer.word_embedding.weight.dims();

@@ -139,7 +139,8 @@ impl XlnetModel {
         self.forward_embedded(embedded, inputs)
     }
 
-    /// The same from given words' vectors, such as disturbed ones; `input_ids` are not read.
+    /// Runs all layers as [`Self::forward`] does, from given words' vectors, such as disturbed ones;
+    /// `input_ids` are not read.
     ///
     /// # Shapes
     /// - `embedded`: `[batch, seq_len, d_model]`

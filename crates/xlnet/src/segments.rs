@@ -34,7 +34,8 @@ impl Segments {
         }
     }
 
-    /// The same behind a memory, which counts as segment 0, whatever it held.
+    /// These segments with a memory of `mem_len` positions in front, which counts as segment 0,
+    /// whatever it held.
     pub(crate) fn behind_memory(&self, mem_len: usize) -> Self {
         let [batch, _, columns] = self.columns.dims();
         if mem_len == 0 {
@@ -47,7 +48,7 @@ impl Segments {
         }
     }
 
-    /// The same at chosen positions.
+    /// The segments of the tokens at chosen positions.
     ///
     /// # Shapes
     /// - `positions`: `[batch, num_queries]`, each in `0..seq_len`
@@ -57,7 +58,7 @@ impl Segments {
         }
     }
 
-    /// The same for some of the tokens, one after another.
+    /// The segments of `tokens` alone, which stand one after another.
     pub(crate) fn within(&self, tokens: Range<usize>) -> Self {
         let columns = self.columns.clone();
         Self {

@@ -157,7 +157,7 @@ fn compare(queries: Tensor<2, Int>, keys: &Tensor<2, Int>) -> Tensor<3, Bool> {
     queries.lower_equal(keys)
 }
 
-/// The same with columns in front for the memory, which nothing hides.
+/// Puts columns for the memory in front of `hidden`, which nothing hides.
 fn behind_memory(hidden: Tensor<3, Bool>, sizes: Sizes) -> Tensor<3, Bool> {
     if sizes.mem_len == 0 {
         return hidden;

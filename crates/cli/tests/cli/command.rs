@@ -65,7 +65,7 @@ pub(crate) fn kiln(folder: &Path, command: &str) -> Done {
     kiln_with(folder, &command.split_whitespace().collect::<Vec<_>>(), "")
 }
 
-/// The same with arguments that have spaces in them, and a text on stdin.
+/// Runs `kiln` with arguments that may have spaces in them, and a text on stdin.
 pub(crate) fn kiln_with(folder: &Path, arguments: &[&str], stdin: &str) -> Done {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
     command.args(arguments);

@@ -38,7 +38,8 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-/// The same with `run`, which is done after six steps and has checkpoints of steps 2, 4 and 6.
+/// [`folder`] with `run` in it, which is done after six steps and has checkpoints of steps 2, 4
+/// and 6.
 fn folder_with_run() -> tempfile::TempDir {
     let folder = folder();
     kiln(

@@ -12,7 +12,7 @@ pub(super) fn none_below_zero<'de, D: Deserializer<'de>>(
     Ok(usize::try_from(number).unwrap_or(0))
 }
 
-/// The same for one that may be absent or null.
+/// A number that may be absent or null, 0 where it is below 0.
 pub(super) fn optional_none_below_zero<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<usize>, D::Error> {

@@ -94,8 +94,8 @@ pub fn prepare(
     })
 }
 
-/// The same under a name that only the finished header tells, beside `output`; a folder that has it
-/// already is taken for the same. Gives the folder.
+/// Prepares as [`prepare`] does, under a name that only the finished header tells, beside `output`;
+/// a folder that has this name already is taken for what would be written. Gives the folder.
 pub(super) fn prepare_as(
     inputs: &Inputs,
     tokenizer: &Tokenizer,

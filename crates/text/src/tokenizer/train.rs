@@ -70,7 +70,7 @@ impl TrainSettings {
         }
     }
 
-    /// The same for another size of the vocabulary.
+    /// These settings with another size of the vocabulary.
     #[must_use]
     pub fn with_vocab_size(mut self, size: u32) -> Self {
         match &mut self {

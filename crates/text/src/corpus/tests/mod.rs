@@ -60,7 +60,7 @@ impl Place {
         self.prepare_as(inputs, Reading::default(), name, settings)
     }
 
-    /// The same, read in another way.
+    /// Prepares `inputs`, read as `reading` says.
     fn prepare_as(
         &self,
         inputs: &[PathBuf],
