@@ -165,7 +165,7 @@ impl BatchSource for RandomWords {
 
         let mut batch = HostBatch {
             real_tokens: places,
-            places,
+            all_tokens: places,
             ..HostBatch::default()
         };
         let ids = (0..places).map(|place| word(place, 0)).collect();

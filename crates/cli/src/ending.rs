@@ -9,13 +9,13 @@ use serde_json::{Map, Value, json};
 
 use crate::discriminator_sample::DiscriminatorSample;
 use crate::failure::Failure;
-use crate::job::Job;
+use crate::ready_run::ReadyRun;
 use crate::samples::Sample;
 use crate::wording::{count, duration, is_quality, number, shell};
 
 /// What became of a run.
 pub(crate) struct Ending<'a> {
-    pub(crate) job: &'a Job<'a>,
+    pub(crate) ready: &'a ReadyRun<'a>,
     pub(crate) outcome: TrainOutcome,
     pub(crate) history: History,
     pub(crate) unigram_entropy: Option<f64>,
@@ -31,7 +31,7 @@ impl Ending<'_> {
     /// What to do next; several commands where the run made several models.
     fn next_commands(&self) -> Vec<String> {
         if self.outcome.stop == Stop::Interrupted {
-            return vec![format!("kiln resume {}", shell(self.job.run.path()))];
+            return vec![format!("kiln resume {}", shell(self.ready.run.path()))];
         }
         let predict = |what: &str, text: Option<&str>| {
             let model = shell(&self.outcome.checkpoint);
@@ -42,11 +42,11 @@ impl Ending<'_> {
             )
         };
         let mut commands = Vec::new();
-        if self.job.has_generator() {
+        if self.ready.has_generator() {
             let sample = self.samples.first().map(|(sample, _)| sample.text.as_str());
             commands.push(predict("fill-mask", sample));
         }
-        if self.job.settings.objective.detection().is_some() {
+        if self.ready.settings.objective.detection().is_some() {
             let text = self
                 .discriminator_sample
                 .as_ref()
@@ -61,8 +61,8 @@ impl Ending<'_> {
     /// # Errors
     /// If stdout can't be written.
     pub(crate) fn tell(&self) -> Result<(), Failure> {
-        if self.job.json {
-            self.job.console.json(&self.to_json())
+        if self.ready.json {
+            self.ready.console.json(&self.to_json())
         } else {
             self.print()
         }
@@ -73,17 +73,17 @@ impl Ending<'_> {
     /// # Errors
     /// If stdout can't be written.
     fn print(&self) -> Result<(), Failure> {
-        let console = self.job.console;
+        let console = self.ready.console;
         let outcome = &self.outcome;
         let row = |name: &str, text: String| console.out(format_args!("{name:<12}{text}"));
         row(
             "run",
             format!(
                 "{} ({}, {} of {} steps)",
-                self.job.run.path().display(),
+                self.ready.run.path().display(),
                 stop_word(outcome.stop),
                 count(outcome.step),
-                count(self.job.settings.training.steps)
+                count(self.ready.settings.training.steps)
             ),
         )?;
         if let Some(last) = &self.history.last_evaluation {
@@ -157,7 +157,7 @@ impl Ending<'_> {
             console.out(format_args!("{verb}: {command}"))?;
         }
         if outcome.stop == Stop::Early {
-            let run = shell(self.job.run.path());
+            let run = shell(self.ready.run.path());
             console.out(format_args!(
                 "train further with: kiln resume {run} --early-stop 0"
             ))?;
@@ -203,10 +203,10 @@ impl Ending<'_> {
             .as_ref()
             .map(|(_, path, _)| path.display().to_string());
         json!({
-            "run": self.job.run.path().display().to_string(),
+            "run": self.ready.run.path().display().to_string(),
             "stop": stop_word(self.outcome.stop),
             "step": self.outcome.step,
-            "steps": self.job.settings.training.steps,
+            "steps": self.ready.settings.training.steps,
             "skipped_steps": self.outcome.bad_steps,
             "learned_nothing": self.stalls(),
             "evaluation": self.history.last_evaluation.as_ref().map(values),

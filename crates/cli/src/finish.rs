@@ -16,9 +16,9 @@ use crate::discriminator_sample::DiscriminatorSample;
 use crate::ending::Ending;
 use crate::failure::{Failure, caught};
 use crate::interrupt;
-use crate::job::Job;
 use crate::out_of_memory::{self, Work};
 use crate::progress::Progress;
+use crate::ready_run::ReadyRun;
 use crate::samples::{self, Sample};
 use crate::wording::shell;
 
@@ -36,31 +36,31 @@ const HIGHEST_ADVISED: f64 = 1e-4;
 /// # Errors
 /// If training fails, or is stopped by a signal. Checkpoints written before stay whole. What fails after training is a warning:
 /// the model is there.
-pub(crate) fn train(mut job: Job<'_>) -> Result<(), Failure> {
+pub(crate) fn train(mut ready: ReadyRun<'_>) -> Result<(), Failure> {
     let interrupter = Interrupter::new();
-    let interruption = interrupt::stop_on_signal(&interrupter, job.console)?;
-    let progress = Arc::new(Progress::new(job.console, job.dashboard));
-    let resumption = job.resumption.take();
+    let interruption = interrupt::stop_on_signal(&interrupter, ready.console)?;
+    let progress = Arc::new(Progress::new(ready.console, ready.dashboard));
+    let resumption = ready.resumption.take();
     let work = match resumption {
         Some(_) => Work::Resuming,
         None => Work::Training,
     };
     let context = RunContext {
-        run: job.run.clone(),
-        devices: job.devices.clone(),
+        run: ready.run.clone(),
+        devices: ready.devices.clone(),
         interrupter,
         observer: progress.clone(),
-        dashboard: job.dashboard,
+        dashboard: ready.dashboard,
         resumption,
     };
     let memory = out_of_memory::during(work);
-    let outcome = job.architecture.pretrain(job.settings, context);
+    let outcome = ready.architecture.pretrain(ready.settings, context);
     drop(memory);
     progress.finish();
-    let outcome = outcome.map_err(|error| with_command(error, &job))?;
+    let outcome = outcome.map_err(|error| with_command(error, &ready))?;
     interruption.all_is_saved();
     let stop = outcome.stop;
-    conclude(&job, outcome, progress.parameters()).tell()?;
+    conclude(&ready, outcome, progress.parameters()).tell()?;
     match stop {
         Stop::Interrupted => Err(Failure::Interrupted(interruption.exit_code())),
         Stop::Done | Stop::Early => Ok(()),
@@ -68,15 +68,15 @@ pub(crate) fn train(mut job: Job<'_>) -> Result<(), Failure> {
 }
 
 /// The error of a run, with the command that goes on from what it has saved.
-fn with_command(error: LearnError, job: &Job<'_>) -> Failure {
-    let run = shell(job.run.path());
+fn with_command(error: LearnError, ready: &ReadyRun<'_>) -> Failure {
+    let run = shell(ready.run.path());
     match error {
         LearnError::Diverged { first_step, .. } if !first_step => {
-            let rate = lower_rate(job.settings.training.optimizer.learning_rate);
+            let rate = lower_rate(ready.settings.training.optimizer.learning_rate);
             Failure::run(format_args!("{error}: kiln resume {run} --lr {rate:e}"))
         }
         LearnError::Device { step: 1.., .. } | LearnError::Events(_) => {
-            let saved = job.run.list_checkpoints();
+            let saved = ready.run.list_checkpoints();
             if saved.is_ok_and(|saved| saved.is_empty()) {
                 return Failure::run(format_args!(
                     "{error}, but that is nothing yet; try again, with a smaller --batch-size if \
@@ -101,40 +101,40 @@ fn lower_rate(rate: f64) -> f64 {
 
 /// Report and sample sentences of a run that has ended.
 pub(crate) fn conclude<'a>(
-    job: &'a Job<'a>,
+    ready: &'a ReadyRun<'a>,
     outcome: TrainOutcome,
     parameters: Option<u64>,
 ) -> Ending<'a> {
-    let history = attempt(job, "the run's metrics are not summed up", || {
-        Ok(History::read(&job.run.metrics())?)
+    let history = attempt(ready, "the run's metrics are not summed up", || {
+        Ok(History::read(&ready.run.metrics())?)
     })
     .unwrap_or_default();
-    let known = caught(|| of_corpus(job.settings).ok()).ok().flatten();
+    let known = caught(|| of_corpus(ready.settings).ok()).ok().flatten();
     let (unigram_entropy, corpus) = known.unzip();
-    let report = attempt(job, "no report", || {
+    let report = attempt(ready, "no report", || {
         let facts = ReportFacts {
             unigram_entropy,
             parameters,
             finished: Some(outcome.stop),
         };
-        Ok(write_report(job.run, job.settings, &history, &facts)?)
+        Ok(write_report(ready.run, ready.settings, &history, &facts)?)
     });
     let samples = match outcome.stop {
         // Whoever stops a run wants it to end.
         Stop::Interrupted => Vec::new(),
         // Nothing fills masks where replacements are drawn from all words alike.
-        Stop::Done | Stop::Early if !job.has_generator() => Vec::new(),
+        Stop::Done | Stop::Early if !ready.has_generator() => Vec::new(),
         Stop::Done | Stop::Early => {
-            let fill = || fill_samples(job, &outcome);
-            attempt(job, "no example sentences", fill).unwrap_or_default()
+            let fill = || fill_samples(ready, &outcome);
+            attempt(ready, "no example sentences", fill).unwrap_or_default()
         }
     };
-    let discriminator_sample = attempt(job, "the discriminator was not asked", || {
-        ask_discriminator(job, &outcome, &samples)
+    let discriminator_sample = attempt(ready, "the discriminator was not asked", || {
+        ask_discriminator(ready, &outcome, &samples)
     })
     .flatten();
     Ending {
-        job,
+        ready,
         outcome,
         history,
         unigram_entropy,
@@ -148,7 +148,7 @@ pub(crate) fn conclude<'a>(
 /// What `make` gives; if it fails, or panics, a warning that says what is missing: the model is
 /// trained and saved, and nothing that follows may take that back.
 fn attempt<T>(
-    job: &Job<'_>,
+    ready: &ReadyRun<'_>,
     missing: &str,
     make: impl FnOnce() -> Result<T, Failure>,
 ) -> Option<T> {
@@ -157,7 +157,8 @@ fn attempt<T>(
         Ok(Err(failure)) => failure.message().unwrap_or_default(),
         Err(panic) => format!("internal fault: {panic}"),
     };
-    job.console
+    ready
+        .console
         .note(format_args!("warning: {missing} ({reason})"));
     None
 }
@@ -178,17 +179,17 @@ fn of_corpus(settings: &RunSettings) -> Result<(f64, Option<Value>), Failure> {
 }
 
 fn fill_samples(
-    job: &Job<'_>,
+    ready: &ReadyRun<'_>,
     outcome: &TrainOutcome,
 ) -> Result<Vec<(Sample, Vec<MaskCandidate>)>, Failure> {
-    let samples = samples::draw(job.settings, SAMPLES)?;
-    let Some(device) = job.devices.first() else {
+    let samples = samples::draw(ready.settings, SAMPLES)?;
+    let Some(device) = ready.devices.first() else {
         return Ok(Vec::new());
     };
     if samples.is_empty() {
         return Ok(Vec::new());
     }
-    let filled = job.architecture.fill_mask(&FillMaskRequest {
+    let filled = ready.architecture.fill_mask(&FillMaskRequest {
         model: outcome.checkpoint.clone(),
         texts: samples.iter().map(|sample| sample.text.clone()).collect(),
         top_k: CANDIDATES,
@@ -204,18 +205,24 @@ fn fill_samples(
 
 /// What the discriminator says of the first sample, where there is a discriminator and a sample.
 fn ask_discriminator(
-    job: &Job<'_>,
+    ready: &ReadyRun<'_>,
     outcome: &TrainOutcome,
     samples: &[(Sample, Vec<MaskCandidate>)],
 ) -> Result<Option<DiscriminatorSample>, Failure> {
-    let has_discriminator = job.settings.objective.detection().is_some();
-    match (samples.first(), job.devices.first()) {
+    let has_discriminator = ready.settings.objective.detection().is_some();
+    match (samples.first(), ready.devices.first()) {
         (Some((sample, candidates)), Some(device)) if has_discriminator => {
-            let tokenizer = Tokenizer::open(&job.settings.data.tokenizer)?;
+            let tokenizer = Tokenizer::open(&ready.settings.data.tokenizer)?;
             let mask = tokenizer.vocabulary()?.mask;
             let mask = tokenizer.token(mask).unwrap_or_default();
             let sample = (sample, candidates.as_slice());
-            DiscriminatorSample::ask(job.architecture, &outcome.checkpoint, sample, &mask, device)
+            DiscriminatorSample::ask(
+                ready.architecture,
+                &outcome.checkpoint,
+                sample,
+                &mask,
+                device,
+            )
         }
         _ => Ok(None),
     }

@@ -19,7 +19,7 @@ use kiln_nn::{
 };
 
 use crate::DebertaConfig;
-use crate::projections::{Memory, Projections};
+use crate::projections::{KeysValues, Projections};
 
 /// What the attention of all layers shares in one forward pass.
 #[derive(Debug, Clone)]
@@ -107,8 +107,13 @@ impl DisentangledSelfAttention {
         }
     }
 
-    fn attend(&self, query: Tensor<4>, memory: Memory, context: &AttentionContext) -> Tensor<3> {
-        let Memory { key, value } = memory;
+    fn attend(
+        &self,
+        query: Tensor<4>,
+        keys_values: KeysValues,
+        context: &AttentionContext,
+    ) -> Tensor<3> {
+        let KeysValues { key, value } = keys_values;
         let (relative, padding) = (context.relative.as_ref(), context.padding.as_ref());
         let options = AttentionOptions {
             scale: self.score_scale,
@@ -197,8 +202,8 @@ impl DebertaAttention {
     pub fn forward(&self, hidden_states: Tensor<3>, context: &AttentionContext) -> Tensor<3> {
         let attention = &self.self_attention;
         let projections = &attention.projections;
-        let (query, memory) = projections.query_and_memory(hidden_states.clone());
-        let attended = attention.attend(query, memory, context);
+        let (query, keys_values) = projections.query_and_keys_values(hidden_states.clone());
+        let attended = attention.attend(query, keys_values, context);
         self.output.forward(attended, hidden_states)
     }
 
@@ -206,8 +211,8 @@ impl DebertaAttention {
     ///
     /// # Shapes
     /// - `hidden_states`: `[batch, seq_len, hidden_size]`
-    pub fn memory(&self, hidden_states: Tensor<3>) -> Memory {
-        self.self_attention.projections.memory(hidden_states)
+    pub fn keys_values(&self, hidden_states: Tensor<3>) -> KeysValues {
+        self.self_attention.projections.keys_values(hidden_states)
     }
 
     /// Queries of their own on given keys and values. The residual is the queries'.
@@ -218,12 +223,12 @@ impl DebertaAttention {
     pub fn forward_queries(
         &self,
         query_states: Tensor<3>,
-        memory: Memory,
+        keys_values: KeysValues,
         context: &AttentionContext,
     ) -> Tensor<3> {
         let attention = &self.self_attention;
         let query = attention.projections.query(query_states.clone());
-        let attended = attention.attend(query, memory, context);
+        let attended = attention.attend(query, keys_values, context);
         self.output.forward(attended, query_states)
     }
 }

@@ -6,7 +6,7 @@ use kiln_nn::{Init, Intermediate, ResidualOutput};
 
 use crate::DebertaConfig;
 use crate::attention::{AttentionContext, DebertaAttention, residual_output};
-use crate::projections::Memory;
+use crate::projections::KeysValues;
 
 /// Hugging Face `DebertaLayer` and `DebertaV2Layer`.
 #[derive(Module, Debug)]
@@ -42,8 +42,8 @@ impl DebertaLayer {
     ///
     /// # Shapes
     /// - `hidden_states`: `[batch, seq_len, hidden_size]`
-    pub fn memory(&self, hidden_states: Tensor<3>) -> Memory {
-        self.attention.memory(hidden_states)
+    pub fn keys_values(&self, hidden_states: Tensor<3>) -> KeysValues {
+        self.attention.keys_values(hidden_states)
     }
 
     /// The layer for queries of their own, on given keys and values.
@@ -54,11 +54,11 @@ impl DebertaLayer {
     pub fn forward_queries(
         &self,
         query_states: Tensor<3>,
-        memory: Memory,
+        keys_values: KeysValues,
         context: &AttentionContext,
     ) -> Tensor<3> {
         let attention = &self.attention;
-        self.feed_forward(attention.forward_queries(query_states, memory, context))
+        self.feed_forward(attention.forward_queries(query_states, keys_values, context))
     }
 
     fn feed_forward(&self, attended: Tensor<3>) -> Tensor<3> {

@@ -73,5 +73,5 @@ pub use pair::{DebertaPair, PairConfig, PairedDiscriminator};
 pub use pos_att_type::PosAttType;
 pub use presets::Preset;
 pub use pretraining::DebertaPretraining;
-pub use projections::{FusedProjections, Memory, Projections, SeparateProjections};
+pub use projections::{FusedProjections, KeysValues, Projections, SeparateProjections};
 pub use replaced_token_detection::DebertaReplacedTokens;

@@ -50,7 +50,7 @@ impl DebertaModel {
 
         let mut context = encoder.context(&embedded, attention_mask.clone());
         let hidden_states = encoder.run(below.len(), embedded, attention_mask.clone(), &context);
-        let memory = last.memory(hidden_states.clone());
+        let keys_values = last.keys_values(hidden_states.clone());
         let mut queries = match positions {
             None => hidden_states + rows.unsqueeze::<3>(),
             Some(positions) => {
@@ -63,7 +63,7 @@ impl DebertaModel {
             }
         };
         for _ in 0..PASSES {
-            queries = last.forward_queries(queries, memory.clone(), &context);
+            queries = last.forward_queries(queries, keys_values.clone(), &context);
         }
         queries
     }

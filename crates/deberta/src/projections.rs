@@ -12,7 +12,7 @@ use crate::config::DebertaVersion;
 
 /// Keys and values of one layer.
 #[derive(Debug, Clone)]
-pub struct Memory {
+pub struct KeysValues {
     /// `[batch, heads, key_len, head_size]`
     pub key: Tensor<4>,
     /// `[batch, heads, key_len, head_size]`
@@ -69,12 +69,12 @@ impl Projections {
     /// # Shapes
     /// - `hidden_states`: `[batch, seq_len, hidden_size]`
     /// - returns queries `[batch, heads, seq_len, head_size]`
-    pub fn query_and_memory(&self, hidden_states: Tensor<3>) -> (Tensor<4>, Memory) {
+    pub fn query_and_keys_values(&self, hidden_states: Tensor<3>) -> (Tensor<4>, KeysValues) {
         match self {
-            Self::Fused(projections) => projections.query_and_memory(hidden_states),
+            Self::Fused(projections) => projections.query_and_keys_values(hidden_states),
             Self::Separate(_) => (
                 self.query(hidden_states.clone()),
-                self.memory(hidden_states),
+                self.keys_values(hidden_states),
             ),
         }
     }
@@ -95,10 +95,10 @@ impl Projections {
     ///
     /// # Shapes
     /// - `hidden_states`: `[batch, key_len, hidden_size]`
-    pub fn memory(&self, hidden_states: Tensor<3>) -> Memory {
+    pub fn keys_values(&self, hidden_states: Tensor<3>) -> KeysValues {
         match self {
-            Self::Fused(projections) => projections.memory(hidden_states),
-            Self::Separate(projections) => Memory {
+            Self::Fused(projections) => projections.keys_values(hidden_states),
+            Self::Separate(projections) => KeysValues {
                 key: projections.split(&projections.key_proj, hidden_states.clone()),
                 value: projections.split(&projections.value_proj, hidden_states),
             },
@@ -158,7 +158,7 @@ impl FusedProjections {
         }
     }
 
-    fn query_and_memory(&self, hidden_states: Tensor<3>) -> (Tensor<4>, Memory) {
+    fn query_and_keys_values(&self, hidden_states: Tensor<3>) -> (Tensor<4>, KeysValues) {
         let heads = split_heads(
             self.in_proj.forward(hidden_states),
             self.num_attention_heads,
@@ -170,7 +170,7 @@ impl FusedProjections {
         let value = third(2) + self.bias(&self.v_bias);
         (
             query,
-            Memory {
+            KeysValues {
                 key: third(1),
                 value,
             },
@@ -181,8 +181,8 @@ impl FusedProjections {
         self.project(query_states, 0) + self.bias(&self.q_bias)
     }
 
-    fn memory(&self, hidden_states: Tensor<3>) -> Memory {
-        Memory {
+    fn keys_values(&self, hidden_states: Tensor<3>) -> KeysValues {
+        KeysValues {
             key: self.project(hidden_states.clone(), 1),
             value: self.project(hidden_states, 2) + self.bias(&self.v_bias),
         }

@@ -100,10 +100,10 @@ impl<O: Objective> Stepper<O> {
             let mut readings = Readings::default();
 
             for (m, batch) in uploaded.iter().enumerate() {
-                let (lane, device) = self.placement.of(m);
-                let on_device = match lane {
+                let (replica, device) = self.placement.of(m);
+                let on_device = match replica {
                     0 => &model,
-                    lane => &replicas[lane - 1],
+                    replica => &replicas[replica - 1],
                 };
                 seed(device, self.seed, (step, m, index));
                 let output = self.objective.forward(

@@ -25,8 +25,8 @@ pub struct HostBatch {
     pub floats: BTreeMap<&'static str, Buffer<f32>>,
     /// Tokens that are not padding.
     pub real_tokens: usize,
-    /// All places, padding included: batch x seq_len.
-    pub places: usize,
+    /// All tokens, padding included: batch x seq_len.
+    pub all_tokens: usize,
 }
 
 impl HostBatch {

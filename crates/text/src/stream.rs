@@ -169,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    /// Batch `index` has `places` = `index`; some take longer than others.
+    /// Batch `index` has `all_tokens` = `index`; some take longer than others.
     struct Numbers {
         given: AtomicU64,
         depth: u64,
@@ -204,7 +204,7 @@ mod tests {
                 });
             }
             Ok(HostBatch {
-                places: index as usize,
+                all_tokens: index as usize,
                 ..HostBatch::default()
             })
         }
@@ -220,7 +220,7 @@ mod tests {
                 for index in 0..200 {
                     assert_eq!(prefetch.position(), index);
                     let batch = prefetch.next_batch().unwrap();
-                    assert_eq!(batch.places as u64, index);
+                    assert_eq!(batch.all_tokens as u64, index);
                     source.given.store(index + 1, Ordering::SeqCst);
                 }
             }
@@ -231,8 +231,8 @@ mod tests {
     fn a_stream_starts_at_any_index() {
         let source = Arc::new(Numbers::new(u64::MAX >> 1));
         let mut prefetch = Prefetch::new(source, 1_000_000, 2, 4).unwrap();
-        assert_eq!(prefetch.next_batch().unwrap().places, 1_000_000);
-        assert_eq!(prefetch.next_batch().unwrap().places, 1_000_001);
+        assert_eq!(prefetch.next_batch().unwrap().all_tokens, 1_000_000);
+        assert_eq!(prefetch.next_batch().unwrap().all_tokens, 1_000_001);
     }
 
     #[test]
@@ -247,7 +247,7 @@ mod tests {
             .map(|_| prefetch.next_batch().map_err(|error| error.to_string()))
             .collect();
         for index in [0, 1, 3, 5] {
-            assert_eq!(told[index].as_ref().unwrap().places, index);
+            assert_eq!(told[index].as_ref().unwrap().all_tokens, index);
         }
         assert_eq!(told[2].as_ref().unwrap_err(), "index = 2: none");
         let panic = told[4].as_ref().unwrap_err();

@@ -14,7 +14,7 @@ use crate::layer::{LayerContext, Streams, XlnetLayer};
 use crate::memory::Memory;
 use crate::positions::{PositionTable, RelativePositions};
 use crate::segments::Segments;
-use crate::visibility::{Causal, Sizes, Visibility};
+use crate::visibility::{Causal, PassLengths, Visibility};
 
 /// Positions to predict.
 #[derive(Debug, Clone)]
@@ -157,11 +157,11 @@ impl XlnetModel {
         if let Some(memory) = &before {
             assert_eq!(memory.states.len(), self.layer.len(), "layers of memory");
         }
-        let sizes = Sizes {
+        let lengths = PassLengths {
             seq_len,
             mem_len: before.as_ref().map_or(0, Memory::len),
         };
-        let context = self.context(&inputs, sizes);
+        let context = self.context(&inputs, lengths);
         let mut streams = Streams {
             content: self.dropout.forward(embedded),
             queries: inputs.targets.as_ref().map(|targets| {
@@ -175,7 +175,7 @@ impl XlnetModel {
         for (number, layer) in self.layer.iter().enumerate() {
             let memory = before.as_ref().and_then(|memory| memory.states.get(number));
             kept.extend(self.keep(memory, &streams.content));
-            let memory = memory.cloned().filter(|_| sizes.mem_len > 0);
+            let memory = memory.cloned().filter(|_| lengths.mem_len > 0);
             let is_last = number + 1 == self.layer.len();
             // The first layer has its own; another one has, or shares those before it.
             biases = layer.biases().or(biases);
@@ -191,17 +191,19 @@ impl XlnetModel {
     }
 
     /// What all layers share.
-    fn context(&self, inputs: &XlnetInputs, sizes: Sizes) -> LayerContext {
+    fn context(&self, inputs: &XlnetInputs, lengths: PassLengths) -> LayerContext {
         let device = inputs.input_ids.device();
         let PositionTable {
             vectors,
             chunks,
             index,
-        } = self.positions.table(sizes.seq_len, sizes.mem_len, &device);
+        } = self
+            .positions
+            .table(lengths.seq_len, lengths.mem_len, &device);
         let [_, rows, _] = vectors.dims();
         let causal = match self.rules.attn_type {
             AttentionType::Bi => None,
-            AttentionType::Uni => Some(Causal::new(sizes, self.rules.same_length, &device)),
+            AttentionType::Uni => Some(Causal::new(lengths, self.rules.same_length, &device)),
         };
         let segments = inputs
             .token_type_ids
@@ -214,7 +216,7 @@ impl XlnetModel {
             segments: segments
                 .as_ref()
                 .map(|segments| segments.within(chunk.queries.clone())),
-            is_hidden: visibility.of_content(chunk.queries, sizes, causal.as_ref()),
+            is_hidden: visibility.of_content(chunk.queries, lengths, causal.as_ref()),
         });
         let content = content.collect();
         let queries = inputs.targets.as_ref().map(|targets| {
@@ -222,11 +224,11 @@ impl XlnetModel {
             QueryContext {
                 rows: 0..rows,
                 // Keys of the memory stand before the sequence's own.
-                index: index.at(positions.clone().add_scalar(sizes.mem_len as i64)),
+                index: index.at(positions.clone().add_scalar(lengths.mem_len as i64)),
                 segments: segments
                     .as_ref()
                     .map(|segments| segments.at(positions.clone())),
-                is_hidden: visibility.of_queries(&positions, sizes, causal.as_ref()),
+                is_hidden: visibility.of_queries(&positions, lengths, causal.as_ref()),
             }
         });
         let is_present = inputs.targets.as_ref().and_then(|targets| {
@@ -237,7 +239,7 @@ impl XlnetModel {
             // Drawn once for the whole batch. The original draws for each of its sequences, and so has
             // to project the vectors once for each.
             positions: self.dropout.forward(vectors),
-            segments: segments.map(|segments| segments.behind_memory(sizes.mem_len)),
+            segments: segments.map(|segments| segments.behind_memory(lengths.mem_len)),
             content,
             queries,
             is_present,

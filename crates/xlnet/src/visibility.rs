@@ -49,7 +49,7 @@ impl Visibility {
     pub(crate) fn of_content(
         &self,
         chosen: Range<usize>,
-        sizes: Sizes,
+        lengths: PassLengths,
         causal: Option<&Causal>,
     ) -> Option<Tensor<4, Bool>> {
         let (start, count) = (chosen.start, chosen.len());
@@ -62,10 +62,10 @@ impl Visibility {
         };
         let causal = causal.map(|causal| causal.hidden.clone().narrow(0, start, count));
         let hidden = either(
-            hidden.map(|hidden| behind_memory(hidden, sizes)),
+            hidden.map(|hidden| behind_memory(hidden, lengths)),
             causal.map(|rows| rows.equal_elem(1).unsqueeze_dim::<3>(0)),
         )?;
-        let sees_itself = own_place(chosen, sizes, &hidden.device());
+        let sees_itself = own_place(chosen, lengths, &hidden.device());
         let sees_itself = sees_itself.unsqueeze_dim::<3>(0).expand(hidden.shape());
         let hidden = hidden.bool_and(sees_itself.bool_not());
         Some(hidden.unsqueeze_dim::<4>(1))
@@ -79,7 +79,7 @@ impl Visibility {
     pub(crate) fn of_queries(
         &self,
         positions: &Tensor<2, Int>,
-        sizes: Sizes,
+        lengths: PassLengths,
         causal: Option<&Causal>,
     ) -> Option<Tensor<4, Bool>> {
         let [batch, count] = positions.dims();
@@ -90,30 +90,30 @@ impl Visibility {
             }
             Self::Mask(mask) => {
                 let rows = positions.clone().unsqueeze_dim::<3>(2);
-                let rows = rows.expand([batch, count, sizes.seq_len]);
+                let rows = rows.expand([batch, count, lengths.seq_len]);
                 Some(mask.clone().gather(1, rows).equal_elem(1))
             }
         };
         let causal = causal.map(|causal| {
             let rows = positions.clone().reshape([batch * count]);
             let rows = causal.hidden.clone().select(0, rows).equal_elem(1);
-            rows.reshape([batch, count, sizes.key_len()])
+            rows.reshape([batch, count, lengths.key_len()])
         });
-        let hidden = either(hidden.map(|hidden| behind_memory(hidden, sizes)), causal)?;
+        let hidden = either(hidden.map(|hidden| behind_memory(hidden, lengths)), causal)?;
         Some(hidden.unsqueeze_dim::<4>(1))
     }
 }
 
 /// Lengths of one pass.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sizes {
+pub(crate) struct PassLengths {
     /// Tokens.
     pub(crate) seq_len: usize,
     /// Hidden states of the memory.
     pub(crate) mem_len: usize,
 }
 
-impl Sizes {
+impl PassLengths {
     /// Both.
     pub(crate) fn key_len(self) -> usize {
         self.mem_len + self.seq_len
@@ -130,12 +130,12 @@ pub(crate) struct Causal {
 impl Causal {
     /// All keys behind a query; with `same_length` also the earliest, so that every query sees as
     /// many.
-    pub(crate) fn new(sizes: Sizes, same_length: bool, device: &Device) -> Self {
-        let (seq_len, key_len) = (sizes.seq_len, sizes.key_len());
+    pub(crate) fn new(lengths: PassLengths, same_length: bool, device: &Device) -> Self {
+        let (seq_len, key_len) = (lengths.seq_len, lengths.key_len());
         let hidden: Vec<i32> = (0..seq_len)
             .flat_map(|query| {
                 (0..key_len).map(move |key| {
-                    let is_ahead = key > query + sizes.mem_len;
+                    let is_ahead = key > query + lengths.mem_len;
                     i32::from(is_ahead || (same_length && key < query))
                 })
             })
@@ -158,12 +158,12 @@ fn compare(queries: Tensor<2, Int>, keys: &Tensor<2, Int>) -> Tensor<3, Bool> {
 }
 
 /// Puts columns for the memory in front of `hidden`, which nothing hides.
-fn behind_memory(hidden: Tensor<3, Bool>, sizes: Sizes) -> Tensor<3, Bool> {
-    if sizes.mem_len == 0 {
+fn behind_memory(hidden: Tensor<3, Bool>, lengths: PassLengths) -> Tensor<3, Bool> {
+    if lengths.mem_len == 0 {
         return hidden;
     }
     let [batch, rows, _] = hidden.dims();
-    let memory = Tensor::<3, Int>::zeros([batch, rows, sizes.mem_len], &hidden.device());
+    let memory = Tensor::<3, Int>::zeros([batch, rows, lengths.mem_len], &hidden.device());
     Tensor::cat(vec![memory.equal_elem(1), hidden], 2)
 }
 
@@ -182,11 +182,11 @@ fn either(
 }
 
 /// True where a query meets its own token, `[queries, mem_len + seq_len]`.
-fn own_place(queries: Range<usize>, sizes: Sizes, device: &Device) -> Tensor<2, Bool> {
-    let first = (sizes.mem_len + queries.start) as i64;
+fn own_place(queries: Range<usize>, lengths: PassLengths, device: &Device) -> Tensor<2, Bool> {
+    let first = (lengths.mem_len + queries.start) as i64;
     let rows = Tensor::<1, Int>::arange(first..first + queries.len() as i64, device);
-    let columns = Tensor::<1, Int>::arange(0..sizes.key_len() as i64, device);
-    let shape = [queries.len(), sizes.key_len()];
+    let columns = Tensor::<1, Int>::arange(0..lengths.key_len() as i64, device);
+    let shape = [queries.len(), lengths.key_len()];
     let rows = rows.unsqueeze_dim::<2>(1).expand(shape);
     rows.equal(columns.unsqueeze_dim::<2>(0).expand(shape))
 }

@@ -79,7 +79,7 @@ impl BatchSource for Batches {
         let values = self.take(weights.floats(), step, part, width);
         batch.insert_floats("weights", values, &shape(width));
         batch.real_tokens = batch.ints["input_ids"].data.len();
-        batch.places = batch.real_tokens;
+        batch.all_tokens = batch.real_tokens;
         Ok(batch)
     }
 }

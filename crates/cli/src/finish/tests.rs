@@ -107,7 +107,7 @@ fn a_panic_in_the_samples_or_the_report_leaves_the_run_and_its_summary() {
     let run = RunFolder::create(&folder.path().join("run")).unwrap();
     let checkpoint = run.checkpoint(1);
     std::fs::create_dir_all(&checkpoint).unwrap();
-    let job = Job {
+    let ready = ReadyRun {
         architecture: &Panicking,
         run: &run,
         settings: &settings,
@@ -126,7 +126,7 @@ fn a_panic_in_the_samples_or_the_report_leaves_the_run_and_its_summary() {
         bad_steps: 0,
     };
     // There are no metrics, so no report either.
-    let ending = conclude(&job, outcome, None).to_json();
+    let ending = conclude(&ready, outcome, None).to_json();
     assert_eq!(ending["samples"], Value::Array(Vec::new()));
     assert_eq!(ending["report"], Value::Null);
     assert_eq!(ending["stop"], "done");

@@ -53,7 +53,7 @@ enum TokenizerPlan {
 }
 
 /// A tokenizer, and corpora that it tokenised.
-pub(super) struct RunData {
+pub(super) struct PreparedData {
     pub(super) tokenizer: Tokenizer,
     pub(super) settings: DataSettings,
 }
@@ -220,7 +220,7 @@ impl DataPlan {
         args: &PretrainArgs,
         seq_len: usize,
         console: Console,
-    ) -> Result<RunData, Failure> {
+    ) -> Result<PreparedData, Failure> {
         let mut settings = self.placeholder(args, seq_len)?;
         let data = &args.data;
         let trainer = Trainer::Run(self.architecture);
@@ -289,7 +289,7 @@ impl DataPlan {
             evaluation::check_corpus(&corpus, args, console)?;
         }
         settings.tokenizer_identity = hex(&tokenizer.identity());
-        Ok(RunData {
+        Ok(PreparedData {
             tokenizer,
             settings,
         })

@@ -45,8 +45,8 @@ use crate::devices;
 use crate::failure::Failure;
 use crate::finish;
 use crate::folders::{absolute, refuse_used_folder};
-use crate::job::Job;
 use crate::memory;
+use crate::ready_run::ReadyRun;
 
 pub(crate) use args::{PretrainArgs, schedules};
 use data::DataPlan;
@@ -147,7 +147,7 @@ pub(crate) fn run(
         corpus_place::keep(new.run(), &mut settings.data)?;
     }
     new.run().write_settings(&settings)?;
-    finish::train(Job {
+    finish::train(ReadyRun {
         architecture,
         run: new.run(),
         settings: &settings,

@@ -27,9 +27,9 @@ use crate::devices;
 use crate::failure::Failure;
 use crate::finish;
 use crate::folders::absolute;
-use crate::job::Job;
 use crate::memory;
 use crate::pretrain::{check_dashboard, evaluation, versions};
+use crate::ready_run::ReadyRun;
 use crate::wording::{count, shell};
 use changes::ChangeArgs;
 use fixed::FixedArgs;
@@ -147,12 +147,12 @@ pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Re
     let threads = args.changes.threads;
     corpus_place::find(&run, &mut settings.data, &args.places, threads, console)?;
     let accepted = accepted(args, &run, [before, base, settings.clone()], made, console);
-    finish::train(Job {
+    finish::train(ReadyRun {
         resumption: Some(Resumption {
             start: newest,
             accepted,
         }),
-        ..job(args, architecture, &run, &settings, devices, console)
+        ..ready_run(args, architecture, &run, &settings, devices, console)
     })
 }
 
@@ -182,15 +182,15 @@ fn accepted(
     })
 }
 
-fn job<'a>(
+fn ready_run<'a>(
     args: &ResumeArgs,
     architecture: &'static dyn Architecture,
     run: &'a RunFolder,
     settings: &'a RunSettings,
     devices: Vec<Device>,
     console: Console,
-) -> Job<'a> {
-    Job {
+) -> ReadyRun<'a> {
+    ReadyRun {
         architecture,
         run,
         settings,
@@ -297,9 +297,9 @@ fn nothing_to_do(
     if args.json {
         // What the run said at its end, from what it left.
         let devices = devices::open(&devices::choose(&settings.devices)?)?;
-        let job = job(args, architecture, run, settings, devices, console);
+        let ready = ready_run(args, architecture, run, settings, devices, console);
         let outcome = newest.outcome(run)?;
-        return finish::conclude(&job, outcome, None).tell();
+        return finish::conclude(&ready, outcome, None).tell();
     }
     console.out(format_args!(
         "{}: nothing to do, all {} steps are done; train further with: kiln resume {shown} --steps \

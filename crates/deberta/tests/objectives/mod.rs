@@ -137,7 +137,7 @@ impl BatchSource for Batches {
         batch.insert_floats("weights", values, &[rows, width]);
         batch.insert_floats("example_weight", vec![1.0; rows], &[rows]);
         batch.real_tokens = batch.ints["attention_mask"].data.iter().sum::<i32>() as usize;
-        batch.places = batch.ints["attention_mask"].data.len();
+        batch.all_tokens = batch.ints["attention_mask"].data.len();
         Ok(batch)
     }
 }

@@ -372,10 +372,13 @@ impl<O: Objective> Fit<'_, O> {
         seconds: f64,
     ) -> Record {
         let real: usize = hosts.iter().map(|host| host.real_tokens).sum();
-        let places: usize = hosts.iter().map(|host| host.places).sum();
+        let all_tokens: usize = hosts.iter().map(|host| host.all_tokens).sum();
         values.push(("learning_rate".into(), rate));
         values.push(("tokens_per_second".into(), real as f64 / seconds.max(1e-9)));
-        values.push(("padding".into(), 1.0 - real as f64 / places.max(1) as f64));
+        values.push((
+            "padding".into(),
+            1.0 - real as f64 / all_tokens.max(1) as f64,
+        ));
         values.push(("tokens".into(), real as f64));
         if let Some(bytes) = kiln_backend::process_memory() {
             values.push(("memory".into(), bytes as f64));

@@ -225,7 +225,7 @@ impl BatchSource for ToySource {
         }
         let rows = self.batch_size;
         batch.real_tokens = 3 * rows;
-        batch.places = 4 * rows;
+        batch.all_tokens = 4 * rows;
         batch.insert_floats("x", x, &[rows, 3]);
         batch.insert_floats("y", y, &[rows, 1]);
         batch.insert_floats("weights", weights, &[rows, 1]);

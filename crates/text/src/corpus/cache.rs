@@ -38,7 +38,7 @@ pub fn cached(
     settings: &PrepareSettings,
     progress: &mut dyn FnMut(PrepareProgress),
 ) -> Result<Corpus, TextError> {
-    let files = inputs.places()?;
+    let files = inputs.paths()?;
     let paths = inputs.identities()?;
     let read = ReadSettings::new(inputs.reading(), settings.lines_are_sentences);
     // Before anything is read: what changes later is seen next time.

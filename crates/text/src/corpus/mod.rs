@@ -45,13 +45,13 @@ pub struct Corpus {
 
 #[derive(Debug)]
 enum Storage {
-    Memory(Memory),
+    Memory(InMemory),
     Shard(Box<Shard>),
 }
 
 /// Bounds have one entry more than there are parts: part `i` is `bounds[i]..bounds[i + 1]`.
 #[derive(Debug)]
-struct Memory {
+struct InMemory {
     tokens: Vec<u32>,
     sentences: Vec<u64>,
     documents: Vec<u64>,
@@ -89,7 +89,7 @@ impl Corpus {
     ///
     /// An id that is not below `vocab_size` is found when it is read.
     pub fn in_memory(documents: Vec<Vec<Vec<u32>>>, vocab_size: u32) -> Self {
-        let mut memory = Memory {
+        let mut memory = InMemory {
             tokens: Vec::new(),
             sentences: vec![0],
             documents: vec![0],

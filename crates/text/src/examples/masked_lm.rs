@@ -26,7 +26,7 @@ use crate::{BatchSource, HostBatch, TextError, Vocabulary};
 /// | `example_weight` (float) | `[batch]` | 1, or 0 for a row that fills up the last evaluation batch |
 /// | `next_sentence_label` | `[batch]` | pairs only: 0 = B follows A, 1 = B is random |
 pub struct MaskedLmSource {
-    rows: Rows,
+    rows: MaskedRows,
     batch_size: usize,
 }
 
@@ -43,7 +43,7 @@ impl MaskedLmSource {
         batch_size: usize,
         seed: u64,
     ) -> Result<Self, TextError> {
-        let rows = Rows {
+        let rows = MaskedRows {
             examples,
             masking,
             vocabulary,
@@ -75,7 +75,7 @@ impl BatchSource for MaskedLmSource {
 /// Shapes and names are those of [`MaskedLmSource`]. Where examples run out, rows hold `[CLS]`
 /// `[SEP]` with all weights 0, so that the last batch is as large as the others.
 pub struct MaskedLmEvaluation {
-    rows: Rows,
+    rows: MaskedRows,
     batch_size: usize,
     num_examples: u64,
 }
@@ -103,7 +103,7 @@ impl MaskedLmEvaluation {
             });
         }
         let num_examples = max_examples.unwrap_or(u64::MAX).min(examples.per_epoch());
-        let rows = Rows {
+        let rows = MaskedRows {
             examples,
             masking,
             vocabulary,
@@ -139,14 +139,14 @@ impl BatchSource for MaskedLmEvaluation {
 }
 
 /// Builds rows, wherever they come from.
-struct Rows {
+struct MaskedRows {
     examples: Arc<dyn Examples>,
     masking: Masking,
     vocabulary: Arc<Vocabulary>,
     seed: u64,
 }
 
-impl Rows {
+impl MaskedRows {
     fn validate(&self, batch_size: usize) -> Result<(), TextError> {
         self.masking.validate()?;
         if batch_size == 0 {
@@ -166,10 +166,10 @@ impl Rows {
         address: impl Fn(usize) -> Option<(u64, u64)>,
     ) -> Result<HostBatch, TextError> {
         let (seq_len, slots) = (self.examples.seq_len(), self.masking.max_predictions);
-        let places = batch_size * seq_len;
-        let mut input_ids = vec![self.vocabulary.pad as i32; places];
-        let mut attention_mask = vec![0; places];
-        let mut token_type_ids = vec![0; places];
+        let all_tokens = batch_size * seq_len;
+        let mut input_ids = vec![self.vocabulary.pad as i32; all_tokens];
+        let mut attention_mask = vec![0; all_tokens];
+        let mut token_type_ids = vec![0; all_tokens];
         let mut positions = vec![0; batch_size * slots];
         let mut labels = vec![0; batch_size * slots];
         let mut weights = vec![0.0; batch_size * slots];
@@ -214,7 +214,7 @@ impl Rows {
 
         let mut batch = HostBatch {
             real_tokens,
-            places,
+            all_tokens,
             ..HostBatch::default()
         };
         batch.insert_ints("input_ids", input_ids, &[batch_size, seq_len]);

@@ -133,14 +133,14 @@ impl<'a> Reader<'a> {
         while block.text.len() < block_bytes {
             let is_open = match &mut self.text {
                 Some(text) => {
-                    let mut place = Place {
+                    let mut destination = Destination {
                         block: &mut block,
                         at_boundary: &mut self.at_boundary,
                         text_bytes: &mut self.text_bytes,
                         counted: &mut self.counted,
                         reading: self.inputs.reading(),
                     };
-                    text.advance(&mut place)?
+                    text.advance(&mut destination)?
                 }
                 None => false,
             };
@@ -232,7 +232,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Where a text's paragraphs go.
-struct Place<'a> {
+struct Destination<'a> {
     block: &'a mut Block,
     at_boundary: &'a mut bool,
     text_bytes: &'a mut u64,
@@ -242,23 +242,23 @@ struct Place<'a> {
 
 impl Opened {
     /// Reads a line or a record; false at the end.
-    fn advance(&mut self, place: &mut Place<'_>) -> Result<bool, TextError> {
+    fn advance(&mut self, destination: &mut Destination<'_>) -> Result<bool, TextError> {
         match self {
             Self::Prose { lines, has_tags } => {
                 let Line::Piece { continues } = lines.next()? else {
                     return Ok(false);
                 };
-                let Some(text) = place.decode(lines)? else {
+                let Some(text) = destination.decode(lines)? else {
                     return Ok(true);
                 };
-                *place.text_bytes += text.len() as u64;
+                *destination.text_bytes += text.len() as u64;
                 let is_tag =
                     *has_tags && (text.starts_with("<doc id=") || text.starts_with("</doc>"));
                 if is_tag || text.trim().is_empty() {
-                    *place.at_boundary |= !continues;
+                    *destination.at_boundary |= !continues;
                 } else {
-                    let starts_document = std::mem::take(place.at_boundary);
-                    place.block.push(trim_line_end(text), starts_document);
+                    let starts_document = std::mem::take(destination.at_boundary);
+                    destination.block.push(trim_line_end(text), starts_document);
                 }
             }
             Self::RecordLines(lines) => {
@@ -266,14 +266,14 @@ impl Opened {
                 let start = (lines.line_number(), 1);
                 match line {
                     Line::End => return Ok(false),
-                    Line::TooLong => place.bad(lines.path(), start, &too_long())?,
+                    Line::TooLong => destination.bad(lines.path(), start, &too_long())?,
                     Line::Piece { .. } => {
-                        let Some(text) = place.decode(lines)? else {
+                        let Some(text) = destination.decode(lines)? else {
                             return Ok(true);
                         };
                         if !text.trim().is_empty() {
-                            let read = record::text_of(text, &place.reading.text_field);
-                            place.record(lines.path(), start, read)?;
+                            let read = record::text_of(text, &destination.reading.text_field);
+                            destination.record(lines.path(), start, read)?;
                         }
                     }
                 }
@@ -283,17 +283,17 @@ impl Opened {
                 let start = values.start();
                 match value {
                     Value::End => return Ok(false),
-                    Value::TooLong => place.bad(values.path(), start, &too_long())?,
+                    Value::TooLong => destination.bad(values.path(), start, &too_long())?,
                     Value::Record => match std::str::from_utf8(values.record()) {
                         Ok(text) => {
                             let read = if *is_list && text.starts_with('"') {
                                 record::string_of(text)
                             } else {
-                                record::text_of(text, &place.reading.text_field)
+                                record::text_of(text, &destination.reading.text_field)
                             };
-                            place.record(values.path(), start, read)?;
+                            destination.record(values.path(), start, read)?;
                         }
-                        Err(_) if place.skips() => place.counted.skipped_lines += 1,
+                        Err(_) if destination.skips() => destination.counted.skipped_lines += 1,
                         Err(error) => {
                             let start = values.position() - values.record().len() as u64;
                             let valid = values.record().iter().take(error.valid_up_to());
@@ -312,7 +312,7 @@ impl Opened {
     }
 }
 
-impl Place<'_> {
+impl Destination<'_> {
     fn skips(&self) -> bool {
         self.reading.on_invalid == OnInvalid::Skip
     }

@@ -29,7 +29,7 @@ use super::files::{
     XLM_ROBERTA_SENTENCE_PIECE, XLNET_SENTENCE_PIECE, read, read_json, read_text, refused,
 };
 use super::sentence_piece::Model;
-use super::sentence_piece::class_rules::{self, Source};
+use super::sentence_piece::class_rules::{self, UnigramSource};
 use super::xlnet::XlnetLetters;
 use super::{Tokenizer, bert, bpe_encoder, byte_bpe, rebuilt, sentence_piece};
 use crate::error::TextError;
@@ -174,7 +174,7 @@ fn open_json(path: &Path) -> Result<Tokenizer, TextError> {
     let is_tokenizer = json["model"].is_object();
     if let Some(class) = config.class().filter(|_| is_tokenizer) {
         if class.reads_pieces() {
-            let source = Source::of_json(&json, class).map_err(refused(path))?;
+            let source = UnigramSource::of_json(&json, class).map_err(refused(path))?;
             json = class_rules::by_class(class, source, &config.fields, &mut config.added)
                 .map_err(refused(path))?;
         } else {
@@ -210,7 +210,7 @@ fn open_sentence_piece(path: &Path, mut config: Config) -> Result<Tokenizer, Tex
     let json = match (config.class(), &config.choice.reader) {
         (Some(class), _) => {
             config.take_new_ids();
-            Source::of_model(&bytes)
+            UnigramSource::of_model(&bytes)
                 .and_then(|source| {
                     class_rules::by_class(class, source, &config.fields, &mut config.added)
                 })

@@ -75,7 +75,7 @@ pub(crate) fn concatenate(batches: &[HostBatch]) -> HostBatch {
             buffer.shape[0] += batch.floats[name].shape[0];
         }
         all.real_tokens += batch.real_tokens;
-        all.places += batch.places;
+        all.all_tokens += batch.all_tokens;
     }
     all
 }

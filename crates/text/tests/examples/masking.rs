@@ -85,7 +85,7 @@ pub(crate) fn count(examples: &Arc<dyn Examples>, masking: &Masking, epoch: u64)
         assert_eq!(restored, example.input_ids);
         let is_token = |place| u32::from(place < len);
         assert!((0..seq_len).map(is_token).eq(attention));
-        assert_eq!((batch.real_tokens, batch.places), (len, seq_len));
+        assert_eq!((batch.real_tokens, batch.all_tokens), (len, seq_len));
         let types = &batch.ints["token_type_ids"].data;
         let is_b = |place| i32::from(place >= example.first_segment && place < len);
         assert!((0..seq_len).map(is_b).eq(types.iter().copied()));

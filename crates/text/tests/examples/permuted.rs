@@ -225,7 +225,7 @@ proptest! {
             }
         }
         prop_assert_eq!(batch.real_tokens, settings.batch_size * settings.seq_len);
-        prop_assert_eq!(batch.places, batch.real_tokens);
+        prop_assert_eq!(batch.all_tokens, batch.real_tokens);
     }
 
     #[test]

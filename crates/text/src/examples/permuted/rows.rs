@@ -13,7 +13,7 @@ use crate::rng::{Purpose, Rng};
 use crate::{HostBatch, TextError, Vocabulary};
 
 /// Builds the rows of batches.
-pub(super) struct Rows {
+pub(super) struct PermutedRows {
     pub(super) lanes: Lanes,
     pub(super) vocabulary: Arc<Vocabulary>,
     pub(super) settings: PermutedSettings,
@@ -21,7 +21,7 @@ pub(super) struct Rows {
 
 /// The text that a row shows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Source {
+pub(super) struct RowText {
     pub(super) lane: u64,
     pub(super) is_backward: bool,
 }
@@ -36,7 +36,7 @@ struct Row {
     spans: Spans,
 }
 
-impl Rows {
+impl PermutedRows {
     /// Steps that lanes give in an epoch.
     pub(super) fn steps_per_epoch(&self) -> u64 {
         let settings = &self.settings;
@@ -49,17 +49,17 @@ impl Rows {
         &self,
         epoch: u64,
         step: u64,
-        source: impl Fn(usize) -> Option<Source>,
+        source: impl Fn(usize) -> Option<RowText>,
     ) -> Result<HostBatch, TextError> {
         let settings = &self.settings;
         let (rows, seq_len, slots) = (settings.batch_size, settings.seq_len, settings.num_predict);
-        let places = rows * seq_len;
-        let mut input_ids = vec![self.vocabulary.pad as i32; places];
-        let mut token_type_ids = vec![0; places];
+        let all_tokens = rows * seq_len;
+        let mut input_ids = vec![self.vocabulary.pad as i32; all_tokens];
+        let mut token_type_ids = vec![0; all_tokens];
         // Filling: all ordinary, so that each sees all. Over nothing softmax has no meaning.
         let (query, key) = ranks::query_and_key(Role::Ordinary, 0, None);
-        let mut query_ranks = vec![query; places];
-        let mut key_ranks = vec![key; places];
+        let mut query_ranks = vec![query; all_tokens];
+        let mut key_ranks = vec![key; all_tokens];
         let mut positions = vec![0; rows * slots];
         let mut labels = vec![0; rows * slots];
         let mut weights = vec![0.0; rows * slots];
@@ -97,7 +97,7 @@ impl Rows {
 
         let mut batch = HostBatch {
             real_tokens,
-            places,
+            all_tokens,
             ..HostBatch::default()
         };
         batch.insert_ints("input_ids", input_ids, &[rows, seq_len]);
@@ -115,7 +115,7 @@ impl Rows {
         lanes: &EpochLanes,
         epoch: u64,
         step: u64,
-        source: Source,
+        source: RowText,
         into: &mut Row,
     ) -> Result<(), TextError> {
         // Where rows stand and on which device changes nothing in what they draw.
@@ -137,7 +137,7 @@ impl Rows {
         step: u64,
         place: u64,
         epoch: u64,
-        source: Source,
+        source: RowText,
         into: &mut Row,
     ) -> Result<(), TextError> {
         let settings = &self.settings;

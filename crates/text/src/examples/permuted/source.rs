@@ -6,7 +6,7 @@ use super::super::Documents;
 use super::super::document_stream::DocumentStream;
 use super::PermutedSettings;
 use super::lanes::Lanes;
-use super::rows::{Rows, Source};
+use super::rows::{PermutedRows, RowText};
 use crate::{BatchSource, HostBatch, TextError, Vocabulary};
 
 /// Batches without end, in which row r of a batch goes on where row r of the one before it ended.
@@ -32,7 +32,7 @@ use crate::{BatchSource, HostBatch, TextError, Vocabulary};
 /// With the same seed and without `bi_data`, batches 2k and 2k + 1 of size b for 2d devices hold the
 /// examples of batch k of size 2b for d devices; with it, they hold the same in another order.
 pub struct PermutedSource {
-    rows: Rows,
+    rows: PermutedRows,
 }
 
 impl PermutedSource {
@@ -62,7 +62,7 @@ impl PermutedSource {
                 ),
             });
         }
-        let rows = Rows {
+        let rows = PermutedRows {
             lanes: Lanes::new(stream, lanes, settings.seed),
             vocabulary,
             settings,
@@ -84,7 +84,7 @@ impl BatchSource for PermutedSource {
         let lanes = settings.lanes_per_batch();
         let per_epoch = self.rows.steps_per_epoch();
         self.rows.batch(step / per_epoch, step % per_epoch, |row| {
-            Some(Source {
+            Some(RowText {
                 lane: device * lanes as u64 + (row % lanes) as u64,
                 is_backward: row >= lanes,
             })
@@ -97,7 +97,7 @@ impl BatchSource for PermutedSource {
 /// Shapes and names are those of [`PermutedSource`]. Rows without a lane are `<pad>`, all of which
 /// see each other, and have no targets.
 pub struct PermutedEvaluation {
-    rows: Rows,
+    rows: PermutedRows,
     num_batches: u64,
 }
 
@@ -136,7 +136,7 @@ impl PermutedEvaluation {
             });
         }
         let lanes = fitting.min(settings.lanes_per_batch() as u64);
-        let rows = Rows {
+        let rows = PermutedRows {
             lanes: Lanes::new(stream, lanes, settings.seed),
             vocabulary,
             settings,
@@ -165,7 +165,7 @@ impl BatchSource for PermutedEvaluation {
         self.rows.batch(0, index, |row| {
             let lane = (row % rows) as u64;
             let has_text = index < self.num_batches && lane < self.rows.lanes.count();
-            has_text.then_some(Source {
+            has_text.then_some(RowText {
                 lane,
                 is_backward: row >= rows,
             })

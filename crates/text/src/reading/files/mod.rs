@@ -110,7 +110,7 @@ fn rows(
         return Ok(Err(needs_disk("a Parquet file")));
     };
     let rows = File::open(path)
-        .and_then(|file| parquet::Rows::open(file, text_field))
+        .and_then(|file| parquet::TextRows::open(file, text_field))
         .map_err(read_failed(name))?;
     Ok(Ok(Text {
         name: name.to_path_buf(),

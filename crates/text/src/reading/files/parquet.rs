@@ -14,13 +14,13 @@ use serde_json::{Map, Value};
 const BATCH_ROWS: usize = 256;
 
 /// Reads a record for each row, with the column alone that holds the text if there is one.
-pub(super) struct Rows {
+pub(super) struct TextRows {
     rows: RowIter<'static>,
     line: Vec<u8>,
     position: usize,
 }
 
-impl Rows {
+impl TextRows {
     /// Opens a file for its column `text_field`, or the one whose name that begins with.
     pub(super) fn open(file: File, text_field: &str) -> io::Result<Self> {
         let reader = SerializedFileReader::new(file).map_err(|error| failed(&error))?;
@@ -59,7 +59,7 @@ fn group(name: &str, column: &Arc<Type>) -> io::Result<Type> {
         .map_err(|error| failed(&error))
 }
 
-impl Read for Rows {
+impl Read for TextRows {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.position >= self.line.len() {
             let Some(row) = self.rows.next() else {
@@ -172,7 +172,7 @@ mod tests {
             (3, Some("d"), "z"),
         ]);
         let mut lines = String::new();
-        let mut rows = Rows::open(file, field).unwrap();
+        let mut rows = TextRows::open(file, field).unwrap();
         rows.read_to_string(&mut lines).unwrap();
         lines
     }
@@ -201,6 +201,6 @@ mod tests {
         content.truncate(content.len() - 5);
         let mut torn = tempfile::tempfile().unwrap();
         torn.write_all(&content).unwrap();
-        assert!(Rows::open(torn, "text").is_err());
+        assert!(TextRows::open(torn, "text").is_err());
     }
 }

@@ -69,7 +69,7 @@ pub struct Counted {
 pub struct Inputs {
     given: Vec<PathBuf>,
     reading: Reading,
-    sources: Vec<Source>,
+    inputs: Vec<Input>,
     left_out: LeftOut,
     /// Files that hold JSON though their names don't say so: how many, and the first.
     json_by_content: Option<(u64, PathBuf)>,
@@ -77,22 +77,22 @@ pub struct Inputs {
 
 /// A file or a pipe.
 #[derive(Debug)]
-struct Source {
+struct Input {
     /// As messages call it.
     name: PathBuf,
-    place: Place,
+    location: Location,
     /// As stored; 0 if nobody knows yet.
     bytes: u64,
 }
 
-enum Place {
+enum Location {
     File,
     /// Until it is read.
     Pipe(Mutex<Option<Box<dyn Read + Send>>>),
     Spooled(Spooled),
 }
 
-impl std::fmt::Debug for Place {
+impl std::fmt::Debug for Location {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::File => "File",
@@ -122,7 +122,7 @@ impl Inputs {
         let mut inputs = Self {
             given: paths.to_vec(),
             reading,
-            sources: Vec::new(),
+            inputs: Vec::new(),
             left_out: LeftOut::default(),
             json_by_content: None,
         };
@@ -140,16 +140,16 @@ impl Inputs {
 
     fn add_pipe(&mut self, path: &Path) -> Result<(), TextError> {
         let name = pipe::name(path);
-        if self.sources.iter().any(|source| source.name == name) {
+        if self.inputs.iter().any(|input| input.name == name) {
             return Err(TextError::NotText {
                 path: name,
                 kind: "given twice, and a pipe can be read once only".to_owned(),
                 remedy: "name it once".to_owned(),
             });
         }
-        self.sources.push(Source {
+        self.inputs.push(Input {
             name,
-            place: Place::Pipe(Mutex::new(Some(pipe::open(path)?))),
+            location: Location::Pipe(Mutex::new(Some(pipe::open(path)?))),
             bytes: 0,
         });
         Ok(())
@@ -163,7 +163,7 @@ impl Inputs {
                 remedy: "pass it with --data, or pass the text it was made from".to_owned(),
             });
         }
-        let before = self.sources.len();
+        let before = self.inputs.len();
         let mut left_out = LeftOut::default();
         let files = walk::walk(folder, &mut left_out)?;
         std::mem::swap(&mut left_out, &mut self.left_out);
@@ -172,7 +172,7 @@ impl Inputs {
         }
         // What this folder lacks, then what all do.
         std::mem::swap(&mut left_out, &mut self.left_out);
-        if self.sources.len() == before {
+        if self.inputs.len() == before {
             let reasons = if left_out.is_empty() {
                 "a folder without files".to_owned()
             } else {
@@ -203,9 +203,9 @@ impl Inputs {
                     *files += 1;
                 }
                 let bytes = fs::metadata(&path).map_err(read_failed(&path))?.len();
-                self.sources.push(Source {
+                self.inputs.push(Input {
                     name: path,
-                    place: Place::File,
+                    location: Location::File,
                     bytes,
                 });
             }
@@ -225,12 +225,12 @@ impl Inputs {
     /// # Errors
     /// If nothing comes, what comes is no text, or the disk is full.
     pub fn keep_pipes(&mut self, progress: &mut dyn FnMut(&Path, u64)) -> Result<(), TextError> {
-        for source in &mut self.sources {
-            let Place::Pipe(pipe) = &source.place else {
+        for input in &mut self.inputs {
+            let Location::Pipe(pipe) = &input.location else {
                 continue;
             };
-            let content = take(pipe, &source.name)?;
-            let name = &source.name;
+            let content = take(pipe, &input.name)?;
+            let name = &input.name;
             let spooled = pipe::spool(name, content, &mut |bytes| progress(name, bytes))?;
             if spooled.bytes == 0 {
                 return Err(TextError::EmptyCorpus {
@@ -243,8 +243,8 @@ impl Inputs {
                     return Err(not_text.error(&name.display().to_string()));
                 }
             }
-            source.bytes = spooled.bytes;
-            source.place = Place::Spooled(spooled);
+            input.bytes = spooled.bytes;
+            input.location = Location::Spooled(spooled);
         }
         Ok(())
     }
@@ -256,20 +256,20 @@ impl Inputs {
 
     /// Number of files and pipes.
     pub fn num_files(&self) -> usize {
-        self.sources.len()
+        self.inputs.len()
     }
 
     /// Bytes of all files, as stored; of pipes those that are kept.
     pub fn stored_bytes(&self) -> u64 {
-        self.sources.iter().map(|source| source.bytes).sum()
+        self.inputs.iter().map(|input| input.bytes).sum()
     }
 
     /// Whether they can be read more than once.
     pub fn is_kept(&self) -> bool {
         !self
-            .sources
+            .inputs
             .iter()
-            .any(|source| matches!(source.place, Place::Pipe(_)))
+            .any(|input| matches!(input.location, Location::Pipe(_)))
     }
 
     /// Files in folders that are no text.
@@ -317,19 +317,19 @@ impl Inputs {
 
     /// Opens file `index`; nothing if there are not so many.
     pub(super) fn open(&self, index: usize) -> Result<Option<OpenFile>, TextError> {
-        let Some(source) = self.sources.get(index) else {
+        let Some(input) = self.inputs.get(index) else {
             return Ok(None);
         };
         let field = &self.reading.text_field;
-        let name = &source.name;
+        let name = &input.name;
         let open = |path: &Path| {
             let file = File::open(path).map_err(read_failed(name))?;
             OpenFile::open(name, Some(path), Box::new(file), field)
         };
-        let file = match &source.place {
-            Place::File => open(name)?,
-            Place::Spooled(spooled) => open(&spooled.path)?.through_pipe(None),
-            Place::Pipe(pipe) => {
+        let file = match &input.location {
+            Location::File => open(name)?,
+            Location::Spooled(spooled) => open(&spooled.path)?.through_pipe(None),
+            Location::Pipe(pipe) => {
                 let mut content = take(pipe, name)?;
                 let mut head = Vec::new();
                 (&mut content)
@@ -351,30 +351,30 @@ impl Inputs {
     }
 
     /// Where what they hold lies, to be read as often as one likes.
-    pub(crate) fn places(&self) -> Result<Vec<PathBuf>, TextError> {
-        let place = |source: &Source| match &source.place {
-            Place::File => Ok(source.name.clone()),
-            Place::Spooled(spooled) => Ok(spooled.path.to_path_buf()),
-            Place::Pipe(_) => Err(read_already(&source.name)),
+    pub(crate) fn paths(&self) -> Result<Vec<PathBuf>, TextError> {
+        let path = |input: &Input| match &input.location {
+            Location::File => Ok(input.name.clone()),
+            Location::Spooled(spooled) => Ok(spooled.path.to_path_buf()),
+            Location::Pipe(_) => Err(read_already(&input.name)),
         };
-        self.sources.iter().map(place).collect()
+        self.inputs.iter().map(path).collect()
     }
 
     /// The one true path of each, the same for all that came through pipes, with the ending of the
     /// name it was given by, which has a say in how it is read.
     pub(crate) fn identities(&self) -> Result<Vec<OsString>, TextError> {
-        let identity = |source: &Source| {
-            let name = &source.name;
-            let mut identity = match source.place {
-                Place::File => fs::canonicalize(name).map_err(read_failed(name))?,
-                Place::Spooled(_) | Place::Pipe(_) => PathBuf::from("pipe"),
+        let identity = |input: &Input| {
+            let name = &input.name;
+            let mut identity = match input.location {
+                Location::File => fs::canonicalize(name).map_err(read_failed(name))?,
+                Location::Spooled(_) | Location::Pipe(_) => PathBuf::from("pipe"),
             }
             .into_os_string();
             identity.push("\0");
             identity.push(files::extension(name));
             Ok(identity)
         };
-        self.sources.iter().map(identity).collect()
+        self.inputs.iter().map(identity).collect()
     }
 }
 

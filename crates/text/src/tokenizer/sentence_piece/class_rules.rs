@@ -36,7 +36,7 @@ use crate::tokenizer::xlnet::XlnetLetters;
 
 /// What is taken from a file.
 #[derive(Debug)]
-pub(in crate::tokenizer) struct Source {
+pub(in crate::tokenizer) struct UnigramSource {
     pieces: Vec<(String, f64)>,
     /// Empty: none.
     charsmap: Vec<u8>,
@@ -46,7 +46,7 @@ pub(in crate::tokenizer) struct Source {
     own: Option<Vec<AddedToken>>,
 }
 
-impl Source {
+impl UnigramSource {
     pub(in crate::tokenizer) fn of_model(bytes: &[u8]) -> Result<Self, String> {
         let model = Model::parse(bytes)?;
         Ok(Self {
@@ -90,7 +90,7 @@ impl Source {
 /// If transformers can't make one either.
 pub(in crate::tokenizer) fn by_class(
     class: Class,
-    source: Source,
+    source: UnigramSource,
     fields: &Map<String, Value>,
     added: &mut Added,
 ) -> Result<Value, String> {

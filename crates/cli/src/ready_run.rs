@@ -8,7 +8,7 @@ use kiln_tasks::architecture::Architecture;
 use crate::console::Console;
 
 /// A run to be trained, with everything checked.
-pub(crate) struct Job<'a> {
+pub(crate) struct ReadyRun<'a> {
     pub(crate) architecture: &'static dyn Architecture,
     pub(crate) run: &'a RunFolder,
     pub(crate) settings: &'a RunSettings,
@@ -20,7 +20,7 @@ pub(crate) struct Job<'a> {
     pub(crate) resumption: Option<Resumption>,
 }
 
-impl Job<'_> {
+impl ReadyRun<'_> {
     /// Whether something predicts words: everywhere but beside a lone discriminator.
     pub(crate) fn has_generator(&self) -> bool {
         let detection = self.settings.objective.detection();
