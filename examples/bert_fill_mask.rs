@@ -1,7 +1,7 @@
 //! Opens a Hugging Face folder and fills the masks of a sentence.
 //!
 //! ```text
-//! cargo run --release --example bert_fill_mask -- runs/first-bert/checkpoints/step-00000600 \
+//! cargo run --release --example bert_fill_mask -- runs/first-bert/checkpoints/step-00003000 \
 //!     "The capital of France is [MASK]."
 //! ```
 

@@ -13,49 +13,37 @@ use std::sync::Arc;
 
 use kiln::backend::{choose, open};
 use kiln::bert::{BertConfig, BertPretraining};
-use kiln::learner::{EvalData, PrintEvery, TrainRequest, train};
+use kiln::learner::{PrintEvery, TrainRequest, train};
 use kiln::nn::Init;
-use kiln::text::examples::{MaskedLmEvaluation, MaskedLmSource, SHORT_SEQ_PROB, SentencePairs};
+use kiln::tasks::RunData;
+use kiln::text::examples::{SHORT_SEQ_PROB, SentencePairs};
 use kiln::text::masking::Masking;
-use kiln::text::tokenizer::{WordPieceSettings, train_word_piece};
+use kiln::text::tokenizer::{TrainSettings, WordPieceSettings};
 
-use common::{BATCH_SIZE, SEED, SEQ_LEN, Setup};
+use common::{SEED, SEQ_LEN, set_up};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // 1. Text to a tokenizer and to a memory-mapped corpus.
-    let settings = WordPieceSettings {
-        vocab_size: 4000,
-        ..Default::default()
-    };
-    let setup = Setup::new("runs/bert-example", |inputs| {
-        train_word_piece(inputs, &settings, &mut |_| ())
-    })?;
+    let words = TrainSettings::WordPiece(WordPieceSettings::default()).with_vocab_size(4000);
+    let (run, training, tokenizer, documents) = set_up("runs/bert-example", &words)?;
 
     // 2. Sentence pairs, masked afresh at every step.
-    let vocabulary = setup.vocabulary;
-    let pairs = |documents| {
-        SentencePairs::new(documents, &vocabulary, SEQ_LEN, SHORT_SEQ_PROB, SEED).map(Arc::new)
-    };
-    let masking = Masking::bert(SEQ_LEN);
-    let batches = MaskedLmSource::new(
-        pairs(setup.training)?,
-        masking.clone(),
-        vocabulary.clone(),
-        BATCH_SIZE,
-        SEED,
-    )?;
-    let evaluation = MaskedLmEvaluation::new(
-        pairs(setup.held_out)?,
-        masking,
-        vocabulary.clone(),
-        BATCH_SIZE,
-        SEED,
+    let vocabulary = Arc::new(tokenizer.vocabulary()?);
+    let data = RunData::masked(
+        documents,
+        |text| {
+            let pairs = SentencePairs::new(text, &vocabulary, SEQ_LEN, SHORT_SEQ_PROB, SEED)?;
+            Ok(Arc::new(pairs))
+        },
+        Masking::bert(SEQ_LEN),
+        &vocabulary,
+        &training,
         None,
     )?;
 
     // 3. The model: config.json's fields, two layers of width 128.
     let config = BertConfig {
-        vocab_size: setup.tokenizer.vocab_size() as usize,
+        vocab_size: tokenizer.vocab_size() as usize,
         hidden_size: 128,
         num_hidden_layers: 2,
         num_attention_heads: 2,
@@ -63,27 +51,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         max_position_embeddings: SEQ_LEN,
         ..Default::default()
     };
-    let device = open(&choose(None)?)?;
-    let mut init = Init::new(SEED, config.initializer_range, &device.autodiff());
+    let device = open(&choose(None)?)?.autodiff();
+    let mut init = Init::new(SEED, config.initializer_range, &device);
     let objective = BertPretraining::new(config, true);
     let model = objective.new_model(&mut init);
-    let files = objective.files(Some(setup.tokenizer));
+    let files = objective.files(Some(tokenizer));
 
     // 4. Train. Every checkpoint is a folder that transformers opens.
     let outcome = train(TrainRequest {
-        eval: Some(EvalData {
-            batches: evaluation.num_batches(),
-            source: Arc::new(evaluation),
-        }),
+        eval: data.eval,
         observer: Arc::new(PrintEvery(100)),
-        ..TrainRequest::new(
-            objective,
-            model,
-            files,
-            setup.run,
-            setup.settings,
-            Arc::new(batches),
-        )
+        ..TrainRequest::new(objective, model, files, run, training, data.train)
     })?;
     println!("{}", outcome.checkpoint.display());
     Ok(())

@@ -1,5 +1,5 @@
-//! Pretrains a small DeBERTa v3 from a program of one's own, then asks its generator for a word and
-//! its discriminator about a sentence: the parts of `kiln pretrain deberta` one by one.
+//! Pretrains a small DeBERTa v3 from a program of one's own, then asks its generator for a word: the
+//! parts of `kiln pretrain deberta` one by one.
 //!
 //! ```text
 //! cargo run --release --example deberta_pretrain -- [OUTPUT] [STEPS]
@@ -13,49 +13,38 @@ use std::error::Error;
 use std::sync::Arc;
 
 use kiln::backend::{choose, open};
-use kiln::deberta::{
-    DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaReplacedTokens, PairConfig,
-    Preset,
-};
-use kiln::learner::{EvalData, PrintEvery, TrainRequest, train};
+use kiln::deberta::{DebertaConfig, DebertaForMaskedLm, DebertaReplacedTokens, PairConfig, Preset};
+use kiln::learner::{PrintEvery, TrainRequest, train};
 use kiln::nn::Init;
-use kiln::tasks::Predictor;
-use kiln::tasks::settings::{DetectionSettings, Sharing};
-use kiln::text::examples::{MaskedLmEvaluation, MaskedLmSource, PackedSequences};
+use kiln::tasks::settings::DetectionSettings;
+use kiln::tasks::{Predictor, RunData};
+use kiln::text::examples::PackedSequences;
 use kiln::text::masking::Masking;
-use kiln::text::tokenizer::{WordPieceSettings, train_word_piece};
+use kiln::text::tokenizer::{TrainSettings, WordPieceSettings};
 
-use common::{BATCH_SIZE, SEED, SEQ_LEN, Setup};
+use common::{SEED, SEQ_LEN, set_up};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // 1. Text to a tokenizer and to a memory-mapped corpus.
-    let settings = WordPieceSettings {
-        vocab_size: 2000,
-        ..Default::default()
-    };
-    let setup = Setup::new("runs/deberta-example", |inputs| {
-        train_word_piece(inputs, &settings, &mut |_| ())
-    })?;
+    let words = TrainSettings::WordPiece(WordPieceSettings::default()).with_vocab_size(2000);
+    let (run, training, tokenizer, documents) = set_up("runs/deberta-example", &words)?;
 
     // 2. Full sequences across documents, masked afresh at every step: every chosen token becomes
     //    [MASK].
-    let vocabulary = setup.vocabulary;
-    let sequences =
-        |documents| PackedSequences::new(documents, &vocabulary, SEQ_LEN, SEED).map(Arc::new);
-    let masking = Masking::deberta_rtd(SEQ_LEN);
-    let batches = MaskedLmSource::new(
-        sequences(setup.training)?,
-        masking.clone(),
-        vocabulary.clone(),
-        BATCH_SIZE,
-        SEED,
-    )?;
-    let evaluation = MaskedLmEvaluation::new(
-        sequences(setup.held_out)?,
-        masking,
-        vocabulary.clone(),
-        BATCH_SIZE,
-        SEED,
+    let vocabulary = Arc::new(tokenizer.vocabulary()?);
+    let data = RunData::masked(
+        documents,
+        |text| {
+            Ok(Arc::new(PackedSequences::new(
+                text,
+                &vocabulary,
+                SEQ_LEN,
+                SEED,
+            )?))
+        },
+        Masking::deberta_rtd(SEQ_LEN),
+        &vocabulary,
+        &training,
         None,
     )?;
 
@@ -64,21 +53,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let preset = Preset::by_name("tiny").ok_or("there is no preset tiny")?;
     let discriminator = DebertaConfig {
         initializer_range: 0.1,
-        ..preset.config(setup.tokenizer.vocab_size() as usize)
+        ..preset.config(tokenizer.vocab_size() as usize)
     };
-    let settings = DetectionSettings {
-        sharing: Sharing::GradientDisentangled,
-        generator: None,
-        generator_size: 1.0,
-        generator_layers: 0.5,
-        init_generator: None,
-        generator_weight: 1.0,
-        discriminator_weight: 10.0,
-        temperature: 1.0,
-        disallow_correct: false,
-        uniform_generator: false,
-        alternating: true,
-    };
+    let settings = DetectionSettings::deberta();
     let device = open(&choose(None)?)?;
     let range = discriminator.initializer_range;
     let mut init = Init::new(SEED, range, &device.clone().autodiff());
@@ -89,37 +66,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let objective = DebertaReplacedTokens::new(config, settings);
     let model = objective.new_model(&mut init);
-    let files = objective.files(Some(setup.tokenizer));
+    let files = objective.files(Some(tokenizer));
 
     // 4. Train. Every checkpoint holds two folders that transformers opens.
     let outcome = train(TrainRequest {
-        eval: Some(EvalData {
-            batches: evaluation.num_batches(),
-            source: Arc::new(evaluation),
-        }),
+        eval: data.eval,
         observer: Arc::new(PrintEvery(100)),
-        ..TrainRequest::new(
-            objective,
-            model,
-            files,
-            setup.run,
-            setup.settings,
-            Arc::new(batches),
-        )
+        ..TrainRequest::new(objective, model, files, run, training, data.train)
     })?;
 
-    // 5. Which word is missing, and which does not belong?
+    // 5. Which word is missing?
     let generator = Predictor::<DebertaForMaskedLm>::open(&outcome.checkpoint, &device)?;
     let texts = ["The sun is the [MASK] at the centre of our solar system."];
     for mask in generator.fill_mask(&texts, 3)?.into_iter().flatten() {
         for candidate in mask.candidates {
             println!("{:>12}  {:.3}", candidate.token, candidate.score);
         }
-    }
-    let discriminator = Predictor::<DebertaForPreTraining>::open(&outcome.checkpoint, &device)?;
-    let texts = ["The sun is the star at the cheese of our solar system."];
-    for score in discriminator.replaced_tokens(&texts)?.into_iter().flatten() {
-        println!("{:>12}  {:.3}", score.token, score.replaced);
     }
     println!("{}", outcome.checkpoint.display());
     Ok(())

@@ -13,78 +13,44 @@ use std::error::Error;
 use std::sync::Arc;
 
 use kiln::backend::{choose, open};
-use kiln::electra::{ElectraConfig, ElectraForPreTraining, ElectraPretraining, PairConfig};
-use kiln::learner::{EvalData, PrintEvery, TrainRequest, train};
+use kiln::electra::{ElectraConfig, ElectraForPreTraining, ElectraPretraining, PairConfig, Preset};
+use kiln::learner::{PrintEvery, TrainRequest, train};
 use kiln::nn::Init;
-use kiln::tasks::Predictor;
-use kiln::tasks::settings::{DetectionSettings, Sharing};
-use kiln::text::examples::{
-    ContinuousSegments, MaskedLmEvaluation, MaskedLmSource, SEGMENT_SHORT_SEQ_PROB,
-};
+use kiln::tasks::{Predictor, RunData};
+use kiln::text::examples::{ContinuousSegments, SEGMENT_SHORT_SEQ_PROB};
 use kiln::text::masking::Masking;
-use kiln::text::tokenizer::{WordPieceSettings, train_word_piece};
+use kiln::text::tokenizer::{TrainSettings, WordPieceSettings};
 
-use common::{BATCH_SIZE, SEED, SEQ_LEN, Setup};
+use common::{SEED, SEQ_LEN, set_up};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // 1. Text to a tokenizer and to a memory-mapped corpus.
-    let settings = WordPieceSettings {
-        vocab_size: 2000,
-        ..Default::default()
-    };
-    let setup = Setup::new("runs/electra-example", |inputs| {
-        train_word_piece(inputs, &settings, &mut |_| ())
-    })?;
+    let words = TrainSettings::WordPiece(WordPieceSettings::default()).with_vocab_size(2000);
+    let (run, training, tokenizer, documents) = set_up("runs/electra-example", &words)?;
 
     // 2. Consecutive segments, masked afresh at every step: 85 % of the chosen tokens become
     //    [MASK], none a random word.
-    let vocabulary = setup.vocabulary;
-    let segments = |documents| {
-        let short = SEGMENT_SHORT_SEQ_PROB;
-        ContinuousSegments::new(documents, &vocabulary, SEQ_LEN, short, SEED).map(Arc::new)
-    };
-    let masking = Masking::electra(SEQ_LEN, 0.15);
-    let batches = MaskedLmSource::new(
-        segments(setup.training)?,
-        masking.clone(),
-        vocabulary.clone(),
-        BATCH_SIZE,
-        SEED,
-    )?;
-    let evaluation = MaskedLmEvaluation::new(
-        segments(setup.held_out)?,
-        masking,
-        vocabulary.clone(),
-        BATCH_SIZE,
-        SEED,
+    let vocabulary = Arc::new(tokenizer.vocabulary()?);
+    let data = RunData::masked(
+        documents,
+        |text| {
+            let short = SEGMENT_SHORT_SEQ_PROB;
+            let segments = ContinuousSegments::new(text, &vocabulary, SEQ_LEN, short, SEED)?;
+            Ok(Arc::new(segments))
+        },
+        Masking::electra(SEQ_LEN, 0.15),
+        &vocabulary,
+        &training,
         None,
     )?;
 
     // 3. Two models that share their embeddings: the generator is half as wide.
+    let preset = Preset::by_name("tiny").ok_or("there is no preset tiny")?;
     let discriminator = ElectraConfig {
-        vocab_size: setup.tokenizer.vocab_size() as usize,
-        embedding_size: 128,
-        hidden_size: 128,
-        num_hidden_layers: 2,
-        num_attention_heads: 2,
-        intermediate_size: 512,
-        max_position_embeddings: SEQ_LEN,
         initializer_range: 0.1,
-        ..Default::default()
+        ..preset.config(tokenizer.vocab_size() as usize)
     };
-    let settings = DetectionSettings {
-        sharing: Sharing::Embeddings,
-        generator: None,
-        generator_size: 0.5,
-        generator_layers: 1.0,
-        init_generator: None,
-        generator_weight: 1.0,
-        discriminator_weight: 50.0,
-        temperature: 1.0,
-        disallow_correct: false,
-        uniform_generator: false,
-        alternating: false,
-    };
+    let settings = preset.detection();
     let device = open(&choose(None)?)?;
     let range = discriminator.initializer_range;
     let mut init = Init::new(SEED, range, &device.clone().autodiff());
@@ -95,23 +61,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let objective = ElectraPretraining::new(config, settings);
     let model = objective.new_model(&mut init);
-    let files = objective.files(Some(setup.tokenizer));
+    let files = objective.files(Some(tokenizer));
 
     // 4. Train. Every checkpoint holds two folders that transformers opens.
     let outcome = train(TrainRequest {
-        eval: Some(EvalData {
-            batches: evaluation.num_batches(),
-            source: Arc::new(evaluation),
-        }),
+        eval: data.eval,
         observer: Arc::new(PrintEvery(100)),
-        ..TrainRequest::new(
-            objective,
-            model,
-            files,
-            setup.run,
-            setup.settings,
-            Arc::new(batches),
-        )
+        ..TrainRequest::new(objective, model, files, run, training, data.train)
     })?;
 
     // 5. Which word does not belong here?

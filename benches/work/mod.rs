@@ -19,7 +19,7 @@ use kiln::learner::{
     ModelFiles, Objective, Observer, Record, RunFolder, TrainRequest, TrainingSettings, train,
 };
 use kiln::nn::Init;
-use kiln::tasks::settings::{DetectionSettings, Sharing};
+use kiln::tasks::settings::DetectionSettings;
 use kiln::text::{BatchSource, HostBatch, TextError};
 use kiln::xlnet::{XlnetConfig, XlnetLmHeadModel, XlnetPretraining};
 
@@ -64,19 +64,7 @@ pub(crate) fn electra(device: &Device) -> (ElectraPretraining, ElectraPair) {
         num_hidden_layers: 4,
         ..ElectraConfig::default()
     };
-    let settings = DetectionSettings {
-        sharing: Sharing::Embeddings,
-        generator: None,
-        generator_size: 0.25,
-        generator_layers: 1.0,
-        init_generator: None,
-        generator_weight: 1.0,
-        discriminator_weight: 50.0,
-        temperature: 1.0,
-        disallow_correct: false,
-        uniform_generator: false,
-        alternating: false,
-    };
+    let settings = DetectionSettings::electra();
     let generator = discriminator.generator(settings.generator_size, settings.generator_layers);
     let mut init = Init::new(SEED, discriminator.initializer_range, device);
     let config = PairConfig {
@@ -239,21 +227,21 @@ impl Training {
         Self::start_with(work, files, RandomWords::BERT, device, start)
     }
 
-    /// The same with ELECTRA, whose files are two folders.
+    /// Starts the ELECTRA, whose files are two folders.
     pub(crate) fn start_electra(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
         let work = electra(&device.clone().autodiff());
         let files = work.0.files(None);
         Self::start_with(work, files, RandomWords::ELECTRA, device, start)
     }
 
-    /// The same with DeBERTa.
+    /// Starts the DeBERTa.
     pub(crate) fn start_deberta(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
         let work = deberta(&device.clone().autodiff())?;
         let files = work.0.files(None);
         Self::start_with(work, files, RandomWords::BERT, device, start)
     }
 
-    /// The same with XLNet, memory handed on from step to step.
+    /// Starts the XLNet, whose memory is handed on from step to step.
     pub(crate) fn start_xlnet(device: Device, start: Option<&Path>) -> Result<Self, Failure> {
         let work = xlnet(&device.clone().autodiff())?;
         let files = work.0.files(None);

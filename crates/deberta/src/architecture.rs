@@ -35,12 +35,6 @@ const MLM: &str = "mlm";
 /// The name of replaced token detection.
 const RTD: &str = "rtd";
 
-/// The generator's layers as a share of the discriminator's, in every published size.
-const GENERATOR_LAYERS: f64 = 0.5;
-
-/// What the discriminator's loss is multiplied by (`rtd_lambda` in the original's scripts).
-const DISCRIMINATOR_WEIGHT: f64 = 10.0;
-
 /// DeBERTa v1, v2 and v3.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Deberta;
@@ -110,19 +104,7 @@ impl Architecture for Deberta {
         ObjectiveSettings::ReplacedTokens(ReplacedTokensSettings {
             masking: Masking::deberta_rtd(seq_len),
             examples,
-            detection: DetectionSettings {
-                sharing: Sharing::GradientDisentangled,
-                generator: None,
-                generator_size: 1.0,
-                generator_layers: GENERATOR_LAYERS,
-                init_generator: None,
-                generator_weight: 1.0,
-                discriminator_weight: DISCRIMINATOR_WEIGHT,
-                temperature: 1.0,
-                disallow_correct: false,
-                uniform_generator: false,
-                alternating: true,
-            },
+            detection: DetectionSettings::deberta(),
         })
     }
 

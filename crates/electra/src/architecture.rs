@@ -26,10 +26,6 @@ use crate::{
     ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraPretraining, PairConfig,
 };
 
-/// The generator's share of the discriminator's width where no preset says otherwise (the original's
-/// default).
-const GENERATOR_SIZE: f64 = 0.25;
-
 /// Share of tokens chosen where no preset says otherwise.
 const MASK_RATE: f64 = 0.15;
 
@@ -73,19 +69,7 @@ impl Architecture for Electra {
                 short_seq_prob: SEGMENT_SHORT_SEQ_PROB,
                 next_from_others: false,
             },
-            detection: DetectionSettings {
-                sharing: Sharing::Embeddings,
-                generator: None,
-                generator_size: preset.map_or(GENERATOR_SIZE, |preset| preset.generator_size),
-                generator_layers: 1.0,
-                init_generator: None,
-                generator_weight: 1.0,
-                discriminator_weight: 50.0,
-                temperature: 1.0,
-                disallow_correct: false,
-                uniform_generator: false,
-                alternating: false,
-            },
+            detection: preset.map_or_else(DetectionSettings::electra, Preset::detection),
         })
     }
 

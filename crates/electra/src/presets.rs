@@ -2,6 +2,7 @@
 
 use kiln_learner::{OptimizerSettings, ScheduleKind};
 use kiln_tasks::architecture::Recipe;
+use kiln_tasks::settings::DetectionSettings;
 
 use crate::ElectraConfig;
 
@@ -83,6 +84,14 @@ impl Preset {
             num_attention_heads: self.hidden_size / 64,
             intermediate_size: 4 * self.hidden_size,
             ..ElectraConfig::default()
+        }
+    }
+
+    /// Replaced token detection with this size's generator.
+    pub fn detection(self) -> DetectionSettings {
+        DetectionSettings {
+            generator_size: self.generator_size,
+            ..DetectionSettings::electra()
         }
     }
 

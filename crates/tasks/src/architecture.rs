@@ -15,8 +15,8 @@ use kiln_text::masking::default_max_predictions;
 use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
 use serde_json::Value;
 
-use crate::documents::RunData;
 use crate::memory::Footprint;
+use crate::run_data::RunData;
 use crate::settings::{ObjectiveSettings, RunSettings};
 
 /// The optimizer's settings that a preset was published with.

@@ -4,22 +4,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use kiln_learner::{EvalData, LearnError};
-use kiln_text::BatchSource;
+use kiln_learner::LearnError;
 use kiln_text::corpus::Corpus;
 use kiln_text::examples::Documents;
 use kiln_text::reading::hex;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::settings::{DataSettings, RunSettings};
-
-/// The batches of a run.
-pub struct RunData {
-    /// Training batches.
-    pub train: Arc<dyn BatchSource>,
-    /// Held-out batches, if there are any.
-    pub eval: Option<EvalData>,
-}
 
 /// The documents to train on, and those held out or of a corpus of their own.
 ///

@@ -10,6 +10,7 @@
 //! | `tokenizer.rs` | the tokenizer of a run |
 //! | `documents.rs` | corpora on disk, and what of them is held out |
 //! | `masked_lm_data.rs` | their masked batches |
+//! | `run_data.rs` | [`RunData`]: batches to train on and to evaluate on |
 //! | `masked_lm.rs` | [`masked_lm::MaskedLmBatch`]: masked words on a device, and their loss |
 //! | `sift.rs` | [`sift::CleanPass`]: a classifier's predictions under disturbed embeddings |
 //! | `memory.rs` | [`memory::Footprint`]: what a run needs, estimated beforehand |
@@ -44,10 +45,12 @@ pub mod tokenizer;
 pub mod tying;
 
 mod record_changes;
+mod run_data;
 
 pub use architecture::Architecture;
 pub use class::{Class, ClassEntry, Encoded, Encoder, Outputs};
 pub use family::Family;
 pub use model_config::ConfigError;
 pub use predict::Predictor;
+pub use run_data::RunData;
 pub use settings::RunSettings;

@@ -5,16 +5,16 @@
 
 use std::sync::Arc;
 
-use kiln_learner::{EvalData, LearnError};
+use kiln_learner::LearnError;
 use kiln_text::examples::{
-    ContinuousSegments, Documents, Examples, MaskedLmEvaluation, MaskedLmSource, PackedSequences,
-    SentencePairs,
+    ContinuousSegments, Documents, Examples, PackedSequences, SentencePairs,
 };
 use kiln_text::masking::Masking;
 use kiln_text::tokenizer::Tokenizer;
 use kiln_text::{TextError, Vocabulary};
 
-use crate::documents::{RunData, open_documents};
+use crate::documents::open_documents;
+use crate::run_data::RunData;
 use crate::settings::{ExampleKind, ExampleSettings, ObjectiveSettings, RunSettings};
 
 /// Opens the corpora that `settings` name and builds masked examples over them.
@@ -31,37 +31,14 @@ pub fn open_masked(
     is_fresh: bool,
 ) -> Result<RunData, LearnError> {
     let (masking, how) = masked(&settings.objective)?;
-    let (train, held) = open_documents(settings, tokenizer, is_fresh)?;
-    let seed = settings.training.seed;
-    let batch_size = settings.training.batch_size;
-    let eval_batches = settings.data.eval_batches;
-    let source = MaskedLmSource::new(
-        examples(train, settings, how, vocabulary)?,
+    Ok(RunData::masked(
+        open_documents(settings, tokenizer, is_fresh)?,
+        |documents| examples(documents, settings, how, vocabulary),
         masking.clone(),
-        vocabulary.clone(),
-        batch_size,
-        seed,
-    )?;
-    let eval = if held.is_empty() || eval_batches == 0 {
-        None
-    } else {
-        let source = MaskedLmEvaluation::new(
-            examples(held, settings, how, vocabulary)?,
-            masking.clone(),
-            vocabulary.clone(),
-            batch_size,
-            seed,
-            Some(eval_batches.saturating_mul(batch_size as u64)),
-        )?;
-        Some(EvalData {
-            batches: source.num_batches(),
-            source: Arc::new(source),
-        })
-    };
-    Ok(RunData {
-        train: Arc::new(source),
-        eval,
-    })
+        vocabulary,
+        &settings.training,
+        Some(settings.data.eval_batches),
+    )?)
 }
 
 fn examples(

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use kiln_learner::{EvalData, LearnError};
-use kiln_tasks::documents::{RunData, open_documents};
+use kiln_learner::LearnError;
+use kiln_tasks::RunData;
+use kiln_tasks::documents::open_documents;
 use kiln_tasks::settings::{PermutedLmSettings, RunSettings};
 use kiln_text::Vocabulary;
-use kiln_text::examples::{PermutedEvaluation, PermutedSettings, PermutedSource};
+use kiln_text::examples::PermutedSettings;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::config::XlnetConfig;
@@ -25,27 +26,16 @@ pub(crate) fn open_permuted(
     vocabulary: &Arc<Vocabulary>,
     is_fresh: bool,
 ) -> Result<RunData, LearnError> {
-    let (documents, held_out) = open_documents(settings, tokenizer, is_fresh)?;
     let permuted = PermutedSettings {
         end_of_document: tokenizer.end_of_document(),
         ..permuted
     };
-    let train = PermutedSource::new(documents, vocabulary.clone(), permuted.clone())?;
-    let eval_batches = settings.data.eval_batches;
-    let eval = if held_out.is_empty() || eval_batches == 0 {
-        None
-    } else {
-        let batches = Some(eval_batches);
-        let source = PermutedEvaluation::new(held_out, vocabulary.clone(), permuted, batches)?;
-        Some(EvalData {
-            batches: source.num_batches(),
-            source: Arc::new(source),
-        })
-    };
-    Ok(RunData {
-        train: Arc::new(train),
-        eval,
-    })
+    Ok(RunData::permuted(
+        open_documents(settings, tokenizer, is_fresh)?,
+        permuted,
+        vocabulary,
+        Some(settings.data.eval_batches),
+    )?)
 }
 
 /// How batches are made, without the tokenizer's part.
