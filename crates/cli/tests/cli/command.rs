@@ -72,6 +72,18 @@ pub(crate) fn kiln_with(folder: &Path, arguments: &[&str], stdin: &str) -> Done 
     run(command, folder, stdin)
 }
 
+/// Runs a command line of a shell in `folder`, to which `kiln` is the program that was built.
+#[cfg(unix)]
+pub(crate) fn shell(folder: &Path, line: &str) -> Done {
+    let built = Path::new(env!("CARGO_BIN_EXE_kiln")).parent().unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(built.to_owned()).chain(std::env::split_paths(&path));
+    let mut command = Command::new("sh");
+    command.args(["-c", line]);
+    command.env("PATH", std::env::join_paths(folders).unwrap());
+    run(command, folder, "")
+}
+
 /// Runs `kiln` as [`kiln`] does, on a system where no file may grow beyond `blocks` of 512 bytes:
 /// writing fails then as on a full disk, without one.
 #[cfg(unix)]

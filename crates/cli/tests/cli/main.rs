@@ -18,6 +18,8 @@ mod help;
 mod interrupted;
 #[cfg(target_os = "linux")]
 mod memory;
+#[cfg(unix)]
+mod readme;
 mod stalled;
 mod swallowed;
 mod text;
