@@ -2,6 +2,8 @@
 //!
 //! `cargo test` builds them beside the tests, which run what lies there.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

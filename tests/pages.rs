@@ -1,5 +1,7 @@
 //! What the pages say of the tree is there.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
+
 use std::path::{Path, PathBuf};
 
 /// The repository's root.

@@ -30,7 +30,7 @@ pub enum BackendName {
 /// How far two runs of the same seed on the same device agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Determinism {
-    /// To the last bit, with any number of threads.
+    /// Results are equal to the last bit, with any number of threads.
     Bitwise,
     /// Within the numeric bounds: sums may be taken in another order from run to run.
     Tolerant,

@@ -36,10 +36,11 @@ impl BertEmbeddings {
         }
     }
 
-    /// [`Self::sum`], then [`Self::finish`].
+    /// Ids to the encoder's input: [`Self::sum`], then [`Self::finish`].
     ///
     /// # Shapes
-    /// As theirs.
+    /// - `input_ids`, `token_type_ids`: `[batch, seq_len]`
+    /// - returns `[batch, seq_len, hidden_size]`
     ///
     /// # Panics
     /// As [`Self::sum`].

@@ -40,7 +40,7 @@ pub struct PreTrainingLogits {
 }
 
 impl BertForPreTraining {
-    /// With both heads.
+    /// Draws a model with both heads.
     pub fn new(config: &BertConfig, init: &mut Init) -> Self {
         Self {
             bert: BertModel::new(config, init),
@@ -51,7 +51,7 @@ impl BertForPreTraining {
         }
     }
 
-    /// Without pooler and next sentence head.
+    /// Draws a model without pooler and next sentence head.
     pub fn masked_lm(config: &BertConfig, init: &mut Init) -> Self {
         Self {
             bert: BertModel::without_pooler(config, init),

@@ -7,7 +7,7 @@ use crate::BertConfig;
 /// A published size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
-    /// Its name.
+    /// The preset's name.
     pub name: &'static str,
     /// Layers.
     pub num_hidden_layers: usize,
@@ -55,7 +55,7 @@ impl Preset {
         PRESETS.into_iter().find(|preset| preset.name == name)
     }
 
-    /// Its configuration for a vocabulary of `vocab_size` words.
+    /// The preset's configuration for a vocabulary of `vocab_size` words.
     pub fn config(self, vocab_size: usize) -> BertConfig {
         BertConfig {
             vocab_size,

@@ -43,7 +43,8 @@ const TRAINING: [&str; 14] = [
     "hyper_parameters",
 ];
 
-/// What all `names` but those of a training state begin with in vain; empty where nothing is.
+/// The needless beginning that all `names` share, those of a training state aside; empty where there
+/// is none.
 pub(crate) fn wrapper<'a>(names: impl Iterator<Item = &'a str> + Clone) -> String {
     let mut wrapper = String::new();
     loop {
@@ -58,7 +59,7 @@ pub(crate) fn wrapper<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Strin
     }
 }
 
-/// The word that all names begin with in vain.
+/// The needless word that all names begin with.
 fn outermost(names: &[&str]) -> Option<&'static str> {
     if names.is_empty() {
         return None;

@@ -20,7 +20,7 @@ pub(crate) enum Origin {
     Given,
     /// The model that the run starts from.
     Model,
-    /// It was trained for this run.
+    /// The tokenizer was trained for this run.
     Trained,
 }
 

@@ -13,7 +13,7 @@ pub(crate) enum Failure {
     Usage(String),
     /// Something went wrong on the way: exit code 1.
     Run(String),
-    /// Whoever read stdout wants no more: exit code 0, no message.
+    /// Stdout was closed by its reader: exit code 0, no message.
     ClosedPipe,
     /// Somebody stopped a run, which is saved and has said so: the exit code, no message.
     Interrupted(u8),

@@ -72,7 +72,7 @@ pub(crate) struct TrainArgs {
     json: bool,
 }
 
-// What a tokenizer keeps of letters; XLNet's always keeps capital ones, the others than it and
+// What a tokenizer keeps of letters. XLNet's always keeps capital ones; kinds other than XLNet's and
 // WordPiece keep all.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct LetterArgs {

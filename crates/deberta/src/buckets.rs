@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::config::DebertaConfig;
 
-/// From distances, query's position less key's, to rows of the table of relative embeddings.
+/// Maps distances, query's position less key's, to rows of the table of relative embeddings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelativePositions {
     span: usize,
@@ -23,7 +23,7 @@ struct LogBuckets {
 }
 
 impl RelativePositions {
-    /// As the configuration has them.
+    /// The map that a configuration has.
     pub fn new(config: &DebertaConfig) -> Self {
         Self {
             span: config.span(),

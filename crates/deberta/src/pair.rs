@@ -24,8 +24,8 @@ use crate::{
     DebertaModel, EmbeddingBlock, MaskPredictions, MaskedLmForm,
 };
 
-/// The learned difference between the two word tables, beside the two folders of a checkpoint: the
-/// discriminator's own file has the sum of both, from which it can't be had back to the last bit.
+/// The learned difference between the two word tables, beside the two folders of a checkpoint. The
+/// discriminator's own file has the sum, from which no difference follows to the last bit.
 const DIFFERENCE_FILE: &str = "embedding_difference.safetensors";
 
 /// The discriminator without the generator's share of it.
@@ -41,7 +41,7 @@ pub struct PairedDiscriminator {
     sharing: Sharing,
 }
 
-/// Both models of replaced token detection. A shared word table has one owner, the generator.
+/// The two models of replaced token detection. A shared word table has one owner, the generator.
 #[derive(Module, Debug)]
 pub struct DebertaPair {
     /// Makes the replacements.
@@ -137,8 +137,8 @@ impl DebertaPair {
         discriminator.mask_predictions.forward(hidden_states)
     }
 
-    /// The discriminator as a model of its own, with the word table as of now. For files: it is not
-    /// trained any more.
+    /// The discriminator as a model of its own, to be written to a file, not to be trained: its word
+    /// table is a copy of what it reads with at this step.
     pub fn whole_discriminator(&self) -> DebertaForPreTraining {
         let discriminator = &self.discriminator;
         let table = discriminator.table_as_of_now(&self.generator.deberta.word_embeddings());

@@ -10,7 +10,7 @@ use crate::pos_att_type::PosAttType;
 /// A size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
-    /// Its name.
+    /// The preset's name.
     pub name: &'static str,
     /// Which attention it has.
     pub version: DebertaVersion,
@@ -67,7 +67,7 @@ impl Preset {
         PRESETS.into_iter().find(|preset| preset.name == name)
     }
 
-    /// Its configuration for a vocabulary of `vocab_size` words.
+    /// The preset's configuration for a vocabulary of `vocab_size` words.
     pub fn config(self, vocab_size: usize) -> DebertaConfig {
         let common = DebertaConfig {
             vocab_size,

@@ -31,7 +31,7 @@ use crate::pair::{DebertaPair, PairConfig};
 const GENERATOR: &str = "generator.";
 /// The discriminator's own parameters.
 const DISCRIMINATOR: &str = "discriminator.";
-/// The table that is both models' where it is shared without more ado: both optimizers move it.
+/// The word table of both models where embeddings are shared as they are: both optimizers move it.
 const SHARED_TABLE: &str = "generator.deberta.embeddings.word_embeddings.";
 
 /// What DeBERTa v3 is pretrained with. Holds settings, no parameters.

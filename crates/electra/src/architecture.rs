@@ -222,7 +222,7 @@ fn pair_config(
     Ok((config, learned))
 }
 
-/// Refuses models that can't share what they shall.
+/// Refuses two models that can't share what the settings have them share.
 fn check_fit(
     discriminator: &ElectraConfig,
     generator: &ElectraConfig,

@@ -32,7 +32,7 @@ pub struct PairedGenerator {
     head: GeneratorHead,
 }
 
-/// Both models of replaced token detection.
+/// The two models of replaced token detection.
 #[derive(Module, Debug)]
 pub struct ElectraPair {
     /// Finds the replacements; owns whatever is shared.

@@ -9,7 +9,7 @@ use crate::ElectraConfig;
 /// A size, with the settings that belong to it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Preset {
-    /// Its name.
+    /// The preset's name.
     pub name: &'static str,
     /// Layers.
     pub num_hidden_layers: usize,

@@ -276,7 +276,7 @@ pub(crate) fn restore<O: Objective>(
     })
 }
 
-/// What is wrong with the carried state in `file`, of which an objective does not know the name.
+/// The error of a run whose carried state in `file` can't be used.
 fn in_carry(error: OpenError, file: &Path) -> LearnError {
     let path = file.to_path_buf();
     match error {

@@ -13,9 +13,9 @@ use crate::run::RunFolder;
 /// The newest whole checkpoint of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewestCheckpoint {
-    /// Its step.
+    /// The step it was written after.
     pub step: u64,
-    /// Its folder.
+    /// The checkpoint's folder.
     pub path: PathBuf,
     /// Newer ones passed over, and why.
     pub passed_over: Vec<String>,

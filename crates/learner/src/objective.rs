@@ -26,7 +26,7 @@ pub struct TermSpec {
 /// to have learned nothing (`watch.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConstantGuess {
-    /// There is none, or it is no news that a model stays at it for long.
+    /// No guess is told, because there is none or models stay at it for long anyway.
     Untold,
     /// A label, by how frequent each one is.
     Frequencies {

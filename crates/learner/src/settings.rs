@@ -60,7 +60,7 @@ impl Default for OptimizerSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stretch {
-    /// Its last step.
+    /// The last step of the stretch.
     pub until: u64,
     /// Sequences in each of its steps: micro-batch, accumulation and devices multiplied.
     pub sequences: u64,

@@ -48,7 +48,7 @@ pub struct Stall {
     pub step: u64,
     /// The term's name.
     pub term: String,
-    /// Its mean loss over the steps before.
+    /// The term's mean loss over the steps before.
     pub loss: f64,
     /// What the constant guess loses on them.
     pub constant: f64,

@@ -18,7 +18,7 @@ pub struct AttentionOptions<'a> {
     pub relative: Option<RelativeScores>,
     /// Added to the scaled scores; broadcasts to `[batch, heads, query_len, key_len]`.
     pub score_bias: Option<Tensor<4>>,
-    /// True where a query may not look at a key; broadcasts likewise.
+    /// True where a query may not look at a key; broadcasts to `[batch, heads, query_len, key_len]`.
     pub is_hidden: Option<Tensor<4, Bool>>,
     /// Acts on the probabilities.
     pub dropout: &'a Dropout,

@@ -120,9 +120,9 @@ pub fn unknown_preset(architecture: &dyn Architecture, name: &str) -> LearnError
 pub struct MaskCandidate {
     /// The token as the vocabulary has it.
     pub token: String,
-    /// Its id.
+    /// The token's id.
     pub id: u32,
-    /// Its probability under the softmax over the vocabulary.
+    /// The token's probability under the softmax over the vocabulary.
     pub score: f64,
 }
 
@@ -166,9 +166,9 @@ pub struct ReplacedTokensRequest {
 pub struct TokenScore {
     /// The token as the vocabulary has it.
     pub token: String,
-    /// Its id.
+    /// The token's id.
     pub id: u32,
-    /// Index of its place among the ids of the text, special tokens included.
+    /// Index of the token among the ids of the text, special tokens included.
     pub position: usize,
     /// The probability that another token stood there.
     pub replaced: f64,

@@ -38,13 +38,13 @@ const BACKWARD: f64 = 1.35;
 pub struct ModelSize {
     /// Layers of the encoder.
     pub layers: usize,
-    /// Its width.
+    /// Width of the encoder.
     pub hidden: usize,
-    /// The width of its feed-forward blocks.
+    /// Width of the feed-forward blocks.
     pub inner: usize,
     /// Heads of a layer.
     pub heads: usize,
-    /// The width of its embeddings.
+    /// Width of the embeddings.
     pub embedding: usize,
     /// Rows of its table of words.
     pub words: usize,

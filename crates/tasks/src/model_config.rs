@@ -15,9 +15,9 @@ const MOST_PARAMETERS: u128 = 100_000_000_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} = {value}: {remedy}")]
 pub struct ConfigError {
-    /// Its name in config.json.
+    /// The field's name in config.json.
     pub field: &'static str,
-    /// Its value, as JSON.
+    /// The field's value, as JSON.
     pub value: String,
     /// What to do.
     pub remedy: String,

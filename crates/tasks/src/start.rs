@@ -8,8 +8,9 @@ use kiln_learner::{LearnError, Observer};
 
 use crate::family::Family;
 
-/// Gives `model` the weights in `file` of a Hugging Face folder, `F`'s. What the folder lacks stays fresh, and is
-/// named to `observer`, as is what it holds in vain.
+/// Gives `model` the weights in `file` of a Hugging Face folder of family `F`. Parameters that the
+/// folder lacks stay fresh; `observer` is told their names, and those of tensors that the model has no
+/// use for.
 ///
 /// # Errors
 /// If the weights are unreadable, do not fit, hold nothing of the model, or lack a parameter that

@@ -9,7 +9,7 @@ use crate::TextError;
 pub struct Buffer<T> {
     /// Row-major values.
     pub data: Vec<T>,
-    /// Its axes, e.g. `[batch, seq_len]`.
+    /// Lengths of the axes, e.g. `[batch, seq_len]`.
     pub shape: Vec<usize>,
 }
 

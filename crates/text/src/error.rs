@@ -63,7 +63,7 @@ pub enum TextError {
          (another field: --text-field)"
     )]
     EmptyCorpus { inputs: String },
-    /// All words are too long for the kind of tokenizer that shall be trained.
+    /// All words are too long for the kind of tokenizer that is to be trained.
     #[error(
         "{inputs}: every word in it has more than {most} characters, and WordPiece takes such words for unknown; train byte-level BPE or unigram on it"
     )]

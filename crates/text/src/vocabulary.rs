@@ -17,11 +17,11 @@ pub struct Vocabulary {
     pub sep: u32,
     /// `[MASK]`.
     pub mask: u32,
-    /// By id: never masked, never scored (`[CLS]`, `[SEP]`, `[PAD]`, `[MASK]` and other added
-    /// special tokens, but not `[UNK]`: the original masks it like a word).
+    /// Whether an id is never masked and never scored (`[CLS]`, `[SEP]`, `[PAD]`, `[MASK]` and other
+    /// added special tokens, but not `[UNK]`: the original masks it like a word).
     pub is_special: Vec<bool>,
-    /// By id: continues the word before it (`##…` in WordPiece; what has no space before it in the
-    /// other kinds, but for single punctuation characters).
+    /// Whether an id continues the word before it (`##…` in WordPiece; what has no space before it in
+    /// the other kinds, but for single punctuation characters).
     pub is_continuation: Vec<bool>,
 }
 

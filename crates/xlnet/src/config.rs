@@ -25,9 +25,9 @@ pub(crate) const ALIASES: &[(&str, &str)] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AttentionType {
-    /// All of them, less what a permutation hides: XLNet.
+    /// All tokens, less what a permutation hides: XLNet.
     Bi,
-    /// Those before it: Transformer-XL.
+    /// Tokens before the query alone: Transformer-XL.
     Uni,
 }
 
@@ -107,7 +107,7 @@ pub struct XlnetConfig {
     pub bi_data: bool,
     /// The largest distance told apart; none if below 1.
     pub clamp_len: i64,
-    /// With `attn_type` uni: whether every query sees equally many keys.
+    /// Whether every query sees equally many keys, with `attn_type` uni.
     pub same_length: bool,
     /// Which vector stands for a sequence: `last`, `first`, `mean` or `cls_index`; another one is
     /// refused where a summary is made.

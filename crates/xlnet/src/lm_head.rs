@@ -67,8 +67,7 @@ impl XlnetLmHeadModel {
         head.decoder.score(rows, words, head.bias.val())
     }
 
-    /// From what XLNet reads to the scores at its predicted positions, or at all if there is no query
-    /// stream.
+    /// Scores the vocabulary at the predicted positions, or at all if there is no query stream.
     ///
     /// # Shapes
     /// - returns `[batch * num_predictions, vocab_size]`, and what the pass gave

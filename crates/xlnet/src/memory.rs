@@ -11,7 +11,7 @@ use crate::XlnetConfig;
 /// each layer; none of them has a gradient.
 #[derive(Debug, Clone)]
 pub struct Memory {
-    /// As many as there are layers, all of one shape; none where nothing is kept.
+    /// A tensor `[batch, mem_len, d_model]` a layer; none where nothing is kept.
     pub states: Vec<Tensor<3>>,
 }
 

@@ -45,7 +45,7 @@ pub struct PositionTable {
     pub vectors: Tensor<3>,
     /// Which rows each chunk of the content stream's queries needs.
     pub chunks: Vec<QueryChunk>,
-    /// For all queries and all rows.
+    /// Which row stands for each of all queries and keys.
     pub index: RelativeIndex,
 }
 

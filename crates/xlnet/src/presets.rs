@@ -8,7 +8,7 @@ use crate::config::XlnetConfig;
 /// A size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
-    /// Its name.
+    /// The preset's name.
     pub name: &'static str,
     /// Layers.
     pub n_layer: usize,
@@ -46,8 +46,9 @@ impl Preset {
         PRESETS.into_iter().find(|preset| preset.name == name)
     }
 
-    /// Its configuration for a vocabulary of `vocab_size` pieces and sequences of `seq_len`, of whose
-    /// first half three quarters of a sequence's length are kept: 256 and 384 of 512, as published.
+    /// The preset's configuration for a vocabulary of `vocab_size` pieces and sequences of `seq_len`:
+    /// half of a sequence is reused, and states of three quarters of one are kept, as published (256
+    /// and 384 of 512).
     pub fn config(self, vocab_size: usize, seq_len: usize) -> XlnetConfig {
         XlnetConfig {
             vocab_size,

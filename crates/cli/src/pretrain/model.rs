@@ -29,8 +29,8 @@ enum Kind {
 }
 
 impl ModelSource {
-    /// Finds the config that the flags name, and the weights if there shall be any. Of a pair it is the
-    /// generator that goes on where `words_alone` are predicted.
+    /// Finds the config that the flags name, and the weights to start from, if they name any. Of a pair
+    /// the generator is taken where `words_alone` are predicted.
     ///
     /// # Errors
     /// If a file is missing, or belongs to another architecture.

@@ -13,9 +13,9 @@ use burn::tensor::{FloatDType, IndexingUpdateOp, IntDType, Shape};
 /// Whose terms are looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Terms {
-    /// Those of the query: content to position.
+    /// The query's terms: content to position.
     OfQuery,
-    /// Those of the key: position to content.
+    /// The key's terms: position to content.
     OfKey,
 }
 

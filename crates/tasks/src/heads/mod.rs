@@ -28,7 +28,7 @@ pub struct LossTerm {
     pub name: &'static str,
     /// `[1]`, over all that is scored.
     pub sum: Tensor<1>,
-    /// By what the sum is divided; counted on the host, above 0.
+    /// What the sum is divided by; counted on the host, above 0.
     pub weight: f64,
 }
 

@@ -15,7 +15,7 @@ const SLOTS: usize = 256;
 pub struct Text {
     /// Which of the texts it is.
     pub index: usize,
-    /// Its tokens, special ones included.
+    /// The text's tokens, special ones included.
     pub ids: Vec<u32>,
     /// The places that are asked for, each below the number of tokens.
     pub positions: Vec<usize>,

@@ -121,7 +121,7 @@ pub struct TextNotes {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// Of the format.
+    /// Version of the format.
     pub version: u32,
     /// Identity of the tokenizer, hexadecimal.
     pub tokenizer: String,
@@ -143,9 +143,9 @@ pub struct Header {
     pub text_bytes: u64,
     /// Entropy of the distribution of tokens, in nats.
     pub unigram_entropy: f64,
-    /// By name.
+    /// The shard's files by name.
     pub files: BTreeMap<String, DataFile>,
-    /// In the order they were read.
+    /// The files that text came from, in the order they were read.
     pub inputs: Vec<InputFile>,
     /// How the text was read.
     pub settings: ReadSettings,

@@ -21,13 +21,13 @@ pub struct DataFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputFile {
-    /// As it was given.
+    /// The path as it was given.
     pub path: String,
     /// Size in bytes, as stored.
     pub bytes: u64,
     /// SHA-256 of the bytes as stored, hexadecimal.
     pub sha256: String,
-    /// It came through a pipe: there is no such file to read again.
+    /// Whether the text came through a pipe: there is no such file to read again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_pipe: bool,
 }

@@ -21,7 +21,7 @@ const NAMED: usize = 10;
 pub struct DroppedCharacters {
     /// How many.
     pub characters: u64,
-    /// Their share of the text, in [0, 1].
+    /// Share of the text that these characters are, in [0, 1].
     pub share: f64,
     /// The most frequent of them, most frequent first.
     pub most_frequent: Vec<char>,

@@ -43,7 +43,7 @@ impl Default for SpecialTokens {
 }
 
 impl SpecialTokens {
-    /// In the order of the ids a fresh vocabulary gives them.
+    /// The tokens in the order of the ids that a fresh vocabulary gives them.
     pub fn names(&self) -> [&str; 5] {
         [&self.pad, &self.unk, &self.cls, &self.sep, &self.mask]
     }

@@ -40,7 +40,7 @@ pub enum SampleSize {
 pub struct SampleSettings {
     /// How much.
     pub size: SampleSize,
-    /// Of the choice of paragraphs.
+    /// Seed of the choice of paragraphs.
     pub seed: u64,
 }
 

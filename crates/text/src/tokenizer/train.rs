@@ -35,7 +35,7 @@ impl TokenizerKind {
         Self::ByteBpe,
     ];
 
-    /// Its name on the command line.
+    /// The kind's name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::WordPiece => "word-piece",
@@ -45,7 +45,7 @@ impl TokenizerKind {
         }
     }
 
-    /// Whether its pieces are unigram's, with a share of the characters that have one.
+    /// Whether pieces of this kind are unigram's, with a share of the characters that have one.
     pub fn is_unigram(self) -> bool {
         matches!(self, Self::Unigram | Self::XlnetUnigram)
     }

@@ -40,8 +40,8 @@ pub struct PermutedSettings {
 }
 
 impl PermutedSettings {
-    /// As published for 512 tokens, in proportion for others: the first half is remembered, one
-    /// token in six is predicted (85), spans of up to 5, alpha 6, beta 1, read in both directions;
+    /// The numbers published for 512 tokens, in proportion for others: the first half is remembered,
+    /// one token in six is predicted (85), spans of up to 5, alpha 6, beta 1, read in both directions;
     /// 16 rows (the trainer's default). Without `<eod>`, whose id only the tokenizer knows.
     pub fn published(seq_len: usize) -> Self {
         Self {

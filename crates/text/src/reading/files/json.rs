@@ -10,7 +10,7 @@ use crate::reading::record;
 pub(in crate::reading) enum JsonForm {
     /// One a line.
     Lines,
-    /// In one list.
+    /// All records stand in one list.
     List,
     /// One after the other, over any number of lines.
     Values,

@@ -7,9 +7,9 @@
 /// How a model finds pieces: `TrainerSpec.model_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ModelKind {
-    /// The most probable ones.
+    /// Words are split into the most probable pieces.
     Unigram,
-    /// By joining pairs.
+    /// Words are split by joining pairs.
     Bpe,
 }
 
