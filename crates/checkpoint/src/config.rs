@@ -97,7 +97,7 @@ impl ConfigFile {
         Ok(file)
     }
 
-    /// Where it was read from.
+    /// The file that the config was read from.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -153,7 +153,7 @@ impl ConfigFile {
         self.fields.insert(field.to_owned(), value);
     }
 
-    /// Says that the weights beside it are float32, where it says anything of that: a model that
+    /// Has the config say that the weights are float32, where it says anything of that: a model that
     /// started from a half-precision one would be opened as that again.
     pub fn declare_float32(&mut self) {
         for field in ["dtype", "torch_dtype"] {

@@ -215,7 +215,7 @@ impl DebertaAttention {
         self.self_attention.projections.keys_values(hidden_states)
     }
 
-    /// Queries of their own on given keys and values. The residual is the queries'.
+    /// Attends from separate queries to given keys and values. The residual is the queries'.
     ///
     /// # Shapes
     /// - `query_states`: `[batch, query_len, hidden_size]`

@@ -46,7 +46,7 @@ impl DebertaLayer {
         self.attention.keys_values(hidden_states)
     }
 
-    /// The layer for queries of their own, on given keys and values.
+    /// Runs the layer from separate queries on given keys and values.
     ///
     /// # Shapes
     /// - `query_states`: `[batch, query_len, hidden_size]`

@@ -132,7 +132,7 @@ impl DebertaForMaskedLm {
         }
     }
 
-    /// The kind of checkpoint it makes.
+    /// The kind of checkpoint that the head makes.
     pub fn form(&self) -> MaskedLmForm {
         match &self.head {
             NamedHead::Legacy(_) => MaskedLmForm::Legacy,

@@ -46,7 +46,7 @@ pub struct UnknownActivation {
 }
 
 impl Activation {
-    /// All of them, in the order of an error message.
+    /// All activations, in the order of an error message.
     pub const ALL: [Self; 13] = [
         Self::Gelu,
         Self::GeluPython,
@@ -95,7 +95,7 @@ impl Activation {
             })
     }
 
-    /// Applies it to every entry.
+    /// Applies the function to every entry, whatever the shape.
     pub fn forward<const D: usize>(self, input: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Gelu | Self::GeluPython => fused::gelu(input),

@@ -24,7 +24,7 @@ pub struct AttentionOptions<'a> {
     pub dropout: &'a Dropout,
 }
 
-/// The values, averaged by how well their keys fit each query.
+/// Averages the values by how well their keys fit each query.
 ///
 /// A hidden key's score is the lowest finite number, as in Hugging Face's plain implementation: its
 /// probability is zero, and a query that may look at nothing averages over all keys.

@@ -29,7 +29,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// One that shares all it uses.
+    /// A decoder that shares all it uses.
     pub fn shared() -> Self {
         Self {
             weight: None,

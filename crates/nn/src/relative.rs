@@ -78,7 +78,7 @@ impl RelativeIndex {
         }
     }
 
-    /// How many queries it is for.
+    /// How many queries the table is for.
     pub fn num_queries(&self) -> usize {
         let [_, num_queries] = self.starts.dims();
         num_queries

@@ -133,7 +133,7 @@ impl History {
         }
     }
 
-    /// The terms that had learned nothing when they were looked at.
+    /// Terms of the loss that had learned nothing when the loop looked.
     pub fn stalls(&self) -> &[Stall] {
         &self.stalls
     }

@@ -36,7 +36,7 @@ impl Encoded {
         }
     }
 
-    /// All of it with what a head gives for the hidden states `[batch, seq_len, hidden_size]`.
+    /// This encoding with what a head gives for the hidden states `[batch, seq_len, hidden_size]`.
     pub fn with<H>(self, head: impl FnOnce(Tensor<3>) -> H) -> Outputs<H> {
         Outputs {
             head: head(self.hidden_states.clone()),

@@ -89,7 +89,7 @@ pub struct MemoryEstimate {
 }
 
 impl MemoryEstimate {
-    /// All of it.
+    /// Bytes in all.
     pub fn total(&self) -> f64 {
         self.host + self.state + self.activations
     }

@@ -104,7 +104,7 @@ impl SiftSettings {
         Ok(())
     }
 
-    /// The term that an objective lists for it; its sum is [`CleanPass::sift_sum`], its weight the
+    /// The term that an objective lists for SiFT; its sum is [`CleanPass::sift_sum`], its weight the
     /// sum of the row weights.
     pub fn term(&self, part: usize) -> TermSpec {
         TermSpec {

@@ -12,7 +12,8 @@ use crate::config::XlnetConfig;
 use crate::model::{XlnetInputs, XlnetModel, XlnetOutputs};
 use crate::names::LOAD_OPTIONS;
 
-/// What the head has of its own; its matrix is the word table, unless config.json does not tie.
+/// The parameters that are the head's own; the matrix is the word table, unless config.json does not
+/// tie.
 #[derive(Module, Debug)]
 pub struct LmHead {
     decoder: Decoder,

@@ -24,12 +24,12 @@ impl Memory {
         }
     }
 
-    /// How many positions it holds.
+    /// How many positions the memory holds.
     pub fn len(&self) -> usize {
         self.states.first().map_or(0, |state| state.dims()[1])
     }
 
-    /// Whether it holds none.
+    /// Whether the memory holds no position.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

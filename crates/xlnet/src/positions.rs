@@ -61,7 +61,7 @@ pub struct QueryChunk {
 }
 
 impl RelativePositions {
-    /// Distances as `config` has them.
+    /// A maker of tables for a model of `config`.
     pub fn new(config: &XlnetConfig) -> Self {
         Self {
             rules: Rules {

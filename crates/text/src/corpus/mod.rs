@@ -150,7 +150,7 @@ impl Corpus {
         }
     }
 
-    /// Every id is below it.
+    /// The number that every id is below.
     pub fn vocab_size(&self) -> u32 {
         self.vocab_size
     }

@@ -122,7 +122,7 @@ impl MaskedLmEvaluation {
         self.num_examples.div_ceil(self.batch_size as u64)
     }
 
-    /// Number of examples in all of them.
+    /// Number of examples in all batches.
     pub fn num_examples(&self) -> u64 {
         self.num_examples
     }

@@ -23,9 +23,9 @@ use super::xlnet;
 /// A token as a file names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token {
-    /// By its text alone.
+    /// A token is given by its text alone.
     Text(String),
-    /// With how it is found.
+    /// A token is given with how it is found.
     Whole(AddedToken),
 }
 

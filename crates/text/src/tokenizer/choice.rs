@@ -18,7 +18,7 @@ use super::class::Class;
 /// How a folder's tokenizer is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reader {
-    /// As this class reads it.
+    /// The folder is read as this class reads it.
     Class(Class),
     /// tokenizer.json as it stands.
     AsItStands,

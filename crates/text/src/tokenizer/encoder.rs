@@ -66,7 +66,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// What it met since it was last asked.
+    /// What was met in texts since this was last asked.
     pub fn take_met(&mut self) -> Met {
         std::mem::take(&mut self.met)
     }

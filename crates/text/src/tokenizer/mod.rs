@@ -287,18 +287,18 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
-    /// Every id is below it: the size of a model's table.
+    /// The number that every id is below: the size of a model's table.
     pub fn vocab_size(&self) -> u32 {
         self.vocab_size
     }
 
-    /// Ids of the vocabulary itself are below it; tokens that were added have the ids from here on.
+    /// The number that ids of the vocabulary itself are below; added tokens have the ids from here on.
     pub fn base_size(&self) -> u32 {
         self.base_size
     }
 
-    /// What is wrong with using it for a model whose table has `rows` entries; nothing if all its ids
-    /// are below that.
+    /// What is wrong with this tokenizer for a model whose table has `rows` entries; nothing if all ids are
+    /// below that.
     pub fn mismatch(&self, rows: usize) -> Option<String> {
         let (size, base_size) = (self.vocab_size as usize, self.base_size as usize);
         if size <= rows {
@@ -318,7 +318,7 @@ impl Tokenizer {
         ))
     }
 
-    /// What its user should know of its files, a sentence each.
+    /// What a user should know of the tokenizer's files, a sentence each.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -334,7 +334,7 @@ impl Tokenizer {
         self.id(xlnet::END_OF_DOCUMENT)
     }
 
-    /// Longest sequence of the model it belongs to, where that is known.
+    /// Longest sequence of the model that the tokenizer belongs to, where that is known.
     pub fn model_max_length(&self) -> Option<u32> {
         self.model_max_length
     }
@@ -423,7 +423,7 @@ impl Tokenizer {
         })
     }
 
-    /// Whether it puts special tokens where XLNet reads them: `<sep>` and `<cls>` behind the text.
+    /// Whether special tokens are put where XLNet reads them: `<sep>` and `<cls>` behind the text.
     pub fn is_xlnet(&self) -> bool {
         serde_json::to_value(self.inner.get_post_processor())
             .is_ok_and(|post_processor| xlnet::is_xlnet(&post_processor))
@@ -435,7 +435,7 @@ impl Tokenizer {
         self.identity
     }
 
-    /// Where it came from, for messages: a path, or how it was made.
+    /// Where the tokenizer came from, for messages: a path, or how it was made.
     pub fn origin(&self) -> &str {
         &self.origin
     }

@@ -27,7 +27,7 @@ pub enum TokenizerKind {
 }
 
 impl TokenizerKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 4] = [
         Self::WordPiece,
         Self::Unigram,

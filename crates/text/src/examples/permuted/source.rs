@@ -152,7 +152,7 @@ impl PermutedEvaluation {
         self.num_batches
     }
 
-    /// Number of examples in all of them.
+    /// Number of examples in all batches.
     pub fn num_examples(&self) -> u64 {
         let directions = 1 + u64::from(self.rows.settings.bi_data);
         self.num_batches * self.rows.lanes.count() * directions

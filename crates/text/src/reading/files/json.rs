@@ -82,7 +82,7 @@ pub(super) fn form(head: &str, is_whole: bool, is_named: bool) -> Option<JsonFor
 }
 
 enum Value {
-    /// It ends after so many bytes.
+    /// The value ends after so many bytes.
     Whole(usize),
     /// The text ends before it does.
     Cut,

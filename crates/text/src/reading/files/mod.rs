@@ -67,7 +67,7 @@ enum Found {
 
 /// What the first bytes of a file tell.
 pub(super) enum Looked {
-    /// It is read; another name than its kind's if the flag is set.
+    /// The file is read; its name is that of another kind if the flag is set.
     Readable {
         is_json_by_content: bool,
     },

@@ -249,7 +249,7 @@ impl Inputs {
         Ok(())
     }
 
-    /// How text is taken out of them.
+    /// How text is taken out of the inputs.
     pub fn reading(&self) -> &Reading {
         &self.reading
     }
@@ -264,7 +264,7 @@ impl Inputs {
         self.inputs.iter().map(|input| input.bytes).sum()
     }
 
-    /// Whether they can be read more than once.
+    /// Whether the inputs can be read more than once.
     pub fn is_kept(&self) -> bool {
         !self
             .inputs
