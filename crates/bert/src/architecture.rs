@@ -6,7 +6,7 @@ use kiln_nn::Init;
 use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext, unknown_preset,
 };
-use kiln_tasks::masked_lm_data::{check_masking, open_masked};
+use kiln_tasks::masked_lm_data::{check_masked_run, open_masked};
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{
@@ -117,22 +117,12 @@ fn checked(settings: &RunSettings) -> Result<(BertConfig, &MaskedLmSettings), Le
         return Err(settings.objective.refuse_for(Bert.name()));
     };
     let config = BertConfig::parse(&settings.model)?;
-    let seq_len = settings.data.seq_len;
-    if seq_len > config.max_position_embeddings {
-        return Err(LearnError::Settings(format!(
-            "seq_len = {seq_len}: the model has {} positions; choose at most that many",
-            config.max_position_embeddings
-        )));
-    }
-    if objective.examples.kind != ExampleKind::Packed && config.type_vocab_size < 2 {
-        return Err(LearnError::Settings(format!(
-            "type_vocab_size = {}: pairs and segments need two segment types; train on packed \
-             sequences, without next sentence prediction",
-            config.type_vocab_size
-        )));
-    }
-    check_masking(&settings.objective, seq_len)?;
-    settings.training.validate().map_err(LearnError::Settings)?;
+    check_masked_run(
+        settings,
+        config.sizes(),
+        "pairs and segments need two segment types; train on packed sequences, without next sentence \
+         prediction",
+    )?;
     Ok((config, objective))
 }
 

@@ -7,6 +7,7 @@ use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Apart, Init, gather_positions};
 use kiln_tasks::class::{Class, Encoder, Outputs};
 use kiln_tasks::heads::{PretrainingLogits, WordLogits};
+use kiln_tasks::tying::apart;
 
 use crate::masked_lm::MaskedLmHead;
 use crate::{BertConfig, BertInputs, BertModel};
@@ -42,10 +43,16 @@ pub struct PreTrainingLogits {
 impl BertForPreTraining {
     /// Draws a model with both heads.
     pub fn new(config: &BertConfig, init: &mut Init) -> Self {
+        Self::with_apart(config, apart(&config.other), init)
+    }
+
+    /// Draws encoder and both heads, with a decoder that keeps `apart` from the word table, whatever
+    /// the config says.
+    fn with_apart(config: &BertConfig, apart: Apart, init: &mut Init) -> Self {
         Self {
             bert: BertModel::new(config, init),
             cls: BertPreTrainingHeads {
-                predictions: MaskedLmHead::new(config, init),
+                predictions: MaskedLmHead::new(config, apart, init),
                 seq_relationship: Some(init.linear(config.hidden_size, 2)),
             },
         }
@@ -56,17 +63,10 @@ impl BertForPreTraining {
         Self {
             bert: BertModel::without_pooler(config, init),
             cls: BertPreTrainingHeads {
-                predictions: MaskedLmHead::new(config, init),
+                predictions: MaskedLmHead::new(config, apart(&config.other), init),
                 seq_relationship: None,
             },
         }
-    }
-
-    /// This model with a decoder that keeps `apart` from the word table, whatever the config says.
-    #[must_use]
-    pub fn with_apart(mut self, apart: Apart, init: &mut Init) -> Self {
-        self.cls.predictions = self.cls.predictions.with_apart(apart, init);
-        self
     }
 
     /// Runs encoder and heads; the vocabulary is scored at `positions` alone.
@@ -119,7 +119,7 @@ impl Class for BertForPreTraining {
 
     fn for_file(config: &BertConfig, file: &ModelFile, init: &mut Init) -> Result<Self, OpenError> {
         let apart = config.apart_in(file)?;
-        Ok(Self::new(config, init).with_apart(apart, init))
+        Ok(Self::with_apart(config, apart, init))
     }
 
     fn outputs(&self, inputs: BertInputs) -> Outputs<PretrainingLogits> {

@@ -43,7 +43,7 @@ pub use kiln_nn::EncoderInputs as BertInputs;
 pub use kiln_tasks::ConfigError;
 pub use kiln_tasks::forward::InputError;
 pub use layer::BertLayer;
-pub use masked_lm::{BertForMaskedLm, HeadTransform, MaskedLmHead, OnlyMaskedLmHead};
+pub use masked_lm::{BertForMaskedLm, MaskedLmHead, OnlyMaskedLmHead};
 pub use model::{BertEncoder, BertModel, BertPooler};
 pub use presets::Preset;
 pub use pretraining::{BertPretraining, NextSentenceBatch, PretrainingBatch};

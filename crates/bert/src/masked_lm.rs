@@ -3,26 +3,15 @@
 //! Devlin et al. 2019, section 3.1, task 1; Hugging Face `BertLMPredictionHead`.
 
 use burn::module::{Module, Param};
-use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, assert_shape};
+use burn::tensor::{Device, Tensor};
 use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_nn::{Activation, Apart, Decoder, Init, LayerNorm, gather_positions};
+use kiln_nn::{Apart, Decoder, HeadTransform, Init, gather_positions};
 use kiln_tasks::class::{Class, Encoder, Outputs};
 use kiln_tasks::heads::WordLogits;
 use kiln_tasks::predict::{PredictWords, TextBatch};
-use kiln_tasks::tying;
 use kiln_text::Vocabulary;
 
 use crate::{BertConfig, BertInputs, BertModel};
-
-/// `dense`, activation, LayerNorm; Hugging Face `BertPredictionHeadTransform`.
-#[derive(Module, Debug)]
-pub struct HeadTransform {
-    dense: Linear,
-    layer_norm: LayerNorm,
-    #[module(skip)]
-    activation: Activation,
-}
 
 /// Scores every vocabulary entry at the positions it is given.
 ///
@@ -38,28 +27,14 @@ pub struct MaskedLmHead {
 }
 
 impl MaskedLmHead {
-    /// Draws the transform; the bias is zero. What the decoder has apart is the config's.
-    pub fn new(config: &BertConfig, init: &mut Init) -> Self {
-        let hidden_size = config.hidden_size;
-        let head = Self {
-            transform: HeadTransform {
-                dense: init.linear(hidden_size, hidden_size),
-                layer_norm: init.layer_norm(hidden_size, config.layer_norm_eps),
-                activation: config.hidden_act,
-            },
-            decoder: Decoder::shared(),
-            bias: init.filled([config.vocab_size], 0.0),
-        };
-        head.with_apart(tying::apart(&config.other), init)
-    }
-
-    /// This head with a decoder that keeps `apart` from the word table.
-    #[must_use]
-    pub fn with_apart(self, apart: Apart, init: &mut Init) -> Self {
-        let ([vocab_size], [_, width]) = (self.bias.dims(), self.transform.dense.weight.dims());
+    /// Draws the transform, and what the decoder keeps `apart`; the bias is zero.
+    pub fn new(config: &BertConfig, apart: Apart, init: &mut Init) -> Self {
+        let (width, vocab_size) = (config.hidden_size, config.vocab_size);
+        let (activation, eps) = (config.hidden_act, config.layer_norm_eps);
         Self {
+            transform: HeadTransform::new((width, width), activation, eps, init),
             decoder: Decoder::new(apart, [vocab_size, width], init),
-            ..self
+            bias: init.filled([vocab_size], 0.0),
         }
     }
 
@@ -73,16 +48,9 @@ impl MaskedLmHead {
     /// # Panics
     /// If those shapes do not hold: the caller's mistake.
     pub fn forward(&self, hidden_states: Tensor<2>, word_embeddings: Tensor<2>) -> Tensor<2> {
-        let bias = self.bias.val();
-        let [vocab_size] = bias.dims();
-        let [_, hidden_size] = hidden_states.dims();
-        assert_shape!(word_embeddings, [vocab_size, hidden_size]);
-
-        let transform = &self.transform;
-        let transformed = transform.dense.forward(hidden_states);
-        let transformed = transform.activation.forward(transformed);
-        let transformed = transform.layer_norm.forward(transformed);
-        self.decoder.score(transformed, word_embeddings, bias)
+        let transformed = self.transform.forward(hidden_states);
+        self.decoder
+            .score(transformed, word_embeddings, self.bias.val())
     }
 }
 
@@ -126,7 +94,7 @@ impl Class for BertForMaskedLm {
         Ok(Self {
             bert: BertModel::without_pooler(config, init),
             cls: OnlyMaskedLmHead {
-                predictions: MaskedLmHead::new(config, init).with_apart(apart, init),
+                predictions: MaskedLmHead::new(config, apart, init),
             },
         })
     }

@@ -6,7 +6,7 @@ use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
-use kiln_tasks::masked_lm_data::{check_masking, open_masked};
+use kiln_tasks::masked_lm_data::{check_masked_run, open_masked};
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{
@@ -270,34 +270,17 @@ fn plan(settings: &RunSettings) -> Result<Plan<'_>, LearnError> {
 
 /// What a run trains, if it can be trained so.
 fn checked(settings: &RunSettings) -> Result<Plan<'_>, LearnError> {
-    let seq_len = settings.data.seq_len;
     let plan = plan(settings)?;
     let (config, reads_positions) = match &plan {
-        Plan::Words(config, form) => (
-            &**config,
-            *form == MaskedLmForm::Enhanced || config.position_biased_input,
-        ),
+        Plan::Words(config, form) => (&**config, *form == MaskedLmForm::Enhanced),
         Plan::Pair(config, _) => (&config.discriminator, true),
     };
-    let examples = settings
-        .objective
-        .masked()
-        .map(|(_, examples)| examples.kind);
-    if config.type_vocab_size == 1 && examples != Some(ExampleKind::Packed) {
-        return Err(LearnError::Settings(
-            "type_vocab_size = 1: segments need two segment types, or none; train on packed \
-             sequences"
-                .into(),
-        ));
+    let mut sizes = config.sizes();
+    if reads_positions {
+        sizes.max_position_embeddings = config.max_position_embeddings;
     }
-    if reads_positions && seq_len > config.max_position_embeddings {
-        return Err(LearnError::Settings(format!(
-            "seq_len = {seq_len}: the model has {} positions; choose at most that many",
-            config.max_position_embeddings
-        )));
-    }
-    check_masking(&settings.objective, seq_len)?;
-    settings.training.validate().map_err(LearnError::Settings)?;
+    let segments = "segments need two segment types, or none; train on packed sequences";
+    check_masked_run(settings, sizes, segments)?;
     Ok(plan)
 }
 

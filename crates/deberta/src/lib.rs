@@ -65,7 +65,7 @@ pub use heads::{
 };
 pub use kiln_tasks::ConfigError;
 pub use layer::DebertaLayer;
-pub use masked_lm::{DebertaForMaskedLm, MaskedLmHead, NamedHead};
+pub use masked_lm::{DebertaForMaskedLm, NamedHead};
 pub use masked_lm_form::{MaskedLmForm, masked_lm_form};
 pub use model::DebertaModel;
 pub use open::write_masked_lm;

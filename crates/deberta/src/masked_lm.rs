@@ -2,12 +2,11 @@
 //!
 //! logits = LayerNorm(act(dense(h)))·Wordᵀ + bias, under the names that a checkpoint's kind has.
 
-use burn::module::{Module, Param};
-use burn::nn::Linear;
-use burn::tensor::{Device, Int, Tensor, assert_shape};
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor};
 use kiln_checkpoint::{ModelFile, OpenError, check_shapes};
-use kiln_nn::{Activation, Apart, Decoder, EncoderInputs, Init, LayerNorm, gather_positions};
-use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_nn::{Apart, EncoderInputs, HeadTransform, Init, MaskedLmHead, gather_positions};
+use kiln_tasks::class::{Class, Encoded, Outputs};
 use kiln_tasks::family::{Family, Sizes};
 use kiln_tasks::heads::WordLogits;
 use kiln_tasks::predict::{PredictWords, TextBatch};
@@ -18,67 +17,10 @@ use crate::masked_lm_form::{MaskedLmForm, masked_lm_form};
 use crate::names::names_of;
 use crate::{DebertaConfig, DebertaModel};
 
-/// Scores every vocabulary entry at the positions it is given.
-///
-/// The word table is an argument, not a field: the tied matrix has one owner, hence one gradient,
-/// one optimizer state and one entry in the checkpoint. Where config.json does not tie, the decoder
-/// of `cls.predictions` has a matrix and a bias of its own, and the bias here is nobody's, as in
-/// Hugging Face; `lm_predictions` reads the word table whatever config.json says.
-#[derive(Module, Debug)]
-pub struct MaskedLmHead {
-    dense: Linear,
-    layer_norm: LayerNorm,
-    decoder: Decoder,
-    /// `[vocab_size]`
-    bias: Param<Tensor<1>>,
-    #[module(skip)]
-    activation: Activation,
-}
-
-impl MaskedLmHead {
-    /// Draws `dense`, back to the width of the embeddings; the bias is zero.
-    pub fn new(config: &DebertaConfig, init: &mut Init) -> Self {
-        let embedding_size = config.embedding_size();
-        Self {
-            dense: init.linear(config.hidden_size, embedding_size),
-            layer_norm: init.layer_norm(embedding_size, config.layer_norm_eps),
-            decoder: Decoder::shared(),
-            bias: init.filled([config.vocab_size], 0.0),
-            activation: config.hidden_act,
-        }
-    }
-
-    /// This head with a decoder that keeps `apart` from the word table.
-    #[must_use]
-    pub fn with_apart(self, apart: Apart, init: &mut Init) -> Self {
-        let ([vocab_size], [_, width]) = (self.bias.dims(), self.dense.weight.dims());
-        Self {
-            decoder: Decoder::new(apart, [vocab_size, width], init),
-            ..self
-        }
-    }
-
-    /// Unnormalised log-probabilities.
-    ///
-    /// # Shapes
-    /// - `hidden_states`: `[n, hidden_size]`, one row a position, gathered or all of them
-    /// - `word_embeddings`: `[vocab_size, embedding_size]`
-    /// - returns `[n, vocab_size]`
-    ///
-    /// # Panics
-    /// If those shapes do not hold: the caller's mistake.
-    pub fn forward(&self, hidden_states: Tensor<2>, word_embeddings: Tensor<2>) -> Tensor<2> {
-        let bias = self.bias.val();
-        let [vocab_size] = bias.dims();
-        assert_shape!(word_embeddings, [vocab_size, _]);
-
-        let transformed = self.activation.forward(self.dense.forward(hidden_states));
-        let transformed = self.layer_norm.forward(transformed);
-        self.decoder.score(transformed, word_embeddings, bias)
-    }
-}
-
 /// The head under the names of its kind of checkpoint.
+///
+/// Where config.json does not tie, the decoder of `cls.predictions` has a matrix and a bias of its
+/// own; `lm_predictions` reads the word table whatever config.json says.
 #[derive(Module, Debug)]
 pub enum NamedHead {
     /// `cls.predictions`
@@ -103,32 +45,31 @@ impl DebertaForMaskedLm {
     /// Draws encoder and head. With absolute positions in the input there is no mask decoder, as in
     /// the original: [`MaskedLmForm::Enhanced`] is then [`MaskedLmForm::Plain`].
     pub fn new(config: &DebertaConfig, form: MaskedLmForm, init: &mut Init) -> Self {
+        Self::with_apart(config, form, tying::apart(&config.other), init)
+    }
+
+    /// Draws encoder and head, with a decoder that keeps `apart` from the word table, whatever the
+    /// config says; `lm_predictions` keeps nothing.
+    fn with_apart(
+        config: &DebertaConfig,
+        form: MaskedLmForm,
+        apart: Apart,
+        init: &mut Init,
+    ) -> Self {
         let deberta = match form {
             MaskedLmForm::Enhanced => DebertaModel::with_positions(config, init),
             MaskedLmForm::Legacy | MaskedLmForm::Plain => DebertaModel::new(config, init),
         };
-        let head = MaskedLmHead::new(config, init);
-        let model = Self {
+        let sizes = (config.hidden_size, config.embedding_size());
+        let transform = HeadTransform::new(sizes, config.hidden_act, config.layer_norm_eps, init);
+        let head = |apart| MaskedLmHead::new(transform, config.vocab_size, apart, init);
+        Self {
             deberta,
             head: if form.legacy() {
-                NamedHead::Legacy(head)
+                NamedHead::Legacy(head(apart))
             } else {
-                NamedHead::LmHead(head)
+                NamedHead::LmHead(head(Apart::default()))
             },
-        };
-        model.with_apart(tying::apart(&config.other), init)
-    }
-
-    /// This model with a decoder that keeps `apart` from the word table, whatever the config says;
-    /// `lm_predictions` has no decoder.
-    #[must_use]
-    pub fn with_apart(self, apart: Apart, init: &mut Init) -> Self {
-        Self {
-            head: match self.head {
-                NamedHead::Legacy(head) => NamedHead::Legacy(head.with_apart(apart, init)),
-                head @ NamedHead::LmHead(_) => head,
-            },
-            ..self
         }
     }
 
@@ -191,14 +132,7 @@ impl DebertaForMaskedLm {
     /// # Panics
     /// If the inputs' shapes differ: the caller's mistake.
     pub fn forward(&self, inputs: EncoderInputs) -> Tensor<2> {
-        let attention_mask = inputs.attention_mask.clone();
-        let embedded = self.deberta.embeddings.forward(inputs);
-        let [_, seq_len, _] = embedded.dims();
-        let model = &self.deberta;
-        self.score(match self.decoder_positions(seq_len) {
-            Some(rows) => model.decode_masks(embedded, attention_mask, rows, None),
-            None => model.encode(embedded, attention_mask),
-        })
+        self.outputs(inputs).head.logits
     }
 
     /// Scores the vocabulary for hidden states that the mask decoder, or without one the last layer,
@@ -236,7 +170,7 @@ impl Class for DebertaForMaskedLm {
     ) -> Result<Self, OpenError> {
         let form = masked_lm_form(config, file)?;
         let apart = tying::apart_in(file, names_of(file).options, &config.other)?;
-        Ok(Self::new(config, form, init).with_apart(apart, init))
+        Ok(Self::with_apart(config, form, apart, init))
     }
 
     /// Those with the mask decoder's positions, where it has one.
@@ -260,12 +194,19 @@ impl Class for DebertaForMaskedLm {
     }
 
     fn outputs(&self, inputs: EncoderInputs) -> Outputs<WordLogits> {
-        let encoded = self.deberta.encoded(inputs.clone());
-        encoded.with(|hidden_states| WordLogits {
-            logits: match self.form() {
-                MaskedLmForm::Enhanced => self.forward(inputs),
-                MaskedLmForm::Legacy | MaskedLmForm::Plain => self.score(hidden_states),
-            },
+        let attention_mask = inputs.attention_mask.clone();
+        let embedded = self.deberta.embeddings.forward(inputs);
+        let [_, seq_len, _] = embedded.dims();
+        let model = &self.deberta;
+        let (hidden_states, decoded) = match self.decoder_positions(seq_len) {
+            Some(rows) => model.encode_and_decode(embedded, attention_mask, rows),
+            None => {
+                let hidden_states = model.encode(embedded, attention_mask);
+                (hidden_states.clone(), hidden_states)
+            }
+        };
+        Encoded::new(hidden_states).with(|_| WordLogits {
+            logits: self.score(decoded),
         })
     }
 }

@@ -10,10 +10,9 @@ use kiln_checkpoint::{
     LoadOptions, ModelFile, NamedTensor, Names, OpenError, WriteError, load_module, module_tensors,
     write_safetensors,
 };
-use kiln_nn::{EncoderInputs, Init};
+use kiln_nn::{EncoderInputs, Init, untracked};
 use kiln_tasks::Family;
 use kiln_tasks::family::write_folder;
-use kiln_tasks::masked_lm::untracked;
 use kiln_tasks::replaced_tokens::{Half, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_text::tokenizer::Tokenizer;
@@ -92,7 +91,7 @@ impl PairedDiscriminator {
         match (&self.word_embeddings, self.sharing) {
             (Some(difference), Sharing::GradientDisentangled) => {
                 // Untracked, not only detached: nothing of the generator stands in this graph.
-                difference.weight.val() + untracked(&of_generator)
+                difference.weight.val() + untracked(of_generator)
             }
             (Some(own), _) => own.weight.val(),
             (None, _) => of_generator,
@@ -100,13 +99,13 @@ impl PairedDiscriminator {
     }
 
     /// The values of the same table. Untracked: a graph that sees no backward pass is never freed.
-    fn table_as_of_now(&self, of_generator: &Tensor<2>) -> Tensor<2> {
+    fn table_as_of_now(&self, of_generator: Tensor<2>) -> Tensor<2> {
         let of_generator = untracked(of_generator);
         match (&self.word_embeddings, self.sharing) {
             (Some(difference), Sharing::GradientDisentangled) => {
-                untracked(&difference.weight.val()) + of_generator
+                untracked(difference.weight.val()) + of_generator
             }
-            (Some(own), _) => untracked(&own.weight.val()),
+            (Some(own), _) => untracked(own.weight.val()),
             (None, _) => of_generator,
         }
     }
@@ -141,7 +140,7 @@ impl DebertaPair {
     /// table is a copy of what it reads with at this step.
     pub fn whole_discriminator(&self) -> DebertaForPreTraining {
         let discriminator = &self.discriminator;
-        let table = discriminator.table_as_of_now(&self.generator.deberta.word_embeddings());
+        let table = discriminator.table_as_of_now(self.generator.deberta.word_embeddings());
         DebertaForPreTraining {
             deberta: DebertaModel {
                 embeddings: DebertaEmbeddings {
@@ -169,9 +168,9 @@ impl DebertaPair {
         let word_embeddings = self.discriminator.word_embeddings.map(|mut own| {
             let theirs = embeddings.word_embeddings.weight.val();
             let value = if sharing == Sharing::GradientDisentangled {
-                untracked(&theirs) - untracked(&of_generator)
+                untracked(theirs) - untracked(of_generator.clone())
             } else {
-                untracked(&theirs)
+                untracked(theirs)
             };
             own.weight = own.weight.map(|old| like(value, &old));
             own
@@ -191,7 +190,7 @@ impl DebertaPair {
     /// This pair with the word table of `whole` as the generator's.
     #[must_use]
     pub fn with_word_table(mut self, whole: &DebertaForPreTraining) -> Self {
-        let theirs = untracked(&whole.deberta.embeddings.word_embeddings.weight.val());
+        let theirs = untracked(whole.deberta.embeddings.word_embeddings.weight.val());
         let own = &mut self.generator.deberta.embeddings.word_embeddings;
         own.weight = own.weight.clone().map(|old| like(theirs, &old));
         self

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use kiln_checkpoint::ModelFile;
 use kiln_learner::{LearnError, Observer};
-use kiln_tasks::masked_lm::untracked;
+use kiln_nn::untracked;
 use kiln_tasks::replaced_tokens::{Half, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_tasks::start::start_from;
@@ -87,7 +87,7 @@ fn warn_of_lost_words(
     folder: &Path,
     observer: &dyn Observer,
 ) {
-    let values = |table: Tensor<2>| untracked(&table).into_data();
+    let values = |table: Tensor<2>| untracked(table).into_data();
     let (ours, theirs) = (&pair.generator.deberta, &whole.deberta);
     if sharing == Sharing::Embeddings
         && values(ours.word_embeddings()) != values(theirs.word_embeddings())
@@ -170,12 +170,7 @@ mod tests {
     }
 
     fn values(tensor: Tensor<2>) -> Vec<f32> {
-        let tensor = if tensor.is_autodiff() {
-            tensor.inner()
-        } else {
-            tensor
-        };
-        tensor.try_into_vec_as().unwrap()
+        untracked(tensor).try_into_vec_as().unwrap()
     }
 
     /// The words of the generator and those that the discriminator reads with.

@@ -6,7 +6,7 @@ use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
-use kiln_tasks::masked_lm_data::{check_masking, open_masked};
+use kiln_tasks::masked_lm_data::{check_masked_run, open_masked};
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{
@@ -158,22 +158,11 @@ impl Architecture for Electra {
 /// Both models' configs and what they learn, if they can be trained so.
 fn checked(settings: &RunSettings) -> Result<(PairConfig, &ReplacedTokensSettings), LearnError> {
     let (config, objective) = pair_config(settings)?;
-    let discriminator = &config.discriminator;
-    let seq_len = settings.data.seq_len;
-    if seq_len > discriminator.max_position_embeddings {
-        return Err(LearnError::Settings(format!(
-            "seq_len = {seq_len}: the model has {} positions; choose at most that many",
-            discriminator.max_position_embeddings
-        )));
-    }
-    if objective.examples.kind != ExampleKind::Packed && discriminator.type_vocab_size < 2 {
-        return Err(LearnError::Settings(format!(
-            "type_vocab_size = {}: segments need two segment types; train on packed sequences",
-            discriminator.type_vocab_size
-        )));
-    }
-    check_masking(&settings.objective, seq_len)?;
-    settings.training.validate().map_err(LearnError::Settings)?;
+    check_masked_run(
+        settings,
+        config.discriminator.sizes(),
+        "segments need two segment types; train on packed sequences",
+    )?;
     Ok((config, objective))
 }
 

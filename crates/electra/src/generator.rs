@@ -3,12 +3,11 @@
 //! Clark et al. 2020, section 2, p_G; Hugging Face `ElectraGeneratorPredictions` and
 //! `ElectraForMaskedLM`.
 
-use burn::module::{Module, Param};
-use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, assert_shape};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
 use kiln_bert::BertInputs;
 use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_nn::{Activation, Apart, Decoder, Init, LayerNorm, gather_positions};
+use kiln_nn::{Activation, Apart, HeadTransform, Init, LmHead, gather_positions};
 use kiln_tasks::class::{Class, Encoder, Outputs};
 use kiln_tasks::heads::WordLogits;
 use kiln_tasks::predict::{PredictWords, TextBatch};
@@ -18,66 +17,34 @@ use kiln_text::Vocabulary;
 use crate::names::LOAD_OPTIONS;
 use crate::{ElectraConfig, ElectraModel};
 
-/// Back to the width of the embeddings: `dense`, gelu, LayerNorm.
-#[derive(Module, Debug)]
-pub struct GeneratorPredictions {
-    dense: Linear,
-    layer_norm: LayerNorm,
-}
-
-/// What the decoder has beside the word table, or, where config.json does not tie, apart from it.
-#[derive(Module, Debug)]
-pub struct GeneratorLmHead {
-    decoder: Decoder,
-    /// `[vocab_size]`
-    bias: Param<Tensor<1>>,
-}
-
-/// Scores every vocabulary entry at the positions it is given.
-///
-/// The word table is an argument, not a field: the tied matrix has one owner, hence one gradient,
-/// one optimizer state and one entry in the checkpoint.
+/// Scores every vocabulary entry at the positions it is given: back to the width of the embeddings,
+/// then the word table, or where config.json does not tie, a matrix of its own.
 #[derive(Module, Debug)]
 pub struct GeneratorHead {
-    generator_predictions: GeneratorPredictions,
-    generator_lm_head: GeneratorLmHead,
+    generator_predictions: HeadTransform,
+    generator_lm_head: LmHead,
 }
 
 impl GeneratorHead {
-    /// Draws the transform; the bias is zero. Whether the decoder has a matrix of its own is the
-    /// config's.
+    /// Draws the transform, and the decoder's matrix where the config does not tie.
     pub fn new(config: &ElectraConfig, init: &mut Init) -> Self {
-        let head = Self {
-            generator_predictions: GeneratorPredictions {
-                dense: init.linear(config.hidden_size, config.embedding_size),
-                layer_norm: init.layer_norm(config.embedding_size, config.layer_norm_eps),
-            },
-            generator_lm_head: GeneratorLmHead {
-                decoder: Decoder::shared(),
-                bias: init.filled([config.vocab_size], 0.0),
-            },
-        };
-        head.with_apart(tying::apart(&config.other), init)
+        Self::with_apart(config, tying::apart(&config.other), init)
     }
 
-    /// This head with a decoder that keeps `apart` from the word table; its bias is always its own.
-    #[must_use]
-    pub fn with_apart(mut self, apart: Apart, init: &mut Init) -> Self {
-        let head = &mut self.generator_lm_head;
-        let [_, width] = self.generator_predictions.dense.weight.dims();
-        let [vocab_size] = head.bias.dims();
-        let weight_alone = Apart {
-            bias: false,
-            ..apart
-        };
-        head.decoder = Decoder::new(weight_alone, [vocab_size, width], init);
-        self
-    }
-
-    /// Unnormalised log-probabilities.
+    /// Draws the transform, and what the decoder keeps `apart`.
     ///
     /// The activation is gelu whatever `hidden_act` says, as in Hugging Face; the original takes
     /// `hidden_act`, and no published model has another one.
+    fn with_apart(config: &ElectraConfig, apart: Apart, init: &mut Init) -> Self {
+        let width = config.embedding_size;
+        let (sizes, eps) = ((config.hidden_size, width), config.layer_norm_eps);
+        Self {
+            generator_predictions: HeadTransform::new(sizes, Activation::Gelu, eps, init),
+            generator_lm_head: LmHead::new(apart, [config.vocab_size, width], init),
+        }
+    }
+
+    /// Unnormalised log-probabilities.
     ///
     /// # Shapes
     /// - `hidden_states`: `[n, hidden_size]`, one row a position, gathered or all of them
@@ -87,17 +54,8 @@ impl GeneratorHead {
     /// # Panics
     /// If those shapes do not hold: the caller's mistake.
     pub fn forward(&self, hidden_states: Tensor<2>, word_embeddings: Tensor<2>) -> Tensor<2> {
-        let bias = self.generator_lm_head.bias.val();
-        let [vocab_size] = bias.dims();
-        assert_shape!(word_embeddings, [vocab_size, _]);
-
-        let transform = &self.generator_predictions;
-        let transformed = transform.dense.forward(hidden_states);
-        let transformed = Activation::Gelu.forward(transformed);
-        let transformed = transform.layer_norm.forward(transformed);
-        self.generator_lm_head
-            .decoder
-            .score(transformed, word_embeddings, bias)
+        let transformed = self.generator_predictions.forward(hidden_states);
+        self.generator_lm_head.score(transformed, word_embeddings)
     }
 }
 
@@ -117,15 +75,6 @@ impl ElectraForMaskedLm {
         Self {
             electra: ElectraModel::new(config, init),
             head: GeneratorHead::new(config, init),
-        }
-    }
-
-    /// This model with a decoder that keeps `apart` from the word table, whatever the config says.
-    #[must_use]
-    pub fn with_apart(self, apart: Apart, init: &mut Init) -> Self {
-        Self {
-            head: self.head.with_apart(apart, init),
-            ..self
         }
     }
 
@@ -152,7 +101,10 @@ impl Class for ElectraForMaskedLm {
         init: &mut Init,
     ) -> Result<Self, OpenError> {
         let apart = tying::apart_in(file, &LOAD_OPTIONS, &config.other)?;
-        Ok(Self::new(config, init).with_apart(apart, init))
+        Ok(Self {
+            electra: ElectraModel::new(config, init),
+            head: GeneratorHead::with_apart(config, apart, init),
+        })
     }
 
     fn outputs(&self, inputs: BertInputs) -> Outputs<WordLogits> {

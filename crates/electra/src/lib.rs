@@ -36,7 +36,7 @@ mod start;
 pub use architecture::Electra;
 pub use config::ElectraConfig;
 pub use discriminator::{DiscriminatorPredictions, ElectraForPreTraining};
-pub use generator::{ElectraForMaskedLm, GeneratorHead, GeneratorLmHead, GeneratorPredictions};
+pub use generator::{ElectraForMaskedLm, GeneratorHead};
 pub use heads::{
     ClassificationHead, ElectraForQuestionAnswering, ElectraForSequenceClassification,
     ElectraForTokenClassification,

@@ -1,6 +1,7 @@
 //! What is read back from the devices: sums of loss terms, measures, a norm.
 
 use burn::tensor::{Device, Tensor};
+use kiln_nn::untracked;
 
 use crate::error::LearnError;
 use crate::objective::Measure;
@@ -53,13 +54,7 @@ impl Readings {
             .tensors
             .into_iter()
             .chain(squared_norm)
-            .map(|tensor| {
-                if tensor.is_autodiff() {
-                    tensor.inner()
-                } else {
-                    tensor
-                }
-            })
+            .map(untracked)
             .collect();
         let numbers = read_all(tensors)?;
         let mut numbers = numbers.into_iter();

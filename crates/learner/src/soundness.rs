@@ -6,6 +6,7 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
+use kiln_nn::untracked;
 
 use crate::error::LearnError;
 use crate::optimizer::read;
@@ -44,13 +45,7 @@ struct Finite {
 
 impl ModuleVisitor for Finite {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let value = param.val();
-        let value = if value.is_autodiff() {
-            value.inner()
-        } else {
-            value
-        };
-        let sum = value.mul_scalar(0.0).sum();
+        let sum = untracked(param.val()).mul_scalar(0.0).sum();
         self.sum = Some(match self.sum.take() {
             Some(before) => before + sum,
             None => sum,

@@ -1,7 +1,7 @@
 //! The last step of a language model's head: a score for every word.
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, assert_shape};
 
 use crate::fused::tied_linear;
 use crate::init::Init;
@@ -29,14 +29,6 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder that shares all it uses.
-    pub fn shared() -> Self {
-        Self {
-            weight: None,
-            bias: None,
-        }
-    }
-
     /// Draws what stands apart, the matrix first; a bias is zero.
     pub fn new(apart: Apart, [vocab_size, width]: [usize; 2], init: &mut Init) -> Self {
         Self {
@@ -58,6 +50,8 @@ impl Decoder {
     pub fn score(&self, hidden_states: Tensor<2>, words: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
         let words = self.weight.as_ref().map_or(words, Param::val);
         let bias = self.bias.as_ref().map_or(bias, Param::val);
+        let ([_, width], [vocab_size]) = (hidden_states.dims(), bias.dims());
+        assert_shape!(words, [vocab_size, width]);
         tied_linear(hidden_states, words, bias)
     }
 }

@@ -9,9 +9,11 @@
 //! inputs      what an encoder reads
 //! words       the word table's rows
 //! decoder     scores of all words                                         fused (tied linear)
+//! word_head   what stands between hidden states and decoder
 //! gather      hidden states at the predicted positions
 //! loss        sums of weighted cross-entropies                            fused (cross-entropy)
 //! sampling    tokens drawn from a softmax on the device
+//! untracked   values without their graph
 //! fused       operations that Burn lacks, with gradients written by hand
 //! ```
 //!
@@ -36,6 +38,8 @@ pub mod layer_norm;
 pub mod loss;
 pub mod relative;
 pub mod sampling;
+pub mod untracked;
+pub mod word_head;
 pub mod words;
 
 pub use activation::{Activation, UnknownActivation};
@@ -49,4 +53,6 @@ pub use init::Init;
 pub use inputs::EncoderInputs;
 pub use layer_norm::LayerNorm;
 pub use relative::{RelativeIndex, RelativeScores};
+pub use untracked::untracked;
+pub use word_head::{HeadTransform, LmHead, MaskedLmHead};
 pub use words::embed_words;

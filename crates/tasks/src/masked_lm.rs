@@ -6,8 +6,8 @@
 use burn::tensor::{Device, Int, Tensor};
 use kiln_learner::Measure;
 use kiln_learner::upload::{floats, ints};
-use kiln_nn::EncoderInputs;
 use kiln_nn::loss::{correct_sum, cross_entropy_sum};
+use kiln_nn::{EncoderInputs, untracked};
 use kiln_text::HostBatch;
 
 /// What `kiln_text::examples::MaskedLmSource` makes.
@@ -89,18 +89,8 @@ pub fn score(
 ) -> (Tensor<1>, Measure) {
     let measure = Measure {
         name: accuracy,
-        sum: correct_sum(untracked(&logits), labels.clone(), weights.clone()),
+        sum: correct_sum(untracked(logits.clone()), labels.clone(), weights.clone()),
         weight: weights.clone().sum(),
     };
     (cross_entropy_sum(logits, labels, weights), measure)
-}
-
-/// A tensor of the same values without its graph: measures and samples must not keep it, and one of
-/// their own would never see a backward pass.
-pub fn untracked<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
-    if tensor.is_autodiff() {
-        tensor.clone().inner()
-    } else {
-        tensor.clone()
-    }
 }

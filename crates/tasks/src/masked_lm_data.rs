@@ -14,6 +14,7 @@ use kiln_text::tokenizer::Tokenizer;
 use kiln_text::{TextError, Vocabulary};
 
 use crate::documents::open_documents;
+use crate::family::Sizes;
 use crate::run_data::RunData;
 use crate::settings::{ExampleKind, ExampleSettings, ObjectiveSettings, RunSettings};
 
@@ -67,12 +68,30 @@ fn examples(
     })
 }
 
-/// Refuses what building examples would refuse, but only once the corpus is tokenised.
+/// Refuses what can't be trained on masked sequences, before the corpus is tokenised: `sizes` are the
+/// rows that the model reads, `segments` says what segments need where it has too few types.
 ///
 /// # Errors
 /// A sentence that names the field and the remedy.
-pub fn check_masking(objective: &ObjectiveSettings, seq_len: usize) -> Result<(), LearnError> {
+pub fn check_masked_run(
+    settings: &RunSettings,
+    sizes: Sizes,
+    segments: &str,
+) -> Result<(), LearnError> {
+    let (objective, seq_len) = (&settings.objective, settings.data.seq_len);
     let (masking, examples) = masked(objective)?;
+    if seq_len > sizes.max_position_embeddings {
+        return Err(LearnError::Settings(format!(
+            "seq_len = {seq_len}: the model has {} positions; choose at most that many",
+            sizes.max_position_embeddings
+        )));
+    }
+    if examples.kind != ExampleKind::Packed && sizes.type_vocab_size < 2 {
+        return Err(LearnError::Settings(format!(
+            "type_vocab_size = {}: {segments}",
+            sizes.type_vocab_size
+        )));
+    }
     masking.validate()?;
     let next_sentence = match objective {
         ObjectiveSettings::MaskedLm(objective) => objective.next_sentence == Some(true),
@@ -109,7 +128,7 @@ pub fn check_masking(objective: &ObjectiveSettings, seq_len: usize) -> Result<()
             examples.short_seq_prob
         )));
     }
-    Ok(())
+    settings.training.validate().map_err(LearnError::Settings)
 }
 
 fn masked(objective: &ObjectiveSettings) -> Result<(&Masking, &ExampleSettings), LearnError> {

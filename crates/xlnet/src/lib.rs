@@ -54,7 +54,7 @@ pub use heads::{
 };
 pub use kiln_tasks::ConfigError;
 pub use layer::{FeedForward, XlnetLayer};
-pub use lm_head::{LmHead, XlnetLmHeadModel};
+pub use lm_head::XlnetLmHeadModel;
 pub use memory::Memory;
 pub use model::{Targets, XlnetInputs, XlnetModel, XlnetOutputs};
 pub use positions::{PositionTable, QueryChunk, RelativePositions};

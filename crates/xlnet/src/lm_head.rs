@@ -1,9 +1,9 @@
 //! The language model: a score for every word at every predicted position.
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_nn::{Apart, Decoder, Init};
+use kiln_nn::{Apart, Init, LmHead};
 use kiln_tasks::class::{Class, Encoder, Outputs};
 use kiln_tasks::heads::WordLogits;
 use kiln_tasks::tying;
@@ -11,15 +11,6 @@ use kiln_tasks::tying;
 use crate::config::XlnetConfig;
 use crate::model::{XlnetInputs, XlnetModel, XlnetOutputs};
 use crate::names::LOAD_OPTIONS;
-
-/// The parameters that are the head's own; the matrix is the word table, unless config.json does not
-/// tie.
-#[derive(Module, Debug)]
-pub struct LmHead {
-    decoder: Decoder,
-    /// `[vocab_size]`
-    bias: Param<Tensor<1>>,
-}
 
 /// Hugging Face `XLNetLMHeadModel`.
 #[derive(Module, Debug)]
@@ -31,29 +22,17 @@ pub struct XlnetLmHeadModel {
 }
 
 impl XlnetLmHeadModel {
-    /// Draws the stack; the bias is zero. Whether the head has a matrix of its own is the config's.
+    /// Draws the stack, and the head's matrix where the config does not tie.
     pub fn new(config: &XlnetConfig, init: &mut Init) -> Self {
-        let model = Self {
-            transformer: XlnetModel::new(config, init),
-            lm_loss: LmHead {
-                decoder: Decoder::shared(),
-                bias: init.filled([config.vocab_size], 0.0),
-            },
-        };
-        model.with_apart(tying::apart(&config.other), init)
+        Self::with_apart(config, tying::apart(&config.other), init)
     }
 
-    /// This model with a head whose decoder keeps `apart` from the word table; its bias is always its
-    /// own.
-    #[must_use]
-    pub fn with_apart(mut self, apart: Apart, init: &mut Init) -> Self {
-        let shape = self.transformer.word_embedding.weight.dims();
-        let weight_alone = Apart {
-            bias: false,
-            ..apart
-        };
-        self.lm_loss.decoder = Decoder::new(weight_alone, shape, init);
-        self
+    /// Draws the stack, and what the head keeps `apart` from the word table.
+    fn with_apart(config: &XlnetConfig, apart: Apart, init: &mut Init) -> Self {
+        Self {
+            transformer: XlnetModel::new(config, init),
+            lm_loss: LmHead::new(apart, [config.vocab_size, config.d_model], init),
+        }
     }
 
     /// Unnormalised log-probabilities of all words.
@@ -64,8 +43,7 @@ impl XlnetLmHeadModel {
     pub fn score(&self, hidden_states: Tensor<3>) -> Tensor<2> {
         let rows = hidden_states.flatten::<2>(0, 1);
         let words = self.transformer.word_embeddings();
-        let head = &self.lm_loss;
-        head.decoder.score(rows, words, head.bias.val())
+        self.lm_loss.score(rows, words)
     }
 
     /// Scores the vocabulary at the predicted positions, or at all if there is no query stream.
@@ -93,7 +71,7 @@ impl Class for XlnetLmHeadModel {
         init: &mut Init,
     ) -> Result<Self, OpenError> {
         let apart = tying::apart_in(file, &LOAD_OPTIONS, &config.other)?;
-        Ok(Self::new(config, init).with_apart(apart, init))
+        Ok(Self::with_apart(config, apart, init))
     }
 
     fn outputs(&self, inputs: XlnetInputs) -> Outputs<WordLogits> {

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_checkpoint::{NamedTensor, OpenError, WriteError};
 use kiln_learner::Carry;
-use kiln_tasks::masked_lm::untracked;
+use kiln_nn::untracked;
 
 use crate::XlnetConfig;
 
@@ -39,7 +39,7 @@ impl Carry for Memory {
     fn tensors(&self) -> Result<Vec<NamedTensor>, WriteError> {
         let tensors = self.states.iter().enumerate().map(|(layer, state)| {
             let name = name(layer);
-            let read = untracked(state).try_into_vec_as::<f32>();
+            let read = untracked(state.clone()).try_into_vec_as::<f32>();
             let data = read.map_err(|error| WriteError::Device {
                 name: name.clone(),
                 reason: error.to_string(),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use burn::tensor::{Tensor, TensorData};
 use kiln_learner::LearnError;
+use kiln_nn::untracked;
 
 use super::Inputs;
 use crate::architecture::Output;
@@ -91,13 +92,7 @@ impl Results {
     /// If the device fails.
     pub fn read(&self) -> Result<Vec<Output>, LearnError> {
         let outputs = self.tensors.iter().map(|output| {
-            let values = output.values.clone();
-            // Reading a tracked tensor would begin a computation that no backward pass ever frees.
-            let values = if values.is_autodiff() {
-                values.inner()
-            } else {
-                values
-            };
+            let values = untracked(output.values.clone());
             Ok(Output {
                 name: output.name.clone().into_owned(),
                 data: TensorData::new(read_values(values)?, output.shape.clone()),

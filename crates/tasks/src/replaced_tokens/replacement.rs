@@ -2,13 +2,12 @@
 
 use burn::tensor::{Bool, FloatDType, Int, IntDType, Tensor};
 use kiln_learner::{ConstantGuess, Measure};
-use kiln_nn::EncoderInputs;
 use kiln_nn::loss::binary_cross_entropy_sum;
 use kiln_nn::sampling::{sample_tokens, sample_uniform_tokens};
+use kiln_nn::{EncoderInputs, untracked};
 
 use super::batch::ReplacedTokenBatch;
 use super::measures::{REPLACED, discriminator_measures};
-use crate::masked_lm::untracked;
 use crate::settings::DetectionSettings;
 
 /// The generator's accuracy at the chosen positions, by its likeliest token.
@@ -55,7 +54,7 @@ pub fn draw(
     let labels = labels.clone().flatten::<1>(0, 1);
     let disallowed = settings.disallow_correct.then(|| labels.clone());
     let drawn = match logits {
-        Some(logits) => sample_tokens(untracked(logits), settings.temperature, disallowed),
+        Some(logits) => sample_tokens(untracked(logits.clone()), settings.temperature, disallowed),
         None => sample_uniform_tokens(&labels, vocab_size, disallowed),
     };
     drawn.cast(IntDType::from(labels.dtype())).reshape(shape)
@@ -124,7 +123,7 @@ impl Corrupted {
         let replaced = self.replaced.clone().flatten::<1>(0, 1);
         let weights = batch.token_weights.clone().flatten::<1>(0, 1);
         let measures =
-            discriminator_measures(untracked(&logits), replaced.clone(), weights.clone());
+            discriminator_measures(untracked(logits.clone()), replaced.clone(), weights.clone());
         let sum = binary_cross_entropy_sum(logits, replaced, weights);
         (sum, measures)
     }
