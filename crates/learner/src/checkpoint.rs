@@ -51,8 +51,8 @@ pub(crate) struct TrainingState {
     #[serde(default)]
     pub(crate) micro_batches: usize,
     /// Devices, in format 1: each computed as many micro-batches of a step as the settings say.
-    #[serde(default, skip_serializing)]
-    lanes: Option<usize>,
+    #[serde(default, skip_serializing, rename = "lanes")]
+    devices_of_format_1: Option<usize>,
     /// Seconds spent in steps.
     pub(crate) seconds: f64,
     /// Loss of the first step that had a finite one, to know a model that has blown up by; none:
@@ -71,7 +71,7 @@ impl TrainingState {
             bad_in_row: 0,
             evaluations: Vec::new(),
             micro_batches,
-            lanes: None,
+            devices_of_format_1: None,
             seconds: 0.0,
             first_loss: None,
         }
@@ -219,7 +219,7 @@ pub(crate) fn restore<O: Objective>(
     let last_stretch = settings.stretches.last();
     let other_batches = last_stretch.is_some_and(|stretch| stretch.until == state.step);
     state.format = FORMAT;
-    if let Some(devices) = state.lanes.take() {
+    if let Some(devices) = state.devices_of_format_1.take() {
         state.micro_batches = devices.saturating_mul(settings.accumulate);
     }
     let micro_batches = stepper.placement.micro_batches();
@@ -317,7 +317,7 @@ pub(crate) fn read_state(path: &Path) -> Result<TrainingState, LearnError> {
         problem: format!("not a training state ({error}); another version may have written it"),
     })?;
     let is_known = match state.format {
-        1 => state.lanes.is_some(),
+        1 => state.devices_of_format_1.is_some(),
         format => format == FORMAT,
     };
     if !is_known {
@@ -360,7 +360,7 @@ mod tests {
         let before = r#"{"format": 1, "step": 4, "updates": [4], "bad_steps": 0, "bad_in_row": 0,
             "evaluations": [], "lanes": 2, "seconds": 1.5}"#;
         std::fs::write(&path, before).unwrap();
-        assert_eq!(read_state(&path).unwrap().lanes, Some(2));
+        assert_eq!(read_state(&path).unwrap().devices_of_format_1, Some(2));
         let now = serde_json::to_string(&TrainingState::start(6)).unwrap();
         std::fs::write(&path, &now).unwrap();
         assert_eq!(read_state(&path).unwrap(), TrainingState::start(6));

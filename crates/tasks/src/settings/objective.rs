@@ -192,8 +192,9 @@ pub struct DetectionSettings {
     pub disallow_correct: bool,
     /// Sample from all words alike, without a generator.
     pub uniform_generator: bool,
-    /// The generator steps first, then the discriminator on what the generator drew before its step,
-    /// each with an optimizer of its own; else both step together, on the sum of their losses.
+    /// The two models step in turns: the generator first, then the discriminator on what the generator
+    /// drew before its step, each with an optimizer of its own; else both step together, on the sum of
+    /// their losses (`--steps-of-both turns` or `together`).
     #[serde(default)]
     pub alternating: bool,
 }

@@ -36,16 +36,16 @@ fn ids<'a>(batch: &'a HostBatch, settings: &PermutedSettings) -> impl Iterator<I
     batch.ints["input_ids"].data.chunks(settings.seq_len)
 }
 
-/// The text that row `row` of the batches of one device reads in an epoch: its first parts in a row.
+/// The text that row `row` of the batches of one micro-batch reads in an epoch: its first parts in a row.
 fn remembered(
     source: &PermutedSource,
     settings: &PermutedSettings,
-    (epoch, device, row): (u64, usize, usize),
+    (epoch, m, row): (u64, usize, usize),
 ) -> Vec<i32> {
     let steps = source.steps_per_epoch();
     let mut text = Vec::new();
     for step in epoch * steps..(epoch + 1) * steps {
-        let index = step * settings.devices as u64 + device as u64;
+        let index = step * settings.micro_batches as u64 + m as u64;
         let batch = source.batch(index).unwrap();
         let ids = ids(&batch, settings).nth(row).unwrap();
         text.extend(&ids[..settings.reuse_len]);
@@ -66,9 +66,9 @@ fn cases() -> impl Strategy<Value = (Vec<Vec<usize>>, PermutedSettings)> {
         1usize..3,
         any::<(bool, bool, u64)>(),
     );
-    (lengths(), settings).prop_map(|(mut lengths, (sizes, rows, devices, flags))| {
+    (lengths(), settings).prop_map(|(mut lengths, (sizes, rows, micro_batches, flags))| {
         let ((seq_len, reuse_len, perm_size), (bi_data, with_end, seed)) = (sizes, flags);
-        let lanes = rows * devices;
+        let lanes = rows * micro_batches;
         lengths.push(vec![5; lanes * seq_len / 5 + 1]);
         let settings = PermutedSettings {
             seq_len,
@@ -77,7 +77,7 @@ fn cases() -> impl Strategy<Value = (Vec<Vec<usize>>, PermutedSettings)> {
             num_predict: 3,
             bi_data,
             batch_size: if bi_data { 2 * rows } else { rows },
-            devices,
+            micro_batches,
             end_of_document: with_end.then_some(END),
             seed,
             ..PermutedSettings::published(seq_len)
@@ -99,10 +99,10 @@ proptest! {
         let mut ends = 0;
         let total = lengths.iter().flatten().sum::<usize>()
             + settings.end_of_document.map_or(0, |_| lengths.len());
-        let lane_len = total / (settings.lanes_per_batch() * settings.devices);
-        for device in 0..settings.devices {
+        let lane_len = total / (settings.lanes_per_batch() * settings.micro_batches);
+        for m in 0..settings.micro_batches {
             for row in 0..settings.lanes_per_batch() {
-                let text = remembered(&source, &settings, (epoch, device, row));
+                let text = remembered(&source, &settings, (epoch, m, row));
                 // So far that the next example would not fit.
                 let start = text.len() - settings.reuse_len;
                 prop_assert!(start + settings.seq_len <= lane_len);
@@ -139,11 +139,11 @@ proptest! {
         let total = lengths.iter().flatten().sum::<usize>()
             + settings.end_of_document.map_or(0, |_| lengths.len());
         let rows = settings.lanes_per_batch();
-        let lane_len = total / (rows * settings.devices);
-        for device in 0..settings.devices {
+        let lane_len = total / (rows * settings.micro_batches);
+        for m in 0..settings.micro_batches {
             for row in 0..rows {
-                let forward = remembered(&source, &settings, (epoch, device, row));
-                let backward = remembered(&source, &settings, (epoch, device, rows + row));
+                let forward = remembered(&source, &settings, (epoch, m, row));
+                let backward = remembered(&source, &settings, (epoch, m, rows + row));
                 for (place, id) in backward.iter().enumerate() {
                     if let Some(same) = forward.get(lane_len - 1 - place) {
                         prop_assert_eq!(id, same);
@@ -160,8 +160,8 @@ proptest! {
     ) {
         let source = source(&lengths, &settings);
         let batch = source.batch(index).unwrap();
-        let next = source.batch(index + settings.devices as u64).unwrap();
-        let is_last = (index / settings.devices as u64 + 1).is_multiple_of(source.steps_per_epoch());
+        let next = source.batch(index + settings.micro_batches as u64).unwrap();
+        let is_last = (index / settings.micro_batches as u64 + 1).is_multiple_of(source.steps_per_epoch());
         let types = batch.ints["token_type_ids"].data.chunks(settings.seq_len);
         let rows = ids(&batch, &settings).zip(types).zip(ids(&next, &settings));
         for (row, ((ids, types), next)) in rows.enumerate() {
@@ -311,7 +311,7 @@ fn two_batches_of_half_the_size_hold_the_examples_of_one() {
         };
         let half = PermutedSettings {
             batch_size: 4,
-            devices: 2,
+            micro_batches: 2,
             ..whole.clone()
         };
         let (half, whole) = (source(&lengths, &half), source(&lengths, &whole));
@@ -502,19 +502,19 @@ fn what_cannot_work_is_refused_by_name() {
         ),
         (refused(&|s| s.batch_size = 0), "batch_size = 0"),
         (refused(&|s| s.batch_size = 3), "batch_size = 3"),
-        (refused(&|s| s.devices = 0), "devices = 0"),
+        (refused(&|s| s.micro_batches = 0), "micro_batches = 0"),
         (
             refused(&|s| s.end_of_document = Some(VOCAB)),
             "end_of_document = 10000",
         ),
         (
-            refused(&|s| s.devices = 20),
-            "batch_size x devices = 4 x 20: 40 lanes of at least 12 tokens (seq_len) each need 480, \
+            refused(&|s| s.micro_batches = 20),
+            "batch_size x micro_batches = 4 x 20: 40 lanes of at least 12 tokens (seq_len) each need 480, \
              the text has 300;",
         ),
         (
-            refused(&|s| s.devices = usize::MAX),
-            "batch_size x devices = ",
+            refused(&|s| s.micro_batches = usize::MAX),
+            "batch_size x micro_batches = ",
         ),
     ] {
         assert!(message.starts_with(start), "{message}");

@@ -118,7 +118,7 @@ impl PermutedRows {
         source: RowText,
         into: &mut Row,
     ) -> Result<(), TextError> {
-        // Where rows stand and on which device changes nothing in what they draw.
+        // Where rows stand and in which micro-batch changes nothing in what they draw.
         let place = (step * self.lanes.count() + source.lane) * 2 + u64::from(source.is_backward);
         self.write_text(lanes, step, place, epoch, source, into)?;
         let mut rng = Rng::at(self.settings.seed, Purpose::Masking, epoch, place);

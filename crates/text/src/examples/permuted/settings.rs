@@ -31,8 +31,8 @@ pub struct PermutedSettings {
     /// Rows of a batch; an even number with [`PermutedSettings::bi_data`].
     pub batch_size: usize,
     /// Batches that stand side by side, each with lanes and a memory of its own: batch `index` is
-    /// number `index % devices` of step `index / devices`.
-    pub devices: usize,
+    /// number `index % micro_batches` of step `index / micro_batches`.
+    pub micro_batches: usize,
     /// What stands after each document, `<eod>`; none: nothing (`use_eod`).
     pub end_of_document: Option<u32>,
     /// Decides the order of documents, what A and B are, the targets and their order.
@@ -54,7 +54,7 @@ impl PermutedSettings {
             beta: 1,
             bi_data: true,
             batch_size: 16,
-            devices: 1,
+            micro_batches: 1,
             end_of_document: None,
             seed: 0,
         }
@@ -139,8 +139,8 @@ impl PermutedSettings {
                     .to_owned(),
             );
         }
-        if self.devices == 0 {
-            return refuse("devices", 0, "choose at least 1".to_owned());
+        if self.micro_batches == 0 {
+            return refuse("micro_batches", 0, "choose at least 1".to_owned());
         }
         Ok(())
     }

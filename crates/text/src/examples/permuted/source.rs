@@ -12,9 +12,9 @@ use crate::{BatchSource, HostBatch, TextError, Vocabulary};
 /// Batches without end, in which row r of a batch goes on where row r of the one before it ended.
 ///
 /// The documents of an epoch are cut into [`PermutedSettings::lanes_per_batch`] lanes for each
-/// device, and all lanes advance together, by `reuse_len` tokens a step; behind their end stands the
-/// next epoch. Batch `index` is device `index % devices`' at step `index / devices`, so a memory is
-/// carried from a batch to the one `devices` later.
+/// micro-batch of a step, and all lanes advance together, by `reuse_len` tokens a step; behind their
+/// end stands the next epoch. Batch `index` is number `index % micro_batches` of step
+/// `index / micro_batches`, so a memory is carried from a batch to the one `micro_batches` later.
 ///
 /// An example is `reuse_len` tokens of its lane, then A `<sep>` B `<sep>` `<cls>`, where A goes on
 /// in the lane, and so does B in half of the examples. It is full, so nothing is padded, and its
@@ -29,8 +29,8 @@ use crate::{BatchSource, HostBatch, TextError, Vocabulary};
 /// | `labels` | `[batch, num_predict]` | what stands there; 0 in empty slots |
 /// | `weights` (float) | `[batch, num_predict]` | 1 = a target, 0 = an empty slot |
 ///
-/// With the same seed and without `bi_data`, batches 2k and 2k + 1 of size b for 2d devices hold the
-/// examples of batch k of size 2b for d devices; with it, they hold the same in another order.
+/// With the same seed and without `bi_data`, batches 2k and 2k + 1 of size b, 2d a step, hold the
+/// examples of batch k of size 2b, d a step; with it, they hold the same in another order.
 pub struct PermutedSource {
     rows: PermutedRows,
 }
@@ -48,12 +48,12 @@ impl PermutedSource {
     ) -> Result<Self, TextError> {
         let stream = checked(documents, &vocabulary, &settings)?;
         let lanes = settings.lanes_per_batch() as u64;
-        let lanes = lanes.saturating_mul(settings.devices as u64);
+        let lanes = lanes.saturating_mul(settings.micro_batches as u64);
         let needed = lanes.saturating_mul(settings.seq_len as u64);
         if stream.len() < needed {
             return Err(TextError::Setting {
-                field: "batch_size x devices",
-                value: format!("{} x {}", settings.batch_size, settings.devices),
+                field: "batch_size x micro_batches",
+                value: format!("{} x {}", settings.batch_size, settings.micro_batches),
                 remedy: format!(
                     "{lanes} lanes of at least {} tokens (seq_len) each need {needed}, the text has \
                      {}; choose a smaller batch or shorter sequences, or add text",
@@ -70,7 +70,7 @@ impl PermutedSource {
         Ok(Self { rows })
     }
 
-    /// Steps in each epoch, after which every lane has been read: as many batches for each device.
+    /// Steps in each epoch, after which every lane has been read: as many batches for each micro-batch.
     pub fn steps_per_epoch(&self) -> u64 {
         self.rows.steps_per_epoch()
     }
@@ -79,13 +79,13 @@ impl PermutedSource {
 impl BatchSource for PermutedSource {
     fn batch(&self, index: u64) -> Result<HostBatch, TextError> {
         let settings = &self.rows.settings;
-        let devices = settings.devices as u64;
-        let (step, device) = (index / devices, index % devices);
+        let micro_batches = settings.micro_batches as u64;
+        let (step, micro_batch) = (index / micro_batches, index % micro_batches);
         let lanes = settings.lanes_per_batch();
         let per_epoch = self.rows.steps_per_epoch();
         self.rows.batch(step / per_epoch, step % per_epoch, |row| {
             Some(RowText {
-                lane: device * lanes as u64 + (row % lanes) as u64,
+                lane: micro_batch * lanes as u64 + (row % lanes) as u64,
                 is_backward: row >= lanes,
             })
         })
@@ -103,8 +103,8 @@ pub struct PermutedEvaluation {
 
 impl PermutedEvaluation {
     /// The first epoch of `documents` (held-out ones, as a rule), in as many lanes as a batch has
-    /// and the text is long enough for; or its first `max_batches` steps. For one device, whatever
-    /// the settings say.
+    /// and the text is long enough for; or its first `max_batches` steps. A step has one micro-batch,
+    /// whatever the settings say.
     ///
     /// # Errors
     /// If the settings can't work, `vocabulary` is not one for this corpus, the documents have less
