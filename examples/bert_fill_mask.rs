@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = open(&choose(None)?)?;
     let model = Predictor::<BertForMaskedLm>::open(Path::new(&folder), &device)?;
     for mask in model.fill_mask(&[text], 5)?.into_iter().flatten() {
-        println!("place {}:", mask.position);
+        println!("position {}:", mask.position);
         for candidate in mask.candidates {
             println!("  {:6.2} %  {}", 100.0 * candidate.score, candidate.token);
         }

@@ -69,7 +69,7 @@ fn bert_is_pretrained_and_fills_a_mask() {
     let text = "The capital of France is [MASK].";
     let checkpoint = checkpoint.to_str().unwrap();
     let printed = run(folder.path(), "bert_fill_mask", &[checkpoint, text]);
-    assert!(printed.starts_with("place 6:"), "{printed}");
+    assert!(printed.starts_with("position 6:"), "{printed}");
     assert_eq!(printed.matches('%').count(), 5, "{printed}");
 }
 

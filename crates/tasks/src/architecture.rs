@@ -115,7 +115,7 @@ pub fn unknown_preset(architecture: &dyn Architecture, name: &str) -> LearnError
     ))
 }
 
-/// One candidate for a masked place.
+/// One candidate for a mask.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MaskCandidate {
     /// The token as the vocabulary has it.
@@ -126,10 +126,10 @@ pub struct MaskCandidate {
     pub score: f64,
 }
 
-/// The candidates for one masked place, best first.
+/// The candidates for one mask, best first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MaskFilling {
-    /// Index of the place among the ids of the text, special tokens included.
+    /// Index of the mask among the ids of the text, special tokens included.
     pub position: usize,
     /// Best first.
     pub candidates: Vec<MaskCandidate>,
