@@ -1,7 +1,6 @@
 //! Weights to safetensors files, byte for byte the same for the same tensors.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -30,6 +29,20 @@ const ALIGNMENT: usize = 8;
 pub fn write_safetensors(path: &Path, tensors: &[NamedTensor]) -> Result<(), WriteError> {
     let tensors: Vec<&NamedTensor> = tensors.iter().collect();
     write_file_of(path, tensors)
+}
+
+/// What [`write_safetensors`] writes, for whoever sends it on.
+///
+/// # Errors
+/// If two tensors share a name, or a shape does not match its data.
+pub fn safetensors_bytes(tensors: &[NamedTensor]) -> Result<Vec<u8>, WriteError> {
+    let mut tensors: Vec<&NamedTensor> = tensors.iter().collect();
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    let path = Path::new("safetensors");
+    let header = header(path, &tensors)?;
+    let mut bytes = Vec::new();
+    write_stream(&mut bytes, &header, &tensors).map_err(|reason| WriteError::io(path, reason))?;
+    Ok(bytes)
 }
 
 /// Writes `bytes` to `path` as a whole: beside it first, synced, then renamed.
@@ -180,7 +193,7 @@ fn header(path: &Path, tensors: &[&NamedTensor]) -> Result<Vec<u8>, WriteError> 
     Ok(header)
 }
 
-fn write_stream(file: &mut File, header: &[u8], tensors: &[&NamedTensor]) -> io::Result<()> {
+fn write_stream(file: impl Write, header: &[u8], tensors: &[&NamedTensor]) -> io::Result<()> {
     let mut out = BufWriter::new(file);
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(header)?;
@@ -199,6 +212,8 @@ fn write_stream(file: &mut File, header: &[u8], tensors: &[&NamedTensor]) -> io:
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     fn tensor(name: &str, elements: usize) -> NamedTensor {

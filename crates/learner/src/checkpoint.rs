@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use kiln_checkpoint::{
-    CheckpointFolder, ModelFile, NamedTensor, OpenError, write_json, write_safetensors,
+    CheckpointFolder, ModelFile, NamedTensor, OpenError, write_bytes, write_json, write_safetensors,
 };
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,9 @@ pub(crate) struct TrainingState {
     /// Micro-batches of a step, whatever the devices; 0 in format 1, which has `lanes`.
     #[serde(default)]
     pub(crate) micro_batches: usize,
+    /// Ranks that they were shared among.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub(crate) ranks: usize,
     /// Devices, in format 1: each computed as many micro-batches of a step as the settings say.
     #[serde(default, skip_serializing, rename = "lanes")]
     devices_of_format_1: Option<usize>,
@@ -61,8 +64,18 @@ pub(crate) struct TrainingState {
     pub(crate) first_loss: Option<f64>,
 }
 
+fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_one(ranks: &usize) -> bool {
+    *ranks == 1
+}
+
 impl TrainingState {
-    pub(crate) fn start(micro_batches: usize) -> Self {
+    /// The state of a run that begins, of steps of so many micro-batches on so many ranks.
+    pub(crate) fn start(micro_batches: usize, ranks: usize) -> Self {
         Self {
             format: FORMAT,
             step: 0,
@@ -71,15 +84,26 @@ impl TrainingState {
             bad_in_row: 0,
             evaluations: Vec::new(),
             micro_batches,
+            ranks,
             devices_of_format_1: None,
             seconds: 0.0,
             first_loss: None,
         }
     }
+
+    /// In how many sums gradients are added up that are then added up themselves: one where every rank
+    /// has one of them, as where one rank has all.
+    fn sums(&self) -> usize {
+        if self.ranks == self.micro_batches {
+            1
+        } else {
+            self.ranks
+        }
+    }
 }
 
-/// Writes the checkpoint of the current step and gives its folder. Whatever stops it in the middle
-/// leaves nothing under that name.
+/// Writes the checkpoint of the current step and gives its folder: on rank 0, while the others hand
+/// over what they carry. Whatever stops it in the middle leaves nothing under that name.
 pub(crate) fn save<O: Objective>(
     run: &RunFolder,
     files: &ModelFiles<O::Model>,
@@ -120,12 +144,12 @@ fn write_files<O: Objective>(
         let file = training.join(format!("{}.safetensors", optimizer.part().name));
         write_safetensors(&file, &optimizer.tensors()?)?;
     }
-    for (m, carry) in stepper.carries.iter().enumerate() {
-        let tensors = carry.tensors()?;
-        if !tensors.is_empty() {
-            write_safetensors(&carry_file(&training, m), &tensors)?;
+    stepper.gather_carries(|m, bytes| {
+        if !bytes.is_empty() {
+            write_bytes(&carry_file(&training, m), bytes)?;
         }
-    }
+        Ok(())
+    })?;
     write_json(&training.join("state.json"), state)?;
     Ok(())
 }
@@ -233,7 +257,16 @@ pub(crate) fn restore<O: Objective>(
             ),
         });
     }
+    let sums = state.sums();
     state.micro_batches = micro_batches;
+    state.ranks = stepper.placement.ranks();
+    if state.sums() != sums && !other_batches {
+        warnings.push(format!(
+            "gradients are added up on {} ranks now, each of which has several: the run goes on, but \
+             not to the last bit",
+            state.ranks
+        ));
+    }
     // It counts steps in a row, and these two are not: somebody has seen the first and went on.
     state.bad_in_row = 0;
     let model = files.read(model, &path)?;
@@ -255,7 +288,7 @@ pub(crate) fn restore<O: Objective>(
             );
         }
     } else {
-        for (m, carry) in stepper.carries.iter_mut().enumerate() {
+        for (m, carry) in stepper.placement.mine().zip(&mut stepper.carries) {
             let file = carry_file(&training, m);
             let tensors = if file.is_file() {
                 read_tensors(&file)?
@@ -361,9 +394,9 @@ mod tests {
             "evaluations": [], "lanes": 2, "seconds": 1.5}"#;
         std::fs::write(&path, before).unwrap();
         assert_eq!(read_state(&path).unwrap().devices_of_format_1, Some(2));
-        let now = serde_json::to_string(&TrainingState::start(6)).unwrap();
+        let now = serde_json::to_string(&TrainingState::start(6, 1)).unwrap();
         std::fs::write(&path, &now).unwrap();
-        assert_eq!(read_state(&path).unwrap(), TrainingState::start(6));
+        assert_eq!(read_state(&path).unwrap(), TrainingState::start(6, 1));
         for wrong in [
             before.replace("lanes\": 2", "micro_batches\": 2"),
             now.replace('2', "3"),
@@ -390,7 +423,7 @@ mod tests {
         };
         let state = TrainingState {
             step: 4,
-            ..TrainingState::start(1)
+            ..TrainingState::start(1, 1)
         };
         let stuck = prune(&run, &settings, &state).unwrap();
         assert_eq!(stuck.len(), 1);

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use kiln_checkpoint::{OpenError, WriteError};
 use kiln_text::TextError;
 
+use crate::collective::CollectiveError;
+
 /// Why a run could not start, go on or be saved. The message is the whole line a user needs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -57,6 +59,9 @@ pub enum LearnError {
     /// A device failed: in the middle of a run, or outside of one where `step` is 0.
     #[error("{}", device_failed(*step, reason))]
     Device { step: u64, reason: String },
+    /// Another rank of the run is gone, or can't go on with this one.
+    #[error("{0}; the run ended on all ranks, what was saved is whole")]
+    Rank(#[from] CollectiveError),
     /// Burn's event loop failed.
     #[error("metrics: {0}; what was saved is whole")]
     Events(String),

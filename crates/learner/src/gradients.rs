@@ -2,9 +2,11 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use kiln_nn::fused::squared_sum;
 
+use crate::collective::Collective;
+use crate::error::LearnError;
 use crate::objective::PartSpec;
 use crate::optimizer::read;
 use crate::paths::PathStack;
@@ -92,6 +94,102 @@ impl ModuleVisitor for NotFinite<'_> {
                 self.found.push(self.path.joined());
             }
         }
+    }
+}
+
+/// Adds up the gradients that `part` trains with over all ranks: every one of them gets the sums.
+///
+/// # Errors
+/// If a rank has left or has gradients of other parameters, or a device fails.
+pub(crate) fn sum<M: Module>(
+    model: &M,
+    gradients: &mut GradientsParams,
+    part: PartSpec,
+    collective: &dyn Collective,
+) -> Result<(), LearnError> {
+    if collective.ranks() == 1 {
+        return Ok(());
+    }
+    let mut host = OnHost {
+        gradients,
+        part,
+        path: PathStack::default(),
+        values: Ok(Vec::new()),
+    };
+    model.visit(&mut host);
+    let mut values = host.values?;
+    collective.sum(&mut values)?;
+    model.visit(&mut FromHost {
+        gradients,
+        part,
+        path: PathStack::default(),
+        values: &values,
+    });
+    Ok(())
+}
+
+/// Takes gradients to the host, one behind the other in the order of the parameters.
+struct OnHost<'a> {
+    gradients: &'a GradientsParams,
+    part: PartSpec,
+    path: PathStack,
+    values: Result<Vec<f32>, LearnError>,
+}
+
+impl ModuleVisitor for OnHost<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.part.trains(&self.path.joined()) {
+            return;
+        }
+        let Some(gradient) = self.gradients.get::<D>(param.id) else {
+            return;
+        };
+        if let Ok(values) = &mut self.values {
+            match read(gradient) {
+                Ok(new) => values.extend(new),
+                Err(error) => self.values = Err(error),
+            }
+        }
+    }
+}
+
+/// Puts numbers from the host in the place of gradients, in the order of [`OnHost`].
+struct FromHost<'a> {
+    gradients: &'a mut GradientsParams,
+    part: PartSpec,
+    path: PathStack,
+    values: &'a [f32],
+}
+
+impl ModuleVisitor for FromHost<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.part.trains(&self.path.joined()) {
+            return;
+        }
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else {
+            return;
+        };
+        let (values, rest) = self.values.split_at(gradient.shape().num_elements());
+        self.values = rest;
+        let data = TensorData::new(values.to_vec(), gradient.shape());
+        let summed = Tensor::<D>::from_data(data, &gradient.device());
+        self.gradients.register(param.id, summed);
     }
 }
 

@@ -17,7 +17,9 @@
 //! | `burn_train/` | the loop as a burn-train strategy, when it saves, and what else burn-train wants to see |
 //! | `soundness.rs` | whether a model is worth a checkpoint |
 //! | `step.rs`, `terms.rs`, `readings.rs` | one optimizer step, and an evaluation; sums to losses; what is read back |
-//! | `placement.rs` | which device computes which micro-batch |
+//! | `placement.rs` | which rank and device computes which micro-batch |
+//! | `collective.rs` | [`Collective`]: the processes of a run, and the order of sums |
+//! | `orders.rs`, `follow.rs` | what ranks say to each other; the loop of the others than rank 0 |
 //! | `watch.rs` | notices a part that learns nothing |
 //! | `optimizer.rs`, `gradients.rs` | AdamW, the global norm |
 //! | `checkpoint.rs`, `newest.rs`, `record.rs` | what is written, and read again |
@@ -34,12 +36,15 @@ pub mod watch;
 
 mod burn_train;
 mod checkpoint;
+mod collective;
 mod error;
+mod follow;
 mod gradients;
 mod model_files;
 mod newest;
 mod observer;
 mod optimizer;
+mod orders;
 mod paths;
 mod placement;
 mod readings;
@@ -49,6 +54,7 @@ mod step;
 mod terms;
 mod train;
 
+pub use collective::{Alone, Collective, CollectiveError};
 pub use error::LearnError;
 pub use model_files::ModelFiles;
 pub use newest::NewestCheckpoint;

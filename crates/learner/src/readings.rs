@@ -3,9 +3,11 @@
 use burn::tensor::{Device, Tensor};
 use kiln_nn::untracked;
 
+use crate::collective::{Collective, CollectiveError};
 use crate::error::LearnError;
 use crate::objective::Measure;
 use crate::optimizer::read;
+use crate::orders::share;
 use crate::terms::divisor;
 
 /// Scalars on the device, gathered so that a part reads back once.
@@ -48,7 +50,13 @@ impl Readings {
         self.slots.push(Slot::Measure(measure.name));
     }
 
-    pub(crate) fn read(self, squared_norm: Option<Tensor<1>>) -> Result<Read, LearnError> {
+    /// Reads everything back, and adds up what all ranks have read. The norm is rank 0's, so that no
+    /// two of them can decide otherwise on it.
+    pub(crate) fn read(
+        self,
+        squared_norm: Option<Tensor<1>>,
+        collective: &dyn Collective,
+    ) -> Result<Read, LearnError> {
         let has_norm = squared_norm.is_some();
         let tensors: Vec<Tensor<1>> = self
             .tensors
@@ -56,21 +64,34 @@ impl Readings {
             .chain(squared_norm)
             .map(untracked)
             .collect();
-        let numbers = read_all(tensors)?;
-        let mut numbers = numbers.into_iter();
-        let mut next = || numbers.next().map_or(f64::NAN, f64::from);
-        let mut read = Read::default();
-        for slot in self.slots {
-            match slot {
-                Slot::Term(term) => read.terms.push((term, next())),
-                Slot::Measure(name) => {
-                    let sum = next();
-                    read.add(name, sum, next());
+        // The norm last, whether there is one or not.
+        let mut mine: Vec<f64> = read_all(tensors)?.into_iter().map(f64::from).collect();
+        mine.extend((!has_norm).then_some(0.0));
+
+        let all = share(collective, &mine)?;
+        let mut read = Read {
+            squared_norm: all
+                .first()
+                .and_then(|first| first.last().copied())
+                .unwrap_or(f64::NAN),
+            ..Read::default()
+        };
+        for (rank, numbers) in all.into_iter().enumerate() {
+            if numbers.len() != mine.len() {
+                let problem = "has other measures than this one";
+                return Err(CollectiveError::new(rank, problem).into());
+            }
+            let mut numbers = numbers.into_iter();
+            let mut next = || numbers.next().unwrap_or(f64::NAN);
+            for slot in &self.slots {
+                match slot {
+                    Slot::Term(term) => read.terms.push((*term, next())),
+                    Slot::Measure(name) => {
+                        let sum = next();
+                        read.add(name, sum, next());
+                    }
                 }
             }
-        }
-        if has_norm {
-            read.squared_norm = next();
         }
         Ok(read)
     }

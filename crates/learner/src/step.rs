@@ -1,17 +1,20 @@
-//! One optimizer step: every part, every micro-batch, every device.
+//! One optimizer step: every part, every micro-batch, every device, every rank.
 
 use std::sync::Arc;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
+use kiln_checkpoint::safetensors_bytes;
 use kiln_text::HostBatch;
 use kiln_text::rng::{Purpose, Rng};
 
+use crate::collective::{Alone, Collective};
 use crate::error::LearnError;
 use crate::gradients;
-use crate::objective::{Objective, PartSpec};
+use crate::objective::{Carry as _, Objective, PartSpec};
 use crate::optimizer::AdamW;
+use crate::orders::share;
 use crate::placement::Placement;
 use crate::readings::{Read, Readings};
 use crate::settings::TrainingSettings;
@@ -25,6 +28,10 @@ pub(crate) struct StepOutcome {
     /// The parameters whose gradient was not finite; then neither the part they belong to nor those
     /// after it changed anything.
     pub(crate) not_finite: Option<Vec<String>>,
+    /// Tokens in the step's batches, on all ranks, without padding.
+    pub(crate) real_tokens: f64,
+    /// Tokens in them, padding included.
+    pub(crate) all_tokens: f64,
 }
 
 /// Makes optimizer steps. Holds what changes from step to step besides the model.
@@ -35,9 +42,12 @@ pub(crate) struct Stepper<O: Objective> {
     terms: Terms,
     /// Autodiff devices.
     pub(crate) placement: Placement,
+    /// The ranks that make the step together.
+    pub(crate) collective: Arc<dyn Collective>,
     seed: u64,
     pub(crate) optimizers: Vec<AdamW>,
-    /// One a micro-batch of a step: what number m leaves is for number m of the next step.
+    /// One for each of this rank's micro-batches of a step: what number m leaves is for number m of
+    /// the next step.
     pub(crate) carries: Vec<O::Carry>,
 }
 
@@ -46,6 +56,7 @@ impl<O: Objective> Stepper<O> {
     pub(crate) fn new(
         objective: Arc<O>,
         placement: Placement,
+        collective: Arc<dyn Collective>,
         settings: &TrainingSettings,
     ) -> Self {
         let parts = objective.parts();
@@ -55,17 +66,21 @@ impl<O: Objective> Stepper<O> {
                 .iter()
                 .map(|&part| AdamW::new(settings.optimizer.clone(), part))
                 .collect(),
-            carries: (0..placement.micro_batches())
+            carries: placement
+                .mine()
                 .map(|m| objective.start_carry(placement.of(m).1))
                 .collect(),
             parts,
             placement,
+            collective,
             seed: settings.seed,
             objective,
         }
     }
 
-    /// Makes step `step` on `batches`, each where it is placed.
+    /// Makes step `step` on `batches`, this rank's, each where it is placed.
+    ///
+    /// All ranks make the step, and leave the same model.
     ///
     /// The devices take turns: on a GPU the work of one goes on while the next is fed, and the
     /// process-wide random generators that Burn's backends share are drawn from in a fixed order.
@@ -76,13 +91,15 @@ impl<O: Objective> Stepper<O> {
         batches: &[HostBatch],
         learning_rate: f64,
     ) -> (O::Model, Result<StepOutcome, LearnError>) {
-        let mut totals = vec![0.0; self.terms.all().len()];
-        for batch in batches {
-            Terms::count(&mut totals, &*self.objective, batch);
-        }
-        let uploaded: Vec<O::Batch> = batches
-            .iter()
-            .enumerate()
+        let counts = match self.count(batches) {
+            Ok(counts) => counts,
+            Err(error) => return (model, Err(error)),
+        };
+        let totals = &counts.totals;
+        let mine = self.placement.mine();
+        let uploaded: Vec<O::Batch> = mine
+            .clone()
+            .zip(batches)
             .map(|(m, batch)| self.objective.upload(batch, self.placement.of(m).1))
             .collect();
         let mut scratches: Vec<O::Scratch> =
@@ -99,7 +116,7 @@ impl<O: Objective> Stepper<O> {
             let mut gradients = GradientsParams::new();
             let mut readings = Readings::default();
 
-            for (m, batch) in uploaded.iter().enumerate() {
+            for (place, (m, batch)) in mine.clone().zip(&uploaded).enumerate() {
                 let (replica, device) = self.placement.of(m);
                 let on_device = match replica {
                     0 => &model,
@@ -110,13 +127,13 @@ impl<O: Objective> Stepper<O> {
                     on_device,
                     index,
                     batch,
-                    std::mem::take(&mut scratches[m]),
-                    &self.carries[m],
+                    std::mem::take(&mut scratches[place]),
+                    &self.carries[place],
                 );
-                scratches[m] = output.scratch;
-                self.carries[m] = output.carry;
+                scratches[place] = output.scratch;
+                self.carries[place] = output.carry;
                 readings.part(self.terms.of_part(index), &output.sums, output.measures);
-                if let Some(loss) = self.terms.share(index, output.sums, &totals) {
+                if let Some(loss) = self.terms.share(index, output.sums, totals) {
                     let new = GradientsParams::from_grads(loss.backward(), on_device);
                     gradients::add(
                         &model,
@@ -128,15 +145,19 @@ impl<O: Objective> Stepper<O> {
             }
             drop(replicas);
 
-            let squared = gradients::squared_norm(&model, &gradients, part);
-            let read = match readings.read(squared) {
+            let read =
+                gradients::sum(&model, &mut gradients, part, &*self.collective).and_then(|()| {
+                    let squared = gradients::squared_norm(&model, &gradients, part);
+                    readings.read(squared, &*self.collective)
+                });
+            let read = match read {
                 Ok(read) => read,
                 Err(error) => return (model, Err(error)),
             };
             let of_part = self.terms.of_part(index);
             let losses =
                 self.terms
-                    .report(of_part, |term| read.term_sum(term), &totals, &mut values);
+                    .report(of_part, |term| read.term_sum(term), totals, &mut values);
             for share in losses {
                 loss += share;
             }
@@ -152,13 +173,7 @@ impl<O: Objective> Stepper<O> {
                     tensors.push("all parameters together (their norm overflows)".to_owned());
                 }
                 let values = with_totals(values, loss, norm);
-                return (
-                    model,
-                    Ok(StepOutcome {
-                        values,
-                        not_finite: Some(tensors),
-                    }),
-                );
+                return (model, Ok(counts.outcome(values, Some(tensors))));
             }
             model = {
                 let group = |path: &str| self.objective.group(path);
@@ -166,13 +181,72 @@ impl<O: Objective> Stepper<O> {
             };
         }
         let values = with_totals(values, loss, squared_norms.sqrt());
-        (
-            model,
-            Ok(StepOutcome {
-                values,
-                not_finite: None,
-            }),
-        )
+        (model, Ok(counts.outcome(values, None)))
+    }
+
+    /// What the host counts in a step's batches on all ranks, of which `batches` are this one's.
+    fn count(&self, batches: &[HostBatch]) -> Result<Counts, LearnError> {
+        let mut mine = Vec::new();
+        for batch in batches {
+            mine.extend(self.objective.weights(batch));
+            mine.extend([batch.real_tokens as f64, batch.all_tokens as f64]);
+        }
+        let terms = self.terms.all().len();
+        let mut counts = Counts {
+            totals: vec![0.0; terms],
+            real_tokens: 0.0,
+            all_tokens: 0.0,
+        };
+        // Rank by rank is in the order of the micro-batches.
+        for batch in share(&*self.collective, &mine)?
+            .iter()
+            .flat_map(|rank| rank.chunks_exact(terms + 2))
+        {
+            Terms::count(&mut counts.totals, &batch[..terms]);
+            counts.real_tokens += batch[terms];
+            counts.all_tokens += batch[terms + 1];
+        }
+        Ok(counts)
+    }
+
+    /// What is carried from step to step, as safetensors files by the number of their micro-batch;
+    /// empty where there is nothing. Every rank hands over its own, rank 0 gets them: `write` is
+    /// called there alone.
+    pub(crate) fn gather_carries(
+        &self,
+        mut write: impl FnMut(usize, &[u8]) -> Result<(), LearnError>,
+    ) -> Result<(), LearnError> {
+        // One of each rank at a time: a memory can be large.
+        for (place, carry) in self.carries.iter().enumerate() {
+            let tensors = carry.tensors()?;
+            let bytes = match tensors.as_slice() {
+                [] => Vec::new(),
+                tensors => safetensors_bytes(tensors)?,
+            };
+            for (rank, bytes) in self.collective.gather(&bytes)?.iter().enumerate() {
+                write(self.placement.number(rank, place), bytes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is counted on the host in a step's batches, on all ranks.
+struct Counts {
+    /// Of each term.
+    totals: Vec<f64>,
+    real_tokens: f64,
+    all_tokens: f64,
+}
+
+impl Counts {
+    fn outcome(&self, values: Vec<(String, f64)>, not_finite: Option<Vec<String>>) -> StepOutcome {
+        StepOutcome {
+            values,
+            not_finite,
+            real_tokens: self.real_tokens,
+            all_tokens: self.all_tokens,
+        }
     }
 }
 
@@ -192,7 +266,7 @@ pub(crate) fn evaluate<O: Objective>(
     let mut carry = objective.start_carry(device);
     for (index, host) in batches.enumerate() {
         let host = host?;
-        Terms::count(&mut totals, objective, &host);
+        Terms::count(&mut totals, &objective.weights(&host));
         let batch = objective.upload(&host, device);
         let mut scratch = O::Scratch::default();
         let mut readings = Readings::default();
@@ -205,7 +279,7 @@ pub(crate) fn evaluate<O: Objective>(
             next_carry = output.carry;
         }
         carry = next_carry;
-        all.extend(readings.read(None)?);
+        all.extend(readings.read(None, &Alone)?);
     }
     let mut values = vec![("loss".to_owned(), 0.0)];
     let losses = terms.report(terms.all(), |term| all.term_sum(term), &totals, &mut values);

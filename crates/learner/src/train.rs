@@ -23,11 +23,14 @@ use crate::burn_train::renderer::Silent;
 use crate::burn_train::strategy::{Job, StepStrategy};
 use crate::burn_train::trainee::Trainee;
 use crate::checkpoint::{TrainingState, restore};
+use crate::collective::{Alone, Collective};
 use crate::error::LearnError;
+use crate::follow::{Follower, follow};
 use crate::model_files::ModelFiles;
 use crate::newest::NewestCheckpoint;
 use crate::objective::Objective;
 use crate::observer::{NoObserver, Observer, TrainOutcome};
+use crate::orders::{agree, share};
 use crate::placement::Placement;
 use crate::record::MetricsFile;
 use crate::run::RunFolder;
@@ -70,11 +73,15 @@ pub struct TrainRequest<O: Objective> {
     pub dashboard: bool,
     /// Where the run goes on; none: from its newest whole checkpoint, if it has one.
     pub resumption: Option<Resumption>,
+    /// The processes that make the run together. Each of them trains the same request, on devices of
+    /// its own, as many on each; `run` is one folder to all of them, and rank 0 alone writes there and
+    /// tells its observer.
+    pub collective: Arc<dyn Collective>,
 }
 
 impl<O: Objective> TrainRequest<O> {
-    /// A run on the device that `model` lies on, without evaluation, told to nobody. All else is for
-    /// the fields.
+    /// A run on the device that `model` lies on, in this process alone, without evaluation, told to
+    /// nobody. All else is for the fields.
     pub fn new(
         objective: O,
         model: O::Model,
@@ -96,6 +103,7 @@ impl<O: Objective> TrainRequest<O> {
             observer: Arc::new(NoObserver),
             dashboard: false,
             resumption: None,
+            collective: Arc::new(Alone),
         }
     }
 }
@@ -111,48 +119,73 @@ pub struct Resumption {
 
 /// Trains from step 1, or from the newest whole checkpoint of `request.run` if it has one.
 ///
+/// Where the run has several ranks, all of them call this, and all of them get rank 0's outcome.
+///
 /// # Errors
 /// If a setting can't be trained with, data can't be read, a checkpoint can't be written or read,
-/// the gradients are not finite for several steps in a row, or a device fails. Checkpoints written
-/// before stay whole.
+/// the gradients are not finite for several steps in a row, a device fails, or another rank did.
+/// Checkpoints written before stay whole.
 pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, LearnError> {
+    let collective = request.collective.clone();
+    let outcome = train_here(request);
+    if let Err(error) = &outcome {
+        let reason = match error {
+            LearnError::Rank(gone) => gone.to_string(),
+            error => error.to_string(),
+        };
+        collective.leave(&reason);
+    }
+    outcome
+}
+
+/// As [`train()`], without a word to other ranks where it fails.
+fn train_here<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, LearnError> {
     let TrainRequest {
         objective,
         model,
         files,
         devices,
-        run,
+        mut run,
         settings,
         train,
         eval,
+        mut observer,
         resumption,
+        collective,
         ..
     } = request;
     settings.validate().map_err(LearnError::Settings)?;
     let devices = devices.into_iter().map(Device::autodiff).collect();
-    let placement = Placement::new(devices, settings.accumulate)
+    let placement = Placement::new(devices, settings.accumulate, &*collective)
         .ok_or_else(|| LearnError::Settings("devices: none given; name at least one".into()))?;
-    let run = run.locked()?;
-    for folder in [run.path().to_path_buf(), run.checkpoints()] {
-        // What is left over is in nobody's way.
-        if let Err(error) = clean_stale(&folder).map_err(WriteError::from) {
-            request.observer.warning(&format!("left over: {error}"));
+    agree(&*collective, &facts(&*objective, &settings, &placement))?;
+    if placement.is_first_rank() {
+        run = run.locked()?;
+        for folder in [run.path().to_path_buf(), run.checkpoints()] {
+            // What is left over is in nobody's way.
+            if let Err(error) = clean_stale(&folder).map_err(WriteError::from) {
+                observer.warning(&format!("left over: {error}"));
+            }
         }
+    } else {
+        observer = Arc::new(NoObserver);
     }
 
-    let mut stepper = Stepper::new(objective.clone(), placement.clone(), &settings);
+    let mut stepper = Stepper::new(
+        objective.clone(),
+        placement.clone(),
+        collective.clone(),
+        &settings,
+    );
     let (start, accepted) = resumption.map_or((None, None), |resumption| {
         (resumption.start, Some(resumption.accepted))
     });
-    let newest = match start {
-        Some(start) => Some(start),
-        None => run.newest_checkpoint()?,
-    };
+    let newest = agreed_start(&*collective, &run, start)?;
     let (model, restored) = match newest {
         Some(newest) => {
             let restored = restore(newest, &files, model, &mut stepper, &settings)?;
             for warning in &restored.warnings {
-                request.observer.warning(warning);
+                observer.warning(warning);
             }
             (restored.model, Some((restored.state, restored.path)))
         }
@@ -166,33 +199,25 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
             settings.steps, state.step
         )));
     }
-    if let Some(accepted) = accepted {
+    // Whoever can't go on has said so by now.
+    share(&*collective, &[])?;
+    if let Some(accepted) = accepted.filter(|_| placement.is_first_rank()) {
         accepted()?;
     }
     let state = match restored {
         Some((state, path)) => {
-            request.observer.started(state.step, Some(&path));
+            observer.started(state.step, Some(&path));
             state
         }
         None => {
-            request.observer.started(0, None);
-            TrainingState::start(placement.micro_batches())
+            observer.started(0, None);
+            TrainingState::start(placement.micro_batches(), placement.ranks())
         }
     };
-    let (metrics, mut history) = MetricsFile::open_after(&run.metrics(), state.step)?;
-    let remembered = state.evaluations.iter();
-    let supplied = history.supply(remembered.map(|evaluation| (evaluation.step, evaluation.loss)));
-    if let Some(warning) = lost_metrics(&run, state.step, history.steps(), supplied) {
-        request.observer.warning(&warning);
-    }
-    let history = history.into_records();
-
     let per_step = placement.micro_batches() as u64;
-    let first = settings
-        .data_steps(state.step, placement.num_devices())
-        .saturating_mul(per_step);
+    let data_steps = settings.data_steps(state.step, placement.num_devices());
     let left = settings.steps.saturating_sub(state.step);
-    let loader = |source, start, end| {
+    let loader = |source, start: u64, end| {
         Arc::new(Batches::new(
             source,
             start,
@@ -201,24 +226,50 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
             settings.data_ahead,
         ))
     };
+    let mine = placement.mine().len() as u64;
+    let of_steps = |steps: u64| steps.saturating_mul(mine);
+    let (start, end) = (
+        of_steps(data_steps),
+        of_steps(data_steps.saturating_add(left)),
+    );
+    let batches = loader(placement.share(train.clone()), start, end);
+    if !placement.is_first_rank() {
+        return follow(Follower {
+            run,
+            settings,
+            stepper,
+            model: model.train(),
+            made: state.step,
+            train: (*batches).clone(),
+            interrupter: request.interrupter,
+        });
+    }
+
+    let (metrics, mut history) = MetricsFile::open_after(&run.metrics(), state.step)?;
+    let remembered = state.evaluations.iter();
+    let supplied = history.supply(remembered.map(|evaluation| (evaluation.step, evaluation.loss)));
+    if let Some(warning) = lost_metrics(&run, state.step, history.steps(), supplied) {
+        observer.warning(&warning);
+    }
+    let history = history.into_records();
+
     let watch = Watch::new(
         objective.terms(),
         settings.steps,
         (
-            behind(train.clone(), first, state.step.saturating_mul(per_step)),
+            behind(
+                train,
+                data_steps.saturating_mul(per_step),
+                state.step.saturating_mul(per_step),
+            ),
             per_step,
         ),
         &history,
     );
-    let train = loader(
-        train,
-        first,
-        first.saturating_add(left.saturating_mul(per_step)),
-    );
     let valid = match &eval {
         Some(eval) => loader(eval.source.clone(), 0, eval.batches),
         // Never asked for: without evaluation data there is no evaluation.
-        None => Arc::new((*train).clone()),
+        None => Arc::new((*batches).clone()),
     };
 
     let renderer: Box<dyn MetricsRenderer> = if request.dashboard {
@@ -233,7 +284,7 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         (_, None) | (0, _) => 1,
         (every, Some(_)) => settings.steps.div_ceil(every) as usize,
     };
-    let mut training = SupervisedTraining::new(run.path(), train, valid)
+    let mut training = SupervisedTraining::new(run.path(), batches, valid)
         .with_application_logger(None)
         .with_metric_logger(EvaluationLog::default())
         .with_interrupter(request.interrupter.clone())
@@ -267,7 +318,7 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         watch,
         history,
         has_eval: eval.is_some(),
-        observer: request.observer,
+        observer,
     }));
     let trainee = Trainee {
         model: model.train(),
@@ -288,6 +339,53 @@ pub fn train<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Lea
         }),
         (Ok(_), None) => Err(LearnError::Events("the run ended without a result".into())),
     }
+}
+
+/// What all ranks must have in common, a line each. Building ahead is each one's own matter.
+fn facts<O: Objective>(
+    objective: &O,
+    settings: &TrainingSettings,
+    placement: &Placement,
+) -> Vec<String> {
+    let fields = serde_json::to_value(settings).unwrap_or_default();
+    let fields = fields.as_object().into_iter().flatten();
+    let own = ["data_threads", "data_ahead"];
+    let mut facts: Vec<String> = fields
+        .filter(|(name, _)| !own.contains(&name.as_str()))
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    let terms: Vec<_> = objective.terms().iter().map(|term| term.name).collect();
+    facts.push(format!(
+        "devices = {}",
+        placement.num_devices() / placement.ranks()
+    ));
+    facts.push(format!("terms = {}", terms.join(", ")));
+    facts.push(format!("kiln = {}", env!("CARGO_PKG_VERSION")));
+    facts
+}
+
+/// The checkpoint that all ranks go on from: the one that rank 0 was given, or the newest it finds.
+fn agreed_start(
+    collective: &dyn Collective,
+    run: &RunFolder,
+    given: Option<NewestCheckpoint>,
+) -> Result<Option<NewestCheckpoint>, LearnError> {
+    let mine = match given {
+        _ if collective.rank() > 0 => None,
+        Some(given) => Some(given),
+        None => run.newest_checkpoint()?,
+    };
+    let step: Vec<f64> = mine.iter().map(|newest| newest.step as f64).collect();
+    let all = share(collective, &step)?;
+    if collective.rank() == 0 {
+        return Ok(mine);
+    }
+    let step = all.first().and_then(|first| first.first());
+    Ok(step.map(|&step| NewestCheckpoint {
+        step: step as u64,
+        path: run.checkpoint(step as u64),
+        passed_over: Vec::new(),
+    }))
 }
 
 /// `source` for whoever counts its batches by steps: the next one, `first`, is batch `counted` to

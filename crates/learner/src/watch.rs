@@ -16,6 +16,7 @@
 //! tells at the same step. Nothing is read back from a device, and no number of the training changes.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use kiln_text::{BatchSource, HostBatch};
@@ -154,12 +155,12 @@ impl Watch {
         watch
     }
 
-    /// Takes in a step that was made of `batches`, and gives the terms that turn out to have learned
+    /// Takes in a step of whose batches the first are `batches`, and gives the terms that turn out to have learned
     /// nothing after it.
     ///
     /// # Errors
-    /// If a batch of steps made before the run was resumed can't be built again; its labels are then
-    /// not looked at up to the next window.
+    /// If a batch of another rank, or of steps made before the run was resumed, can't be built; labels
+    /// are then not looked at up to the next window.
     pub(crate) fn step(
         &mut self,
         record: &Record,
@@ -241,10 +242,21 @@ impl Watch {
                 counts: self.terms.iter().map(|_| Counts::default()).collect(),
             };
         }
-        let first_of = |step: u64| (step - 1).saturating_mul(self.per_step);
+        let per_step = self.per_step;
+        let first_of = |step: u64| (step - 1).saturating_mul(per_step);
         let (before, now) = (first_of(self.counted.next), first_of(step));
+        let behind = now.saturating_add(batches.len() as u64);
         self.counted.next = step + 1;
-        for index in before..now {
+        self.build(before..now)?;
+        for (index, batch) in (now..).zip(batches) {
+            self.add(index, batch);
+        }
+        self.build(behind..first_of(step + 1))
+    }
+
+    /// Counts the labels of batches that are not at hand.
+    fn build(&mut self, indices: Range<u64>) -> Result<(), LearnError> {
+        for index in indices {
             if !self.wants_labels() {
                 break;
             }
@@ -255,9 +267,6 @@ impl Watch {
                     return Err(error.into());
                 }
             }
-        }
-        for (index, batch) in (now..).zip(batches) {
-            self.add(index, batch);
         }
         Ok(())
     }

@@ -8,6 +8,8 @@ use burn::tensor::Device;
 use kiln_text::stream::Prefetch;
 use kiln_text::{BatchSource, HostBatch, TextError};
 
+use crate::error::LearnError;
+
 /// Micro-batches `start..end` of a source, built ahead by worker threads.
 ///
 /// Batches stay on the host: an objective moves them to the device that runs them.
@@ -68,6 +70,24 @@ impl DataLoader<HostBatch> for Batches {
             ..self.clone()
         })
     }
+}
+
+/// The next `count` batches.
+///
+/// # Errors
+/// If one of them can't be built, or there are no more.
+pub(crate) fn next_batches(
+    batches: &mut (dyn DataLoaderIterator<HostBatch> + '_),
+    count: usize,
+) -> Result<Vec<HostBatch>, LearnError> {
+    let next = |_| match batches.next() {
+        Some(Ok(batch)) => Ok(batch),
+        Some(Err(error)) => Err(LearnError::Batch(error.to_string())),
+        None => Err(LearnError::Batch(
+            "the stream of batches ended early".into(),
+        )),
+    };
+    (0..count).map(next).collect()
 }
 
 struct Iter {

@@ -20,12 +20,14 @@ use burn::train::{
 };
 use kiln_text::HostBatch;
 
+use super::loader::next_batches;
 use super::trainee::{StepItem, Trainee, TraineeOf};
 use crate::checkpoint::{Evaluation, TrainingState, best_checkpoint};
 use crate::error::LearnError;
 use crate::model_files::ModelFiles;
 use crate::objective::Objective;
 use crate::observer::{Observer, Stop, TrainOutcome};
+use crate::orders::{Order, tell_outcome};
 use crate::record::{MetricsFile, Record, RecordKind};
 use crate::run::RunFolder;
 use crate::schedule::learning_rate;
@@ -239,11 +241,19 @@ impl<O: Objective> Fit<'_, O> {
         let steps = self.job.settings.steps;
         let mut stop = self.replay()?;
         let mut bad_in_row = self.job.state.bad_in_row;
+        let collective = self.job.stepper.collective.clone();
+        let mut made_one = false;
         while self.job.state.step < steps && stop.is_none() {
+            let asked = made_one && self.dashboard.interrupter.should_stop();
+            if Order::Step.pass(&*collective, asked)?.interrupted {
+                stop = Some(Stop::Interrupted);
+                break;
+            }
+            made_one = true;
             let step = self.job.state.step + 1;
             self.at.store(step, Ordering::Relaxed);
             let started = Instant::now();
-            let hosts = self.next_batches(&mut batches)?;
+            let hosts = next_batches(&mut *batches, self.job.stepper.carries.len())?;
             let rate = learning_rate(&self.job.settings, step);
             let Some(model) = self.model.take() else {
                 return Err(LearnError::Device {
@@ -259,7 +269,8 @@ impl<O: Objective> Fit<'_, O> {
             self.job.state.step = step;
             self.job.state.seconds += seconds;
             self.job.state.bad_steps += u64::from(outcome.not_finite.is_some());
-            let record = self.record(step, outcome.values, rate, &hosts, seconds);
+            let tokens = (outcome.real_tokens, outcome.all_tokens);
+            let record = self.record(step, outcome.values, rate, tokens, seconds);
             if self.job.state.first_loss.is_none() {
                 let loss = record.get("loss").filter(|loss| loss.is_finite());
                 self.job.state.first_loss = loss;
@@ -312,19 +323,19 @@ impl<O: Objective> Fit<'_, O> {
                     ));
                 }
             }
-            if stop.is_none() && self.dashboard.interrupter.should_stop() && step < steps {
-                stop = Some(Stop::Interrupted);
-            }
         }
         let stop = stop.unwrap_or(Stop::Done);
         let checkpoint = self.last_checkpoint(stop)?;
-        Ok(TrainOutcome {
+        let outcome = TrainOutcome {
             step: self.job.state.step,
             stop,
             checkpoint,
             best_checkpoint: best_checkpoint(&self.job.run, &self.job.state),
             bad_steps: self.job.state.bad_steps,
-        })
+        };
+        Order::End.pass(&*collective, false)?;
+        tell_outcome(&*collective, &outcome, self.last_saved.unwrap_or_default())?;
+        Ok(outcome)
     }
 
     /// Shows the dashboard and early stopping what happened before, so that a resumed run stops
@@ -347,39 +358,18 @@ impl<O: Objective> Fit<'_, O> {
         Ok(stop)
     }
 
-    fn next_batches(
-        &self,
-        batches: &mut Box<dyn DataLoaderIterator<HostBatch> + '_>,
-    ) -> Result<Vec<HostBatch>, LearnError> {
-        let count = self.job.stepper.placement.micro_batches();
-        (0..count)
-            .map(|_| match batches.next() {
-                Some(Ok(batch)) => Ok(batch),
-                Some(Err(error)) => Err(LearnError::Batch(error.to_string())),
-                None => Err(LearnError::Batch(
-                    "the stream of batches ended early".into(),
-                )),
-            })
-            .collect()
-    }
-
     fn record(
         &self,
         step: u64,
         mut values: Vec<(String, f64)>,
         rate: f64,
-        hosts: &[HostBatch],
+        (real, all): (f64, f64),
         seconds: f64,
     ) -> Record {
-        let real: usize = hosts.iter().map(|host| host.real_tokens).sum();
-        let all_tokens: usize = hosts.iter().map(|host| host.all_tokens).sum();
         values.push(("learning_rate".into(), rate));
-        values.push(("tokens_per_second".into(), real as f64 / seconds.max(1e-9)));
-        values.push((
-            "padding".into(),
-            1.0 - real as f64 / all_tokens.max(1) as f64,
-        ));
-        values.push(("tokens".into(), real as f64));
+        values.push(("tokens_per_second".into(), real / seconds.max(1e-9)));
+        values.push(("padding".into(), 1.0 - real / all.max(1.0)));
+        values.push(("tokens".into(), real));
         if let Some(bytes) = kiln_backend::process_memory() {
             values.push(("memory".into(), bytes as f64));
         }
@@ -450,7 +440,7 @@ impl<O: Objective> Fit<'_, O> {
     }
 }
 
-fn at_step(error: LearnError, step: u64) -> LearnError {
+pub(crate) fn at_step(error: LearnError, step: u64) -> LearnError {
     match error {
         LearnError::Device { reason, .. } => LearnError::Device { step, reason },
         other => other,

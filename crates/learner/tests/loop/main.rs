@@ -6,7 +6,9 @@
     reason = "a test's helpers may end the test"
 )]
 
+mod ranks;
 mod resuming;
+mod threads;
 mod toy;
 
 use std::path::Path;

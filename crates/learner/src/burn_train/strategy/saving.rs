@@ -12,6 +12,7 @@ use crate::checkpoint::{prune, save};
 use crate::error::LearnError;
 use crate::objective::Objective;
 use crate::observer::Stop;
+use crate::orders::Order;
 use crate::soundness::{fault_of_loss, fault_of_weights};
 use crate::step::evaluate;
 
@@ -61,6 +62,7 @@ impl<O: Objective> Fit<'_, O> {
             return Ok(Some(fault));
         }
         self.job.metrics.sync()?;
+        Order::Carries.pass(&*self.job.stepper.collective, false)?;
         let path = save(
             &self.job.run,
             &self.job.files,
