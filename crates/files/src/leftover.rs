@@ -119,12 +119,14 @@ pub(crate) fn clean_stale_of(target: &Path) {
 /// Removes what lies under a temporary name, or gives it the name back that it had; other names are
 /// left alone.
 fn clean(path: &Path, name: &str) -> io::Result<()> {
+    // Without the numbers too: what is being deleted has a name of that kind.
+    if name.starts_with(TEMPORARY) {
+        return clean_temporary(path, name);
+    }
     let Some(leftover) = Leftover::at(path) else {
         return Ok(());
     };
-    if name.starts_with(TEMPORARY) {
-        clean_temporary(path, name)
-    } else if name.starts_with(REPLACED) {
+    if name.starts_with(REPLACED) {
         clean_replaced(path, &leftover)
     } else {
         clean_partial(path, &leftover.lock)

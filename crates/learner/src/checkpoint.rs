@@ -243,10 +243,15 @@ pub(crate) fn restore<O: Objective>(
     let last_stretch = settings.stretches.last();
     let other_batches = last_stretch.is_some_and(|stretch| stretch.until == state.step);
     state.format = FORMAT;
-    if let Some(devices) = state.devices_of_format_1.take() {
-        state.micro_batches = devices.saturating_mul(settings.accumulate);
-    }
     let micro_batches = stepper.placement.micro_batches();
+    if let Some(devices) = state.devices_of_format_1.take() {
+        // Whoever changed the accumulation since may have changed it with them.
+        state.micro_batches = if micro_batches.is_multiple_of(devices.max(1)) {
+            micro_batches
+        } else {
+            devices.saturating_mul(settings.accumulate)
+        };
+    }
     if state.micro_batches != micro_batches && !other_batches {
         return Err(LearnError::Run {
             path,

@@ -9,6 +9,7 @@
 //! | `bound.rs` | [`Bound`]: how far two results may lie apart, and why |
 //! | `closeness.rs` | [`assert_close`], [`Report`] |
 //! | `parity.rs` | [`check_parity`]: every single-pass case of an architecture |
+//! | `ranks.rs` | [`ranks()`]: processes of a run as threads |
 //! | `texts.rs` | [`check_fill_mask`], [`check_replaced_tokens`]: texts in padded batches |
 //! | `trajectory.rs` | [`check_curves`]: a training run against the reference's |
 //!
@@ -41,6 +42,7 @@ mod closeness;
 mod device;
 mod fixture;
 mod parity;
+mod ranks;
 mod texts;
 mod trajectory;
 
@@ -49,5 +51,6 @@ pub use closeness::{Closeness, Report, assert_close};
 pub use device::{BACKENDS_VARIABLE, devices, lock_generator};
 pub use fixture::{FIXTURES_VARIABLE, Fixture, FixtureTensor, Values, cases, fixtures_dir};
 pub use parity::{Named, check_parity, named, request};
+pub use ranks::{Rank, ranks};
 pub use texts::{check_fill_mask, check_replaced_tokens};
 pub use trajectory::{check_curves, training_settings};

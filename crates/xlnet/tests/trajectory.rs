@@ -16,7 +16,8 @@ use kiln_learner::{
 use kiln_nn::Init;
 use kiln_tasks::Family;
 use kiln_testing::{
-    Bound, Fixture, Report, check_curves, devices, fixtures_dir, lock_generator, training_settings,
+    Bound, Fixture, Rank, Report, check_curves, devices, fixtures_dir, lock_generator, ranks,
+    training_settings,
 };
 use kiln_text::{BatchSource, HostBatch, TextError};
 use kiln_xlnet::{XlnetConfig, XlnetPretraining};
@@ -92,30 +93,36 @@ fn run(
     settings: TrainingSettings,
     stop_after: u64,
 ) -> TrainOutcome {
-    let interrupter = Interrupter::new();
+    let parts = settings.accumulate;
+    let request = request(device, folder, fixture, settings, parts);
+    let interrupter = request.interrupter.clone();
+    train(TrainRequest {
+        observer: Arc::new(StopAfter(stop_after, interrupter)),
+        ..request
+    })
+    .unwrap()
+}
+
+/// As [`run`], of steps of `parts` micro-batches.
+fn request(
+    device: &Device,
+    folder: &RunFolder,
+    fixture: &Fixture,
+    settings: TrainingSettings,
+    parts: usize,
+) -> TrainRequest<XlnetPretraining> {
     let start = self::fixture("two_directions").folder;
     let config = XlnetConfig::open(&start).unwrap().without_dropout();
     let objective = XlnetPretraining::new(config, settings.batch_size);
     let model = objective.new_model(&mut Init::zeros(&device.clone().autodiff()));
     let model = objective.files(None).read(model, &start).unwrap();
     let files = objective.files(None);
-    let parts = settings.accumulate;
-    train(TrainRequest {
-        interrupter: interrupter.clone(),
-        observer: Arc::new(StopAfter(stop_after, interrupter)),
-        ..TrainRequest::new(
-            objective,
-            model,
-            files,
-            folder.clone(),
-            settings,
-            Arc::new(Batches {
-                fixture: fixture.clone(),
-                parts,
-            }),
-        )
-    })
-    .unwrap()
+    let batches = Batches {
+        fixture: fixture.clone(),
+        parts,
+    };
+    let batches = Arc::new(batches);
+    TrainRequest::new(objective, model, files, folder.clone(), settings, batches)
 }
 
 /// No step has this number.
@@ -213,5 +220,49 @@ fn a_stopped_run_goes_on_with_its_memory_to_the_last_bit() {
                 "{device_name}: {file}"
             );
         }
+    }
+}
+
+/// A memory stays with its micro-batch, whatever process that belongs to.
+#[test]
+fn two_ranks_leave_the_weights_and_memories_of_one_process_with_two_micro_batches() {
+    let _guard = lock_generator();
+    let fixture = fixture("trajectory");
+    let Some((_, device)) = devices().into_iter().find(|(name, _)| name == "flex") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let settings = |accumulate| training_settings(&fixture, rows(&fixture) / 2, accumulate);
+    let alone = RunFolder::create(&folder.path().join("alone")).unwrap();
+    let one = run(&device, &alone, &fixture, settings(2), NEVER);
+    let shared = folder.path().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let go = |rank: Arc<Rank>| {
+        rank.clone().work(|| {
+            let request = request(&device, &RunFolder::at(&shared), &fixture, settings(1), 2);
+            train(TrainRequest {
+                collective: rank,
+                ..request
+            })
+            .unwrap()
+        })
+    };
+    let outcomes: Vec<TrainOutcome> = std::thread::scope(|scope| {
+        let ranks = ranks(2).into_iter();
+        let threads: Vec<_> = ranks.map(|rank| scope.spawn(|| go(rank))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    assert_eq!(outcomes[0], outcomes[1]);
+    for file in [
+        "model.safetensors",
+        "training/model.safetensors",
+        "training/carry-0.safetensors",
+        "training/carry-1.safetensors",
+    ] {
+        let read = |outcome: &TrainOutcome| std::fs::read(outcome.checkpoint.join(file)).unwrap();
+        assert!(read(&one) == read(&outcomes[0]), "{file}");
     }
 }

@@ -176,6 +176,31 @@ fn a_run_goes_on_with_its_memory_to_the_same_bytes_where_it_was_stopped() {
     }
 }
 
+/// Each memory stays with its micro-batch, on whatever device that is computed.
+#[test]
+fn a_run_goes_on_with_its_memories_where_its_devices_change_and_its_micro_batches_do_not() {
+    let folder = folder();
+    let folder = folder.path();
+    let two = "--backend flex --backend flex --save-every 3";
+    pretrain(folder, "straight", two);
+    pretrain(folder, "resumed", two);
+    fs::remove_dir_all(folder.join("resumed").join(STEP)).unwrap();
+    let other = kiln(folder, "resume resumed --backend flex").late_error(1);
+    assert!(other.contains("2 micro-batches"), "{other}");
+    let done = kiln(folder, "resume resumed --backend flex --accumulate 2");
+    assert!(done.stderr.contains("accumulate 1 -> 2"), "{done:?}");
+    done.ok();
+    for file in [
+        "model.safetensors",
+        "training/model.safetensors",
+        "training/carry-0.safetensors",
+        "training/carry-1.safetensors",
+    ] {
+        let read = |run: &str| fs::read(folder.join(run).join(STEP).join(file)).unwrap();
+        assert!(read("straight") == read("resumed"), "{file}");
+    }
+}
+
 #[test]
 fn memory_and_directions_are_flags_and_can_be_left_out() {
     let folder = folder();

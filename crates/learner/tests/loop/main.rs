@@ -8,7 +8,6 @@
 
 mod ranks;
 mod resuming;
-mod threads;
 mod toy;
 
 use std::path::Path;

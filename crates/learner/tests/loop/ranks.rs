@@ -8,9 +8,9 @@ use kiln_learner::{
     Collective as _, EvalData, LearnError, NoObserver, Observer, OptimizerSettings, RunFolder,
     Stop, TrainOutcome, TrainRequest, TrainingSettings, train,
 };
+use kiln_testing::Rank;
 use kiln_text::{BatchSource, HostBatch, TextError};
 
-use crate::threads::world;
 use crate::toy::{ToyObjective, ToySource, settings};
 use crate::{GENERATOR, StopAfter, curve, flex, run, weights};
 
@@ -79,9 +79,9 @@ fn go(
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
     std::fs::create_dir_all(path).unwrap();
-    let ranks = world(layout.ranks);
+    let ranks = kiln_testing::ranks(layout.ranks);
     let interrupters: Vec<Interrupter> = ranks.iter().map(|_| Interrupter::new()).collect();
-    let one = |rank: &Arc<crate::threads::Rank>| {
+    let one = |rank: &Arc<Rank>| {
         let number = rank.rank();
         let warnings = events.warnings.clone();
         let observer: Arc<dyn Observer> = match events.stop {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
+use kiln_checkpoint::{CheckpointFolder, MANIFEST};
 use kiln_learner::{
     LearnError, NewestCheckpoint, Record, RecordKind, Resumption, RunFolder, Stop, TrainRequest,
     TrainingSettings, train,
@@ -86,6 +87,59 @@ fn a_run_goes_on_with_another_split_of_its_micro_batches_to_the_last_bit() {
     go("back", 1, 2, 5).unwrap();
     let back = go("back", 2, 1, 0).unwrap();
     assert_eq!(weights(&back.checkpoint), weights(&straight.checkpoint));
+}
+
+/// Writes the checkpoint of `step` anew as an earlier version did, which counted devices in place of
+/// micro-batches.
+fn count_devices(run: &Path, step: u64, devices: usize) {
+    let path = RunFolder::at(run).checkpoint(step);
+    let folder = CheckpointFolder::replace(&path).unwrap();
+    let training = folder.subfolder("training").unwrap();
+    for (from, to) in [(&path, folder.path()), (&path.join("training"), &training)] {
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            if entry.path().is_file() && entry.file_name() != MANIFEST {
+                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    let file = training.join("state.json");
+    let mut state: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let fields = state.as_object_mut().unwrap();
+    fields.insert("format".into(), 1.into());
+    fields.insert("lanes".into(), devices.into());
+    fields.remove("micro_batches").unwrap();
+    std::fs::write(&file, state.to_string()).unwrap();
+    folder.seal().unwrap();
+    folder.commit().unwrap();
+}
+
+#[test]
+fn a_run_of_a_version_that_counted_devices_goes_on_with_another_split_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let go = |name: &str, devices, accumulate, stop| {
+        let settings = TrainingSettings {
+            accumulate,
+            ..settings(10)
+        };
+        let path = folder.path().join(name);
+        let devices = vec![flex(); devices];
+        run(&path, devices, ToySource::new(6), settings, stop)
+    };
+    let straight = go("straight", 2, 1, 0).unwrap();
+    for (name, devices, accumulate) in [("as-before", 2, 1), ("split", 1, 2)] {
+        go(name, 2, 1, 5).unwrap();
+        count_devices(&folder.path().join(name), 5, 2);
+        let other = go(name, 1, 1, 0).unwrap_err().to_string();
+        assert!(other.contains("2 micro-batches"), "{other}");
+        let end = go(name, devices, accumulate, 0).unwrap();
+        assert_eq!(
+            weights(&end.checkpoint),
+            weights(&straight.checkpoint),
+            "{name}"
+        );
+    }
 }
 
 fn go_on(

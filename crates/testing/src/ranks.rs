@@ -14,7 +14,7 @@ type Message = Result<Vec<u8>, String>;
 /// and hands it on where it waits for the others. What it draws between seeding a device and using it
 /// is then its own.
 #[derive(Debug)]
-pub(crate) struct Rank {
+pub struct Rank {
     rank: usize,
     /// By rank; its own is not used.
     to: Vec<Sender<Message>>,
@@ -44,12 +44,12 @@ impl Baton {
     }
 }
 
-/// A world of `ranks` threads.
-pub(crate) fn world(ranks: usize) -> Vec<Arc<Rank>> {
+/// Makes the ranks of a run, `count` of them, each for a thread of its own.
+pub fn ranks(count: usize) -> Vec<Arc<Rank>> {
     let baton = Arc::new(Baton::default());
-    let mut ends: Vec<(Vec<_>, Vec<_>)> = (0..ranks).map(|_| Default::default()).collect();
-    for from in 0..ranks {
-        for to in 0..ranks {
+    let mut ends: Vec<(Vec<_>, Vec<_>)> = (0..count).map(|_| Default::default()).collect();
+    for from in 0..count {
+        for to in 0..count {
             let (sender, receiver) = channel();
             ends[from].0.push(sender);
             ends[to].1.push(Mutex::new(receiver));
@@ -68,8 +68,8 @@ pub(crate) fn world(ranks: usize) -> Vec<Arc<Rank>> {
 }
 
 impl Rank {
-    /// What `work` gives, done with the baton.
-    pub(crate) fn work<T>(&self, work: impl FnOnce() -> T) -> T {
+    /// Gives what `work` gives, which is done with the baton.
+    pub fn work<T>(&self, work: impl FnOnce() -> T) -> T {
         self.baton.take();
         let done = work();
         self.baton.put_down();
