@@ -14,10 +14,9 @@
 use burn::tensor::{Device, Int, Tensor};
 use kiln_learner::upload::{floats, ints};
 use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, TermSpec};
-use kiln_tasks::family::write_module;
+use kiln_tasks::Class;
 use kiln_tasks::masked_lm::{MaskedLmBatch, score};
-use kiln_tasks::tokenizer::write_tokenizer;
-use kiln_tasks::{Class, Family};
+use kiln_tasks::model_files::model_files;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -68,23 +67,16 @@ impl BertPretraining {
 
     /// The model's files in a checkpoint, with the tokenizer if there is one.
     pub fn files(&self, tokenizer: Option<Tokenizer>) -> ModelFiles<BertForPreTraining> {
-        let (config, class) = (self.config.clone(), self.class());
-        ModelFiles::new(
-            move |model, folder| {
-                write_module(model, &config, class, folder)?;
-                write_tokenizer(tokenizer.as_ref(), folder)
-            },
-            BertConfig::open_complete,
-        )
+        model_files(self.config.clone(), self.class(), tokenizer)
     }
 
-    /// The Hugging Face class that a checkpoint opens as.
-    pub fn class(&self) -> &'static str {
-        self.config.class_name(if self.next_sentence {
+    /// The names of the Hugging Face class that a checkpoint opens as.
+    fn class(&self) -> &'static [&'static str] {
+        if self.next_sentence {
             BertForPreTraining::NAMES
         } else {
             BertForMaskedLm::NAMES
-        })
+        }
     }
 }
 

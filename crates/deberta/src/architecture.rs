@@ -9,6 +9,7 @@ use kiln_tasks::architecture::{
 use kiln_tasks::masked_lm_data::{check_masked_run, open_masked};
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
+use kiln_tasks::replaced_tokens::{Origins, check_fit, of_generator};
 use kiln_tasks::settings::{
     DetectionSettings, ExampleKind, ExampleSettings, MaskedLmSettings, ObjectiveSettings,
     ReplacedTokensSettings, RunSettings, Sharing, WordHead,
@@ -24,7 +25,7 @@ use serde_json::Value;
 use crate::config::DebertaVersion;
 use crate::pair::PairConfig;
 use crate::presets::{PRESETS, Preset};
-use crate::start::{Origins, start_masked_lm, start_pair};
+use crate::start::{start_masked_lm, start_pair};
 use crate::{
     DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaPretraining,
     DebertaReplacedTokens, MaskedLmForm,
@@ -328,9 +329,9 @@ fn pair_config(
         Some(config) => DebertaConfig::parse(config)?,
         None => discriminator.generator(settings.generator_size, settings.generator_layers),
     };
-    generator.validate()?;
+    generator.validate().map_err(of_generator)?;
     if !generator.position_biased_input {
-        generator.validate_mask_decoder()?;
+        generator.validate_mask_decoder().map_err(of_generator)?;
     }
     let mut sizes = vec![
         ("vocab_size", discriminator.vocab_size, generator.vocab_size),
@@ -344,14 +345,7 @@ fn pair_config(
         let (ours, theirs) = (discriminator.embedding_size(), generator.embedding_size());
         sizes.push(("embedding_size", ours, theirs));
     }
-    for (field, ours, theirs) in sizes {
-        if ours != theirs {
-            return Err(LearnError::Settings(format!(
-                "{field} = {theirs} in the generator's config: the discriminator has {ours}; \
-                 choose the same, or let them share less"
-            )));
-        }
-    }
+    check_fit(&sizes)?;
     Ok(PairConfig {
         generator: DebertaConfig {
             pad_token_id: discriminator.pad_token_id,

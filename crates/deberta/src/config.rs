@@ -5,6 +5,7 @@
 
 use kiln_nn::Activation;
 use kiln_tasks::model_config::num_labels;
+use kiln_tasks::replaced_tokens::{heads_for, scaled};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -318,20 +319,13 @@ impl DebertaConfig {
     /// layers by `layers`, of which the enhanced mask decoder needs two. In every published size a
     /// generator is as wide and half as deep.
     pub fn generator(&self, size: f64, layers: f64) -> Self {
-        let scaled = |full: usize, share: f64| ((full as f64 * share).round() as usize).max(1);
         let hidden_size = scaled(self.hidden_size, size);
-        let heads = (hidden_size / self.head_size().max(1)).max(1);
         Self {
             hidden_size,
             // The mask decoder adds positions to hidden states.
             embedding_size: None,
             intermediate_size: scaled(self.intermediate_size, size),
-            // A width that the size of a head does not divide still needs a number of heads that
-            // does.
-            num_attention_heads: (1..=heads)
-                .rev()
-                .find(|&heads| hidden_size.is_multiple_of(heads))
-                .unwrap_or(1),
+            num_attention_heads: heads_for(hidden_size, self.head_size()),
             num_hidden_layers: scaled(self.num_hidden_layers, layers).max(2),
             attention_head_size: None,
             pooler_hidden_size: None,

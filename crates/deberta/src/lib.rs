@@ -19,7 +19,7 @@
 //! | `heads.rs` | the heads of fine-tuning |
 //! | `names.rs`, `family.rs`, `open.rs` | Hugging Face's names and classes, folders of masked language models |
 //! | `pretraining.rs` | [`DebertaPretraining`]: masked language modelling |
-//! | `pair.rs`, `replaced_token_detection.rs` | [`DebertaPair`], [`DebertaReplacedTokens`]: v3's objective |
+//! | `pair.rs` | [`DebertaPair`]: v3's generator and discriminator, their folders |
 //! | `start.rs` | first weights from other models |
 //! | `architecture.rs` | [`Deberta`]: what the command line lists |
 
@@ -45,7 +45,6 @@ mod pos_att_type;
 pub mod presets;
 mod pretraining;
 mod projections;
-mod replaced_token_detection;
 mod start;
 mod validate;
 
@@ -74,4 +73,6 @@ pub use pos_att_type::PosAttType;
 pub use presets::Preset;
 pub use pretraining::DebertaPretraining;
 pub use projections::{FusedProjections, KeysValues, Projections, SeparateProjections};
-pub use replaced_token_detection::DebertaReplacedTokens;
+
+/// v3's replaced token detection (He et al. 2023, section 3).
+pub type DebertaReplacedTokens = kiln_tasks::replaced_tokens::ReplacedTokens<DebertaPair>;

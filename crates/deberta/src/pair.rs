@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::module::{Module, Param, ParamId};
 use burn::nn::Embedding;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use kiln_checkpoint::{
     LoadOptions, ModelFile, NamedTensor, Names, OpenError, WriteError, load_module, module_tensors,
     write_safetensors,
@@ -13,7 +13,7 @@ use kiln_checkpoint::{
 use kiln_nn::{EncoderInputs, Init, untracked};
 use kiln_tasks::Family;
 use kiln_tasks::family::write_folder;
-use kiln_tasks::replaced_tokens::{Half, PairFolder};
+use kiln_tasks::replaced_tokens::{Half, ModelPair, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -112,30 +112,6 @@ impl PairedDiscriminator {
 }
 
 impl DebertaPair {
-    /// Draws all weights, the generator's first; a difference is zero.
-    pub fn new(config: &PairConfig, init: &mut Init) -> Self {
-        Self {
-            generator: DebertaForMaskedLm::new(&config.generator, MaskedLmForm::Enhanced, init),
-            discriminator: PairedDiscriminator::new(&config.discriminator, config.sharing, init),
-        }
-    }
-
-    /// The discriminator's logit of "replaced" for each token.
-    ///
-    /// # Shapes
-    /// - returns `[batch, seq_len]`; what stands at padding means nothing
-    ///
-    /// # Panics
-    /// If the inputs' shapes differ: the caller's mistake.
-    pub fn discriminator_logits(&self, inputs: EncoderInputs) -> Tensor<2> {
-        let discriminator = &self.discriminator;
-        let attention_mask = inputs.attention_mask.clone();
-        let table = discriminator.table(self.generator.deberta.word_embeddings());
-        let embedded = discriminator.block.forward(table, inputs);
-        let hidden_states = discriminator.encoder.forward(embedded, attention_mask);
-        discriminator.mask_predictions.forward(hidden_states)
-    }
-
     /// The discriminator as a model of its own, to be written to a file, not to be trained: its word
     /// table is a copy of what it reads with at this step.
     pub fn whole_discriminator(&self) -> DebertaForPreTraining {
@@ -196,12 +172,28 @@ impl DebertaPair {
         self
     }
 
-    /// Writes `generator/` and `discriminator/` into `folder`, each a Hugging Face folder with the
-    /// tokenizer, and what else reading them back to the last bit takes.
-    ///
-    /// # Errors
-    /// If a file can't be written.
-    pub fn write(
+    /// The learned difference as named tensors, where gradients are disentangled.
+    fn difference(&self) -> Option<Result<Vec<NamedTensor>, WriteError>> {
+        let discriminator = &self.discriminator;
+        (discriminator.sharing == Sharing::GradientDisentangled)
+            .then_some(discriminator.word_embeddings.as_ref())
+            .flatten()
+            .map(|difference| module_tensors(difference, &Names::SAME))
+    }
+}
+
+impl ModelPair for DebertaPair {
+    type Config = PairConfig;
+
+    /// The generator's weights are drawn first; a difference is zero.
+    fn new(config: &PairConfig, init: &mut Init) -> Self {
+        Self {
+            generator: DebertaForMaskedLm::new(&config.generator, MaskedLmForm::Enhanced, init),
+            discriminator: PairedDiscriminator::new(&config.discriminator, config.sharing, init),
+        }
+    }
+
+    fn write(
         &self,
         config: &PairConfig,
         tokenizer: Option<&Tokenizer>,
@@ -219,22 +211,11 @@ impl DebertaPair {
         Ok(())
     }
 
-    /// Reads what [`Self::write`] wrote: bit-equal, every tensor present.
-    ///
-    /// # Errors
-    /// If a file is missing or doesn't fit.
-    pub fn read(self, folder: &Path) -> Result<Self, OpenError> {
-        let Self {
-            generator,
-            discriminator,
-        } = self;
+    fn read(self, folder: &Path) -> Result<Self, OpenError> {
         let halves = PairFolder::at(folder);
         let path = halves.half(Half::Generator);
-        let generator = DebertaConfig::open_complete(generator, &path)?;
-        let pair = Self {
-            generator,
-            discriminator,
-        };
+        let generator = DebertaConfig::open_complete(self.generator, &path)?;
+        let pair = Self { generator, ..self };
         let path = halves.half(Half::Discriminator);
         let whole = DebertaConfig::open_complete(pair.whole_discriminator(), &path)?;
         let mut pair = pair.with_discriminator(whole);
@@ -255,13 +236,40 @@ impl DebertaPair {
         Ok(pair)
     }
 
-    /// The learned difference as named tensors, where gradients are disentangled.
-    fn difference(&self) -> Option<Result<Vec<NamedTensor>, WriteError>> {
+    fn vocab_size(config: &PairConfig) -> usize {
+        config.generator.vocab_size
+    }
+
+    fn has_generator(_: &PairConfig) -> bool {
+        true
+    }
+
+    /// A table that is shared without more ado is moved by both optimizers.
+    fn moved_by_discriminator(config: &PairConfig) -> &'static [&'static str] {
+        match config.sharing {
+            Sharing::Embeddings | Sharing::All => &[
+                "discriminator.",
+                "generator.deberta.embeddings.word_embeddings.",
+            ],
+            Sharing::None | Sharing::GradientDisentangled => &["discriminator."],
+        }
+    }
+
+    fn generator_logits(
+        &self,
+        inputs: EncoderInputs,
+        positions: Tensor<2, Int>,
+    ) -> Option<Tensor<2>> {
+        Some(self.generator.predictions(inputs, positions))
+    }
+
+    fn discriminator_logits(&self, inputs: EncoderInputs) -> Tensor<2> {
         let discriminator = &self.discriminator;
-        (discriminator.sharing == Sharing::GradientDisentangled)
-            .then_some(discriminator.word_embeddings.as_ref())
-            .flatten()
-            .map(|difference| module_tensors(difference, &Names::SAME))
+        let attention_mask = inputs.attention_mask.clone();
+        let table = discriminator.table(self.generator.deberta.word_embeddings());
+        let embedded = discriminator.block.forward(table, inputs);
+        let hidden_states = discriminator.encoder.forward(embedded, attention_mask);
+        discriminator.mask_predictions.forward(hidden_states)
     }
 }
 

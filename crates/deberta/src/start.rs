@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use kiln_checkpoint::ModelFile;
 use kiln_learner::{LearnError, Observer};
 use kiln_nn::untracked;
-use kiln_tasks::replaced_tokens::{Half, PairFolder};
+use kiln_tasks::replaced_tokens::{Half, Origins};
 use kiln_tasks::settings::Sharing;
 use kiln_tasks::start::start_from;
 
@@ -27,15 +27,6 @@ pub(crate) fn start_masked_lm(
     load(model, &Half::Generator.meant_by(folder), observer)
 }
 
-/// Where a pair's first weights come from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Origins<'a> {
-    /// A pair's folder or a lone discriminator's.
-    pub(crate) model: Option<&'a Path>,
-    /// A lone generator's folder; overrides the pair's.
-    pub(crate) generator: Option<&'a Path>,
-}
-
 /// Gives `pair` the weights that there are; the rest stays fresh, and `observer` is told.
 ///
 /// Without a generator to start from, one that shares words takes the discriminator's.
@@ -48,11 +39,7 @@ pub(crate) fn start_pair(
     origins: Origins<'_>,
     observer: &dyn Observer,
 ) -> Result<DebertaPair, LearnError> {
-    let of_pair = origins
-        .model
-        .and_then(PairFolder::find)
-        .and_then(|pair| pair.generator());
-    let generator = origins.generator.map(Path::to_owned).or(of_pair);
+    let generator = origins.generator_folder();
     if let Some(folder) = &generator {
         pair.generator = load(pair.generator, folder, observer)?;
     }
@@ -125,6 +112,7 @@ mod tests {
     use crate::names::NAMES;
     use crate::pair::PairConfig;
     use crate::{DebertaConfig, MaskedLmForm, PosAttType, write_masked_lm};
+    use kiln_tasks::replaced_tokens::ModelPair;
 
     #[derive(Default)]
     struct Heard(Mutex<Vec<String>>);

@@ -9,6 +9,7 @@ use kiln_tasks::architecture::{
 use kiln_tasks::masked_lm_data::{check_masked_run, open_masked};
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
+use kiln_tasks::replaced_tokens::{Origins, check_fit, of_generator};
 use kiln_tasks::settings::{
     DetectionSettings, ExampleKind, ExampleSettings, ObjectiveSettings, ReplacedTokensSettings,
     RunSettings, Sharing,
@@ -21,7 +22,7 @@ use kiln_text::masking::Masking;
 use serde_json::Value;
 
 use crate::presets::{PRESETS, Preset};
-use crate::start::{Origins, start};
+use crate::start::start;
 use crate::{
     ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraPretraining, PairConfig,
 };
@@ -198,10 +199,8 @@ fn pair_config(
         }
     };
     if let Some(generator) = &generator {
-        generator.validate().map_err(|error| {
-            LearnError::Settings(format!("the generator's {error}; or choose another size"))
-        })?;
-        check_fit(&discriminator, generator, sharing)?;
+        generator.validate().map_err(of_generator)?;
+        check_fit(&shared_sizes(&discriminator, generator, sharing))?;
     }
     let config = PairConfig {
         discriminator,
@@ -211,43 +210,31 @@ fn pair_config(
     Ok((config, learned))
 }
 
-/// Refuses two models that can't share what the settings have them share.
-fn check_fit(
-    discriminator: &ElectraConfig,
-    generator: &ElectraConfig,
+/// The sizes that two models have to have in common, the discriminator's first.
+fn shared_sizes(
+    ours: &ElectraConfig,
+    theirs: &ElectraConfig,
     sharing: Sharing,
-) -> Result<(), LearnError> {
-    type Size = fn(&ElectraConfig) -> usize;
+) -> Vec<(&'static str, usize, usize)> {
+    let size = |field, of: fn(&ElectraConfig) -> usize| (field, of(ours), of(theirs));
     // Both read the same ids.
-    let always: [(&str, Size); 3] = [
-        ("vocab_size", |config| config.vocab_size),
-        ("max_position_embeddings", |config| {
+    let mut sizes = vec![
+        size("vocab_size", |config| config.vocab_size),
+        size("max_position_embeddings", |config| {
             config.max_position_embeddings
         }),
-        ("type_vocab_size", |config| config.type_vocab_size),
+        size("type_vocab_size", |config| config.type_vocab_size),
     ];
-    let embeddings: [(&str, Size); 1] = [("embedding_size", |config| config.embedding_size)];
-    let encoder: [(&str, Size); 4] = [
-        ("hidden_size", |config| config.hidden_size),
-        ("num_hidden_layers", |config| config.num_hidden_layers),
-        ("num_attention_heads", |config| config.num_attention_heads),
-        ("intermediate_size", |config| config.intermediate_size),
-    ];
-    let mut fields = always.to_vec();
     if sharing != Sharing::None {
-        fields.extend(embeddings);
+        sizes.push(size("embedding_size", |config| config.embedding_size));
     }
     if sharing == Sharing::All {
-        fields.extend(encoder);
+        sizes.extend([
+            size("hidden_size", |config| config.hidden_size),
+            size("num_hidden_layers", |config| config.num_hidden_layers),
+            size("num_attention_heads", |config| config.num_attention_heads),
+            size("intermediate_size", |config| config.intermediate_size),
+        ]);
     }
-    for (field, size) in fields {
-        let (ours, theirs) = (size(discriminator), size(generator));
-        if ours != theirs {
-            return Err(LearnError::Settings(format!(
-                "{field} = {theirs} in the generator's config: the discriminator has {ours}; \
-                 choose the same, or let them share less"
-            )));
-        }
-    }
-    Ok(())
+    sizes
 }

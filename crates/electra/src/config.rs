@@ -3,6 +3,7 @@
 use kiln_bert::{BertConfig, ConfigError};
 use kiln_nn::Activation;
 use kiln_tasks::model_config::{check_sizes, num_labels, refuse};
+use kiln_tasks::replaced_tokens::{heads_for, scaled};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -185,17 +186,11 @@ impl ElectraConfig {
     /// The widths of Clark et al. 2020, section 3.2 and the original's `get_generator_config`; a
     /// head is 64 wide, as in every published size, or as wide as the generator where that is less.
     pub fn generator(&self, size: f64, layers: f64) -> Self {
-        let scaled = |full: usize, share: f64| ((full as f64 * share).round() as usize).max(1);
         let hidden_size = scaled(self.hidden_size, size);
-        let heads = (hidden_size / HEAD_SIZE).max(1);
         Self {
             hidden_size,
             intermediate_size: 4 * hidden_size,
-            // A width that 64 does not divide still needs a number of heads that does.
-            num_attention_heads: (1..=heads)
-                .rev()
-                .find(|&heads| hidden_size.is_multiple_of(heads))
-                .unwrap_or(1),
+            num_attention_heads: heads_for(hidden_size, HEAD_SIZE),
             num_hidden_layers: scaled(self.num_hidden_layers, layers),
             architectures: None,
             id2label: None,

@@ -15,7 +15,6 @@
 //! | `generator.rs`, `discriminator.rs` | the heads of pretraining |
 //! | `heads.rs` | the heads of fine-tuning |
 //! | `pair.rs` | [`ElectraPair`]: both models, what they share, their folders |
-//! | `pretraining.rs` | [`ElectraPretraining`]: the objective |
 //! | `names.rs`, `family.rs` | Hugging Face's names and classes |
 //! | `start.rs` | first weights from other models |
 //! | `architecture.rs` | [`Electra`]: what the command line lists |
@@ -30,7 +29,6 @@ mod model;
 pub mod names;
 mod pair;
 pub mod presets;
-mod pretraining;
 mod start;
 
 pub use architecture::Electra;
@@ -45,4 +43,7 @@ pub use kiln_bert::ConfigError;
 pub use model::{ElectraBody, ElectraModel};
 pub use pair::{ElectraPair, PairConfig, PairedGenerator};
 pub use presets::Preset;
-pub use pretraining::ElectraPretraining;
+
+/// ELECTRA's replaced token detection (Clark et al. 2020, section 2), with λ_G = 1 and λ_D = 50 as
+/// published.
+pub type ElectraPretraining = kiln_tasks::replaced_tokens::ReplacedTokens<ElectraPair>;

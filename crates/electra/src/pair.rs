@@ -4,12 +4,12 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
-use kiln_bert::{BertEmbeddings, BertInputs};
+use kiln_bert::BertEmbeddings;
 use kiln_checkpoint::{OpenError, WriteError};
-use kiln_nn::{Init, gather_positions};
+use kiln_nn::{EncoderInputs, Init, gather_positions};
 use kiln_tasks::Family;
 use kiln_tasks::family::write_folder;
-use kiln_tasks::replaced_tokens::{Half, PairFolder};
+use kiln_tasks::replaced_tokens::{Half, ModelPair, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -53,44 +53,6 @@ pub struct PairConfig {
 }
 
 impl ElectraPair {
-    /// Draws all weights, the discriminator's first.
-    pub fn new(config: &PairConfig, init: &mut Init) -> Self {
-        let discriminator = ElectraForPreTraining::new(&config.discriminator, init);
-        let generator = config.generator.as_ref().map(|generator| PairedGenerator {
-            embeddings: (config.sharing == Sharing::None)
-                .then(|| BertEmbeddings::new(&generator.embeddings(), init)),
-            body: (config.sharing != Sharing::All).then(|| ElectraBody::new(generator, init)),
-            head: GeneratorHead::new(generator, init),
-        });
-        Self {
-            discriminator,
-            generator,
-        }
-    }
-
-    /// The generator's scores of the vocabulary at `positions`; none without a generator.
-    ///
-    /// # Shapes
-    /// - `positions`: `[batch, num_predictions]`, each in `0..seq_len`
-    /// - returns `[batch * num_predictions, vocab_size]`
-    ///
-    /// # Panics
-    /// If the shapes do not fit: the caller's mistake.
-    pub fn generator_logits(
-        &self,
-        inputs: BertInputs,
-        positions: Tensor<2, Int>,
-    ) -> Option<Tensor<2>> {
-        let generator = self.generator.as_ref()?;
-        let (embeddings, body) = self.lower_half(generator);
-        let embedded = embeddings.forward(inputs.input_ids, inputs.token_type_ids);
-        let hidden_states = body.forward(embedded, inputs.attention_mask);
-        let gathered = gather_positions(hidden_states, positions);
-        let word_embeddings = embeddings.word_embeddings.weight.val();
-        let rows = gathered.flatten::<2>(0, 1);
-        Some(generator.head.forward(rows, word_embeddings))
-    }
-
     /// What the generator has below its head, its own or the discriminator's.
     fn lower_half<'a>(
         &'a self,
@@ -127,13 +89,27 @@ impl ElectraPair {
         });
         Self { generator, ..self }
     }
+}
 
-    /// Writes `generator/` and `discriminator/` into `folder`, each a Hugging Face folder with the
-    /// tokenizer.
-    ///
-    /// # Errors
-    /// If a file can't be written.
-    pub fn write(
+impl ModelPair for ElectraPair {
+    type Config = PairConfig;
+
+    /// The discriminator's weights are drawn first.
+    fn new(config: &PairConfig, init: &mut Init) -> Self {
+        let discriminator = ElectraForPreTraining::new(&config.discriminator, init);
+        let generator = config.generator.as_ref().map(|generator| PairedGenerator {
+            embeddings: (config.sharing == Sharing::None)
+                .then(|| BertEmbeddings::new(&generator.embeddings(), init)),
+            body: (config.sharing != Sharing::All).then(|| ElectraBody::new(generator, init)),
+            head: GeneratorHead::new(generator, init),
+        });
+        Self {
+            discriminator,
+            generator,
+        }
+    }
+
+    fn write(
         &self,
         config: &PairConfig,
         tokenizer: Option<&Tokenizer>,
@@ -149,21 +125,13 @@ impl ElectraPair {
         Ok(())
     }
 
-    /// Reads what [`Self::write`] wrote: bit-equal, every tensor present.
-    ///
-    /// # Errors
-    /// If a file is missing or doesn't fit.
-    pub fn read(self, folder: &Path) -> Result<Self, OpenError> {
-        let Self {
-            discriminator,
-            generator,
-        } = self;
+    fn read(self, folder: &Path) -> Result<Self, OpenError> {
         let halves = PairFolder::at(folder);
         let path = halves.half(Half::Discriminator);
-        let discriminator = ElectraConfig::open_complete(discriminator, &path)?;
+        let discriminator = ElectraConfig::open_complete(self.discriminator, &path)?;
         let pair = Self {
             discriminator,
-            generator,
+            ..self
         };
         let Some(generator) = pair.whole_generator() else {
             return Ok(pair);
@@ -171,5 +139,36 @@ impl ElectraPair {
         let path = halves.half(Half::Generator);
         let generator = ElectraConfig::open_complete(generator, &path)?;
         Ok(pair.with_generator(generator))
+    }
+
+    fn vocab_size(config: &PairConfig) -> usize {
+        config.discriminator.vocab_size
+    }
+
+    fn has_generator(config: &PairConfig) -> bool {
+        config.generator.is_some()
+    }
+
+    fn moved_by_discriminator(_: &PairConfig) -> &'static [&'static str] {
+        &["discriminator."]
+    }
+
+    fn generator_logits(
+        &self,
+        inputs: EncoderInputs,
+        positions: Tensor<2, Int>,
+    ) -> Option<Tensor<2>> {
+        let generator = self.generator.as_ref()?;
+        let (embeddings, body) = self.lower_half(generator);
+        let embedded = embeddings.forward(inputs.input_ids, inputs.token_type_ids);
+        let hidden_states = body.forward(embedded, inputs.attention_mask);
+        let gathered = gather_positions(hidden_states, positions);
+        let word_embeddings = embeddings.word_embeddings.weight.val();
+        let rows = gathered.flatten::<2>(0, 1);
+        Some(generator.head.forward(rows, word_embeddings))
+    }
+
+    fn discriminator_logits(&self, inputs: EncoderInputs) -> Tensor<2> {
+        self.discriminator.forward(inputs)
     }
 }

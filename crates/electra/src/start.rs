@@ -5,22 +5,13 @@ use std::path::Path;
 use burn::module::Module;
 use kiln_checkpoint::{ModelFile, NamedTensor, module_tensors};
 use kiln_learner::{LearnError, Observer};
-use kiln_tasks::replaced_tokens::{Half, PairFolder};
+use kiln_tasks::replaced_tokens::{Half, Origins};
 use kiln_tasks::settings::Sharing;
 use kiln_tasks::start::start_from;
 
 use crate::ElectraConfig;
 use crate::names::NAMES;
 use crate::pair::ElectraPair;
-
-/// Where first weights come from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Origins<'a> {
-    /// A pair's folder or a lone discriminator's.
-    pub(crate) model: Option<&'a Path>,
-    /// A lone generator's folder; overrides the pair's.
-    pub(crate) generator: Option<&'a Path>,
-}
 
 /// Gives `pair` the weights that there are; the rest stays fresh, and `observer` is told.
 ///
@@ -39,11 +30,7 @@ pub(crate) fn start(
         let folder = Half::Discriminator.meant_by(folder);
         pair.discriminator = load(pair.discriminator, &folder, observer)?;
     }
-    let of_pair = origins
-        .model
-        .and_then(PairFolder::find)
-        .and_then(|pair| pair.generator());
-    let Some(folder) = origins.generator.map(Path::to_owned).or(of_pair) else {
+    let Some(folder) = origins.generator_folder() else {
         if let (Some(folder), true) = (origins.model, pair.generator.is_some()) {
             observer.warning(&format!(
                 "freshly initialised, {} holds a discriminator alone: the generator{}; its first \

@@ -66,7 +66,7 @@ fn is_the_references(case: &str, sharing: Sharing) {
         let replaced: Vec<i32> = corrupted.replaced.int().try_into_vec_as().unwrap();
         assert_eq!(replaced, fixture.output("replaced").ints(), "{name}");
 
-        let output = objective.forward(&model, 0, &batch, (), &());
+        let output = objective.forward(&model, 0, &batch, None, &());
         let mut loss = None;
         let weights = objective.weights(&host);
         for ((term, sum), weight) in objective.terms().iter().zip(output.sums).zip(weights) {
@@ -189,7 +189,7 @@ fn what_stands_in_an_empty_slot_changes_nothing() {
         let model = open_pair(&objective, &fixture.folder, &device);
         let read = |host| -> Vec<f32> {
             let batch = objective.upload(&host, &device);
-            let output = objective.forward(&model, 0, &batch, (), &());
+            let output = objective.forward(&model, 0, &batch, None, &());
             let sums = output.sums.into_iter();
             sums.flat_map(|sum| sum.try_into_vec_as::<f32>().unwrap())
                 .collect()

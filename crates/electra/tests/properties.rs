@@ -17,7 +17,7 @@ use kiln_learner::{
     Objective, OptimizerSettings, RunFolder, TrainRequest, TrainingSettings, train,
 };
 use kiln_nn::Init;
-use kiln_tasks::replaced_tokens::{Corrupted, ReplacedTokenBatch, corrupt};
+use kiln_tasks::replaced_tokens::{Corrupted, ModelPair, ReplacedTokenBatch, corrupt};
 use kiln_tasks::settings::{DetectionSettings, Sharing};
 use kiln_testing::{devices, lock_generator};
 use kiln_text::examples::{ContinuousSegments, Documents, MaskedLmEvaluation, MaskedLmSource};
@@ -106,7 +106,7 @@ fn moved(objective: &ElectraPretraining, index: usize, device: &Device) -> Vec<S
     let device = device.clone().autodiff();
     let model = model(objective, &device);
     let batch = objective.upload(&source(6).batch(0).unwrap(), &device);
-    let output = objective.forward(&model, 0, &batch, (), &());
+    let output = objective.forward(&model, 0, &batch, None, &());
     let sum = output.sums[index].clone();
     let gradients = GradientsParams::from_grads(sum.backward(), &model);
     gradient_tensors(&model, &gradients, &NAMES)
@@ -268,7 +268,7 @@ fn padding_leaves_both_losses_unchanged() {
             let shape = host.ints["labels"].shape.clone();
             host.insert_ints("samples", labels.iter().map(|id| id + 1).collect(), &shape);
             let batch = objective.upload(&host, &device);
-            let output = objective.forward(&model, 0, &batch, (), &());
+            let output = objective.forward(&model, 0, &batch, None, &());
             let sums = output.sums.into_iter();
             sums.flat_map(|sum| sum.try_into_vec_as::<f32>().unwrap())
                 .collect()
@@ -297,7 +297,7 @@ fn measured(objective: &ElectraPretraining, device: &Device, key: &str) -> (f64,
     for index in 0..20 {
         kiln_backend::seed(device, index);
         let batch = objective.upload(&source(16).batch(index).unwrap(), device);
-        let output = objective.forward(&model, 0, &batch, (), &());
+        let output = objective.forward(&model, 0, &batch, None, &());
         let found = output.measures.into_iter().find(|m| m.name == key).unwrap();
         sum += f64::from(found.sum.into_scalar::<f32>());
         weight += f64::from(found.weight.into_scalar::<f32>());

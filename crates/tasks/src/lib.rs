@@ -12,11 +12,12 @@
 //! | `masked_lm_data.rs` | their masked batches |
 //! | `run_data.rs` | [`RunData`]: batches to train on and to evaluate on |
 //! | `masked_lm.rs` | [`masked_lm::MaskedLmBatch`]: masked words on a device, and their loss |
+//! | `model_files.rs` | a single model's files in a checkpoint |
 //! | `sift.rs` | [`sift::CleanPass`]: a classifier's predictions under disturbed embeddings |
 //! | `memory.rs` | [`memory::Footprint`]: what a run needs, estimated beforehand |
 //! | `model_config.rs` | [`ConfigError`]: a model's config.json, opened and checked |
 //! | `tying.rs` | whether a head shares its matrix with the word table |
-//! | `replaced_tokens/` | replaced token detection: batch, losses, measures, a pair's folder |
+//! | `replaced_tokens/` | replaced token detection: objective, batch, losses, measures, a pair's folder |
 //! | `family.rs` | [`Family`]: a config.json, and what the classes of its architecture share |
 //! | `class.rs` | [`Class`]: a Hugging Face class as a type, and the list of an architecture's |
 //! | `heads/` | [`heads::Head`]: what heads give, their labels, their losses as sums and weights |
@@ -35,6 +36,7 @@ pub mod masked_lm;
 pub mod masked_lm_data;
 pub mod memory;
 pub mod model_config;
+pub mod model_files;
 pub mod predict;
 pub mod replaced_tokens;
 pub mod settings;

@@ -12,10 +12,9 @@ use burn::tensor::{Device, Int, Tensor};
 use kiln_learner::upload::{floats, ints};
 use kiln_learner::{ConstantGuess, ModelFiles, Objective, ParameterGroup, PartOutput, TermSpec};
 use kiln_nn::Init;
-use kiln_tasks::Family;
-use kiln_tasks::family::write_folder;
+use kiln_tasks::Class;
 use kiln_tasks::masked_lm::score;
-use kiln_tasks::tokenizer::write_tokenizer;
+use kiln_tasks::model_files::model_files;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -110,13 +109,7 @@ impl XlnetPretraining {
             use_mems_train: self.config.mem_len().is_some(),
             ..self.config.clone()
         };
-        ModelFiles::new(
-            move |model, folder| {
-                write_folder(model, &config, folder)?;
-                write_tokenizer(tokenizer.as_ref(), folder)
-            },
-            XlnetConfig::open_complete,
-        )
+        model_files(config, XlnetLmHeadModel::NAMES, tokenizer)
     }
 }
 

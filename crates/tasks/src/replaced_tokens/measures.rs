@@ -11,7 +11,7 @@ const HIGHEST_BOUND: f32 = 10.0;
 const BOUNDS: usize = 128;
 
 /// The names of the discriminator's measures.
-pub const NAMES: [&str; 5] = [
+pub(super) const NAMES: [&str; 5] = [
     "discriminator_accuracy",
     "discriminator_precision",
     "discriminator_recall",

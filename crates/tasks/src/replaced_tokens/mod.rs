@@ -3,20 +3,25 @@
 //!
 //! | file | what |
 //! | --- | --- |
+//! | `objective.rs` | [`ReplacedTokens`]: the objective, for any [`ModelPair`] |
+//! | `generator_size.rs` | a generator's sizes |
+//! | `origins.rs` | [`Origins`]: where first weights come from |
 //! | `batch.rs` | [`ReplacedTokenBatch`]: masked words, and what the discriminator's side needs of them |
 //! | `replacement.rs` | replacements drawn and put in place; both losses |
 //! | `measures.rs` | what is reported of the discriminator |
 //! | `pair_folder.rs` | [`PairFolder`]: a checkpoint that holds both models |
 
 mod batch;
+mod generator_size;
 mod measures;
+mod objective;
+mod origins;
 mod pair_folder;
 mod replacement;
 
 pub use batch::ReplacedTokenBatch;
-pub use measures::NAMES as DISCRIMINATOR_MEASURES;
+pub use generator_size::{check_fit, heads_for, of_generator, scaled};
+pub use objective::{ModelPair, ReplacedTokens};
+pub use origins::Origins;
 pub use pair_folder::{Half, PairFolder};
-pub use replacement::{
-    Corrupted, GENERATOR_ACCURACY, REPLACED_SHARE, SAMPLED_ACCURACY, corrupt, draw,
-    sampled_accuracy,
-};
+pub use replacement::{Corrupted, corrupt, draw};

@@ -11,13 +11,13 @@ use super::measures::{REPLACED, discriminator_measures};
 use crate::settings::DetectionSettings;
 
 /// The generator's accuracy at the chosen positions, by its likeliest token.
-pub const GENERATOR_ACCURACY: &str = "generator_accuracy";
+pub(super) const GENERATOR_ACCURACY: &str = "generator_accuracy";
 
 /// How often the token that was drawn is the one that stood there.
-pub const SAMPLED_ACCURACY: &str = "sampled_accuracy";
+pub(super) const SAMPLED_ACCURACY: &str = "sampled_accuracy";
 
 /// What a discriminator that has learned nothing goes by.
-pub const REPLACED_SHARE: ConstantGuess = ConstantGuess::Share {
+pub(super) const REPLACED_SHARE: ConstantGuess = ConstantGuess::Share {
     measure: REPLACED,
     knows: "the share of replaced tokens",
 };
@@ -64,7 +64,7 @@ pub fn draw(
 ///
 /// # Shapes
 /// - `samples`: `[batch, num_predictions]`
-pub fn sampled_accuracy(samples: &Tensor<2, Int>, batch: &ReplacedTokenBatch) -> Measure {
+pub(super) fn sampled_accuracy(samples: &Tensor<2, Int>, batch: &ReplacedTokenBatch) -> Measure {
     let masked = &batch.masked;
     let is_correct = samples.clone().equal(masked.labels.clone());
     Measure {
