@@ -13,6 +13,7 @@
 //! | [`bert`] | BERT |
 //! | [`deberta`] | DeBERTa v1, v2 and v3 |
 //! | [`electra`] | ELECTRA |
+//! | [`roberta`] | RoBERTa |
 //! | [`xlnet`] | XLNet |
 //!
 //! The `kiln` command does all of it without a line of Rust; `examples/` shows the same from a
@@ -25,6 +26,7 @@ pub use kiln_deberta as deberta;
 pub use kiln_electra as electra;
 pub use kiln_learner as learner;
 pub use kiln_nn as nn;
+pub use kiln_roberta as roberta;
 pub use kiln_tasks as tasks;
 pub use kiln_text as text;
 pub use kiln_xlnet as xlnet;

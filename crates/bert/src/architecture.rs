@@ -7,14 +7,13 @@ use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext, unknown_preset,
 };
 use kiln_tasks::masked_lm_data::{check_masked_run, open_masked};
-use kiln_tasks::memory::{Footprint, ModelSize};
+use kiln_tasks::memory::Footprint;
 use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{
     ExampleKind, ExampleSettings, MaskedLmSettings, ObjectiveSettings, RunSettings,
 };
 use kiln_tasks::start::start_from;
 use kiln_tasks::tokenizer::{match_padding, open_tokenizer};
-use kiln_tasks::tying::ties;
 use kiln_tasks::{Family, forward, predict};
 use kiln_text::examples::SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
@@ -68,15 +67,7 @@ impl Architecture for Bert {
 
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
         let config = BertConfig::parse(&settings.model)?;
-        let model = ModelSize {
-            predicts_words: true,
-            own_head: !ties(&config.other),
-            ..config.model_size(settings.data.seq_len)
-        };
-        Ok(Footprint {
-            models: vec![model],
-            in_turns: false,
-        })
+        Ok(config.footprint(settings.data.seq_len))
     }
 
     fn pretrain(

@@ -2,10 +2,10 @@
 
 use kiln_nn::Activation;
 use kiln_tasks::ConfigError;
-use kiln_tasks::memory::ModelSize;
+use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::{
-    check_demands, check_heads, check_labels, check_padding, check_parameters, check_rates,
-    check_sizes, num_labels, refuse,
+    check_demands, check_heads, check_labels, check_model_type, check_padding, check_parameters,
+    check_rates, check_sizes, num_labels,
 };
 use kiln_tasks::tying::{check_tying, ties};
 use serde::{Deserialize, Serialize};
@@ -97,6 +97,15 @@ impl BertConfig {
     /// # Errors
     /// With the first field that has an impossible or unsupported value.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        check_model_type(&self.model_type, "bert", "BERT")?;
+        self.validate_encoder()
+    }
+
+    /// Checks all of them but `model_type`, for another architecture with such an encoder.
+    ///
+    /// # Errors
+    /// As [`Self::validate`].
+    pub fn validate_encoder(&self) -> Result<(), ConfigError> {
         self.validate_supported()?;
         self.validate_sizes()?;
         self.validate_rates()
@@ -144,6 +153,19 @@ impl BertConfig {
         }
     }
 
+    /// The memory that training its masked language model on sequences of `seq_len` depends on.
+    pub fn footprint(&self, seq_len: usize) -> Footprint {
+        let model = ModelSize {
+            predicts_words: true,
+            own_head: !ties(&self.other),
+            ..self.model_size(seq_len)
+        };
+        Footprint {
+            models: vec![model],
+            in_turns: false,
+        }
+    }
+
     /// Parameters of [`crate::BertModel`], pooler included.
     pub fn encoder_parameters(&self) -> u128 {
         let [vocab, hidden, layers, intermediate, positions, types] = [
@@ -172,13 +194,6 @@ impl BertConfig {
     }
 
     fn validate_supported(&self) -> Result<(), ConfigError> {
-        if self.model_type != "bert" {
-            return refuse(
-                "model_type",
-                self.model_type.clone(),
-                "this is no BERT; choose its own architecture",
-            );
-        }
         let demands = [
             ("position_embedding_type", Value::from("absolute")),
             ("is_decoder", Value::from(false)),

@@ -7,6 +7,16 @@ use kiln_nn::{Dropout, Init, LayerNorm, embed_words};
 
 use crate::BertConfig;
 
+/// Which row of the position table a token has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Positions {
+    /// Its place in the sequence.
+    FromZero,
+    /// The id of padding and, without counting padding, its number in the sequence, from one;
+    /// padding has the row of its id.
+    BehindPadding(usize),
+}
+
 /// Sums three tables' rows, then LayerNorm and dropout; Hugging Face `BertEmbeddings`.
 #[derive(Module, Debug)]
 pub struct BertEmbeddings {
@@ -20,6 +30,8 @@ pub struct BertEmbeddings {
     dropout: Dropout,
     #[module(skip)]
     pad_token_id: Option<usize>,
+    #[module(skip)]
+    positions: Positions,
 }
 
 impl BertEmbeddings {
@@ -33,6 +45,20 @@ impl BertEmbeddings {
             layer_norm: init.layer_norm(hidden_size, config.layer_norm_eps),
             dropout: Dropout::new(config.hidden_dropout_prob),
             pad_token_id: config.pad_token_id,
+            positions: Positions::FromZero,
+        }
+    }
+
+    /// These embeddings with RoBERTa's positions: they begin behind the id of padding, and padding,
+    /// which the ids tell, is not counted (Hugging Face `create_position_ids_from_input_ids`).
+    /// Without an id of padding they stay.
+    #[must_use]
+    pub fn with_positions_behind_padding(self) -> Self {
+        Self {
+            positions: self
+                .pad_token_id
+                .map_or(self.positions, Positions::BehindPadding),
+            ..self
         }
     }
 
@@ -56,18 +82,9 @@ impl BertEmbeddings {
     /// - returns `[batch, seq_len, hidden_size]`
     ///
     /// # Panics
-    /// If `seq_len` is above `max_position_embeddings`: to be checked where the batch is made.
+    /// If there are fewer positions than `seq_len`: to be checked where the batch is made.
     pub fn sum(&self, input_ids: Tensor<2, Int>, token_type_ids: Tensor<2, Int>) -> Tensor<3> {
-        let [_, seq_len] = input_ids.dims();
-        let table = self.position_embeddings.weight.val();
-        let [positions, _] = table.dims();
-        // A slice beyond the table would be cut short in silence.
-        assert!(
-            seq_len <= positions,
-            "{seq_len} tokens, {positions} positions"
-        );
-        let positions = table.narrow(0, 0, seq_len).unsqueeze::<3>();
-
+        let positions = self.positions(&input_ids);
         let words = embed_words(
             self.word_embeddings.weight.val(),
             input_ids,
@@ -75,6 +92,30 @@ impl BertEmbeddings {
         );
         let types = self.token_type_embeddings.forward(token_type_ids);
         words + types + positions
+    }
+
+    /// Rows of the position table, `[batch or 1, seq_len, hidden_size]`.
+    fn positions(&self, input_ids: &Tensor<2, Int>) -> Tensor<3> {
+        let [_, seq_len] = input_ids.dims();
+        let table = self.position_embeddings.weight.val();
+        let [rows, _] = table.dims();
+        let first = match self.positions {
+            Positions::FromZero => 0,
+            Positions::BehindPadding(padding) => padding + 1,
+        };
+        // A slice beyond the table would be cut short in silence.
+        assert!(
+            first + seq_len <= rows,
+            "{seq_len} tokens, {rows} positions from {first} on"
+        );
+        match self.positions {
+            Positions::FromZero => table.narrow(0, 0, seq_len).unsqueeze::<3>(),
+            Positions::BehindPadding(padding) => {
+                let is_token = input_ids.clone().not_equal_elem(padding as i64).int();
+                let counted = is_token.clone().cumsum(1) * is_token;
+                embed_words(table, counted.add_scalar(padding as i64), Some(padding))
+            }
+        }
     }
 
     /// What the layers read: the sum normalised, then dropout.

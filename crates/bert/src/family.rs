@@ -50,6 +50,7 @@ impl Family for BertConfig {
             vocab_size: self.vocab_size,
             type_vocab_size: self.type_vocab_size,
             max_position_embeddings: self.max_position_embeddings,
+            first_position: 0,
         }
     }
 

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Int, Tensor};
-use kiln_checkpoint::ModelFile;
+use kiln_checkpoint::{LoadOptions, ModelFile};
 use kiln_nn::{EncoderInputs, Init, is_padding};
 use kiln_tasks::class::{Encoded, Encoder};
 use kiln_tasks::token_heads::TokenEncoder;
@@ -11,6 +11,7 @@ use kiln_tasks::token_heads::TokenEncoder;
 use crate::BertConfig;
 use crate::embeddings::BertEmbeddings;
 use crate::layer::BertLayer;
+use crate::names::LOAD_OPTIONS;
 
 /// The stack of layers; Hugging Face `BertEncoder`.
 #[derive(Module, Debug)]
@@ -91,6 +92,31 @@ impl BertModel {
         }
     }
 
+    /// Draws a model with a pooler if `file` has one, alone or behind the prefix of `options`.
+    pub fn as_in_file(
+        config: &BertConfig,
+        file: &ModelFile,
+        options: &LoadOptions,
+        init: &mut Init,
+    ) -> Self {
+        let prefixes = [Some(""), options.base_prefix].into_iter().flatten();
+        let mut names = prefixes.map(|prefix| format!("{prefix}pooler.dense.weight"));
+        if names.any(|name| file.info(&name).is_some()) {
+            Self::new(config, init)
+        } else {
+            Self::without_pooler(config, init)
+        }
+    }
+
+    /// This model with RoBERTa's positions, see [`BertEmbeddings::with_positions_behind_padding`].
+    #[must_use]
+    pub fn with_positions_behind_padding(self) -> Self {
+        Self {
+            embeddings: self.embeddings.with_positions_behind_padding(),
+            ..self
+        }
+    }
+
     /// The last layer's hidden states.
     ///
     /// # Shapes
@@ -157,12 +183,7 @@ impl Encoder for BertModel {
     }
 
     fn for_file(config: &BertConfig, file: &ModelFile, init: &mut Init) -> Self {
-        let names = ["pooler.dense.weight", "bert.pooler.dense.weight"];
-        if names.iter().any(|name| file.info(name).is_some()) {
-            Self::new(config, init)
-        } else {
-            Self::without_pooler(config, init)
-        }
+        Self::as_in_file(config, file, &LOAD_OPTIONS, init)
     }
 
     fn encoded(&self, inputs: EncoderInputs) -> Encoded {

@@ -6,6 +6,7 @@ use kiln_tasks::Architecture;
 /// All of them, in the order in which help shows them.
 pub(crate) const ARCHITECTURES: &[&dyn Architecture] = &[
     &kiln_bert::Bert,
+    &kiln_roberta::Roberta,
     &kiln_electra::Electra,
     &kiln_deberta::Deberta,
     &kiln_xlnet::Xlnet,
@@ -95,7 +96,8 @@ mod tests {
         assert_eq!(of("XLNetLMHeadModel"), Some("xlnet"));
         // Its config would be read as v2's.
         assert_eq!(of("DebertaForMaskedLM"), None);
-        assert_eq!(of("RobertaModel"), None);
+        assert_eq!(of("RobertaModel"), Some("roberta"));
+        assert_eq!(of("BartModel"), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use kiln_text::reading::hex;
 use kiln_text::tokenizer::{
-    ByteBpeSettings, SampleSettings, TokenizerKind, TrainSettings, UnigramSettings,
+    ByteBpeLayout, ByteBpeSettings, SampleSettings, TokenizerKind, TrainSettings, UnigramSettings,
     WordPieceSettings, XlnetLetters,
 };
 use serde_json::json;
@@ -126,7 +126,7 @@ impl Wanted {
         let is_refused = match kind {
             TokenizerKind::WordPiece => false,
             TokenizerKind::XlnetUnigram => letters.cased,
-            TokenizerKind::Unigram | TokenizerKind::ByteBpe => {
+            TokenizerKind::Unigram | TokenizerKind::ByteBpe | TokenizerKind::RobertaByteBpe => {
                 letters.cased || letters.keep_accents
             }
         };
@@ -174,10 +174,14 @@ impl Wanted {
                     ..default
                 })
             }
-            TokenizerKind::ByteBpe => {
+            TokenizerKind::ByteBpe | TokenizerKind::RobertaByteBpe => {
                 let default = ByteBpeSettings::default();
                 TrainSettings::ByteBpe(ByteBpeSettings {
                     vocab_size,
+                    layout: match kind {
+                        TokenizerKind::RobertaByteBpe => ByteBpeLayout::Roberta,
+                        _ => default.layout,
+                    },
                     min_frequency: min_frequency.unwrap_or(default.min_frequency),
                     sample,
                     model_max_length,

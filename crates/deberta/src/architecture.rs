@@ -7,17 +7,17 @@ use kiln_tasks::architecture::{
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
 use kiln_tasks::masked_lm_data::{check_masked_run, open_masked};
+use kiln_tasks::masked_lm_pretraining::pretrain;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
 use kiln_tasks::replaced_tokens::{Origins, check_fit, of_generator};
 use kiln_tasks::settings::{
-    DetectionSettings, ExampleKind, ExampleSettings, MaskedLmSettings, ObjectiveSettings,
+    DetectionSettings, ExampleSettings, MaskedLmSettings, ObjectiveSettings,
     ReplacedTokensSettings, RunSettings, Sharing, WordHead,
 };
 use kiln_tasks::tokenizer::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
 use kiln_tasks::{Family, forward, predict};
-use kiln_text::examples::SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
 use kiln_text::tokenizer::TokenizerKind;
 use serde_json::Value;
@@ -25,10 +25,9 @@ use serde_json::Value;
 use crate::config::DebertaVersion;
 use crate::pair::PairConfig;
 use crate::presets::{PRESETS, Preset};
-use crate::start::{start_masked_lm, start_pair};
+use crate::start::start_pair;
 use crate::{
-    DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaPretraining,
-    DebertaReplacedTokens, MaskedLmForm,
+    DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaReplacedTokens, MaskedLmForm,
 };
 
 /// The name of masked language modelling among [`Architecture::objectives`].
@@ -89,11 +88,7 @@ impl Architecture for Deberta {
             None => version(preset) == DebertaVersion::V2,
         };
         // All text in a row, cut into full sequences (the original's `prepare_data`).
-        let examples = ExampleSettings {
-            kind: ExampleKind::Packed,
-            short_seq_prob: SHORT_SEQ_PROB,
-            next_from_others: false,
-        };
+        let examples = ExampleSettings::packed();
         if !is_rtd {
             return ObjectiveSettings::MaskedLm(MaskedLmSettings {
                 masking: Masking::deberta_mlm(seq_len),
@@ -180,46 +175,38 @@ impl Architecture for Deberta {
         settings: &RunSettings,
         context: RunContext,
     ) -> Result<TrainOutcome, LearnError> {
-        let mut plan = checked(settings)?;
-        let config = match &mut plan {
-            Plan::Words(config, _) => config,
-            Plan::Pair(config, _) => &mut config.discriminator,
+        let (mut config, detection) = match checked(settings)? {
+            Plan::Words(config, form) => {
+                return pretrain::<DebertaForMaskedLm>(*config, form, settings, context);
+            }
+            Plan::Pair(config, detection) => (*config, detection),
         };
-        let (tokenizer, vocabulary) = open_tokenizer(settings, config.vocab_size)?;
+        let PairConfig {
+            discriminator,
+            generator,
+            sharing,
+        } = &mut config;
+        let (tokenizer, vocabulary) = open_tokenizer(settings, discriminator.vocab_size)?;
         let observer = &*context.observer;
-        match_padding(&mut config.pad_token_id, &vocabulary, observer);
+        match_padding(&mut discriminator.pad_token_id, &vocabulary, observer);
+        generator.pad_token_id = discriminator.pad_token_id;
         let is_fresh = context.is_fresh()?;
         let data = open_masked(settings, &tokenizer, &vocabulary, is_fresh)?;
         let device = context.first_device()?;
-        let range = config.initializer_range;
+        let range = discriminator.initializer_range;
         let mut init = Init::new(settings.training.seed, range, &device);
-        let init_from = settings.init_from.as_deref();
-        match plan {
-            Plan::Pair(mut config, detection) => {
-                config.generator.pad_token_id = config.discriminator.pad_token_id;
-                let sharing = config.sharing;
-                let objective = DebertaReplacedTokens::new(*config, detection.clone());
-                let files = objective.files(Some(tokenizer));
-                let mut model = objective.new_model(&mut init);
-                if is_fresh {
-                    let origins = Origins {
-                        model: init_from,
-                        generator: detection.init_generator.as_deref(),
-                    };
-                    model = start_pair(model, sharing, origins, observer)?;
-                }
-                context.train(objective, model, files, settings, data)
-            }
-            Plan::Words(config, form) => {
-                let objective = DebertaPretraining::new(*config, form);
-                let files = objective.files(Some(tokenizer));
-                let mut model = objective.new_model(&mut init);
-                if let (Some(folder), true) = (init_from, is_fresh) {
-                    model = start_masked_lm(model, folder, observer)?;
-                }
-                context.train(objective, model, files, settings, data)
-            }
+        let sharing = *sharing;
+        let objective = DebertaReplacedTokens::new(config, detection.clone());
+        let files = objective.files(Some(tokenizer));
+        let mut model = objective.new_model(&mut init);
+        if is_fresh {
+            let origins = Origins {
+                model: settings.init_from.as_deref(),
+                generator: detection.init_generator.as_deref(),
+            };
+            model = start_pair(model, sharing, origins, observer)?;
         }
+        context.train(objective, model, files, settings, data)
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {

@@ -58,6 +58,7 @@ impl Family for DebertaConfig {
             } else {
                 any
             },
+            first_position: 0,
         }
     }
 

@@ -3,15 +3,13 @@
 //! logits = LayerNorm(act(dense(h)))·Wordᵀ + bias, under the names that a checkpoint's kind has.
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 use kiln_checkpoint::{ModelFile, OpenError, check_shapes};
 use kiln_nn::{Apart, EncoderInputs, HeadTransform, Init, MaskedLmHead, gather_positions};
 use kiln_tasks::class::{Class, Encoded, Outputs};
 use kiln_tasks::family::{Family, Sizes};
 use kiln_tasks::heads::WordLogits;
-use kiln_tasks::predict::{PredictWords, TextBatch};
 use kiln_tasks::tying;
-use kiln_text::Vocabulary;
 
 use crate::masked_lm_form::{MaskedLmForm, masked_lm_form};
 use crate::names::names_of;
@@ -208,11 +206,5 @@ impl Class for DebertaForMaskedLm {
         Encoded::new(hidden_states).with(|_| WordLogits {
             logits: self.score(decoded),
         })
-    }
-}
-
-impl PredictWords for DebertaForMaskedLm {
-    fn word_logits(&self, batch: &TextBatch<'_>, _: &Vocabulary, device: &Device) -> Tensor<2> {
-        self.predictions(batch.inputs(device), batch.positions(device))
     }
 }

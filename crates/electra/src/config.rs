@@ -2,7 +2,7 @@
 
 use kiln_bert::{BertConfig, ConfigError};
 use kiln_nn::Activation;
-use kiln_tasks::model_config::{check_sizes, num_labels, refuse};
+use kiln_tasks::model_config::{check_model_type, check_sizes, num_labels};
 use kiln_tasks::replaced_tokens::{heads_for, scaled};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -97,13 +97,7 @@ impl ElectraConfig {
     /// # Errors
     /// With the first field that has an impossible or unsupported value.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if self.model_type != "electra" {
-            return refuse(
-                "model_type",
-                self.model_type.clone(),
-                "this is no ELECTRA; choose its own architecture",
-            );
-        }
+        check_model_type(&self.model_type, "electra", "ELECTRA")?;
         check_sizes(&[("embedding_size", self.embedding_size)])?;
         // Everything else is an encoder of BERT's, as wide below as above its projection.
         self.encoder().validate()?;

@@ -36,10 +36,10 @@ pub use config::ElectraConfig;
 pub use discriminator::{DiscriminatorPredictions, ElectraForPreTraining};
 pub use generator::{ElectraForMaskedLm, GeneratorHead};
 pub use heads::{
-    ClassificationHead, ElectraForQuestionAnswering, ElectraForSequenceClassification,
-    ElectraForTokenClassification,
+    ElectraForQuestionAnswering, ElectraForSequenceClassification, ElectraForTokenClassification,
 };
 pub use kiln_bert::ConfigError;
+pub use kiln_tasks::token_heads::ClassificationHead;
 pub use model::{ElectraBody, ElectraModel};
 pub use pair::{ElectraPair, PairConfig, PairedGenerator};
 pub use presets::Preset;

@@ -13,7 +13,7 @@ use kiln_learner::{
 };
 use kiln_text::masking::default_max_predictions;
 use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::memory::Footprint;
 use crate::run_data::RunData;
@@ -235,6 +235,12 @@ pub trait Architecture: Sync {
     /// # Errors
     /// If there is no such preset; the message lists those there are.
     fn preset(&self, name: &str, vocab_size: usize, seq_len: usize) -> Result<Value, LearnError>;
+
+    /// The longest sequence that a model of this config.json takes; none: the config does not say.
+    fn longest(&self, config: &Map<String, Value>) -> Option<usize> {
+        let rows = config.get("max_position_embeddings")?.as_u64()?;
+        rows.try_into().ok()
+    }
 
     /// The kind of tokenizer that is trained for it where none is given, with `preset` if one is
     /// meant.

@@ -23,8 +23,28 @@ pub struct Sizes {
     pub vocab_size: usize,
     /// Rows of the segment table.
     pub type_vocab_size: usize,
-    /// Rows of the position table: the longest sequence.
+    /// Rows of the position table.
     pub max_position_embeddings: usize,
+    /// The row of a sequence's first token.
+    pub first_position: usize,
+}
+
+impl Sizes {
+    /// Tokens of the longest sequence: one for each row that is left for them.
+    pub fn longest(self) -> usize {
+        self.max_position_embeddings
+            .saturating_sub(self.first_position)
+    }
+
+    /// For how many tokens there are positions, as a phrase.
+    pub(crate) fn room(self) -> String {
+        let (rows, first) = (self.max_position_embeddings, self.first_position);
+        let rows = format!("max_position_embeddings is {rows}");
+        match first {
+            0 => rows,
+            first => format!("{rows}, of which the first {first} are no token's"),
+        }
+    }
 }
 
 /// The names that a file's parameters are found under.
@@ -109,12 +129,18 @@ pub trait Family: Serialize + DeserializeOwned + Sized + 'static {
         Vec::new()
     }
 
+    /// Fields that a config.json may leave out, with the values that they have then, where those are
+    /// others than the type's own.
+    fn defaults() -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
+
     /// Reads and checks a folder's config.json.
     ///
     /// # Errors
     /// If the file is unreadable, or a field has a value that the architecture or Kiln cannot have.
     fn open(folder: &Path) -> Result<Self, OpenError> {
-        model_config::open_config(folder, Self::ALIASES, Self::validate)
+        model_config::open_config(folder, Self::ALIASES, Self::defaults(), Self::validate)
     }
 
     /// Reads and checks the config that a run's settings hold.
@@ -122,7 +148,7 @@ pub trait Family: Serialize + DeserializeOwned + Sized + 'static {
     /// # Errors
     /// As [`Family::open`], for the settings' own config.
     fn parse(model: &Value) -> Result<Self, LearnError> {
-        model_config::parse_config(model, Self::ALIASES, Self::validate)
+        model_config::parse_config(model, Self::ALIASES, Self::defaults(), Self::validate)
     }
 
     /// Gives a module the weights of a folder. What the file lacks keeps the values it had and

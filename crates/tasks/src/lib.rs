@@ -13,6 +13,7 @@
 //! | `run_data.rs` | [`RunData`]: batches to train on and to evaluate on |
 //! | `masked_lm.rs` | [`masked_lm::MaskedLmBatch`]: masked words on a device, and their loss |
 //! | `model_files.rs` | a single model's files in a checkpoint |
+//! | `masked_lm_pretraining.rs` | [`masked_lm_pretraining::MaskedLmPretraining`]: the objective of masked words alone |
 //! | `sift.rs` | [`sift::CleanPass`]: a classifier's predictions under disturbed embeddings |
 //! | `memory.rs` | [`memory::Footprint`]: what a run needs, estimated beforehand |
 //! | `model_config.rs` | [`ConfigError`]: a model's config.json, opened and checked |
@@ -21,7 +22,7 @@
 //! | `family.rs` | [`Family`]: a config.json, and what the classes of its architecture share |
 //! | `class.rs` | [`Class`]: a Hugging Face class as a type, and the list of an architecture's |
 //! | `heads/` | [`heads::Head`]: what heads give, their labels, their losses as sums and weights |
-//! | `token_heads.rs` | the heads over tokens, on any encoder |
+//! | `token_heads.rs` | the heads over tokens and over the first one, on any encoder |
 //! | `forward/` | [`forward::forward`]: a checkpoint run on given tensors; arguments, gradients |
 //! | `predict/` | [`Predictor`]: a model opened once that fills masks and tells replaced tokens |
 
@@ -34,6 +35,7 @@ pub mod forward;
 pub mod heads;
 pub mod masked_lm;
 pub mod masked_lm_data;
+pub mod masked_lm_pretraining;
 pub mod memory;
 pub mod model_config;
 pub mod model_files;

@@ -80,12 +80,7 @@ pub fn check_masked_run(
 ) -> Result<(), LearnError> {
     let (objective, seq_len) = (&settings.objective, settings.data.seq_len);
     let (masking, examples) = masked(objective)?;
-    if seq_len > sizes.max_position_embeddings {
-        return Err(LearnError::Settings(format!(
-            "seq_len = {seq_len}: the model has {} positions; choose at most that many",
-            sizes.max_position_embeddings
-        )));
-    }
+    check_seq_len(seq_len, sizes)?;
     if examples.kind != ExampleKind::Packed && sizes.type_vocab_size < 2 {
         return Err(LearnError::Settings(format!(
             "type_vocab_size = {}: {segments}",
@@ -129,6 +124,17 @@ pub fn check_masked_run(
         )));
     }
     settings.training.validate().map_err(LearnError::Settings)
+}
+
+/// Refuses sequences of more tokens than there are positions.
+pub(crate) fn check_seq_len(seq_len: usize, sizes: Sizes) -> Result<(), LearnError> {
+    if seq_len <= sizes.longest() {
+        return Ok(());
+    }
+    Err(LearnError::Settings(format!(
+        "seq_len = {seq_len}: the model has {} positions; choose at most that many",
+        sizes.longest()
+    )))
 }
 
 fn masked(objective: &ObjectiveSettings) -> Result<(&Masking, &ExampleSettings), LearnError> {

@@ -1,12 +1,14 @@
-//! The heads over tokens that every architecture has as the same function: labels and spans.
+//! The heads that architectures have as the same function of the hidden states: labels and spans over
+//! tokens, and labels of a sequence from its first token.
 
 use burn::module::Module;
 use burn::nn::Linear;
+use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_nn::{Dropout, Init};
+use kiln_nn::{Activation, Dropout, Init};
 
 use crate::class::{Class, Encoder, InputsOf, Outputs};
-use crate::heads::{SpanLogits, TokenLogits};
+use crate::heads::{RealLabels, SequenceLogits, SpanLogits, TokenLogits};
 
 /// What the heads over tokens are to know of an encoder.
 pub trait TokenEncoder: Encoder {
@@ -95,5 +97,76 @@ impl<E: TokenEncoder> Class for QuestionAnswering<E> {
     fn outputs(&self, inputs: InputsOf<Self>) -> Outputs<SpanLogits> {
         let encoded = self.base_model.encoded(inputs);
         encoded.with(|hidden_states| SpanLogits::of_columns(self.qa_outputs.forward(hidden_states)))
+    }
+}
+
+/// What the head over the first token is to know of an encoder.
+pub trait FirstTokenEncoder: TokenEncoder {
+    /// The name of the class with labels for each sequence, as in [`Class::NAMES`].
+    const SEQUENCE_CLASSIFICATION: &'static [&'static str];
+    /// What stands between the head's two layers.
+    const ACTIVATION: Activation;
+}
+
+/// The first token's hidden state to labels; Hugging Face `RobertaClassificationHead` and
+/// `ElectraClassificationHead`.
+#[derive(Module, Debug)]
+pub struct ClassificationHead {
+    dense: Linear,
+    dropout: Dropout,
+    out_proj: Linear,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl ClassificationHead {
+    fn forward(&self, hidden_states: Tensor<3>) -> Tensor<2> {
+        let first = hidden_states.narrow(1, 0, 1).squeeze_dim::<2>(1);
+        let hidden = self.dense.forward(self.dropout.forward(first));
+        let hidden = self.activation.forward(hidden);
+        self.out_proj.forward(self.dropout.forward(hidden))
+    }
+}
+
+/// A label, or a number, for each sequence, from its first token.
+#[derive(Module, Debug)]
+pub struct SequenceClassification<E: Module> {
+    /// The encoder, without a pooler.
+    pub base_model: E,
+    classifier: ClassificationHead,
+}
+
+impl<E: FirstTokenEncoder> SequenceClassification<E> {
+    /// Draws encoder and head.
+    pub fn new(config: &E::Config, init: &mut Init) -> Self {
+        let width = E::width(config);
+        Self {
+            base_model: E::draw(config, init),
+            classifier: ClassificationHead {
+                dense: init.linear(width, width),
+                dropout: Dropout::new(E::dropout(config)),
+                out_proj: init.linear(width, E::num_labels(config)),
+                activation: E::ACTIVATION,
+            },
+        }
+    }
+}
+
+impl<E: FirstTokenEncoder> Class for SequenceClassification<E> {
+    type Config = E::Config;
+    type Head = SequenceLogits;
+
+    const NAMES: &'static [&'static str] = E::SEQUENCE_CLASSIFICATION;
+
+    fn for_file(config: &E::Config, _: &ModelFile, init: &mut Init) -> Result<Self, OpenError> {
+        Ok(Self::new(config, init))
+    }
+
+    fn outputs(&self, inputs: InputsOf<Self>) -> Outputs<SequenceLogits> {
+        let encoded = self.base_model.encoded(inputs);
+        encoded.with(|hidden_states| SequenceLogits {
+            logits: self.classifier.forward(hidden_states),
+            real_labels: RealLabels::YesOrNo,
+        })
     }
 }

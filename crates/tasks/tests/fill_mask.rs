@@ -16,6 +16,7 @@ const SIZES: Sizes = Sizes {
     vocab_size: 9,
     type_vocab_size: 2,
     max_position_embeddings: 6,
+    first_position: 0,
 };
 
 fn folder() -> tempfile::TempDir {

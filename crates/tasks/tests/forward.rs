@@ -14,6 +14,7 @@ const SIZES: Sizes = Sizes {
     vocab_size: 9,
     type_vocab_size: 2,
     max_position_embeddings: 3,
+    first_position: 0,
 };
 const LOGITS: [f32; 6] = [0.5, -1.0, 2.0, 0.0, 3.0, -0.25];
 const LABELS: [i64; 6] = [0, 0, 1, 1, 0, 1];

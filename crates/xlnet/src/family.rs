@@ -53,6 +53,7 @@ impl Family for XlnetConfig {
             vocab_size: self.vocab_size,
             type_vocab_size: any,
             max_position_embeddings: any,
+            first_position: 0,
         }
     }
 

@@ -33,8 +33,8 @@ mod options;
 mod published;
 
 use kiln_backend::DeviceSpec;
-use kiln_tasks::RunSettings;
 use kiln_tasks::settings::{DataSettings, ObjectiveSettings};
+use kiln_tasks::{Architecture, RunSettings};
 use kiln_text::corpus::note_run;
 use serde_json::{Map, Value};
 
@@ -79,7 +79,7 @@ pub(crate) fn run(
         .detection()
         .is_none();
     let model = ModelSource::find(&args.model, architecture, words_alone)?;
-    let seq_len = seq_len(args, &model);
+    let seq_len = seq_len(args, &model, architecture);
     let preset = model.preset();
     let published = architecture.objective(objective_name, preset, seq_len);
     let changes = Changes::find(&args.flags, architecture, &published)?;
@@ -135,10 +135,10 @@ pub(crate) fn run(
     let mut tokenizer = data.tokenizer;
     let mut settings = settings(tokenizer.vocab_size() as usize, data.settings)?;
     // What a tokenizer that was given says of its model's length is left as it came.
-    if let Some(positions) = settings.model["max_position_embeddings"].as_u64()
-        && is_trained
-    {
-        tokenizer.set_model_max_length(positions.try_into().unwrap_or(u32::MAX));
+    let longest = settings.model.as_object();
+    let longest = longest.and_then(|config| architecture.longest(config));
+    if let (Some(longest), true) = (longest, is_trained) {
+        tokenizer.set_model_max_length(longest.try_into().unwrap_or(u32::MAX));
     }
     memory::Plan::new(architecture, &settings, &specs)?.tell(console);
     tokenizer.save(&new.run().tokenizer())?;
@@ -195,8 +195,9 @@ fn generator(objective: &mut ObjectiveSettings) -> Option<&mut Value> {
     }
 }
 
-fn seq_len(args: &PretrainArgs, model: &ModelSource) -> usize {
-    let fitting = || model.positions().map_or(SEQ_LEN, |it| it.min(SEQ_LEN));
+fn seq_len(args: &PretrainArgs, model: &ModelSource, architecture: &dyn Architecture) -> usize {
+    let longest = || model.longest(architecture);
+    let fitting = || longest().map_or(SEQ_LEN, |longest| longest.min(SEQ_LEN));
     args.data.seq_len.unwrap_or_else(fitting)
 }
 

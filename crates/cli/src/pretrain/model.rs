@@ -6,7 +6,7 @@ use kiln_checkpoint::{CONFIG_FILE, ConfigFile, ModelFile, OpenError};
 use kiln_learner::LearnError;
 use kiln_tasks::Architecture;
 use kiln_tasks::replaced_tokens::PairFolder;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::args::ModelArgs;
 use super::published::Changes;
@@ -77,20 +77,20 @@ impl ModelSource {
 
     /// Entries of the model's vocabulary, where the config says so.
     pub(super) fn vocab_size(&self) -> Option<u32> {
-        self.number("vocab_size")
-            .and_then(|number| number.try_into().ok())
+        let number = self.fields()?.get("vocab_size")?.as_u64()?;
+        number.try_into().ok()
     }
 
     /// The longest sequence, where the config says so.
-    pub(super) fn positions(&self) -> Option<usize> {
-        self.number("max_position_embeddings")
-            .and_then(|number| number.try_into().ok())
+    pub(super) fn longest(&self, architecture: &dyn Architecture) -> Option<usize> {
+        architecture.longest(self.fields()?)
     }
 
-    fn number(&self, field: &str) -> Option<u64> {
+    /// The config, if it comes from a file.
+    fn fields(&self) -> Option<&Map<String, Value>> {
         match &self.kind {
             Kind::Preset(_) => None,
-            Kind::File(file) => file.fields().get(field)?.as_u64(),
+            Kind::File(file) => Some(file.fields()),
         }
     }
 

@@ -40,8 +40,8 @@ pub enum InputError {
         allowed: String,
     },
     /// More tokens than the model has positions.
-    #[error("input_ids: {seq_len} tokens, max_position_embeddings is {positions}; shorten them")]
-    TooLong { seq_len: usize, positions: usize },
+    #[error("input_ids: {seq_len} tokens, {room}; shorten them")]
+    TooLong { seq_len: usize, room: String },
     /// Labels of which none is scored.
     #[error("{name}: every entry is -100, so there is nothing to score; leave it out")]
     NothingScored { name: String },

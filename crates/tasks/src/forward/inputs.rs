@@ -66,9 +66,9 @@ impl<'a> Inputs<'a> {
         if batch == 0 || seq_len == 0 {
             return Err(shape_error("input_ids", input_ids, "at least one token"));
         }
-        let positions = sizes.max_position_embeddings;
-        if seq_len > positions {
-            return Err(InputError::TooLong { seq_len, positions });
+        if seq_len > sizes.longest() {
+            let room = sizes.room();
+            return Err(InputError::TooLong { seq_len, room });
         }
         Ok(Self {
             given,

@@ -54,7 +54,7 @@ impl Texts {
         let ids = self.tokenizer.encode_with_specials(text)?;
         let excerpt: String = text.chars().take(60).collect();
         check(&ids, &excerpt)?;
-        let longest = self.sizes.max_position_embeddings;
+        let longest = self.sizes.longest();
         if ids.len() > longest {
             return Err(LearnError::Settings(format!(
                 "\"{excerpt}\": {} tokens, the model takes {longest}; shorten the text",

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use kiln_learner::LearnError;
+use kiln_text::examples::SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -126,6 +127,17 @@ pub struct ExampleSettings {
     // In runs written before this was so it could be, and they go on as they began.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub next_from_others: bool,
+}
+
+impl ExampleSettings {
+    /// Full sequences.
+    pub fn packed() -> Self {
+        Self {
+            kind: ExampleKind::Packed,
+            short_seq_prob: SHORT_SEQ_PROB,
+            next_from_others: false,
+        }
+    }
 }
 
 /// Which tokens stand together in a training sequence.

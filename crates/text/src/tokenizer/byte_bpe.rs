@@ -1,23 +1,66 @@
-//! GPT-2's byte-level byte pair encoding, DeBERTa's kind in v1: learned, read, written.
+//! GPT-2's byte-level byte pair encoding, RoBERTa's kind and DeBERTa's in v1: learned, read, written.
 //!
 //! Text is taken as it is and split by GPT-2's rule, words with the space before them; their bytes,
 //! each as a character ([`byte_level`]), are joined by the merges in order. Nothing is unknown. What
-//! is trained here has DeBERTa's special tokens: `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]`, then the bytes
-//! and the pieces in the order in which they were joined, and `[MASK]` last.
+//! is trained here has the special tokens of a [`ByteBpeLayout`], the bytes, and the pieces in the
+//! order in which they were joined.
 
 use serde_json::{Map, Value, json};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
+use super::class::Class;
 use super::pair_merges::PairMerges;
 use super::progress::TrainProgress;
 use super::special::SpecialTokens;
 use super::splitter::Splitter;
+use super::template::Template;
 use super::text_sample::SampleSettings;
 use super::{Tokenizer, bert, byte_level};
 use crate::error::TextError;
 
-/// `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]`, the bytes, `[MASK]`.
-const LEAST_VOCAB_SIZE: u32 = 4 + 256 + 1;
+/// Five special tokens and the bytes.
+const LEAST_VOCAB_SIZE: u32 = 5 + 256;
+
+/// The special tokens, and where they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ByteBpeLayout {
+    /// `[PAD]`, `[CLS]`, `[SEP]`, `[UNK]` first, `[MASK]` last.
+    #[default]
+    Deberta,
+    /// `<s>`, `<pad>`, `</s>`, `<unk>`, `<mask>` first, as where one is trained with the library
+    /// `tokenizers`; the published vocabulary has its `<mask>` last.
+    Roberta,
+}
+
+impl ByteBpeLayout {
+    /// The class of transformers that has such tokens.
+    fn class(self) -> Class {
+        match self {
+            Self::Deberta => Class::Deberta,
+            Self::Roberta => Class::Roberta,
+        }
+    }
+
+    /// The special tokens by their names.
+    pub(super) fn special(self) -> SpecialTokens {
+        SpecialTokens::of_class(self.class())
+    }
+
+    /// What stands before the bytes, and what behind all pieces.
+    fn places(self, special: &SpecialTokens) -> (Vec<String>, Option<String>) {
+        let SpecialTokens {
+            pad,
+            unk,
+            cls,
+            sep,
+            mask,
+        } = special.clone();
+        match self {
+            Self::Deberta => (vec![pad, cls, sep, unk], Some(mask)),
+            Self::Roberta => (vec![cls, pad, sep, unk, mask], None),
+        }
+    }
+}
 
 /// What to learn, and from what kind of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +68,8 @@ pub struct ByteBpeSettings {
     /// Entries in the vocabulary, special tokens and bytes included: 261 at least. Fewer than asked
     /// for if the text has no more pairs.
     pub vocab_size: u32,
+    /// The special tokens.
+    pub layout: ByteBpeLayout,
     /// A pair must come this often to be joined.
     pub min_frequency: u64,
     /// How much of the text is trained on.
@@ -36,10 +81,11 @@ pub struct ByteBpeSettings {
 }
 
 impl Default for ByteBpeSettings {
-    /// 50,265 entries (DeBERTa v1), pairs from 2 on, 512 positions.
+    /// 50,265 entries (RoBERTa, DeBERTa v1), pairs from 2 on, 512 positions.
     fn default() -> Self {
         Self {
             vocab_size: 50_265,
+            layout: ByteBpeLayout::default(),
             min_frequency: 2,
             sample: SampleSettings::default(),
             model_max_length: Some(512),
@@ -69,30 +115,37 @@ pub(super) fn build(
     settings: &ByteBpeSettings,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<Tokenizer, TextError> {
-    let special = SpecialTokens::default();
+    let special = settings.layout.special();
+    let (first, last) = settings.layout.places(&special);
     // In the order of the characters, which is GPT-2's.
     let mut bytes = byte_level::alphabet();
     bytes.sort_unstable();
-    let first = [&special.pad, &special.cls, &special.sep, &special.unk];
-    let tokens: Vec<String> = first
-        .into_iter()
-        .cloned()
-        .chain(bytes.iter().map(char::to_string))
-        .collect();
+    let bytes = bytes.iter().map(char::to_string);
+    let tokens: Vec<String> = first.into_iter().chain(bytes).collect();
     let mut merges = PairMerges::new(tokens, "");
     for (word, count) in words {
         merges.add_word(word.split_inclusive(|_| true), *count);
     }
-    let without_mask = settings.vocab_size as usize - 1;
-    merges.learn(without_mask, settings.min_frequency, progress);
+    let without_last = settings.vocab_size as usize - usize::from(last.is_some());
+    merges.learn(without_last, settings.min_frequency, progress);
 
-    let tokens = merges.tokens().iter().chain([&special.mask]);
-    let vocab = tokens.cloned().zip((0u32..).map(Value::from)).collect();
+    let tokens = merges.tokens().iter().chain(&last);
+    let vocab: Map<String, Value> = tokens.cloned().zip((0u32..).map(Value::from)).collect();
+    let id = |token: &str| vocab.get(token).and_then(Value::as_u64).unwrap_or_default();
+    let template = match settings.layout {
+        ByteBpeLayout::Deberta => None,
+        ByteBpeLayout::Roberta => {
+            Some(Template::Roberta.json(&special, id(&special.cls), id(&special.sep)))
+        }
+    };
     let merges: Vec<Merge> = merges
         .merges()
         .map(|(first, second)| (first.to_string(), second.to_string()))
         .collect();
-    let json = tokenizer_json(vocab, &merges, &special, false);
+    let mut json = tokenizer_json(vocab, &merges, &special, false);
+    if let Some(template) = template {
+        json["post_processor"] = template;
+    }
     let origin = "trained tokenizer".to_string();
     Tokenizer::from_json(&json, special, settings.model_max_length, origin.clone())
         .map_err(|reason| TextError::Encode { origin, reason })

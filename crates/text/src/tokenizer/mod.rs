@@ -52,7 +52,7 @@ mod xlnet;
 
 use added::Added;
 pub use alphabet::DroppedCharacters;
-pub use byte_bpe::ByteBpeSettings;
+pub use byte_bpe::{ByteBpeLayout, ByteBpeSettings};
 use cuts::Cuts;
 pub use encoder::{Encoder, Met};
 pub use progress::TrainProgress;

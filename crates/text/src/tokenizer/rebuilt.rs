@@ -78,7 +78,7 @@ pub(super) fn check(
 }
 
 /// The first field of a model that is not as expected. A missing one is: older files leave them out.
-fn other_field(expected: &Map<String, Value>, model: &Value) -> Option<String> {
+pub(super) fn other_field(expected: &Map<String, Value>, model: &Value) -> Option<String> {
     let is_none = |value: &Value| value.is_null() || value == "" || value == false;
     expected
         .iter()

@@ -10,10 +10,11 @@ use tokenizers::{AddedToken, PostProcessorWrapper};
 use super::Tokenizer;
 use super::added::Token;
 use super::bert::{self, Normalisation};
-use super::byte_bpe;
 use super::class::Class;
 use super::files::{BYTE_VOCABULARY, CONFIG, MERGES, TOKENIZER, VOCABULARY};
-use super::xlnet;
+use super::special::SpecialTokens;
+use super::template::Template;
+use super::{byte_bpe, byte_level, rebuilt, xlnet};
 use crate::error::{TextError, write_failed};
 
 const EXTRA: &str = "extra_special_tokens";
@@ -85,8 +86,8 @@ fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
-/// tokenizer_config.json. For exactly BERT's rules the class is BertTokenizer, which transformers
-/// rebuilds from the fields here; for others a class that takes tokenizer.json as it is. Not
+/// tokenizer_config.json. For exactly BERT's rules the class is BertTokenizer, for exactly RoBERTa's
+/// RobertaTokenizer, which transformers rebuilds from the fields here; for others a class that takes tokenizer.json as it is. Not
 /// DebertaV2Tokenizer: transformers 5 rebuilds that with NFC instead of the model's own rules, and
 /// with DebertaTokenizer a pair gets two `[SEP]` in its middle and no types. Not XLNetTokenizer: it
 /// drops accents always, and gives no types unless asked.
@@ -110,6 +111,12 @@ fn config(tokenizer: &Tokenizer, full: &Value) -> Value {
         config.insert("tokenizer_class".to_string(), Value::from("BertTokenizer"));
         normalisation.write(&mut config);
         if let Some(inputs) = inputs.filter(|inputs| **inputs != json!(Class::Bert.inputs())) {
+            config.insert("model_input_names".to_string(), inputs.clone());
+        }
+    } else if is_roberta(tokenizer, full) {
+        let class = Class::Roberta;
+        config.insert("tokenizer_class".to_string(), Value::from(class.name()));
+        if let Some(inputs) = inputs.filter(|inputs| **inputs != json!(class.inputs())) {
             config.insert("model_input_names".to_string(), inputs.clone());
         }
     } else {
@@ -223,6 +230,20 @@ fn bert_normalisation(tokenizer: &Tokenizer, full: &Value) -> Option<Normalisati
     } else {
         None
     }
+}
+
+/// Whether everything is what transformers' RobertaTokenizer builds of a vocabulary and merges.
+fn is_roberta(tokenizer: &Tokenizer, full: &Value) -> bool {
+    let special = &tokenizer.special;
+    let id = |token: &str| tokenizer.id(token).map(u64::from);
+    let (Some(cls), Some(sep)) = (id(&special.cls), id(&special.sep)) else {
+        return false;
+    };
+    *special == SpecialTokens::of_class(Class::Roberta)
+        && full["post_processor"] == Template::Roberta.json(special, cls, sep)
+        && full["pre_tokenizer"] == byte_level::splitter_json(false)
+        && full["normalizer"].is_null()
+        && rebuilt::other_field(&byte_bpe::model_rules(), &full["model"]).is_none()
 }
 
 /// vocab.txt, for a WordPiece model whose ids have no gaps and whose tokens have no line ends.

@@ -22,17 +22,20 @@ pub enum TokenizerKind {
     Unigram,
     /// SentencePiece's, in XLNet's layout.
     XlnetUnigram,
-    /// GPT-2's: DeBERTa's in v1.
+    /// GPT-2's, with the special tokens of DeBERTa v1.
     ByteBpe,
+    /// GPT-2's, with RoBERTa's special tokens.
+    RobertaByteBpe,
 }
 
 impl TokenizerKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::WordPiece,
         Self::Unigram,
         Self::XlnetUnigram,
         Self::ByteBpe,
+        Self::RobertaByteBpe,
     ];
 
     /// The kind's name on the command line.
@@ -42,6 +45,7 @@ impl TokenizerKind {
             Self::Unigram => "unigram",
             Self::XlnetUnigram => "unigram-xlnet",
             Self::ByteBpe => "byte-bpe",
+            Self::RobertaByteBpe => "byte-bpe-roberta",
         }
     }
 
@@ -109,6 +113,10 @@ impl TrainSettings {
                 layout: UnigramLayout::Xlnet(_),
                 ..
             }) => xlnet::special_names(),
+            Self::ByteBpe(settings) => {
+                let special = settings.layout.special();
+                special.names().map(str::to_string).into()
+            }
             _ => SpecialTokens::default().names().map(str::to_string).into(),
         };
         Ok(WordCounts::new(splitter, special))

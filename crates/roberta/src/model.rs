@@ -1,0 +1,85 @@
+//! RoBERTa's encoder, which is BERT's on other positions, and the heads of fine-tuning.
+
+use burn::module::Module;
+use kiln_bert::{BertInputs, BertModel};
+use kiln_checkpoint::ModelFile;
+use kiln_nn::{Activation, Init};
+use kiln_tasks::class::{Encoded, Encoder};
+use kiln_tasks::token_heads::{
+    FirstTokenEncoder, QuestionAnswering, SequenceClassification, TokenClassification, TokenEncoder,
+};
+
+use crate::RobertaConfig;
+use crate::names::LOAD_OPTIONS;
+
+/// A label, or a number, for each sequence, from the hidden state of `<s>`.
+pub type RobertaForSequenceClassification = SequenceClassification<RobertaModel>;
+
+/// A label for each token.
+pub type RobertaForTokenClassification = TokenClassification<RobertaModel>;
+
+/// The start and the end of an answer within the sequence.
+pub type RobertaForQuestionAnswering = QuestionAnswering<RobertaModel>;
+
+/// Token ids to hidden states, and with a pooler to one vector a sequence; Hugging Face
+/// `RobertaModel`.
+#[derive(Module, Debug)]
+pub struct RobertaModel {
+    /// BERT's encoder, whose positions begin behind the id of padding.
+    pub bert: BertModel,
+}
+
+impl RobertaModel {
+    /// Takes the weights of a BERT, with a pooler or without, and puts its positions behind padding's.
+    pub fn of(bert: BertModel) -> Self {
+        Self {
+            bert: bert.with_positions_behind_padding(),
+        }
+    }
+}
+
+impl Encoder for RobertaModel {
+    type Config = RobertaConfig;
+
+    const NAMES: &'static [&'static str] = &["RobertaModel"];
+    const POOLS: bool = true;
+
+    fn draw(config: &RobertaConfig, init: &mut Init) -> Self {
+        Self::of(BertModel::without_pooler(&config.encoder, init))
+    }
+
+    fn for_file(config: &RobertaConfig, file: &ModelFile, init: &mut Init) -> Self {
+        Self::of(BertModel::as_in_file(
+            &config.encoder,
+            file,
+            &LOAD_OPTIONS,
+            init,
+        ))
+    }
+
+    fn encoded(&self, inputs: BertInputs) -> Encoded {
+        self.bert.encoded(inputs)
+    }
+}
+
+impl TokenEncoder for RobertaModel {
+    const TOKEN_CLASSIFICATION: &'static [&'static str] = &["RobertaForTokenClassification"];
+    const QUESTION_ANSWERING: &'static [&'static str] = &["RobertaForQuestionAnswering"];
+
+    fn width(config: &RobertaConfig) -> usize {
+        config.encoder.hidden_size
+    }
+
+    fn num_labels(config: &RobertaConfig) -> usize {
+        config.encoder.num_labels()
+    }
+
+    fn dropout(config: &RobertaConfig) -> f64 {
+        config.encoder.classifier_dropout()
+    }
+}
+
+impl FirstTokenEncoder for RobertaModel {
+    const SEQUENCE_CLASSIFICATION: &'static [&'static str] = &["RobertaForSequenceClassification"];
+    const ACTIVATION: Activation = Activation::Tanh;
+}
