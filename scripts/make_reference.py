@@ -35,6 +35,7 @@ from reference.cases import make_deterministic  # noqa: E402
 from reference.deberta import make_deberta  # noqa: E402
 from reference.deberta_objectives import make_objectives  # noqa: E402
 from reference.electra import make_electra  # noqa: E402
+from reference.roberta import make_roberta  # noqa: E402
 from reference.xlnet import make_xlnet  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -44,6 +45,7 @@ CASES: list[tuple[str, Callable[[Path], None]]] = [
     ("deberta", make_deberta),
     ("deberta", make_objectives),
     ("electra", make_electra),
+    ("roberta", make_roberta),
     ("xlnet", make_xlnet),
 ]
 

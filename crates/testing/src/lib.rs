@@ -8,10 +8,11 @@
 //! | `fixture.rs` | [`Fixture`]: one folder of reference tensors; [`cases`], [`fixtures_dir`] |
 //! | `bound.rs` | [`Bound`]: how far two results may lie apart, and why |
 //! | `closeness.rs` | [`assert_close`], [`Report`] |
+//! | `batches.rs` | [`LabelledBatches`]: the batches of a masked language model's trajectory |
 //! | `parity.rs` | [`check_parity`]: every single-pass case of an architecture |
 //! | `ranks.rs` | [`ranks()`]: processes of a run as threads |
 //! | `texts.rs` | [`check_fill_mask`], [`check_replaced_tokens`]: texts in padded batches |
-//! | `trajectory.rs` | [`check_curves`]: a training run against the reference's |
+//! | `trajectory.rs` | [`check_trajectory`], [`check_curves`]: a training run against the reference's |
 //!
 //! A test body is written once and runs over fixtures × devices:
 //! ```no_run
@@ -37,6 +38,7 @@
     reason = "this crate speaks to whoever runs the tests, and fails them"
 )]
 
+mod batches;
 mod bound;
 mod closeness;
 mod device;
@@ -46,6 +48,7 @@ mod ranks;
 mod texts;
 mod trajectory;
 
+pub use batches::LabelledBatches;
 pub use bound::Bound;
 pub use closeness::{Closeness, Report, assert_close};
 pub use device::{BACKENDS_VARIABLE, devices, lock_generator};
@@ -53,4 +56,4 @@ pub use fixture::{FIXTURES_VARIABLE, Fixture, FixtureTensor, Values, cases, fixt
 pub use parity::{Named, check_parity, named, request};
 pub use ranks::{Rank, ranks};
 pub use texts::{check_fill_mask, check_replaced_tokens};
-pub use trajectory::{check_curves, training_settings};
+pub use trajectory::{check_curves, check_trajectory, training_settings};

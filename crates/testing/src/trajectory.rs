@@ -1,11 +1,15 @@
 //! Training runs held against the reference's: settings, and curves.
 
+use std::sync::Arc;
+
+use kiln_checkpoint::ModelFile;
 use kiln_learner::record::read_records;
 use kiln_learner::{
-    OptimizerSettings, Record, RecordKind, RunFolder, ScheduleKind, TrainingSettings,
+    ModelFiles, Objective, OptimizerSettings, Record, RecordKind, RunFolder, ScheduleKind,
+    TrainRequest, TrainingSettings, train,
 };
 
-use crate::{Bound, Fixture, Report};
+use crate::{Bound, Fixture, LabelledBatches, Report};
 
 /// The learner's settings for a trajectory case.
 ///
@@ -75,4 +79,51 @@ pub fn check_curves(
         let expected = fixture.output(expected).floats();
         report.check(&row, device_name, &curve, expected, bound);
     }
+}
+
+/// Trains a masked language model on a case's batches, each cut into `accumulate` micro-batches; holds
+/// the curves, and the parameters after the last step.
+///
+/// # Panics
+/// If the run fails, or the case lacks something.
+pub fn check_trajectory<O: Objective>(
+    report: &mut Report,
+    device_name: &str,
+    fixture: &Fixture,
+    accumulate: usize,
+    (objective, model, files): (O, O::Model, ModelFiles<O::Model>),
+) {
+    let rows = fixture.input("labels").shape[1];
+    let batch_size = rows / accumulate;
+    let folder = must(tempfile::tempdir());
+    let run = must(RunFolder::create(&folder.path().join("run")));
+    let outcome = must(train(TrainRequest::new(
+        objective,
+        model,
+        files,
+        run.clone(),
+        training_settings(fixture, batch_size, accumulate),
+        Arc::new(LabelledBatches::new(fixture.clone(), batch_size)),
+    )));
+    let curves = [
+        ("loss", "losses", Bound::Loss),
+        ("learning_rate", "learning_rates", Bound::Loss),
+        ("grad_norm", "grad_norms", Bound::Gradient),
+    ];
+    check_curves(report, device_name, fixture, &run, &curves);
+    let file = must(ModelFile::open(&outcome.checkpoint));
+    for (parameter, expected) in &fixture.parameters {
+        // A key bias has no gradient in exact arithmetic; what Adam makes of the noise that is left is
+        // decided by the noise.
+        if parameter.ends_with("key.bias") {
+            continue;
+        }
+        let row = format!("{} {parameter}", fixture.name);
+        let actual = must(file.read(parameter));
+        report.check(&row, device_name, &actual, expected.floats(), Bound::Output);
+    }
+}
+
+fn must<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
 }
