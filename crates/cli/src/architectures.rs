@@ -6,10 +6,10 @@ use kiln_tasks::Architecture;
 /// All of them, in the order in which help shows them.
 pub(crate) const ARCHITECTURES: &[&dyn Architecture] = &[
     &kiln_bert::Bert,
-    &kiln_roberta::Roberta,
     &kiln_electra::Electra,
     &kiln_deberta::Deberta,
     &kiln_xlnet::Xlnet,
+    &kiln_roberta::Roberta,
 ];
 
 /// An architecture that the command line named.

@@ -22,10 +22,17 @@ fn an_architecture_behind_the_files_of_a_corpus_is_understood() {
 fn without_an_architecture_the_flag_that_took_the_words_is_named() {
     let folder = folder();
     let line = kiln(folder.path(), "pretrain --corpus text.txt brt --output run").error(2);
+    // The list is the one of the help, which is a snapshot.
+    let help = kiln(folder.path(), "pretrain --help").ok();
+    let list = help.split_once("[possible values: ").unwrap().1;
+    let (list, _) = list.split_once(']').unwrap();
+    assert!(list.starts_with("bert, electra, deberta, xlnet"), "{list}");
     assert_eq!(
         line,
-        "error: no architecture: --corpus took every word after it (brt); write one of bert, \
-         electra, deberta, xlnet right after pretrain"
+        format!(
+            "error: no architecture: --corpus took every word after it (brt); write one of {list} \
+             right after pretrain"
+        )
     );
     // With nothing taken it is as any missing word.
     let done = kiln(folder.path(), "pretrain --corpus text.txt --output run");
