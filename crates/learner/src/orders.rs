@@ -32,27 +32,23 @@ pub(crate) fn agree(collective: &dyn Collective, facts: &[String]) -> Result<(),
     let Some((first, others)) = all.split_first() else {
         return Ok(());
     };
-    for (index, other) in others
-        .iter()
-        .enumerate()
-        .filter(|(_, other)| *other != first)
-    {
-        let lines = |bytes: &[u8]| -> Vec<String> {
-            let text = String::from_utf8_lossy(bytes);
-            text.lines().map(str::to_owned).collect()
-        };
-        let (first, other) = (lines(first), lines(other));
-        let found = other.iter().find(|line| !first.contains(line));
-        let wanted = first.iter().find(|line| !other.contains(line));
-        let shown = |line: Option<&String>| line.map_or("nothing of it", |line| line).to_owned();
-        return Err(LearnError::Settings(format!(
-            "rank {} has {}, rank 0 has {}: start all ranks alike",
-            index + 1,
-            shown(found),
-            shown(wanted)
-        )));
-    }
-    Ok(())
+    let differs = others.iter().zip(1..).find(|(other, _)| *other != first);
+    let Some((other, rank)) = differs else {
+        return Ok(());
+    };
+    let lines = |bytes: &[u8]| -> Vec<String> {
+        let text = String::from_utf8_lossy(bytes);
+        text.lines().map(str::to_owned).collect()
+    };
+    let (first, other) = (lines(first), lines(other));
+    let found = other.iter().find(|line| !first.contains(line));
+    let wanted = first.iter().find(|line| !other.contains(line));
+    let shown = |line: Option<&String>| line.map_or("nothing of it", |line| line).to_owned();
+    Err(LearnError::Settings(format!(
+        "rank {rank} has {}, rank 0 has {}: start all ranks alike",
+        shown(found),
+        shown(wanted)
+    )))
 }
 
 /// What rank 0 has the others do next.
