@@ -67,6 +67,7 @@ deberta-together deberta --steps-of-both together --share embeddings
 deberta-mlm deberta --objective mlm
 deberta-plain deberta --objective mlm --mlm-head plain
 deberta-legacy deberta --objective mlm --mlm-head legacy
+roberta roberta
 xlnet xlnet
 xlnet-lanes xlnet --mem-len 16 --backend @ --backend @ --accumulate 2
 xlnet-alone xlnet --mem-len 0 --bi-data false

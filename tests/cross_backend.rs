@@ -27,6 +27,7 @@ use kiln::learner::{
     TrainingSettings, train,
 };
 use kiln::nn::Init;
+use kiln::roberta::{self, Preset, RobertaConfig, RobertaForMaskedLm, RobertaPretraining};
 use kiln::tasks::settings::{DetectionSettings, Sharing};
 use kiln::text::examples::{
     ContinuousSegments, Documents, Examples, MaskedLmSource, PackedSequences, PermutedSettings,
@@ -340,6 +341,45 @@ impl Subject for DebertaReplaced {
     }
 }
 
+/// BERT's encoder on RoBERTa's positions.
+struct Roberta;
+
+impl Subject for Roberta {
+    type Objective = RobertaPretraining;
+
+    const NAME: &'static str = "roberta";
+    const NAMES: &'static Names = &roberta::names::NAMES;
+    const FOLDERS: &'static [&'static str] = &[""];
+
+    fn objective(dropout: f64) -> RobertaPretraining {
+        let tiny = Preset::by_name("tiny").unwrap().config(VOCAB_SIZE as usize);
+        let encoder = BertConfig {
+            hidden_size: 48,
+            num_hidden_layers: 3,
+            num_attention_heads: 3,
+            intermediate_size: 80,
+            max_position_embeddings: SEQ_LEN + 1,
+            pad_token_id: Some(vocabulary().pad as usize),
+            hidden_dropout_prob: dropout,
+            attention_probs_dropout_prob: dropout,
+            ..tiny.encoder
+        };
+        RobertaPretraining::new(RobertaConfig { encoder }, ())
+    }
+
+    fn model(objective: &RobertaPretraining, init: &mut Init) -> RobertaForMaskedLm {
+        objective.new_model(init)
+    }
+
+    fn files(objective: &RobertaPretraining) -> ModelFiles<RobertaForMaskedLm> {
+        objective.files(None)
+    }
+
+    fn source() -> Arc<dyn BatchSource> {
+        Arc::new(packed(Masking::bert(SEQ_LEN)))
+    }
+}
+
 /// Permutation language modelling, with memory, in two directions.
 struct Xlnet;
 
@@ -621,6 +661,11 @@ fn debertas_replaced_tokens_are_the_same_on_every_backend() {
 }
 
 #[test]
+fn roberta_is_the_same_on_every_backend() {
+    is_the_same_everywhere::<Roberta>();
+}
+
+#[test]
 fn xlnet_is_the_same_on_every_backend() {
     is_the_same_everywhere::<Xlnet>();
 }
@@ -643,6 +688,11 @@ fn a_run_of_debertas_masked_words_stopped_and_resumed_goes_on_alike_on_every_bac
 #[test]
 fn a_run_of_debertas_replaced_tokens_stopped_and_resumed_goes_on_alike_on_every_backend() {
     resumes_alike::<DebertaReplaced>();
+}
+
+#[test]
+fn a_run_of_roberta_stopped_and_resumed_goes_on_alike_on_every_backend() {
+    resumes_alike::<Roberta>();
 }
 
 #[test]

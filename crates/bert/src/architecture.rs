@@ -104,9 +104,7 @@ impl Architecture for Bert {
 
 /// The model's config and what it learns, if it can be trained so.
 fn checked(settings: &RunSettings) -> Result<(BertConfig, &MaskedLmSettings), LearnError> {
-    let ObjectiveSettings::MaskedLm(objective) = &settings.objective else {
-        return Err(settings.objective.refuse_for(Bert.name()));
-    };
+    let objective = settings.objective.masked_lm(Bert.name())?;
     let config = BertConfig::parse(&settings.model)?;
     check_masked_run(
         settings,

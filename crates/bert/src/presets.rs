@@ -17,39 +17,24 @@ pub struct Preset {
 
 /// All presets, smallest first.
 pub const PRESETS: [Preset; 6] = [
-    Preset {
-        name: "tiny",
-        num_hidden_layers: 2,
-        hidden_size: 128,
-    },
-    Preset {
-        name: "mini",
-        num_hidden_layers: 4,
-        hidden_size: 256,
-    },
-    Preset {
-        name: "small",
-        num_hidden_layers: 4,
-        hidden_size: 512,
-    },
-    Preset {
-        name: "medium",
-        num_hidden_layers: 8,
-        hidden_size: 512,
-    },
-    Preset {
-        name: "base",
-        num_hidden_layers: 12,
-        hidden_size: 768,
-    },
-    Preset {
-        name: "large",
-        num_hidden_layers: 24,
-        hidden_size: 1024,
-    },
+    Preset::new("tiny", 2, 128),
+    Preset::new("mini", 4, 256),
+    Preset::new("small", 4, 512),
+    Preset::new("medium", 8, 512),
+    Preset::new("base", 12, 768),
+    Preset::new("large", 24, 1024),
 ];
 
 impl Preset {
+    /// A size of so many layers of this width.
+    pub const fn new(name: &'static str, num_hidden_layers: usize, hidden_size: usize) -> Self {
+        Self {
+            name,
+            num_hidden_layers,
+            hidden_size,
+        }
+    }
+
     /// The preset called `name`.
     pub fn by_name(name: &str) -> Option<Self> {
         PRESETS.into_iter().find(|preset| preset.name == name)

@@ -40,8 +40,7 @@ impl Architecture for Roberta {
         let mut config = preset.config(vocab_size);
         // Room for the published 512, or more where longer sequences are trained.
         let rows = seq_len.saturating_add(config.sizes().first_position);
-        let positions = &mut config.encoder.max_position_embeddings;
-        *positions = rows.max(*positions);
+        config.encoder.max_position_embeddings = rows.max(config.encoder.max_position_embeddings);
         config_value(&config)
     }
 
@@ -96,9 +95,7 @@ impl Architecture for Roberta {
 
 /// The model's config, if it can be trained so.
 fn checked(settings: &RunSettings) -> Result<RobertaConfig, LearnError> {
-    let ObjectiveSettings::MaskedLm(_) = &settings.objective else {
-        return Err(settings.objective.refuse_for(Roberta.name()));
-    };
+    settings.objective.masked_lm(Roberta.name())?;
     let config = RobertaConfig::parse(&settings.model)?;
     let segments = "segments need two segment types; train on packed sequences";
     check_masked_run(settings, config.sizes(), segments)?;

@@ -3,7 +3,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
-use kiln_bert::{BertConfig, BertInputs};
+use kiln_bert::BertInputs;
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Activation, Apart, HeadTransform, Init, MaskedLmHead, gather_positions};
 use kiln_tasks::class::{Class, Encoder, Outputs};
@@ -35,17 +35,13 @@ impl RobertaForMaskedLm {
     /// Draws encoder and head; the head keeps `apart` from the word table, and its activation is gelu
     /// whatever `hidden_act` says, as in Hugging Face.
     fn with_apart(config: &RobertaConfig, apart: Apart, init: &mut Init) -> Self {
-        let BertConfig {
-            hidden_size: width,
-            layer_norm_eps,
-            vocab_size,
-            ..
-        } = config.encoder;
         let roberta = RobertaModel::draw(config, init);
-        let transform = HeadTransform::new((width, width), Activation::Gelu, layer_norm_eps, init);
+        let config = &config.encoder;
+        let (width, eps) = (config.hidden_size, config.layer_norm_eps);
+        let transform = HeadTransform::new((width, width), Activation::Gelu, eps, init);
         Self {
             roberta,
-            lm_head: MaskedLmHead::new(transform, vocab_size, apart, init),
+            lm_head: MaskedLmHead::new(transform, config.vocab_size, apart, init),
         }
     }
 
@@ -55,9 +51,8 @@ impl RobertaForMaskedLm {
     /// - `hidden_states`: `[batch, n, hidden_size]`
     /// - returns `[batch * n, vocab_size]`
     pub fn prediction_logits(&self, hidden_states: Tensor<3>) -> Tensor<2> {
-        let rows = hidden_states.flatten::<2>(0, 1);
-        self.lm_head
-            .forward(rows, self.roberta.bert.word_embeddings())
+        let words = self.roberta.bert.word_embeddings();
+        self.lm_head.forward(hidden_states.flatten(0, 1), words)
     }
 }
 

@@ -5,8 +5,7 @@ use kiln_checkpoint::{LoadOptions, Names, Tied};
 /// Module path to Hugging Face name; all other parts agree.
 pub const NAMES: Names = Names {
     rules: &[
-        ("base_model.bert", "roberta"),
-        ("roberta.bert", "roberta"),
+        ("base_model", "roberta"),
         ("bert", ""),
         ("lm_head.layer_norm", "lm_head.layer_norm"),
         ("layer_norm", "LayerNorm"),

@@ -3,6 +3,7 @@
 
 use kiln_bert::BertConfig;
 use kiln_learner::{OptimizerSettings, ScheduleKind};
+use kiln_tasks::Family;
 use kiln_tasks::architecture::Recipe;
 
 use crate::RobertaConfig;
@@ -19,18 +20,14 @@ pub struct Preset {
 /// All presets, smallest first. `tiny` was not published: it has the rate that small models of other
 /// architectures bear.
 pub const PRESETS: [Preset; 3] = [
-    preset("tiny", 2, 128, 5e-4),
-    preset("base", 12, 768, 6e-4),
-    preset("large", 24, 1024, 4e-4),
+    preset(kiln_bert::Preset::new("tiny", 2, 128), 5e-4),
+    preset(kiln_bert::Preset::new("base", 12, 768), 6e-4),
+    preset(kiln_bert::Preset::new("large", 24, 1024), 4e-4),
 ];
 
-const fn preset(name: &'static str, layers: usize, width: usize, learning_rate: f64) -> Preset {
+const fn preset(size: kiln_bert::Preset, learning_rate: f64) -> Preset {
     Preset {
-        size: kiln_bert::Preset {
-            name,
-            num_hidden_layers: layers,
-            hidden_size: width,
-        },
+        size,
         learning_rate,
     }
 }
@@ -44,11 +41,10 @@ impl Preset {
     /// Its configuration for a vocabulary of `vocab_size` words: one segment type and room for 512
     /// tokens, as in the published files.
     pub fn config(self, vocab_size: usize) -> RobertaConfig {
-        let RobertaConfig { encoder: default } = RobertaConfig::default();
         RobertaConfig {
             encoder: BertConfig {
-                model_type: default.model_type,
-                pad_token_id: default.pad_token_id,
+                model_type: RobertaConfig::NAME.to_owned(),
+                pad_token_id: Some(1),
                 max_position_embeddings: 514,
                 type_vocab_size: 1,
                 layer_norm_eps: 1e-5,

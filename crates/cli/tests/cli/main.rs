@@ -20,6 +20,7 @@ mod interrupted;
 mod memory;
 #[cfg(unix)]
 mod readme;
+mod roberta;
 mod stalled;
 mod swallowed;
 mod text;

@@ -59,6 +59,17 @@ impl ObjectiveSettings {
         }
     }
 
+    /// The settings of masked language modelling.
+    ///
+    /// # Errors
+    /// If something else is learned: `architecture` has nothing else.
+    pub fn masked_lm(&self, architecture: &str) -> Result<&MaskedLmSettings, LearnError> {
+        match self {
+            Self::MaskedLm(settings) => Ok(settings),
+            other => Err(other.refuse_for(architecture)),
+        }
+    }
+
     /// Why `architecture` can't be trained with this objective.
     pub fn refuse_for(&self, architecture: &str) -> LearnError {
         let kind = match self {

@@ -75,6 +75,55 @@ fn special_tokens_have_debertas_ids_and_the_mask_takes_its_space_along() {
     }
 }
 
+/// `<s>` `<pad>` `</s>` `<unk>` `<mask>`, as the library `tokenizers` numbers them where it trains.
+fn roberta(vocab_size: u32) -> Tokenizer {
+    let settings = ByteBpeSettings {
+        layout: ByteBpeLayout::Roberta,
+        ..settings(vocab_size)
+    };
+    train_byte_bpe_on_texts([TEXT], &settings).unwrap()
+}
+
+#[test]
+fn robertas_layout_has_its_ids_its_frame_and_its_class() {
+    let tokenizer = roberta(300);
+    assert_eq!(tokenizer.vocab_size(), 300);
+    let vocabulary = tokenizer.vocabulary().unwrap();
+    let ids = [
+        vocabulary.cls,
+        vocabulary.pad,
+        vocabulary.sep,
+        vocabulary.unk,
+        vocabulary.mask,
+    ];
+    assert_eq!(ids, [0, 1, 2, 3, 4]);
+    let ids = tokenizer.encode_with_specials("the <mask> was").unwrap();
+    let mask = ids.iter().position(|&id| id == 4).unwrap();
+    // The mask takes the space before it along.
+    assert_eq!(ids[1..mask], tokenizer.encode("the").unwrap());
+    assert_eq!((ids[0], *ids.last().unwrap()), (0, 2));
+    // Pieces are those of the other layout.
+    let pieces = |tokenizer: &Tokenizer| -> Vec<String> {
+        let ids = tokenizer.encode("the kiln 天 🙂  was").unwrap();
+        ids.iter().map(|&id| tokenizer.token(id).unwrap()).collect()
+    };
+    assert_eq!(pieces(&tokenizer), pieces(&trained(300)));
+
+    let dir = tempfile::tempdir().unwrap();
+    tokenizer.save(dir.path()).unwrap();
+    let config: Value =
+        serde_json::from_slice(&fs::read(dir.path().join("tokenizer_config.json")).unwrap())
+            .unwrap();
+    assert_eq!(config["tokenizer_class"], "RobertaTokenizer");
+    assert_eq!(config["added_tokens_decoder"]["4"]["lstrip"], true);
+    // DeBERTa's is none: transformers would put others around its texts.
+    trained(300).save(dir.path()).unwrap();
+    let config: Value =
+        serde_json::from_slice(&fs::read(dir.path().join("tokenizer_config.json")).unwrap())
+            .unwrap();
+    assert_eq!(config["tokenizer_class"], "PreTrainedTokenizerFast");
+}
+
 #[test]
 fn merges_follow_the_counts_of_pairs_and_ties_the_ids() {
     // ab 3, bc 2, " a" 2 (abc twice after a space, ab once at the start), xy 2: ab; then Ġ+ab 2
@@ -134,7 +183,7 @@ fn training_gives_the_same_vocabulary_for_any_number_of_threads() {
 
 #[test]
 fn saved_and_opened_again_it_is_the_same_tokenizer_from_any_file() {
-    for tokenizer in [original(), trained(300)] {
+    for tokenizer in [original(), trained(300), roberta(300)] {
         let dir = tempfile::tempdir().unwrap();
         tokenizer.save(dir.path()).unwrap();
         let opened = Tokenizer::open(dir.path()).unwrap();
@@ -183,10 +232,11 @@ proptest! {
 
     #[test]
     fn an_encoder_gives_the_ids_of_encode(
-        text in r"(the|kiln|'s|[ \t\n\u{a0}\u{3000}\u{200b}天éÉ1,.😀]|\[MASK\]|\[SEP\]|.){0,30}",
+        text in r"(the|kiln|'s|[ \t\n\u{a0}\u{3000}\u{200b}天éÉ1,.😀]|\[MASK\]|\[SEP\]|</?s>| ?<mask>|.){0,30}",
     ) {
-        static BOTH: LazyLock<[Tokenizer; 2]> = LazyLock::new(|| [original(), trained(300)]);
-        for tokenizer in &*BOTH {
+        static ALL: LazyLock<[Tokenizer; 3]> =
+            LazyLock::new(|| [original(), trained(300), roberta(300)]);
+        for tokenizer in &*ALL {
             let mut encoder = tokenizer.encoder();
             let mut ids = Vec::new();
             encoder.encode(&text, &mut ids).unwrap();
