@@ -10,8 +10,8 @@ ids that AutoTokenizer gives, or an error, which is printed; `--runs` counts the
 run is started too, whose checkpoint AutoTokenizer has to open with the same ids, names and length.
 
 A unigram tokenizer's ids under transformers have to be those that SentencePiece gives for the
-spm.model beside it, a byte-level one's those of GPT-2's algorithm with vocab.json and merges.txt,
-XLNet's those of transformers' own XLNetTokenizer with the pieces and rules of spiece.model.
+spm.model beside it, a byte-level one's those of GPT-2's algorithm with vocab.json and merges.txt
+(DeBERTa's and RoBERTa's), XLNet's those of transformers' own XLNetTokenizer with the pieces and rules of spiece.model.
 """
 
 import argparse
@@ -105,6 +105,29 @@ def check(folder, encode, model_type):
     masked = tokenizer.encode("the [MASK] was")
     assert masked.count(special[4]) == 1, masked
     print(f"{model_type}: {len(tokenizer)} entries, equal ids for {len(texts())} texts")
+
+
+def check_roberta(folder):
+    """vocab.json and merges.txt open as RobertaTokenizer, with and without the tokenizer.json."""
+    encode = gpt2(folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "roberta"}))
+    whole = AutoTokenizer.from_pretrained(folder)
+    (folder / "tokenizer.json").rename(folder / "aside.json")
+    bare = AutoTokenizer.from_pretrained(folder)
+    (folder / "aside.json").rename(folder / "tokenizer.json")
+    for tokenizer in [whole, bare]:
+        assert type(tokenizer).__name__ == "RobertaTokenizer", type(tokenizer)
+        names = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+        assert tokenizer.convert_tokens_to_ids(names) == [0, 1, 2, 3, 4]
+        for text in texts():
+            ids = tokenizer.encode(text, add_special_tokens=False)
+            assert ids == encode(text), ascii(text)
+        hi = encode("Hi")
+        assert tokenizer("Hi", "Hi")["input_ids"] == [0, *hi, 2, 2, *hi, 2]
+        # The mask takes the space before it along.
+        masked = tokenizer.encode("the <mask> was", add_special_tokens=False)
+        assert masked == [*encode("the"), 4, *encode(" was")], masked
+    print(f"roberta: {len(whole)} entries, equal ids for {len(texts())} texts")
 
 
 def prepared(kiln, folder, work, texts):
@@ -253,6 +276,11 @@ def check_trained(kiln, folder):
         flags = ["--corpus", "text.txt", "--output", str(output)]
         subprocess.run([kiln, *command.split(), *flags], cwd=folder, check=True)
         check(output, reference(output), model_type)
+    output = folder / "roberta"
+    command = "tokenizer train --arch roberta --vocab-size 500"
+    flags = ["--corpus", "text.txt", "--output", str(output)]
+    subprocess.run([kiln, *command.split(), *flags], cwd=folder, check=True)
+    check_roberta(output)
     output = folder / "xlnet"
     command = "tokenizer train --arch bert --kind unigram-xlnet --vocab-size 400"
     flags = ["--corpus", "text.txt", "--output", str(output)]

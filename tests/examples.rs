@@ -104,6 +104,14 @@ fn xlnet_is_pretrained_and_asked_for_a_word() {
 }
 
 #[test]
+fn roberta_is_pretrained_and_asked_for_a_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let (checkpoint, lines) = pretrain(folder.path(), "roberta_pretrain");
+    assert!(checkpoint.join("merges.txt").exists());
+    assert_eq!(lines.len(), 3, "{lines:?}");
+}
+
+#[test]
 fn a_backend_is_chosen_by_name() {
     let printed = run(Path::new("."), "choose_backend", &["flex"]);
     assert!(printed.contains("running on:  flex"), "{printed}");

@@ -22,9 +22,6 @@ const WRAPPERS: [&str; 10] = [
     "bert_model.",
 ];
 
-/// Architectures' own prefixes, which a class of someone's own may put before all names again.
-const BASES: [&str; 4] = ["bert.", "electra.", "deberta.", "transformer."];
-
 /// How names begin of what a training script saves beside its model.
 const TRAINING: [&str; 14] = [
     "optimizer",
@@ -60,10 +57,11 @@ pub(crate) fn wrapper<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Strin
 }
 
 /// The needless word that all names begin with.
-fn outermost(names: &[&str]) -> Option<&'static str> {
-    if names.is_empty() {
-        return None;
-    }
+fn outermost<'a>(names: &[&'a str]) -> Option<&'a str> {
+    // An architecture's own prefix, such as `bert.`, which a class of someone's own may put before all
+    // names again.
+    let first = names.first()?;
+    let base = first.find('.').and_then(|dot| first.get(..=dot));
     let is_before_one = |word: &&str| names.iter().any(|name| name.starts_with(*word));
     let is_before_all = |word: &&str| names.iter().all(|name| name.starts_with(*word));
     let is_doubled = |base: &&str| {
@@ -75,10 +73,7 @@ fn outermost(names: &[&str]) -> Option<&'static str> {
     };
     let key = KEYS.into_iter().find(is_before_one);
     let wrapper = key.or_else(|| WRAPPERS.into_iter().find(is_before_all));
-    wrapper.or_else(|| {
-        let mut bases = BASES.into_iter().filter(is_before_all);
-        bases.find(is_doubled)
-    })
+    wrapper.or_else(|| base.filter(is_before_all).filter(is_doubled))
 }
 
 /// Whether a name is of a training state's and not of a model's.
@@ -181,7 +176,10 @@ mod tests {
         ] {
             assert_eq!(of(names), "", "{names:?}");
         }
-        assert_eq!(of(&["bert.bert.a", "bert.cls.b"]), "bert.");
+        for base in ["bert.", "roberta.", "transformer."] {
+            let doubled = [format!("{base}{base}a"), format!("{base}head.b")];
+            assert_eq!(of(&doubled.each_ref().map(String::as_str)), base);
+        }
     }
 
     #[test]

@@ -58,16 +58,17 @@ const OBJECTIVE_FLAGS: &[Flag] = flags! {
          bert predicts next sentences as well"
     "examples": "/objective/examples/kind", Kind::Choice("KIND", EXAMPLES), TASK;
         "Which tokens stand together. Default: bert pairs, or packed without next sentences; \
-         electra segments; deberta packed. Not for xlnet, whose text goes on from batch to batch"
+         electra segments; deberta and roberta packed. Not for xlnet, whose text goes on from batch \
+         to batch"
     "mask-rate": "/objective/masking/rate" | "/objective/rate", Kind::Number, TASK;
         "Share of tokens to be predicted. Default: 0.15, and 0.25 in electra's preset large; \
          xlnet a sixth"
     "mask-share": "/objective/masking/mask_share", Kind::Number, TASK;
-        "Share of those that become the mask token. Default: bert 0.8, electra 0.85, deberta 0.8 \
-         or, of replaced token detection, 1. Not for xlnet, which replaces none"
+        "Share of those that become the mask token. Default: bert and roberta 0.8, electra 0.85, deberta \
+         0.8 or, of replaced token detection, 1. Not for xlnet, which replaces none"
     "random-share": "/objective/masking/random_share", Kind::Number, TASK;
-        "Share of those that become a random token; the rest stay as they are. Default: bert 0.1, \
-         electra 0, deberta 0.1 or, of replaced token detection, 0"
+        "Share of those that become a random token; the rest stay as they are. Default: bert and \
+         roberta 0.1, electra 0, deberta 0.1 or, of replaced token detection, 0"
     "whole-word": "/objective/masking/whole_word", Kind::Switch(true), TASK;
         "Mask whole words: harder than pieces of them. Default: single tokens; deberta's mlm whole \
          words. Not for xlnet, which predicts no others"
