@@ -284,7 +284,7 @@ mod tests {
 
     /// Highest resident size in megabytes of `kiln pretrain A --preset P --vocab-size 2000
     /// --batch-size B --seq-len S --steps 3 --backend flex` on a text of 140 kB.
-    const MEASURED: [(&str, &str, usize, usize, f64); 24] = [
+    const MEASURED: [(&str, &str, usize, usize, f64); 26] = [
         ("bert", "tiny", 4, 64, 85.0),
         ("bert", "tiny", 32, 128, 240.0),
         ("bert", "tiny", 64, 128, 372.0),
@@ -309,6 +309,8 @@ mod tests {
         ("xlnet", "tiny", 128, 64, 475.0),
         ("xlnet", "small", 8, 128, 1031.0),
         ("xlnet", "small", 4, 256, 1074.0),
+        ("roberta", "tiny", 32, 128, 250.0),
+        ("roberta", "tiny", 16, 512, 526.0),
     ];
 
     #[test]
