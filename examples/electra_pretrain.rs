@@ -54,11 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = open(&choose(None)?)?;
     let range = discriminator.initializer_range;
     let mut init = Init::new(SEED, range, &device.clone().autodiff());
-    let config = PairConfig {
-        generator: Some(discriminator.generator(settings.generator_size, 1.0)),
-        discriminator,
-        sharing: settings.sharing,
-    };
+    let config = PairConfig::new(discriminator, &settings)?;
     let objective = ElectraPretraining::new(config, settings);
     let model = objective.new_model(&mut init);
     let files = objective.files(Some(tokenizer));

@@ -13,7 +13,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use kiln::backend::{choose, open};
-use kiln::learner::{PrintEvery, TrainRequest, TrainingSettings, train};
+use kiln::learner::{PrintEvery, TrainRequest, train};
 use kiln::nn::Init;
 use kiln::nn::init::WeightDistribution;
 use kiln::tasks::{Predictor, RunData};
@@ -57,12 +57,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // 4. Train. Every checkpoint is a folder that transformers opens; the memory stands beside the
     //    optimizer's state.
-    let recipe = preset.recipe();
-    let training = TrainingSettings {
-        optimizer: recipe.optimizer,
-        schedule: recipe.schedule,
-        ..training
-    };
     let outcome = train(TrainRequest {
         eval: data.eval,
         observer: Arc::new(PrintEvery(100)),

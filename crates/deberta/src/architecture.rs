@@ -10,7 +10,7 @@ use kiln_tasks::masked_lm_data::{check_masked_run, open_masked};
 use kiln_tasks::masked_lm_pretraining::pretrain;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
-use kiln_tasks::replaced_tokens::{Origins, check_fit, of_generator};
+use kiln_tasks::replaced_tokens::Origins;
 use kiln_tasks::settings::{
     DetectionSettings, ExampleSettings, MaskedLmSettings, ObjectiveSettings,
     ReplacedTokensSettings, RunSettings, Sharing, WordHead,
@@ -23,7 +23,7 @@ use kiln_text::tokenizer::TokenizerKind;
 use serde_json::Value;
 
 use crate::config::DebertaVersion;
-use crate::pair::PairConfig;
+use crate::pair_config::PairConfig;
 use crate::presets::{PRESETS, Preset};
 use crate::start::start_pair;
 use crate::{
@@ -249,7 +249,7 @@ fn plan(settings: &RunSettings) -> Result<Plan<'_>, LearnError> {
         }
         ObjectiveSettings::ReplacedTokens(objective) => {
             let detection = &objective.detection;
-            let config = pair_config(config, detection)?;
+            let config = PairConfig::new(config, detection)?;
             Ok(Plan::Pair(Box::new(config), detection))
         }
         other => Err(other.refuse_for(Deberta.name())),
@@ -284,61 +284,4 @@ fn form(config: &DebertaConfig, objective: &MaskedLmSettings) -> Result<MaskedLm
             Ok(MaskedLmForm::Enhanced)
         }
     }
-}
-
-/// Both models' sizes as the settings say, checked.
-fn pair_config(
-    discriminator: DebertaConfig,
-    settings: &DetectionSettings,
-) -> Result<PairConfig, LearnError> {
-    settings.validate().map_err(LearnError::Settings)?;
-    let refuse = |problem: &str| Err(LearnError::Settings(problem.into()));
-    if settings.uniform_generator {
-        return refuse(
-            "uniform_generator: deberta's discriminator reads with its generator's words; leave it \
-             out, or train electra",
-        );
-    }
-    let sharing = settings.sharing;
-    if sharing == Sharing::All {
-        return refuse(
-            "sharing = all: deberta shares words alone; choose embeddings, gradient-disentangled \
-             or none",
-        );
-    }
-    if sharing != Sharing::None && discriminator.position_biased_input {
-        return refuse(
-            "position_biased_input = true: only words are shared, and positions would differ; \
-             choose false, as published, or share nothing",
-        );
-    }
-    let generator = match &settings.generator {
-        Some(config) => DebertaConfig::parse(config)?,
-        None => discriminator.generator(settings.generator_size, settings.generator_layers),
-    };
-    generator.validate().map_err(of_generator)?;
-    if !generator.position_biased_input {
-        generator.validate_mask_decoder().map_err(of_generator)?;
-    }
-    let mut sizes = vec![
-        ("vocab_size", discriminator.vocab_size, generator.vocab_size),
-        (
-            "max_position_embeddings",
-            discriminator.max_position_embeddings,
-            generator.max_position_embeddings,
-        ),
-    ];
-    if sharing != Sharing::None {
-        let (ours, theirs) = (discriminator.embedding_size(), generator.embedding_size());
-        sizes.push(("embedding_size", ours, theirs));
-    }
-    check_fit(&sizes)?;
-    Ok(PairConfig {
-        generator: DebertaConfig {
-            pad_token_id: discriminator.pad_token_id,
-            ..generator
-        },
-        discriminator,
-        sharing,
-    })
 }

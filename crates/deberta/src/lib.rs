@@ -19,6 +19,7 @@
 //! | `heads.rs` | the heads of fine-tuning |
 //! | `names.rs`, `family.rs`, `open.rs` | Hugging Face's names and classes, folders of masked language models |
 //! | `pretraining.rs` | [`DebertaPretraining`]: masked language modelling |
+//! | `pair_config.rs` | [`PairConfig`]: both models' configs, from the settings |
 //! | `pair.rs` | [`DebertaPair`]: v3's generator and discriminator, their folders |
 //! | `start.rs` | first weights from other models |
 //! | `architecture.rs` | [`Deberta`]: what the command line lists |
@@ -41,6 +42,7 @@ mod model;
 pub mod names;
 mod open;
 mod pair;
+mod pair_config;
 mod pos_att_type;
 pub mod presets;
 mod pretraining;
@@ -68,7 +70,8 @@ pub use masked_lm::{DebertaForMaskedLm, NamedHead};
 pub use masked_lm_form::{MaskedLmForm, masked_lm_form};
 pub use model::DebertaModel;
 pub use open::write_masked_lm;
-pub use pair::{DebertaPair, PairConfig, PairedDiscriminator};
+pub use pair::{DebertaPair, PairedDiscriminator};
+pub use pair_config::PairConfig;
 pub use pos_att_type::PosAttType;
 pub use presets::Preset;
 pub use pretraining::DebertaPretraining;

@@ -18,6 +18,7 @@ use kiln_tasks::settings::Sharing;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::open::write_masked_lm;
+use crate::pair_config::PairConfig;
 use crate::{
     DebertaConfig, DebertaEmbeddings, DebertaEncoder, DebertaForMaskedLm, DebertaForPreTraining,
     DebertaModel, EmbeddingBlock, MaskPredictions, MaskedLmForm,
@@ -47,17 +48,6 @@ pub struct DebertaPair {
     pub generator: DebertaForMaskedLm,
     /// Finds them.
     pub discriminator: PairedDiscriminator,
-}
-
-/// The sizes of both models, and what they share.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PairConfig {
-    /// The discriminator's.
-    pub discriminator: DebertaConfig,
-    /// The generator's.
-    pub generator: DebertaConfig,
-    /// How the word table is shared.
-    pub sharing: Sharing,
 }
 
 impl PairedDiscriminator {

@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::names::NAMES;
-    use crate::pair::PairConfig;
+    use crate::pair_config::PairConfig;
     use crate::{DebertaConfig, MaskedLmForm, PosAttType, write_masked_lm};
     use kiln_tasks::replaced_tokens::ModelPair;
 

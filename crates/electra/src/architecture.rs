@@ -9,7 +9,7 @@ use kiln_tasks::architecture::{
 use kiln_tasks::masked_lm_data::{check_masked_run, open_masked};
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
-use kiln_tasks::replaced_tokens::{Origins, check_fit, of_generator};
+use kiln_tasks::replaced_tokens::Origins;
 use kiln_tasks::settings::{
     DetectionSettings, ExampleKind, ExampleSettings, ObjectiveSettings, ReplacedTokensSettings,
     RunSettings, Sharing,
@@ -167,74 +167,14 @@ fn checked(settings: &RunSettings) -> Result<(PairConfig, &ReplacedTokensSetting
     Ok((config, objective))
 }
 
-/// Both models' sizes as the settings say, checked.
+/// Both models' configs, and what they learn.
 fn pair_config(
     settings: &RunSettings,
 ) -> Result<(PairConfig, &ReplacedTokensSettings), LearnError> {
     let ObjectiveSettings::ReplacedTokens(learned) = &settings.objective else {
         return Err(settings.objective.refuse_for(Electra.name()));
     };
-    let objective = &learned.detection;
-    objective.validate().map_err(LearnError::Settings)?;
-    if objective.sharing == Sharing::GradientDisentangled || objective.alternating {
-        return Err(LearnError::Settings(
-            "replaced_tokens: gradient-disentangled sharing and alternating steps are deberta's; \
-             choose others, or train deberta"
-                .into(),
-        ));
-    }
     let discriminator = ElectraConfig::parse(&settings.model)?;
-    let sharing = objective.sharing;
-    let generator = match &objective.generator {
-        _ if objective.uniform_generator => None,
-        Some(config) => Some(ElectraConfig::parse(config)?),
-        None if sharing == Sharing::All => Some(discriminator.clone()),
-        None => {
-            let (size, layers) = (objective.generator_size, objective.generator_layers);
-            let mut generator = discriminator.generator(size, layers);
-            if sharing == Sharing::None {
-                generator.embedding_size = generator.hidden_size;
-            }
-            Some(generator)
-        }
-    };
-    if let Some(generator) = &generator {
-        generator.validate().map_err(of_generator)?;
-        check_fit(&shared_sizes(&discriminator, generator, sharing))?;
-    }
-    let config = PairConfig {
-        discriminator,
-        generator,
-        sharing,
-    };
+    let config = PairConfig::new(discriminator, &learned.detection)?;
     Ok((config, learned))
-}
-
-/// The sizes that two models have to have in common, the discriminator's first.
-fn shared_sizes(
-    ours: &ElectraConfig,
-    theirs: &ElectraConfig,
-    sharing: Sharing,
-) -> Vec<(&'static str, usize, usize)> {
-    let size = |field, of: fn(&ElectraConfig) -> usize| (field, of(ours), of(theirs));
-    // Both read the same ids.
-    let mut sizes = vec![
-        size("vocab_size", |config| config.vocab_size),
-        size("max_position_embeddings", |config| {
-            config.max_position_embeddings
-        }),
-        size("type_vocab_size", |config| config.type_vocab_size),
-    ];
-    if sharing != Sharing::None {
-        sizes.push(size("embedding_size", |config| config.embedding_size));
-    }
-    if sharing == Sharing::All {
-        sizes.extend([
-            size("hidden_size", |config| config.hidden_size),
-            size("num_hidden_layers", |config| config.num_hidden_layers),
-            size("num_attention_heads", |config| config.num_attention_heads),
-            size("intermediate_size", |config| config.intermediate_size),
-        ]);
-    }
-    sizes
 }

@@ -14,6 +14,7 @@
 //! | `model.rs` | [`ElectraModel`] |
 //! | `generator.rs`, `discriminator.rs` | the heads of pretraining |
 //! | `heads.rs` | the heads of fine-tuning |
+//! | `pair_config.rs` | [`PairConfig`]: both models' configs, from the settings |
 //! | `pair.rs` | [`ElectraPair`]: both models, what they share, their folders |
 //! | `names.rs`, `family.rs` | Hugging Face's names and classes |
 //! | `start.rs` | first weights from other models |
@@ -28,6 +29,7 @@ mod heads;
 mod model;
 pub mod names;
 mod pair;
+mod pair_config;
 pub mod presets;
 mod start;
 
@@ -41,7 +43,8 @@ pub use heads::{
 pub use kiln_bert::ConfigError;
 pub use kiln_tasks::token_heads::ClassificationHead;
 pub use model::{ElectraBody, ElectraModel};
-pub use pair::{ElectraPair, PairConfig, PairedGenerator};
+pub use pair::{ElectraPair, PairedGenerator};
+pub use pair_config::PairConfig;
 pub use presets::Preset;
 
 /// ELECTRA's replaced token detection (Clark et al. 2020, section 2), with λ_G = 1 and λ_D = 50 as

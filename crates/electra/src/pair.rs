@@ -14,6 +14,7 @@ use kiln_tasks::settings::Sharing;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::model::ElectraBody;
+use crate::pair_config::PairConfig;
 use crate::{
     ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraModel, GeneratorHead,
 };
@@ -39,17 +40,6 @@ pub struct ElectraPair {
     pub discriminator: ElectraForPreTraining,
     /// Makes them; none where they are drawn from all words alike.
     pub generator: Option<PairedGenerator>,
-}
-
-/// The sizes of both models, and what they share.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PairConfig {
-    /// The discriminator's.
-    pub discriminator: ElectraConfig,
-    /// The generator's; none where there is no generator.
-    pub generator: Option<ElectraConfig>,
-    /// What the two have in common.
-    pub sharing: Sharing,
 }
 
 impl ElectraPair {
