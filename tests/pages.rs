@@ -23,7 +23,7 @@ fn is_path(quoted: &str) -> bool {
         .iter()
         .any(|ending| quoted.ends_with(ending));
     let is_code = quoted.contains(|c: char| c.is_whitespace() || "():=#\"".contains(c));
-    !is_code && (quoted.contains('/') || has_ending) && !quoted.starts_with('.')
+    !is_code && (quoted.contains('/') || has_ending) && !quoted.starts_with(['.', '<'])
 }
 
 /// The paths that are meant by one with `NAME`, `<name>` or `{a,b}` in it, where any is as good.
