@@ -74,6 +74,8 @@ impl BertAttention {
         }
     }
 
+    /// Attends, and adds the residual.
+    ///
     /// # Shapes
     /// - `hidden_states`: `[batch, seq_len, hidden_size]`
     /// - `is_padding`: `[batch, 1, 1, seq_len]`, true at padding

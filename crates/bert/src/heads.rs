@@ -83,6 +83,8 @@ impl BertForSequenceClassification {
         }
     }
 
+    /// Scores the labels of pooled sequences.
+    ///
     /// # Shapes
     /// - `pooled`: `[batch, hidden_size]`
     /// - returns `[batch, num_labels]`

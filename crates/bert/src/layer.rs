@@ -7,7 +7,7 @@ use kiln_nn::{Init, Intermediate, ResidualOutput};
 use crate::BertConfig;
 use crate::attention::{BertAttention, residual_output};
 
-/// Hugging Face `BertLayer`.
+/// A layer of the encoder; Hugging Face `BertLayer`.
 #[derive(Module, Debug)]
 pub struct BertLayer {
     attention: BertAttention,
@@ -30,6 +30,8 @@ impl BertLayer {
         }
     }
 
+    /// Runs attention, then the feed-forward block.
+    ///
     /// # Shapes
     /// - `hidden_states`: `[batch, seq_len, hidden_size]`
     /// - `is_padding`: `[batch, 1, 1, seq_len]`, true at padding

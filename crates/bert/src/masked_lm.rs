@@ -38,7 +38,7 @@ impl MaskedLmHead {
         }
     }
 
-    /// Unnormalised log-probabilities.
+    /// Unnormalised log-probabilities of every word.
     ///
     /// # Shapes
     /// - `hidden_states`: `[n, hidden_size]`, one row a position, gathered or all of them

@@ -69,6 +69,8 @@ impl AttentionContext {
 }
 
 impl Padding {
+    /// The padding of queries and of keys, from masks of ones.
+    ///
     /// # Shapes
     /// - `queries`: `[batch, query_len]`, 0 at padding
     /// - `keys`: `[batch, key_len]`, 0 at padding
@@ -81,7 +83,7 @@ impl Padding {
     }
 }
 
-/// Hugging Face `DisentangledSelfAttention`.
+/// Attention by content and by relative position; Hugging Face `DisentangledSelfAttention`.
 #[derive(Module, Debug)]
 pub struct DisentangledSelfAttention {
     projections: Projections,

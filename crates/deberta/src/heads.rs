@@ -66,6 +66,8 @@ impl DebertaForSequenceClassification {
         }
     }
 
+    /// Pools sequences and scores their labels.
+    ///
     /// # Shapes
     /// - `hidden_states`: `[batch, seq_len, hidden_size]`
     /// - returns `[batch, num_labels]`

@@ -31,6 +31,8 @@ impl DebertaLayer {
         }
     }
 
+    /// Runs attention, then the feed-forward block.
+    ///
     /// # Shapes
     /// - `hidden_states`: `[batch, seq_len, hidden_size]`
     /// - returns `[batch, seq_len, hidden_size]`

@@ -144,17 +144,17 @@ impl RunFolder {
         self.path.join("config.json")
     }
 
-    /// `metrics.jsonl`.
+    /// `metrics.jsonl`: the values of steps and evaluations, a line each.
     pub fn metrics(&self) -> PathBuf {
         self.path.join("metrics.jsonl")
     }
 
-    /// `tokenizer/`.
+    /// `tokenizer/`: the tokenizer that was trained for the run.
     pub fn tokenizer(&self) -> PathBuf {
         self.path.join("tokenizer")
     }
 
-    /// `checkpoints/`.
+    /// `checkpoints/`: a folder for each step that was saved.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }
@@ -169,7 +169,7 @@ impl RunFolder {
         self.path.join("eval-corpus")
     }
 
-    /// `report.html`.
+    /// `report.html`: the run's curves and settings.
     pub fn report(&self) -> PathBuf {
         self.path.join("report.html")
     }

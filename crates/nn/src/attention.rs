@@ -70,6 +70,8 @@ pub fn is_padding(attention_mask: Tensor<2, Int>) -> Tensor<4, Bool> {
     attention_mask.equal_elem(0).reshape([batch, 1, 1, key_len])
 }
 
+/// Gives each head an axis position of its own.
+///
 /// # Shapes
 /// - `hidden_states`: `[batch, seq_len, heads * head_size]`
 /// - returns `[batch, heads, seq_len, head_size]`
@@ -87,6 +89,8 @@ pub fn split_heads(hidden_states: Tensor<3>, heads: usize) -> Tensor<4> {
         .swap_dims(1, 2)
 }
 
+/// Puts the heads' outputs side by side again, as [`split_heads`] had them.
+///
 /// # Shapes
 /// - `context`: `[batch, heads, seq_len, head_size]`
 /// - returns `[batch, seq_len, heads * head_size]`

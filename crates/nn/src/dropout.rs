@@ -29,6 +29,8 @@ impl Dropout {
         self.inner.prob
     }
 
+    /// Drops entries while a model is trained; elsewhere nothing is done.
+    ///
     /// # Shapes
     /// Any; returned as it came.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {

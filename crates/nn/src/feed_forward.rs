@@ -24,6 +24,8 @@ impl Intermediate {
         }
     }
 
+    /// Applies the linear layer, then the activation.
+    ///
     /// # Shapes
     /// - `hidden_states`: `[batch, seq_len, width]`
     /// - returns `[batch, seq_len, inner]`
@@ -56,6 +58,8 @@ impl ResidualOutput {
         }
     }
 
+    /// Adds the branch to the residual and normalises.
+    ///
     /// # Shapes
     /// - `branch`: `[batch, seq_len, inner]`
     /// - `residual`: `[batch, seq_len, width]`

@@ -21,7 +21,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// Gain one, shift zero.
+    /// A normalisation with gain one and shift zero.
     pub fn new(size: usize, epsilon: f64, device: &Device) -> Self {
         Self {
             gamma: Param::from_tensor(Tensor::ones([size], device)),
@@ -30,6 +30,8 @@ impl LayerNorm {
         }
     }
 
+    /// Normalises the last axis, then applies gain and shift.
+    ///
     /// # Shapes
     /// - `hidden_states`: `[..., size]`
     /// - returns the same

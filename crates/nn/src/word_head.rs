@@ -38,6 +38,8 @@ impl HeadTransform {
         }
     }
 
+    /// Transforms the hidden states that words are scored from.
+    ///
     /// # Shapes
     /// - `hidden_states`: `[n, hidden_size]`
     /// - returns `[n, width]`

@@ -122,7 +122,7 @@ pub fn config_value<T: Serialize>(config: &T) -> Result<Value, LearnError> {
         .map_err(|error| LearnError::Settings(format!("the model's config: {error}")))
 }
 
-/// Refuses a field's value.
+/// Gives the error of a field with a value that can't be had.
 ///
 /// # Errors
 /// Always.

@@ -12,12 +12,12 @@ use crate::model_config::{ConfigError, refuse};
 
 const FIELD: &str = "tie_word_embeddings";
 
-/// Whether a config with these other fields ties.
+/// Whether a config with the fields `other` has the head share the word table.
 pub fn ties(other: &Map<String, Value>) -> bool {
     other.get(FIELD) != Some(&Value::Bool(false))
 }
 
-/// Checks the field.
+/// Checks that the field is true, false or absent.
 ///
 /// # Errors
 /// If it is neither true nor false.

@@ -141,7 +141,7 @@ impl Fixture {
         self.config.get("architectures")?.get(0)?.as_str()
     }
 
-    /// An argument.
+    /// The argument called `name`.
     ///
     /// # Panics
     /// If the case has no such argument.
@@ -149,7 +149,7 @@ impl Fixture {
         self.named(&self.inputs, "inputs", name)
     }
 
-    /// A result.
+    /// The result called `name`.
     ///
     /// # Panics
     /// If the case has no such result.

@@ -103,7 +103,7 @@ impl Permutation {
         }
     }
 
-    /// What stands at `index`.
+    /// What stands at `index` of the permutation.
     ///
     /// # Panics
     /// If `index` is not below the length: the caller's mistake.

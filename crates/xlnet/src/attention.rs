@@ -53,7 +53,8 @@ pub struct QueryBiases {
     r_w_bias: Param<Tensor<2>>,
 }
 
-/// Hugging Face `XLNetRelativeAttention`.
+/// Attention of both streams by content and by relative position; Hugging Face
+/// `XLNetRelativeAttention`.
 #[derive(Module, Debug)]
 pub struct RelativeAttention {
     /// `[d_model, heads, head_size]`, as all five.

@@ -83,6 +83,8 @@ impl XlnetForSequenceClassification {
         }
     }
 
+    /// Sums up sequences and scores their labels.
+    ///
     /// # Shapes
     /// - `hidden_states`: `[batch, seq_len, d_model]`
     /// - returns `[batch, num_labels]`

@@ -9,7 +9,7 @@ use crate::attention::{QueryBiases, QueryContext, RelativeAttention};
 use crate::config::XlnetConfig;
 use crate::segments::Segments;
 
-/// Hugging Face `XLNetFeedForward`.
+/// The feed-forward block of both streams; Hugging Face `XLNetFeedForward`.
 #[derive(Module, Debug)]
 pub struct FeedForward {
     layer_norm: LayerNorm,
@@ -41,7 +41,7 @@ impl FeedForward {
     }
 }
 
-/// Hugging Face `XLNetLayer`.
+/// A layer of both streams; Hugging Face `XLNetLayer`.
 #[derive(Module, Debug)]
 pub struct XlnetLayer {
     rel_attn: RelativeAttention,

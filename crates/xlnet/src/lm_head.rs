@@ -12,7 +12,7 @@ use crate::config::XlnetConfig;
 use crate::model::{XlnetInputs, XlnetModel, XlnetOutputs};
 use crate::names::LOAD_OPTIONS;
 
-/// Hugging Face `XLNetLMHeadModel`.
+/// XLNet with scores of words; Hugging Face `XLNetLMHeadModel`.
 #[derive(Module, Debug)]
 #[doc(alias = "XLNetLMHeadModel")]
 pub struct XlnetLmHeadModel {

@@ -61,7 +61,7 @@ impl XlnetInputs {
     }
 }
 
-/// What a pass gives.
+/// What a pass of XLNet gives.
 #[derive(Debug, Clone)]
 pub struct XlnetOutputs {
     /// `[batch, num_predictions, d_model]` of the query stream, or without one
@@ -72,7 +72,7 @@ pub struct XlnetOutputs {
     pub memory: Memory,
 }
 
-/// Hugging Face `XLNetModel`.
+/// The stack of layers without a head; Hugging Face `XLNetModel`.
 #[derive(Module, Debug)]
 #[doc(alias = "XLNetModel")]
 pub struct XlnetModel {

@@ -33,7 +33,7 @@ pub struct LossTerm {
 }
 
 impl LossTerm {
-    /// The mean, `[1]`.
+    /// The term's mean, `[1]`: sum over weight.
     pub fn mean(&self) -> Tensor<1> {
         self.sum.clone().div_scalar(self.weight)
     }

@@ -123,7 +123,7 @@ impl Masking {
         }
     }
 
-    /// Checks the numbers.
+    /// Checks that the numbers lie in their ranges.
     ///
     /// # Errors
     /// If a rate or share lies outside its range, or there is no slot; names it.

@@ -53,12 +53,12 @@ impl LeftOut {
         both
     }
 
-    /// How many in all.
+    /// How many files were left out.
     pub fn files(&self) -> u64 {
         self.reasons.values().map(|it| it.files).sum()
     }
 
-    /// None was.
+    /// Whether no file was left out.
     pub fn is_empty(&self) -> bool {
         self.reasons.is_empty()
     }

@@ -60,7 +60,7 @@ impl PermutedSettings {
         }
     }
 
-    /// Checks the numbers.
+    /// Checks that the numbers can work with each other.
     ///
     /// # Errors
     /// If one of them can't work with the others; names it.
