@@ -37,12 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let data = RunData::masked(
         documents,
         |text| {
-            Ok(Arc::new(PackedSequences::new(
-                text,
-                &vocabulary,
-                SEQ_LEN,
-                SEED,
-            )?))
+            let sequences = PackedSequences::new(text, &vocabulary, SEQ_LEN, SEED)?;
+            Ok(Arc::new(sequences))
         },
         Masking::bert(SEQ_LEN),
         &vocabulary,
