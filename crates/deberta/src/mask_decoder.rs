@@ -14,7 +14,7 @@
 //! positions alone give the same numbers as those of all.
 
 use burn::tensor::{Int, Tensor, assert_shape};
-use kiln_nn::gather_positions;
+use kiln_nn::{gather_positions, like};
 
 use crate::attention::AttentionContext;
 use crate::layer::DebertaLayer;
@@ -97,6 +97,7 @@ impl LastLayer<'_> {
     fn decode(self, rows: Tensor<2>, positions: Option<Tensor<2, Int>>) -> Tensor<3> {
         let [batch, seq_len, hidden_size] = self.hidden_states.dims();
         assert_shape!(rows, [seq_len, hidden_size]);
+        let rows = like(rows, &self.hidden_states);
         let keys_values = self.layer.keys_values(self.hidden_states.clone());
         let (mut queries, context) = match positions {
             None => (self.hidden_states + rows.unsqueeze::<3>(), self.context),

@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::module::linear;
-use kiln_nn::{Init, split_heads};
+use kiln_nn::{Init, like, split_heads};
 
 use crate::DebertaConfig;
 use crate::config::DebertaVersion;
@@ -138,7 +138,8 @@ impl Projections {
             Self::Fused(own) => own.num_attention_heads,
             Self::Separate(own) => own.num_attention_heads,
         };
-        let projected = projection(self)?.forward(table);
+        let projection = projection(self)?;
+        let projected = projection.forward(like(table, &projection.weight.val()));
         Some(split_heads(projected.unsqueeze::<3>(), heads))
     }
 }

@@ -18,6 +18,7 @@
 //! | `soundness.rs` | whether a model is worth a checkpoint |
 //! | `step.rs`, `terms.rs`, `readings.rs` | one optimizer step, and an evaluation; sums to losses; what is read back |
 //! | `placement.rs` | which rank and device computes which micro-batch |
+//! | `precision.rs` | [`Precision`]: the model that a pass runs through |
 //! | `collective.rs` | [`Collective`]: the processes of a run, and the order of sums |
 //! | `orders.rs`, `follow.rs` | what ranks say to each other; the loop of the others than rank 0 |
 //! | `watch.rs` | notices a part that learns nothing |
@@ -47,6 +48,7 @@ mod optimizer;
 mod orders;
 mod paths;
 mod placement;
+mod precision;
 mod readings;
 mod run;
 mod soundness;
@@ -62,6 +64,7 @@ pub use objective::{
     Carry, ConstantGuess, Measure, Objective, ParameterGroup, PartOutput, PartSpec, TermSpec,
 };
 pub use observer::{NoObserver, Observer, PrintEvery, Stop, TrainOutcome};
+pub use precision::Precision;
 pub use record::{Record, RecordKind};
 pub use run::RunFolder;
 pub use settings::{OptimizerSettings, ScheduleKind, Stretch, TrainingSettings};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::precision::Precision;
+
 /// Sequences that a step has at most on one device; more is a slip of the hand.
 const MOST_SEQUENCES: usize = 1 << 30;
 
@@ -78,6 +80,9 @@ pub struct TrainingSettings {
     pub accumulate: usize,
     /// Seed of every random choice.
     pub seed: u64,
+    /// The float type of forward and backward passes.
+    #[serde(default, skip_serializing_if = "Precision::is_float32")]
+    pub precision: Precision,
     /// The optimizer.
     pub optimizer: OptimizerSettings,
     /// The schedule.
@@ -114,6 +119,7 @@ impl Default for TrainingSettings {
             batch_size: 32,
             accumulate: 1,
             seed: 1,
+            precision: Precision::default(),
             optimizer: OptimizerSettings::default(),
             schedule: ScheduleKind::Linear,
             warmup: 100,

@@ -16,6 +16,7 @@ use crate::objective::{Carry as _, Objective, PartSpec};
 use crate::optimizer::AdamW;
 use crate::orders::share;
 use crate::placement::Placement;
+use crate::precision::Precision;
 use crate::readings::{Read, Readings};
 use crate::settings::TrainingSettings;
 use crate::terms::Terms;
@@ -44,6 +45,7 @@ pub(crate) struct Stepper<O: Objective> {
     pub(crate) placement: Placement,
     /// The ranks that make the step together.
     pub(crate) collective: Arc<dyn Collective>,
+    precision: Precision,
     seed: u64,
     pub(crate) optimizers: Vec<AdamW>,
     /// One for each of this rank's micro-batches of a step: what number m leaves is for number m of
@@ -73,6 +75,7 @@ impl<O: Objective> Stepper<O> {
             parts,
             placement,
             collective,
+            precision: settings.precision,
             seed: settings.seed,
             objective,
         }
@@ -123,8 +126,10 @@ impl<O: Objective> Stepper<O> {
                     replica => &replicas[replica - 1],
                 };
                 seed(device, self.seed, (step, m, index));
+                // Anew for each: a backward pass uses its casts up.
+                let cast = self.precision.cast(on_device);
                 let output = self.objective.forward(
-                    on_device,
+                    cast.as_ref().unwrap_or(on_device),
                     index,
                     batch,
                     std::mem::take(&mut scratches[place]),

@@ -155,6 +155,15 @@ fn train_here<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Le
         ..
     } = request;
     settings.validate().map_err(LearnError::Settings)?;
+    if let Some(device) = devices
+        .iter()
+        .position(|device| !settings.precision.is_supported(device))
+    {
+        return Err(LearnError::Settings(format!(
+            "precision = {}: device {device} does not compute in it; train in float32, or on others",
+            settings.precision.name()
+        )));
+    }
     let devices = devices.into_iter().map(Device::autodiff).collect();
     let placement = Placement::new(devices, settings.accumulate, &*collective)
         .ok_or_else(|| LearnError::Settings("devices: none given; name at least one".into()))?;

@@ -4,6 +4,7 @@ use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
 
 use crate::fused;
+use crate::precision::in_float32;
 
 /// An activation, under the very name config.json gives it, so that it is written back unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +98,10 @@ impl Activation {
 
     /// Applies the function to every entry, whatever the shape.
     pub fn forward<const D: usize>(self, input: Tensor<D>) -> Tensor<D> {
+        in_float32(input, |input| self.value(input))
+    }
+
+    fn value<const D: usize>(self, input: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Gelu | Self::GeluPython => fused::gelu(input),
             Self::GeluNew | Self::GeluPytorchTanh | Self::GeluFast | Self::GeluAccurate => {

@@ -7,6 +7,7 @@
 
 use burn::tensor::{Bool, Int, Tensor, assert_shape};
 
+use crate::precision::{like, widened};
 use crate::{Dropout, RelativeScores, fused};
 
 /// What the scores are made of beside query and key.
@@ -47,17 +48,18 @@ pub fn attend(
     assert_shape!(key, [batch, heads, _, head_size]);
     assert_shape!(value, [batch, heads, key_len, _]);
 
-    let scores = query.matmul(key.swap_dims(2, 3));
+    let scores = widened(query.matmul(key.swap_dims(2, 3)));
     let scores = match options.relative {
         Some(relative) => relative.add_to(scores),
         None => scores,
     };
     let (scores, scale) = match options.score_bias {
-        Some(bias) => (scores.mul_scalar(options.scale) + bias, 1.0),
+        Some(bias) => (scores.mul_scalar(options.scale) + widened(bias), 1.0),
         None => (scores, options.scale),
     };
     let probabilities = fused::scaled_softmax(scores, options.is_hidden, scale);
-    options.dropout.forward(probabilities).matmul(value)
+    let probabilities = options.dropout.forward(probabilities);
+    like(probabilities, &value).matmul(value)
 }
 
 /// True at padding, in a shape that broadcasts over heads and queries.

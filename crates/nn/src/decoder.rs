@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, assert_shape};
 
 use crate::fused::tied_linear;
 use crate::init::Init;
+use crate::precision::like;
 
 /// What a head has apart from what it usually shares: its matrix from the word table, its bias from
 /// the one beside it.
@@ -52,6 +53,7 @@ impl Decoder {
         let bias = self.bias.as_ref().map_or(bias, Param::val);
         let ([_, width], [vocab_size]) = (hidden_states.dims(), bias.dims());
         assert_shape!(words, [vocab_size, width]);
+        let (words, bias) = (like(words, &hidden_states), like(bias, &hidden_states));
         tied_linear(hidden_states, words, bias)
     }
 }

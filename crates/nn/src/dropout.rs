@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::fused;
+use crate::precision::in_float32;
 
 /// Zeroes each entry with probability `prob` and scales the rest by 1 / (1 - `prob`).
 ///
@@ -36,7 +37,7 @@ impl Dropout {
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let acts = self.inner.training.is_enabled() && input.device().is_autodiff();
         if acts && self.inner.prob > 0.0 {
-            fused::dropout(input, self.inner.prob)
+            in_float32(input, |input| fused::dropout(input, self.inner.prob))
         } else {
             input
         }

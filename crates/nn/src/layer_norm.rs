@@ -6,6 +6,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use crate::fused;
+use crate::precision::{like, widened};
 
 /// Normalises over the last axis.
 ///
@@ -34,7 +35,7 @@ impl LayerNorm {
     ///
     /// # Shapes
     /// - `hidden_states`: `[..., size]`
-    /// - returns the same
+    /// - returns the same, of the gain's float type
     ///
     /// # Panics
     /// If the last axis is not `size`: the caller's mistake.
@@ -42,6 +43,8 @@ impl LayerNorm {
         let gamma = self.gamma.val();
         let [size] = gamma.dims();
         assert_shape!(hidden_states, [.., size]);
-        fused::layer_norm(hidden_states, gamma, self.beta.val(), self.epsilon)
+        let (gain, shift) = (widened(gamma.clone()), widened(self.beta.val()));
+        let normalised = fused::layer_norm(widened(hidden_states), gain, shift, self.epsilon);
+        like(normalised, &gamma)
     }
 }

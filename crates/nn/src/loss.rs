@@ -1,9 +1,10 @@
 //! Losses as sums: whoever knows the weight of the whole step divides, so that k micro-batches give
 //! what one batch of k times the size gives.
 
-use burn::tensor::{DType, FloatDType, Int, IntDType, Tensor, assert_shape};
+use burn::tensor::{FloatDType, Int, IntDType, Tensor, assert_shape};
 
 use crate::fused;
+use crate::precision::widened;
 
 /// `Σ weightᵢ · −log softmax(logitsᵢ)[labelᵢ]`, in float32 at least.
 ///
@@ -26,10 +27,7 @@ pub fn cross_entropy_sum(
     assert_shape!(labels, [n]);
     assert_shape!(weights, [n]);
 
-    let logits = match logits.dtype() {
-        DType::F16 | DType::BF16 => logits.cast(FloatDType::F32),
-        _ => logits,
-    };
+    let logits = widened(logits);
     fused::cross_entropy(logits, labels, weights)
 }
 
@@ -54,10 +52,7 @@ pub fn binary_cross_entropy_sum(
     assert_shape!(labels, [n]);
     assert_shape!(weights, [n]);
 
-    let logits = match logits.dtype() {
-        DType::F16 | DType::BF16 => logits.cast(FloatDType::F32),
-        _ => logits,
-    };
+    let logits = widened(logits);
     // relu(x) − x·y + log(1 + e^−|x|), in which nothing overflows. relu and |x| are products with
     // constants: their own gradients at 0 are 0, and a logit of 0 would get −y and not σ(0) − y.
     let is_positive = logits.clone().greater_equal_elem(0.0).float();

@@ -29,6 +29,7 @@
 use burn::tensor::{Device, Int, IntDType, Tensor, TensorData, assert_shape};
 
 use crate::fused::{Terms, add_relative};
+use crate::precision::like;
 
 /// Which row of a table of relative embeddings stands for each distance between query and key.
 ///
@@ -130,11 +131,13 @@ impl RelativeScores {
 
         if let Some(by_query) = self.by_query {
             assert_shape!(by_query, [batch, heads, query_len, _]);
+            let by_query = like(by_query, &scores);
             let (rows, starts) = (rows.clone(), starts.clone());
             scores = add_relative(scores, by_query, rows, starts, Terms::OfQuery);
         }
         if let Some(by_key) = self.by_key {
             assert_shape!(by_key, [batch, heads, key_len, _]);
+            let by_key = like(by_key, &scores);
             scores = add_relative(scores, by_key, rows, starts, Terms::OfKey);
         }
         scores

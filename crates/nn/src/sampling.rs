@@ -9,7 +9,7 @@
 
 use burn::tensor::{Distribution, IndexingUpdateOp, Int, IntDType, Tensor, assert_shape};
 
-use crate::{fused, untracked};
+use crate::{fused, untracked, widened};
 
 /// What a disallowed token's logit loses (google-research/electra, `sample_from_softmax`): no noise
 /// makes up for it.
@@ -34,7 +34,7 @@ pub fn sample_tokens(
     disallowed: Option<Tensor<1, Int>>,
 ) -> Tensor<1, Int> {
     let [n, _] = logits.dims();
-    let logits = untracked(logits);
+    let logits = widened(untracked(logits));
     let mut scores = if temperature == 1.0 {
         logits
     } else {

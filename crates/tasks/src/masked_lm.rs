@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Tensor};
 use kiln_learner::Measure;
 use kiln_learner::upload::{floats, ints};
 use kiln_nn::loss::{correct_sum, cross_entropy_sum};
-use kiln_nn::{EncoderInputs, untracked};
+use kiln_nn::{EncoderInputs, untracked, widened};
 use kiln_text::HostBatch;
 
 /// What `kiln_text::examples::MaskedLmSource` makes.
@@ -87,6 +87,7 @@ pub fn score(
     weights: Tensor<1>,
     accuracy: &'static str,
 ) -> (Tensor<1>, Measure) {
+    let logits = widened(logits);
     let measure = Measure {
         name: accuracy,
         sum: correct_sum(untracked(logits.clone()), labels.clone(), weights.clone()),

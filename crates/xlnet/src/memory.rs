@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_checkpoint::{NamedTensor, OpenError, WriteError};
 use kiln_learner::Carry;
-use kiln_nn::untracked;
+use kiln_nn::{like, untracked};
 
 use crate::XlnetConfig;
 
@@ -27,6 +27,14 @@ impl Memory {
     /// How many positions the memory holds.
     pub fn len(&self) -> usize {
         self.states.first().map_or(0, |state| state.dims()[1])
+    }
+
+    /// The memory in the float type of `other`.
+    pub(crate) fn like<const D: usize>(self, other: &Tensor<D>) -> Self {
+        let states = self.states.into_iter();
+        Self {
+            states: states.map(|state| like(state, other)).collect(),
+        }
     }
 
     /// Whether the memory holds no position.

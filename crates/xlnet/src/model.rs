@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::nn::Embedding;
 use burn::tensor::{Int, Tensor, assert_shape};
-use kiln_nn::{Dropout, Init, embed_words};
+use kiln_nn::{Dropout, Init, embed_words, like};
 use kiln_tasks::class::{Encoded, Encoder};
 use kiln_tasks::token_heads::TokenEncoder;
 
@@ -153,7 +153,9 @@ impl XlnetModel {
             !self.positions.has_two_directions() || batch % 2 == 0,
             "a batch of {batch} has no two halves"
         );
-        let before = inputs.memory.clone();
+        // The type of the layers' parameters, which the table does not have.
+        let parameter = self.mask_emb.val();
+        let before = inputs.memory.clone().map(|memory| memory.like(&parameter));
         if let Some(memory) = &before {
             assert_eq!(memory.states.len(), self.layer.len(), "layers of memory");
         }
@@ -163,10 +165,10 @@ impl XlnetModel {
         };
         let context = self.context(&inputs, lengths);
         let mut streams = Streams {
-            content: self.dropout.forward(embedded),
+            content: self.dropout.forward(like(embedded, &parameter)),
             queries: inputs.targets.as_ref().map(|targets| {
                 let [_, count] = targets.positions.dims();
-                let masked = self.mask_emb.val().expand([batch, count, d_model]);
+                let masked = parameter.clone().expand([batch, count, d_model]);
                 self.dropout.forward(masked)
             }),
         };
@@ -205,10 +207,11 @@ impl XlnetModel {
             AttentionType::Bi => None,
             AttentionType::Uni => Some(Causal::new(lengths, self.rules.same_length, &device)),
         };
+        let parameter = self.mask_emb.val();
         let segments = inputs
             .token_type_ids
             .clone()
-            .map(|ids| Segments::new(ids, inputs.segment_columns));
+            .map(|ids| Segments::new(ids, inputs.segment_columns).like(&parameter));
         let visibility = &inputs.visibility;
         let content = chunks.into_iter().map(|chunk| QueryContext {
             rows: chunk.rows,
@@ -238,7 +241,7 @@ impl XlnetModel {
         LayerContext {
             // Drawn once for the whole batch. The original draws for each of its sequences, and so has
             // to project the vectors once for each.
-            positions: self.dropout.forward(vectors),
+            positions: self.dropout.forward(like(vectors, &parameter)),
             segments: segments.map(|segments| segments.behind_memory(lengths.mem_len)),
             content,
             queries,

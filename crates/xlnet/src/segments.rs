@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use burn::tensor::{Int, IntDType, Tensor, assert_shape};
-use kiln_nn::gather_positions;
+use kiln_nn::{gather_positions, like};
 
 /// Which segment each of some tokens stands in.
 #[derive(Debug, Clone)]
@@ -34,6 +34,13 @@ impl Segments {
         }
     }
 
+    /// These segments in the float type of `other`.
+    pub(crate) fn like<const D: usize>(self, other: &Tensor<D>) -> Self {
+        Self {
+            columns: like(self.columns, other),
+        }
+    }
+
     /// These segments with a memory of `mem_len` positions in front, which counts as segment 0,
     /// whatever it held.
     pub(crate) fn behind_memory(&self, mem_len: usize) -> Self {
@@ -44,7 +51,7 @@ impl Segments {
         let memory = Tensor::zeros([batch, mem_len], &self.columns.device());
         let memory = in_columns(memory, columns);
         Self {
-            columns: Tensor::cat(vec![memory, self.columns.clone()], 1),
+            columns: Tensor::cat(vec![like(memory, &self.columns), self.columns.clone()], 1),
         }
     }
 

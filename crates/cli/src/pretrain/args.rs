@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
-use kiln_learner::ScheduleKind;
+use kiln_learner::{Precision, ScheduleKind};
 
 use super::flags::{Choice, Given, possible_values};
 use crate::architectures::{self, Named};
@@ -218,6 +218,11 @@ pub(crate) struct TrainingArgs {
     /// Steps in a row with gradients that are not finite after which the run stops
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) max_bad_steps: u64,
+    /// Float type of the products that most of a step's time goes into. bf16 is faster and smaller where
+    /// the device has units for it, and learns from rounded numbers; weights and optimizer stay in
+    /// float32
+    #[arg(long, value_name = "TYPE", value_parser = precisions(), default_value = "float32")]
+    pub(crate) precision: Precision,
     /// Seed of every random choice: weights, order, masks, dropout, the text that a tokenizer is
     /// trained on
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -238,6 +243,21 @@ const SCHEDULES: [Choice; 5] = [
         "The original ELECTRA code's: the same line times the warmup",
     ),
 ];
+
+/// The float types of forward and backward passes.
+const PRECISIONS: [Choice; 2] = [
+    ("float32", "Everything"),
+    (
+        "bf16",
+        "What lies between layers; LayerNorm, softmax and losses are float32",
+    ),
+];
+
+/// Takes exactly their names.
+fn precisions() -> impl TypedValueParser<Value = Precision> {
+    let parser = PossibleValuesParser::new(possible_values(&PRECISIONS));
+    parser.try_map(|name| serde_json::from_value(name.into()))
+}
 
 /// Takes exactly their names.
 pub(crate) fn schedules() -> impl TypedValueParser<Value = ScheduleKind> {

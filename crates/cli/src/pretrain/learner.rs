@@ -1,6 +1,8 @@
 //! Flags to the learner's settings.
 
-use kiln_learner::{OptimizerSettings, TrainingSettings};
+use burn::tensor::Device;
+use kiln_backend::DeviceSpec;
+use kiln_learner::{OptimizerSettings, Precision, TrainingSettings};
 use kiln_tasks::architecture::Recipe;
 
 use super::args::{RunArgs, TrainingArgs};
@@ -30,6 +32,7 @@ pub(super) fn training(
         batch_size: args.batch_size,
         accumulate: args.accumulate,
         seed: args.seed,
+        precision: args.precision,
         optimizer: OptimizerSettings {
             learning_rate: args.lr.unwrap_or(published.learning_rate),
             betas: (
@@ -61,6 +64,26 @@ pub(super) fn training(
         ));
     }
     Ok(settings)
+}
+
+/// Refuses devices that can't compute in `precision`.
+///
+/// # Errors
+/// If one of `devices`, which `specs` name, can't.
+pub(super) fn check_precision(
+    precision: Precision,
+    specs: &[DeviceSpec],
+    devices: &[Device],
+) -> Result<(), Failure> {
+    let mut named = specs.iter().zip(devices);
+    match named.find(|(_, device)| !precision.is_supported(device)) {
+        Some((spec, _)) => Err(Failure::usage(format_args!(
+            "--precision {}: {spec} does not compute in it; leave the flag out, or choose another \
+             device with --backend",
+            precision.name()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Evaluations of a run of `steps` where nobody says how often.

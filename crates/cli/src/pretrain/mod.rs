@@ -125,6 +125,7 @@ pub(crate) fn run(
     check(&plan)?;
     check_writable(&args.run.output)?;
     let devices = devices::open(&specs)?;
+    learner::check_precision(training.precision, &specs, &devices)?;
     // From here on the folder is taken, however long the text takes.
     let new = NewRun::create(&args.run.output)?;
     plan.keep_pipes(console)?;

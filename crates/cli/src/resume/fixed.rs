@@ -14,15 +14,17 @@ const WORDS: &str = "the model's words are the tokenizer's, and its text is toke
 const EVALUATION: &str = "evaluations before and after could not be compared";
 const READING: &str = "the text was read so, and its tokens are what makes the run repeatable";
 const SEED: &str = "every random choice follows from it: order, masks, dropout";
+const PRECISION: &str = "losses before and after could not be compared";
 const FOLDER: &str = "a run stays in its folder; copy the folder to keep it as it is";
 const CORRECTION: &str = "the optimizer's moments were gathered with it";
 
 /// A flag, whether a value follows it, and why it can't change.
 type Entry = (&'static str, bool, &'static str);
 
-const TABLE: [Entry; 21] = [
+const TABLE: [Entry; 22] = [
     ("output", true, FOLDER),
     ("seed", true, SEED),
+    ("precision", true, PRECISION),
     ("seq-len", true, SEQUENCES),
     ("tokenizer", true, WORDS),
     ("vocab-size", true, WORDS),

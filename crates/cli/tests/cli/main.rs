@@ -18,6 +18,7 @@ mod help;
 mod interrupted;
 #[cfg(target_os = "linux")]
 mod memory;
+mod precision;
 #[cfg(unix)]
 mod readme;
 mod roberta;

@@ -6,6 +6,7 @@
     reason = "a test's helpers may end the test"
 )]
 
+mod precision;
 mod ranks;
 mod resuming;
 mod toy;

@@ -15,7 +15,7 @@ use kiln_learner::{
     Carry, ConstantGuess, Measure, ModelFiles, Objective, PartOutput, PartSpec, TermSpec,
     TrainingSettings,
 };
-use kiln_nn::{Dropout, Init};
+use kiln_nn::{Dropout, Init, like, widened};
 use kiln_text::rng::{Purpose, Rng};
 use kiln_text::{BatchSource, HostBatch, TextError};
 
@@ -159,7 +159,8 @@ impl Objective for ToyObjective {
         scratch: Answer,
         Mean(carry): &Mean,
     ) -> PartOutput<Self> {
-        let x = model.dropout.forward(batch.x.clone());
+        let weight = model.generator.weight.val();
+        let x = like(model.dropout.forward(batch.x.clone()), &weight);
         let (prediction, scratch, next) = if part == 0 {
             let answer = model.generator.forward(x);
             let plain = if answer.is_autodiff() {
@@ -172,11 +173,11 @@ impl Objective for ToyObjective {
             let answer = scratch.0.expect("part 0 ran");
             let [rows, _] = answer.dims();
             let memory = carry.clone().reshape([1, 1]).repeat_dim(0, rows);
-            let next = carry.clone() * 0.5 + answer.clone().mean() * 0.5;
-            let inputs = Tensor::cat(vec![answer, memory], 1);
+            let next = carry.clone() * 0.5 + widened(answer.clone()).mean() * 0.5;
+            let inputs = Tensor::cat(vec![answer, like(memory, &weight)], 1);
             (model.discriminator.forward(inputs), Answer(None), next)
         };
-        let error = (prediction - batch.y.clone()) * batch.weights.clone();
+        let error = (widened(prediction) - batch.y.clone()) * batch.weights.clone();
         PartOutput {
             sums: vec![error.clone().square().sum()],
             measures: vec![Measure {

@@ -3,6 +3,7 @@
 
 use burn::tensor::{Tensor, assert_shape};
 use kiln_learner::Measure;
+use kiln_nn::widened;
 
 /// Logits between which scores are told apart for the area under the curve, and how many bounds lie
 /// there: steps of 0.16, within which two scores count as equal. (The original has 200 bounds on the
@@ -38,6 +39,7 @@ pub(super) fn discriminator_measures(
     let [n] = logits.dims();
     assert_shape!(replaced, [n]);
     assert_shape!(weights, [n]);
+    let logits = widened(logits);
 
     let is_called = logits.clone().greater_elem(0.0).float() * weights.clone();
     let is_replaced = replaced * weights.clone();
