@@ -218,9 +218,9 @@ pub(crate) struct TrainingArgs {
     /// Steps in a row with gradients that are not finite after which the run stops
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) max_bad_steps: u64,
-    /// Float type of the products that most of a step's time goes into. bf16 is faster and smaller where
-    /// the device has units for it, and learns from rounded numbers; weights and optimizer stay in
-    /// float32
+    /// Float type of the products that most of a step's time goes into; weights and optimizer are in
+    /// float32 anyway. bf16 is for devices with units for it: others refuse or imitate it, slower, and
+    /// all learn from rounded numbers
     #[arg(long, value_name = "TYPE", value_parser = precisions(), default_value = "float32")]
     pub(crate) precision: Precision,
     /// Seed of every random choice: weights, order, masks, dropout, the text that a tokenizer is

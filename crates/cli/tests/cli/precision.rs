@@ -8,15 +8,16 @@ use serde_json::Value;
 use crate::command::{kiln, read_json, write_corpus};
 
 /// Each way to learn, at its smallest.
-const OBJECTIVES: [&str; 5] = [
+const OBJECTIVES: [&str; 6] = [
     "bert",
+    "roberta",
     "electra",
     "deberta",
     "deberta --objective mlm",
     "xlnet --mem-len 16",
 ];
 
-const SMALL: &str = "--preset tiny --vocab-size 150 --seq-len 32 --batch-size 8 --lr 1e-3 --seed 7 \
+const SMALL: &str = "--preset tiny --vocab-size 300 --seq-len 32 --batch-size 8 --lr 1e-3 --seed 7 \
                      --held-out 0 --log-every 10 --backend flex";
 
 fn folder() -> tempfile::TempDir {
@@ -47,6 +48,10 @@ fn losses(run: &Path) -> Vec<f64> {
 /// steps that were made with such gradients.
 const BOUND: f64 = 2.0 / 256.0;
 
+/// Where a generator samples, some scores that were close fall to other tokens, and the discriminator
+/// reads another text: one step may be off by more, their mean may not.
+const BOUND_OF_SAMPLES: f64 = 8.0 / 256.0;
+
 #[test]
 fn thirty_steps_in_bf16_follow_float32s_in_every_objective() {
     let folder = folder();
@@ -61,9 +66,14 @@ fn thirty_steps_in_bf16_follow_float32s_in_every_objective() {
         let (float32, bf16) = (curve("float32"), curve("bf16"));
         assert_eq!((float32.len(), bf16.len()), (30, 30), "{objective}");
         assert_ne!(float32, bf16, "{objective}: bf16 computes in float32");
+        let samples = ["electra", "deberta"].contains(&objective);
+        let bound = if samples { BOUND_OF_SAMPLES } else { BOUND };
+        let sum = |losses: &[f64]| losses.iter().sum::<f64>();
+        let off = sum(&float32) - sum(&bf16);
+        assert!(off.abs() < BOUND * sum(&float32), "{objective}: {off}");
         for (step, (exact, rounded)) in float32.iter().zip(&bf16).enumerate() {
             assert!(
-                (exact - rounded).abs() < BOUND * exact,
+                (exact - rounded).abs() < bound * exact,
                 "{objective}, step {}: {exact} in float32, {rounded} in bf16",
                 step + 1
             );
