@@ -21,6 +21,8 @@ mod memory;
 mod precision;
 #[cfg(unix)]
 mod readme;
+#[cfg(target_os = "linux")]
+mod refusals;
 mod roberta;
 mod stalled;
 mod swallowed;
