@@ -52,7 +52,7 @@ pub fn default_spec() -> Result<DeviceSpec, BackendError> {
         Ok(_) | Err(std::env::VarError::NotPresent) => pick(&compiled_in(), answers),
         Err(std::env::VarError::NotUnicode(text)) => {
             let given = text.to_string_lossy().into_owned();
-            let reason = "not valid Unicode".to_owned();
+            let reason = "not valid Unicode; name a backend, such as flex, or unset it".to_owned();
             Err(BackendError::Variable {
                 reason: Box::new(BackendError::Malformed { given, reason }),
             })

@@ -134,7 +134,7 @@ impl ConfigFile {
         let fields = Value::Object(self.fields.clone());
         serde_path_to_error::deserialize(fields).map_err(|error| {
             let field = error.path().to_string();
-            let reason = error.into_inner().to_string();
+            let reason = in_words(&error.into_inner().to_string());
             OpenError::Field {
                 path: self.path.clone(),
                 // An absent field belongs to the whole object, whose path is a dot.
@@ -189,6 +189,14 @@ impl ConfigFile {
     pub fn write(&self, folder: &Path) -> Result<(), WriteError> {
         write_json(&folder.join(CONFIG_FILE), &self.fields)
     }
+}
+
+/// What serde says of a value, without the names of Rust's types.
+fn in_words(reason: &str) -> String {
+    reason
+        .replace("expected usize", "expected a whole number from 0 up")
+        .replace("expected i64", "expected a whole number")
+        .replace("expected f64", "expected a number")
 }
 
 #[cfg(test)]
@@ -256,7 +264,7 @@ mod tests {
         assert_eq!(
             error,
             format!(
-                "{}: hidden_size: invalid type: string \"many\", expected usize; correct this field",
+                "{}: hidden_size: invalid type: string \"many\", expected a whole number from 0 up; correct this field",
                 path.display()
             )
         );

@@ -19,7 +19,7 @@ pub enum OpenError {
     Read { path: PathBuf, reason: io::Error },
     /// A folder holds no weights under any of the names in use.
     #[error(
-        "{}: holds none of model.safetensors, model.safetensors.index.json, pytorch_model.bin and pytorch_model.bin.index.json; pass a Hugging Face model folder or one of these files",
+        "{}: holds none of model.safetensors, model.safetensors.index.json, pytorch_model.bin and pytorch_model.bin.index.json; pass a Hugging Face model folder, which holds one of them",
         path.display()
     )]
     NoModel { path: PathBuf },

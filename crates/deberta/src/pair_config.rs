@@ -2,7 +2,7 @@
 
 use kiln_learner::LearnError;
 use kiln_tasks::Family;
-use kiln_tasks::replaced_tokens::{check_fit, of_generator};
+use kiln_tasks::replaced_tokens::{check_fit, in_generator, of_generator};
 use kiln_tasks::settings::{DetectionSettings, Sharing};
 
 use crate::DebertaConfig;
@@ -50,7 +50,7 @@ impl PairConfig {
             );
         }
         let generator = match &settings.generator {
-            Some(config) => DebertaConfig::parse(config)?,
+            Some(config) => DebertaConfig::parse(config).map_err(in_generator)?,
             None => discriminator.generator(settings.generator_size, settings.generator_layers),
         };
         generator.validate().map_err(of_generator)?;

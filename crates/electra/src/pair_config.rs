@@ -2,7 +2,7 @@
 
 use kiln_learner::LearnError;
 use kiln_tasks::Family;
-use kiln_tasks::replaced_tokens::{check_fit, of_generator};
+use kiln_tasks::replaced_tokens::{check_fit, in_generator, of_generator};
 use kiln_tasks::settings::{DetectionSettings, Sharing};
 
 use crate::ElectraConfig;
@@ -39,7 +39,7 @@ impl PairConfig {
         }
         let generator = match &settings.generator {
             _ if settings.uniform_generator => None,
-            Some(config) => Some(ElectraConfig::parse(config)?),
+            Some(config) => Some(ElectraConfig::parse(config).map_err(in_generator)?),
             None if sharing == Sharing::All => Some(discriminator.clone()),
             None => {
                 let (size, layers) = (settings.generator_size, settings.generator_layers);

@@ -314,10 +314,10 @@ pub trait Architecture: Sync {
         &self,
         request: &ReplacedTokensRequest,
     ) -> Result<Vec<Vec<TokenScore>>, LearnError> {
-        let _ = request;
         Err(LearnError::Settings(format!(
-            "{} has no discriminator; pass the folder of an ELECTRA, or of a \
+            "{}: {} has no discriminator; pass the folder of an ELECTRA, or of a \
              DeBERTa trained so",
+            request.model.display(),
             self.name()
         )))
     }

@@ -100,7 +100,8 @@ fn a_text_or_tokenizer_that_does_not_fit_is_refused_before_the_model_runs() {
     assert_eq!(
         error.to_string(),
         format!(
-            "settings: {path}: the tokenizer has 8 tokens, the model 7; they do not belong together"
+            "settings: {path}: the tokenizer has 8 tokens, the model 7; they do not belong together; \
+             use the tokenizer that the model was trained with"
         )
     );
 }

@@ -13,7 +13,7 @@ pub(super) fn texts_or_lines(given: &[String]) -> Result<Vec<String>, Failure> {
     for (number, line) in (1..).zip(std::io::stdin().lock().lines()) {
         let line = line.map_err(|error| {
             Failure::run(format_args!(
-                "stdin: line {number}: cannot be read ({error})"
+                "stdin: line {number}: cannot be read ({error}); write it as UTF-8"
             ))
         })?;
         if !line.trim().is_empty() {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::args::ModelArgs;
 use super::published::Changes;
+use crate::architectures;
 use crate::failure::Failure;
 use crate::model_folder::{newest_checkpoint, refuse_file};
 
@@ -165,8 +166,10 @@ fn read(path: &Path, architecture: &dyn Architecture) -> Result<Kind, Failure> {
     }
     match file.model_type() {
         Some(other) if !architecture.model_types().contains(&other) => {
+            let its_own = architectures::by_model_type(other);
+            let its_own = its_own.map_or(String::new(), |it| format!(", or train {}", it.name()));
             Err(Failure::usage(format_args!(
-                "{}: model_type = {other}: this is no {}; pass another config, or train {other}",
+                "{}: model_type = {other}: this is no {}; pass another config{its_own}",
                 file.path().display(),
                 architecture.name()
             )))

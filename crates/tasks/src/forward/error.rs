@@ -45,6 +45,11 @@ pub enum InputError {
     /// Labels of which none is scored.
     #[error("{name}: every entry is -100, so there is nothing to score; leave it out")]
     NothingScored { name: String },
+    /// Positions of which none is one of the tokens.
+    #[error(
+        "{name}: every position is beyond the {seq_len} tokens, so there is nothing to score; leave it out"
+    )]
+    NoPosition { name: String, seq_len: usize },
     /// A mask that leaves nothing to score.
     #[error("attention_mask: every entry is 0, so there is nothing to score; leave labels out")]
     NothingAttended,

@@ -155,8 +155,9 @@ impl<'a> Inputs<'a> {
             .collect();
         let count: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
         if count == 0.0 {
-            return Err(InputError::NothingScored {
+            return Err(InputError::NoPosition {
                 name: name.to_owned(),
+                seq_len: width,
             });
         }
         let last = (width as i32 - 1).max(0);

@@ -24,6 +24,16 @@ pub fn of_generator(error: ConfigError) -> LearnError {
     LearnError::Settings(format!("the generator's {error}; or choose another size"))
 }
 
+/// Makes an error of a config one of the generator's, which stands in another file than the model's.
+pub fn in_generator(error: LearnError) -> LearnError {
+    match error {
+        LearnError::Config { field, reason } => {
+            LearnError::Settings(format!("{field} in the generator's config: {reason}"))
+        }
+        error => error,
+    }
+}
+
 /// Refuses two models that can't share what the settings have them share: each size by its field, the
 /// discriminator's first.
 ///

@@ -20,7 +20,7 @@ mod pair_folder;
 mod replacement;
 
 pub use batch::ReplacedTokenBatch;
-pub use generator_size::{check_fit, heads_for, of_generator, scaled};
+pub use generator_size::{check_fit, heads_for, in_generator, of_generator, scaled};
 pub use objective::{ModelPair, ReplacedTokens};
 pub use origins::Origins;
 pub use pair_folder::{Half, PairFolder};

@@ -329,6 +329,13 @@ pub(super) fn read_header(dir: &Path) -> Result<Header, TextError> {
         path: path.clone(),
         reason,
     };
+    if !path.exists() && !dir.join(TOKENS).exists() {
+        return Err(TextError::NotText {
+            path: dir.to_path_buf(),
+            kind: "no tokenised text in it".to_owned(),
+            remedy: "pass a folder that kiln prepare made".to_owned(),
+        });
+    }
     let mut file = File::open(&path).map_err(read_failed(&path))?;
     // Read as a stream: a header has no largest size, a corpus may be of any number of files, and
     // what is no header ends at its first byte that can't be one.

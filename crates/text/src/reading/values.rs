@@ -103,7 +103,9 @@ impl Values {
                 (State::Behind, _) => {
                     return Err(self.error("a comma or the list's end has to come here"));
                 }
-                (State::End, _) => return Err(self.error("something follows behind the list")),
+                (State::End, _) => {
+                    return Err(self.error("something follows behind the list; remove it"));
+                }
             }
             self.advance(byte);
         }

@@ -122,7 +122,10 @@ impl Choice {
                 "{said}: not a tokenizer that Kiln has, and one that reads its files with code of \
                  its own; pass a folder with a tokenizer of another class"
             )),
-            (Reader::Custom, _) => Err(format!(
+            (Reader::Custom, false) => Err(format!(
+                "{said}, which Kiln does not run; pass a folder with its tokenizer.json"
+            )),
+            (Reader::Custom, true) => Err(format!(
                 "{said}, which Kiln does not run; if its tokenizer.json gives the right ids, remove \
                  auto_map and {as_it_stands}"
             )),

@@ -306,7 +306,8 @@ impl Tokenizer {
         }
         if base_size > rows {
             return Some(format!(
-                "the tokenizer has {size} tokens, the model {rows}; they do not belong together"
+                "the tokenizer has {size} tokens, the model {rows}; they do not belong together; \
+                 use the tokenizer that the model was trained with"
             ));
         }
         let first = self.content(u32::try_from(rows).unwrap_or(u32::MAX));

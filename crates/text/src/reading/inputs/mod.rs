@@ -399,7 +399,7 @@ fn names(inputs: &[PathBuf]) -> String {
     let mut shown: Vec<String> = inputs
         .iter()
         .take(5)
-        .map(|path| path.display().to_string())
+        .map(|path| pipe::name(path).display().to_string())
         .collect();
     if inputs.len() > shown.len() {
         shown.push(format!("… ({} in all)", inputs.len()));
