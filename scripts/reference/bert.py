@@ -13,6 +13,8 @@
     golden                   weights from a formula; checked against numbers known beforehand
     trajectory_hf            thirty steps from `pretraining`, as torch and transformers take them
     trajectory_original      the same batches, as the original BERT code takes them
+    trajectory_classify, trajectory_tag, trajectory_qa
+                             thirty steps of fine-tuning; see fine_tuning.py
     sift, sift_trajectory    scale-invariant fine-tuning of the classifier; see sift.py
 """
 
@@ -47,6 +49,7 @@ from .cases import (
     set_weights,
     write_case,
 )
+from .fine_tuning import write_fine_tuning
 from .sift import write_sift
 from .trajectory import Settings, write_trajectory
 
@@ -55,6 +58,7 @@ def make_bert(folder: Path) -> None:
     """Writes every case of BERT below the folder."""
     pretraining_case = pretraining()
     classification_case = sequence_classification()
+    tagging_case, answering_case = token_classification(), question_answering()
     cases = [
         pretraining_case,
         masked_lm(),
@@ -63,8 +67,8 @@ def make_bert(folder: Path) -> None:
         encoder_no_pooler(),
         next_sentence(),
         classification_case,
-        token_classification(),
-        question_answering(),
+        tagging_case,
+        answering_case,
         single_row_long(),
         golden(),
     ]
@@ -73,6 +77,9 @@ def make_bert(folder: Path) -> None:
         write_case(folder, case)
     trajectories(folder, pretraining_case.model)
     write_sift(folder, classification_case)
+    write_fine_tuning(folder, "classify", classification_case)
+    write_fine_tuning(folder, "tag", tagging_case)
+    write_fine_tuning(folder, "qa", answering_case)
 
 
 def small_config(**changes) -> BertConfig:

@@ -29,6 +29,7 @@
     enhanced_v1               the same on v1's attention
     enhanced_conv             the same behind a convolution, position keys of their own
     discriminator             v3's head for replaced tokens
+    trajectory_multi_label    thirty steps of fine-tuning, see `fine_tuning.py`
     sift                      SiFT on `sequence_classification`, see `sift.py`
     log_buckets               which bucket a distance falls into
 
@@ -77,6 +78,7 @@ from .cases import (
     write_tensors,
 )
 from .cases import generator as random_stream
+from .fine_tuning import write_fine_tuning
 from .sift import write_sift_pass
 
 LARGEST_FORMULA_GAP = 1e-6
@@ -118,6 +120,7 @@ def make_deberta(folder: Path) -> None:
     ]
     for case in cases:
         write_case(folder, case)
+    write_fine_tuning(folder, "multi_label", multi_label())
     write_sift_pass(folder, sift_classifier(), random_stream("deberta/sift"))
     log_buckets(folder / "log_buckets")
     short_buckets(folder / "log_buckets_short")

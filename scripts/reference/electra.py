@@ -15,6 +15,7 @@
     joint_all_tied            the same with one encoder: the heads alone are the generator's own
     trajectory_hf             thirty steps from `joint`, as torch and transformers take them
     trajectory_original       the same batches, as the original ELECTRA code takes them
+    trajectory_classify       thirty steps of fine-tuning, rates that fall by 0.8 a layer; see fine_tuning.py
 """
 
 from pathlib import Path
@@ -50,6 +51,7 @@ from .cases import (
     write_case,
 )
 from .cases import generator as random_stream
+from .fine_tuning import electras_rates, write_fine_tuning
 from .trajectory import Settings, write_trajectory
 
 GENERATOR_WEIGHT = 1.0
@@ -59,7 +61,7 @@ DISCRIMINATOR_WEIGHT = 50.0
 
 def make_electra(folder: Path) -> None:
     """Writes every case of ELECTRA below the folder."""
-    joint_case = joint()
+    joint_case, classification_case = joint(), sequence_classification()
     cases = [
         generator(),
         generator_narrow(),
@@ -67,7 +69,7 @@ def make_electra(folder: Path) -> None:
         discriminator(),
         discriminator_same_width(),
         encoder(),
-        sequence_classification(),
+        classification_case,
         token_classification(),
         question_answering(),
         single_row_long(),
@@ -78,6 +80,9 @@ def make_electra(folder: Path) -> None:
     for case in cases:
         write_case(folder, case)
     trajectories(folder, joint_case.model)
+    layers = classification_case.model.config.num_hidden_layers
+    rates = electras_rates(layers, decay=0.8)
+    write_fine_tuning(folder, "classify", classification_case, rate_factor=rates)
 
 
 def small_config(**changes) -> ElectraConfig:

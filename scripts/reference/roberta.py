@@ -10,6 +10,7 @@
     question_answering       start and end of a span; the softmax runs over padding too
     single_row_long          one row as long as there are positions, a LayerNorm epsilon that shows
     trajectory               thirty steps from `masked_lm`, by the published constants of Adam
+    trajectory_classify      thirty steps of fine-tuning; see fine_tuning.py
 """
 
 from pathlib import Path
@@ -39,6 +40,7 @@ from .cases import (
     set_weights,
     write_case,
 )
+from .fine_tuning import SEQ_LEN, write_fine_tuning
 from .trajectory import Settings, write_trajectory
 
 # Ids of the special tokens, as a tokenizer is trained for RoBERTa; words start after them as everywhere.
@@ -47,14 +49,14 @@ BEGIN, PAD, END, MASK = 0, 1, 2, 4
 
 def make_roberta(folder: Path) -> None:
     """Writes every case of RoBERTa below the folder."""
-    masked_lm_case = masked_lm()
+    masked_lm_case, classification_case = masked_lm(), sequence_classification()
     cases = [
         masked_lm_case,
         masked_lm_padded(),
         masked_lm_untied(),
         encoder(),
         encoder_no_pooler(),
-        sequence_classification(),
+        classification_case,
         token_classification(),
         question_answering(),
         single_row_long(),
@@ -62,6 +64,7 @@ def make_roberta(folder: Path) -> None:
     for case in cases:
         write_case(folder, case)
     trajectory(folder, masked_lm_case.model)
+    write_fine_tuning(folder, "classify", classification_case, texts)
 
 
 def small_config(**changes) -> RobertaConfig:
@@ -95,6 +98,11 @@ def text_batch(
         input_ids[row, length:] = pad
         attention_mask[row, :length] = 1
     return {"input_ids": input_ids, "attention_mask": attention_mask}
+
+
+def texts(stream: torch.Generator, vocab_size: int, lengths: list[int]) -> Tensors:
+    """A batch to be fine-tuned on."""
+    return text_batch(stream, vocab_size, SEQ_LEN, lengths)
 
 
 def move_padding(batch: Tensors, row: int, place: int) -> None:

@@ -16,6 +16,15 @@ from .cases import Tensors, relative_gap, write_tensors
 Losses = Callable[[torch.nn.Module, Tensors], Tensor | Tensors]
 """From (model, batch) to the loss, or to `loss` with its parts by name."""
 
+RateFactor = Callable[[str], float]
+"""What the learning rate of a parameter is multiplied by, by its name."""
+
+
+def one_rate(name: str) -> float:
+    """The learning rate as it is."""
+    return 1.0
+
+
 # Thirty steps of rounding; relative to max(1, the tensor's largest entry).
 LARGEST_TRAJECTORY_GAP = 2e-6
 
@@ -46,16 +55,24 @@ def is_decayed(name: str) -> bool:
 class HuggingFaceUpdate:
     """torch's AdamW under transformers' linear schedule, clipped by torch.
 
-    Step t from 0 has rate base t / W while t < W, then base (T - t) / (T - W).
+    Step t from 0 has rate base t / W while t < W, then base (T - t) / (T - W). A parameter's own rate
+    is that times its factor; the largest factor is 1.
     """
 
-    def __init__(self, model: torch.nn.Module, settings: Settings):
+    def __init__(self, model: torch.nn.Module, settings: Settings, rate_factor: RateFactor = one_rate):
         named = list(model.named_parameters())
+        factors = sorted({rate_factor(name) for name, _ in named}, reverse=True)
         groups = [
             {
-                "params": [p for name, p in named if is_decayed(name) == decayed],
+                "params": [
+                    p
+                    for name, p in named
+                    if is_decayed(name) == decayed and rate_factor(name) == factor
+                ],
                 "weight_decay": settings.weight_decay if decayed else 0.0,
+                "lr": settings.learning_rate * factor,
             }
+            for factor in factors
             for decayed in (True, False)
         ]
         self.parameters = [p for _, p in named]
@@ -89,7 +106,7 @@ class OriginalUpdate:
     al. 2020) the rate of the warmup is multiplied by 1 - t / T as well.
     """
 
-    def __init__(self, model: torch.nn.Module, settings: Settings):
+    def __init__(self, model: torch.nn.Module, settings: Settings, _: RateFactor = one_rate):
         self.settings = settings
         self.named = list(model.named_parameters())
         self.first = [torch.zeros_like(p) for _, p in self.named]
@@ -129,6 +146,7 @@ def train(
     settings: Settings,
     loss_of: Losses,
     dtype: torch.dtype,
+    rate_factor: RateFactor = one_rate,
 ) -> tuple[Tensors, Tensors]:
     """Trains a copy of the model, one batch a step.
 
@@ -136,7 +154,8 @@ def train(
     clipping, `learning_rates`; all [steps]) and the final parameters by name.
     """
     model = copy.deepcopy(model).to(dtype)
-    update = (HuggingFaceUpdate if settings.bias_correction else OriginalUpdate)(model, settings)
+    update_class = HuggingFaceUpdate if settings.bias_correction else OriginalUpdate
+    update = update_class(model, settings, rate_factor)
     curves: dict[str, list[float]] = defaultdict(list)
     for batch in batches:
         model.zero_grad()
@@ -193,7 +212,7 @@ def check_trajectory(name: str, exact: Tensors, rounded: Tensors) -> None:
     gaps = {
         key: relative_gap(exact[key], rounded[key], floor=1.0)
         for key in exact
-        if not key.endswith("key.bias")
+        if not key.endswith(("key.bias", "key_proj.bias"))
     }
     worst = max(gaps, key=gaps.__getitem__)
     if not gaps[worst] <= LARGEST_TRAJECTORY_GAP:

@@ -52,6 +52,7 @@ from .cases import (
     set_weights,
     write_case,
 )
+from .fine_tuning import three_segments_padded_left, write_fine_tuning, xlnets_rates
 from .trajectory import Settings, write_trajectory
 
 SIZES = {
@@ -103,6 +104,13 @@ def make_xlnet(folder: Path) -> None:
     for case in cases:
         write_case(folder, case)
     trajectory(folder / "trajectory")
+    write_fine_tuning(
+        folder,
+        "qa",
+        question_answering(),
+        three_segments_padded_left,
+        xlnets_rates(SIZES["n_layer"], decay=0.75),
+    )
 
 
 def small_config(**changes) -> XLNetConfig:

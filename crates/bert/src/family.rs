@@ -1,12 +1,10 @@
 //! What BERT's classes share: Hugging Face's files, tables, and the list of the classes.
 
 use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_learner::LearnError;
 use kiln_nn::{Apart, EncoderInputs};
 use kiln_tasks::ConfigError;
 use kiln_tasks::class::ClassEntry;
 use kiln_tasks::family::{Family, FileNames, Sizes};
-use kiln_tasks::forward::Inputs;
 use kiln_tasks::tying::apart_in;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
@@ -73,8 +71,12 @@ impl Family for BertConfig {
         self.without_dropout()
     }
 
-    fn read(&self, inputs: &Inputs<'_>) -> Result<EncoderInputs, LearnError> {
-        Ok(inputs.model_inputs()?)
+    fn num_layers(&self) -> usize {
+        self.num_hidden_layers
+    }
+
+    fn num_labels(&self) -> usize {
+        self.num_labels()
     }
 }
 

@@ -203,10 +203,6 @@ impl TokenEncoder for BertModel {
         config.hidden_size
     }
 
-    fn num_labels(config: &BertConfig) -> usize {
-        config.num_labels()
-    }
-
     fn dropout(config: &BertConfig) -> f64 {
         config.classifier_dropout()
     }

@@ -1,12 +1,10 @@
 //! What DeBERTa's classes share: Hugging Face's files, tables, and the list of the classes.
 
 use kiln_checkpoint::ModelFile;
-use kiln_learner::LearnError;
 use kiln_nn::EncoderInputs;
 use kiln_tasks::ConfigError;
 use kiln_tasks::class::ClassEntry;
 use kiln_tasks::family::{Family, FileNames, Sizes};
-use kiln_tasks::forward::Inputs;
 
 use crate::names::{LOAD_OPTIONS, NAMES, names_of};
 use crate::{
@@ -95,8 +93,12 @@ impl Family for DebertaConfig {
         self.without_dropout()
     }
 
-    fn read(&self, inputs: &Inputs<'_>) -> Result<EncoderInputs, LearnError> {
-        Ok(inputs.model_inputs()?)
+    fn num_layers(&self) -> usize {
+        self.num_hidden_layers
+    }
+
+    fn num_labels(&self) -> usize {
+        self.num_labels()
     }
 
     fn model_type(&self) -> &'static str {

@@ -98,10 +98,6 @@ impl TokenEncoder for DebertaModel {
         config.hidden_size
     }
 
-    fn num_labels(config: &DebertaConfig) -> usize {
-        config.num_labels()
-    }
-
     fn dropout(config: &DebertaConfig) -> f64 {
         config.hidden_dropout_prob
     }

@@ -1,11 +1,9 @@
 //! What ELECTRA's classes share: Hugging Face's files, tables, and the list of the classes.
 
 use kiln_bert::BertInputs;
-use kiln_learner::LearnError;
 use kiln_tasks::ConfigError;
 use kiln_tasks::class::ClassEntry;
 use kiln_tasks::family::{Family, FileNames, Sizes};
-use kiln_tasks::forward::Inputs;
 
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::{
@@ -71,7 +69,11 @@ impl Family for ElectraConfig {
         self.without_dropout()
     }
 
-    fn read(&self, inputs: &Inputs<'_>) -> Result<BertInputs, LearnError> {
-        Ok(inputs.model_inputs()?)
+    fn num_layers(&self) -> usize {
+        self.num_hidden_layers
+    }
+
+    fn num_labels(&self) -> usize {
+        self.num_labels()
     }
 }

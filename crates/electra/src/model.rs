@@ -114,10 +114,6 @@ impl TokenEncoder for ElectraModel {
         config.hidden_size
     }
 
-    fn num_labels(config: &ElectraConfig) -> usize {
-        config.num_labels()
-    }
-
     fn dropout(config: &ElectraConfig) -> f64 {
         config.classifier_dropout()
     }

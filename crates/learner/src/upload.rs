@@ -30,10 +30,14 @@ pub fn floats<const D: usize>(batch: &HostBatch, name: &str, device: &Device) ->
     )
 }
 
+/// Ends a run whose batches lack the buffer `name`.
+///
+/// # Panics
+/// Always.
 #[expect(
     clippy::panic,
     reason = "a source that gives other buffers than its objective takes"
 )]
-fn missing(name: &str) -> ! {
+pub fn missing(name: &str) -> ! {
     panic!("the batch has no buffer called {name}")
 }

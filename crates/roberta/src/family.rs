@@ -1,11 +1,9 @@
 //! What RoBERTa's classes share: Hugging Face's files, tables, and the list of the classes.
 
 use kiln_bert::BertInputs;
-use kiln_learner::LearnError;
 use kiln_tasks::ConfigError;
 use kiln_tasks::class::ClassEntry;
 use kiln_tasks::family::{Family, FileNames, Sizes};
-use kiln_tasks::forward::Inputs;
 use kiln_tasks::model_config::{check_model_type, refuse};
 use serde_json::Value;
 
@@ -85,7 +83,11 @@ impl Family for RobertaConfig {
         }
     }
 
-    fn read(&self, inputs: &Inputs<'_>) -> Result<BertInputs, LearnError> {
-        self.encoder.read(inputs)
+    fn num_layers(&self) -> usize {
+        self.encoder.num_hidden_layers
+    }
+
+    fn num_labels(&self) -> usize {
+        self.encoder.num_labels()
     }
 }

@@ -70,10 +70,6 @@ impl TokenEncoder for RobertaModel {
         config.encoder.hidden_size
     }
 
-    fn num_labels(config: &RobertaConfig) -> usize {
-        config.encoder.num_labels()
-    }
-
     fn dropout(config: &RobertaConfig) -> f64 {
         config.encoder.classifier_dropout()
     }

@@ -1,13 +1,18 @@
 //! What all Hugging Face classes of an architecture share: config.json, names in files, tables.
 
+use std::fmt::Debug;
 use std::path::Path;
 
 use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor};
 use kiln_checkpoint::{
     ConfigFile, LoadOptions, LoadReport, ModelFile, NamedTensor, Names, OpenError, WriteError,
     check_shapes, load_module, module_tensors, write_model,
 };
-use kiln_learner::LearnError;
+use kiln_learner::upload::ints;
+use kiln_learner::{LearnError, ParameterGroup};
+use kiln_nn::EncoderInputs;
+use kiln_text::HostBatch;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -56,13 +61,51 @@ pub struct FileNames {
     pub options: &'static LoadOptions,
 }
 
+/// What an encoder of the family `F` reads: made of a forward pass's arguments, or of a run's batch.
+pub trait ReadInputs<F>: Debug + Clone + Send + 'static {
+    /// Checks the arguments and moves them to their device.
+    ///
+    /// # Errors
+    /// If an argument has another shape or an entry that it cannot have.
+    fn read(inputs: &Inputs<'_>, config: &F) -> Result<Self, LearnError>;
+
+    /// Moves a batch's buffers to a device.
+    ///
+    /// # Panics
+    /// If the batch lacks a buffer: an objective and the source that feeds it are written together.
+    fn upload(batch: &HostBatch, device: &Device) -> Self;
+}
+
+impl<F> ReadInputs<F> for EncoderInputs {
+    fn read(inputs: &Inputs<'_>, _: &F) -> Result<Self, LearnError> {
+        Ok(inputs.model_inputs()?)
+    }
+
+    /// Missing types are all 0.
+    fn upload(batch: &HostBatch, device: &Device) -> Self {
+        let input_ids: Tensor<2, Int> = ints(batch, "input_ids", device);
+        let has_types = batch.ints.contains_key("token_type_ids");
+        Self {
+            attention_mask: Some(ints(batch, "attention_mask", device)),
+            token_type_ids: if has_types {
+                ints(batch, "token_type_ids", device)
+            } else {
+                input_ids.zeros_like()
+            },
+            input_ids,
+        }
+    }
+}
+
 /// A config.json, and by it all that the classes of its architecture have in common.
 ///
 /// The config is the family: what depends on its fields and what does not are asked in one place,
 /// and a value of it is what every class is made from.
-pub trait Family: Serialize + DeserializeOwned + Sized + 'static {
+pub trait Family:
+    Serialize + DeserializeOwned + Debug + Clone + Send + Sync + Sized + 'static
+{
     /// What the encoder reads.
-    type Inputs;
+    type Inputs: ReadInputs<Self>;
 
     /// The architecture's name on the command line.
     const NAME: &'static str;
@@ -101,11 +144,16 @@ pub trait Family: Serialize + DeserializeOwned + Sized + 'static {
         self.for_inference()
     }
 
-    /// What the encoder reads of a forward pass's arguments.
-    ///
-    /// # Errors
-    /// If an argument has another shape or an entry that it cannot have.
-    fn read(&self, inputs: &Inputs<'_>) -> Result<Self::Inputs, LearnError>;
+    /// Layers of the encoder.
+    fn num_layers(&self) -> usize;
+
+    /// Labels of a fine-tuning head.
+    fn num_labels(&self) -> usize;
+
+    /// How the optimizer treats the parameter at `path`.
+    fn parameter_group(&self, path: &str) -> ParameterGroup {
+        ParameterGroup::by_name(path)
+    }
 
     /// `model_type` as it is written.
     fn model_type(&self) -> &'static str {

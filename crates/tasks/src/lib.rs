@@ -22,6 +22,7 @@
 //! | `family.rs` | [`Family`]: a config.json, and what the classes of its architecture share |
 //! | `class.rs` | [`Class`]: a Hugging Face class as a type, and the list of an architecture's |
 //! | `heads/` | [`heads::Head`]: what heads give, their labels, their losses as sums and weights |
+//! | `fine_tuning/` | [`fine_tuning::FineTuning`]: a class trained on its own head's loss |
 //! | `token_heads.rs` | the heads over tokens and over the first one, on any encoder |
 //! | `forward/` | [`forward::forward`]: a checkpoint run on given tensors; arguments, gradients |
 //! | `predict/` | [`Predictor`]: a model opened once that fills masks and tells replaced tokens |
@@ -31,6 +32,7 @@ pub mod change;
 pub mod class;
 pub mod documents;
 pub mod family;
+pub mod fine_tuning;
 pub mod forward;
 pub mod heads;
 pub mod masked_lm;

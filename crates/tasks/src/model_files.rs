@@ -14,7 +14,7 @@ pub fn model_files<F, M>(
     tokenizer: Option<Tokenizer>,
 ) -> ModelFiles<M>
 where
-    F: Family + Send + Sync,
+    F: Family,
     M: Module + 'static,
 {
     ModelFiles::new(

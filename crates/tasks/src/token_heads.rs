@@ -8,6 +8,7 @@ use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Activation, Dropout, Init};
 
 use crate::class::{Class, Encoder, InputsOf, Outputs};
+use crate::family::Family;
 use crate::heads::{RealLabels, SequenceLogits, SpanLogits, TokenLogits};
 
 /// What the heads over tokens are to know of an encoder.
@@ -19,9 +20,6 @@ pub trait TokenEncoder: Encoder {
 
     /// The width of the hidden states.
     fn width(config: &Self::Config) -> usize;
-
-    /// How many labels there are.
-    fn num_labels(config: &Self::Config) -> usize;
 
     /// The rate of dropout before the labels.
     fn dropout(config: &Self::Config) -> f64;
@@ -42,7 +40,7 @@ impl<E: TokenEncoder> TokenClassification<E> {
         Self {
             base_model: E::draw(config, init),
             dropout: Dropout::new(E::dropout(config)),
-            classifier: init.linear(E::width(config), E::num_labels(config)),
+            classifier: init.linear(E::width(config), config.num_labels()),
         }
     }
 }
@@ -145,7 +143,7 @@ impl<E: FirstTokenEncoder> SequenceClassification<E> {
             classifier: ClassificationHead {
                 dense: init.linear(width, width),
                 dropout: Dropout::new(E::dropout(config)),
-                out_proj: init.linear(width, E::num_labels(config)),
+                out_proj: init.linear(width, config.num_labels()),
                 activation: E::ACTIVATION,
             },
         }

@@ -12,6 +12,7 @@
 //! | `parity.rs` | [`check_parity`]: every single-pass case of an architecture |
 //! | `ranks.rs` | [`ranks()`]: processes of a run as threads |
 //! | `texts.rs` | [`check_fill_mask`], [`check_replaced_tokens`]: texts in padded batches |
+//! | `fine_tuning.rs` | [`check_fine_tuning`]: a class fine-tuned as the reference does |
 //! | `trajectory.rs` | [`check_trajectory`], [`check_curves`]: a training run against the reference's |
 //!
 //! A test body is written once and runs over fixtures × devices:
@@ -42,6 +43,7 @@ mod batches;
 mod bound;
 mod closeness;
 mod device;
+mod fine_tuning;
 mod fixture;
 mod parity;
 mod ranks;
@@ -52,6 +54,7 @@ pub use batches::LabelledBatches;
 pub use bound::Bound;
 pub use closeness::{Closeness, Report, assert_close};
 pub use device::{BACKENDS_VARIABLE, devices, lock_generator};
+pub use fine_tuning::check_fine_tuning;
 pub use fixture::{FIXTURES_VARIABLE, Fixture, FixtureTensor, Values, cases, fixtures_dir};
 pub use parity::{Named, check_parity, named, request};
 pub use ranks::{Rank, ranks};

@@ -2,20 +2,41 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_learner::LearnError;
+use kiln_learner::upload::ints;
+use kiln_tasks::family::ReadInputs;
 use kiln_tasks::forward::{InputError, Inputs};
+use kiln_text::HostBatch;
 
 use crate::config::XlnetConfig;
 use crate::memory::Memory;
 use crate::model::{Targets, XlnetInputs};
 use crate::visibility::Visibility;
 
-/// Checks the arguments and moves them to their device.
-///
-/// # Errors
-/// If an argument has another shape or an entry that it cannot have, or two contradict each other.
-pub(crate) fn read(inputs: &Inputs<'_>, config: &XlnetConfig) -> Result<XlnetInputs, LearnError> {
+/// Segments of a text to be fine-tuned on: two texts, `<cls>`, padding.
+const FINE_TUNING_SEGMENTS: usize = 4;
+
+impl ReadInputs<XlnetConfig> for XlnetInputs {
+    fn read(inputs: &Inputs<'_>, config: &XlnetConfig) -> Result<Self, LearnError> {
+        read(inputs, config)
+    }
+
+    /// A text by itself, padded on the left; padding may have a segment id of its own.
+    fn upload(batch: &HostBatch, device: &Device) -> Self {
+        let types = batch.ints.get("token_type_ids");
+        let highest = types.and_then(|types| types.data.iter().copied().max());
+        Self {
+            token_type_ids: Some(ints(batch, "token_type_ids", device)),
+            // As many from batch to batch, so that shapes stay.
+            segment_columns: FINE_TUNING_SEGMENTS.max(highest.unwrap_or(0) as usize + 1),
+            visibility: Visibility::padding(ints(batch, "attention_mask", device)),
+            ..Self::new(ints(batch, "input_ids", device))
+        }
+    }
+}
+
+fn read(inputs: &Inputs<'_>, config: &XlnetConfig) -> Result<XlnetInputs, LearnError> {
     let (batch, seq_len) = (inputs.batch, inputs.seq_len);
     if config.bi_data && batch % 2 != 0 {
         return Err(LearnError::Batch(format!(

@@ -1,18 +1,17 @@
 //! What XLNet's classes share: Hugging Face's files, tables, and the list of the classes.
 
 use kiln_checkpoint::NamedTensor;
-use kiln_learner::LearnError;
+use kiln_learner::ParameterGroup;
 use kiln_tasks::ConfigError;
 use kiln_tasks::class::ClassEntry;
 use kiln_tasks::family::{Family, FileNames, Sizes};
-use kiln_tasks::forward::Inputs;
 
 use crate::config::ALIASES;
-use crate::names::{LOAD_OPTIONS, NAMES};
+use crate::names::{LOAD_OPTIONS, NAMES, QUERY_BIASES};
 use crate::shared_biases::copies;
 use crate::{
     XlnetConfig, XlnetForQuestionAnsweringSimple, XlnetForSequenceClassification,
-    XlnetForTokenClassification, XlnetInputs, XlnetLmHeadModel, XlnetModel, arguments,
+    XlnetForTokenClassification, XlnetInputs, XlnetLmHeadModel, XlnetModel,
 };
 
 impl Family for XlnetConfig {
@@ -88,8 +87,20 @@ impl Family for XlnetConfig {
         }
     }
 
-    fn read(&self, inputs: &Inputs<'_>) -> Result<XlnetInputs, LearnError> {
-        arguments::read(inputs, self)
+    fn num_layers(&self) -> usize {
+        self.n_layer
+    }
+
+    fn num_labels(&self) -> usize {
+        self.num_labels()
+    }
+
+    /// The vectors that are added to queries: biases by name, weights to the original code, which lets
+    /// weight decay pull at them.
+    fn parameter_group(&self, path: &str) -> ParameterGroup {
+        let mut group = ParameterGroup::by_name(path);
+        group.decays |= QUERY_BIASES.iter().any(|name| path.contains(name));
+        group
     }
 
     /// The vectors that all layers share, for each of the others.

@@ -299,10 +299,6 @@ impl TokenEncoder for XlnetModel {
         config.d_model
     }
 
-    fn num_labels(config: &XlnetConfig) -> usize {
-        config.num_labels()
-    }
-
     /// None, as in Hugging Face.
     fn dropout(_: &XlnetConfig) -> f64 {
         0.0

@@ -12,15 +12,14 @@ use burn::tensor::{Device, Int, Tensor};
 use kiln_learner::upload::{floats, ints};
 use kiln_learner::{ConstantGuess, ModelFiles, Objective, ParameterGroup, PartOutput, TermSpec};
 use kiln_nn::Init;
-use kiln_tasks::Class;
 use kiln_tasks::masked_lm::score;
 use kiln_tasks::model_files::model_files;
+use kiln_tasks::{Class, Family};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
 use crate::memory::Memory;
 use crate::model::{Targets, XlnetInputs};
-use crate::names::QUERY_BIASES;
 use crate::{Visibility, XlnetConfig, XlnetLmHeadModel};
 
 /// Segments of an example: text and first half, second half, `<cls>`.
@@ -174,10 +173,7 @@ impl Objective for XlnetPretraining {
     }
 
     fn group(&self, path: &str) -> ParameterGroup {
-        let mut group = ParameterGroup::by_name(path);
-        // Biases by name, weights to the original code, which lets weight decay pull at them.
-        group.decays |= QUERY_BIASES.iter().any(|name| path.contains(name));
-        group
+        self.config.parameter_group(path)
     }
 }
 

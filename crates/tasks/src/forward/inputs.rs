@@ -8,7 +8,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_nn::EncoderInputs;
 
 use super::{ClassSpec, InputError, Sizes};
-use crate::heads::Labels;
+use crate::heads::{HostLabels, Labels};
 
 /// Hugging Face's label for "not scored".
 const IGNORED: i64 = -100;
@@ -117,21 +117,9 @@ impl<'a> Inputs<'a> {
         let Some(values) = self.ints(name, shape, 0..classes as i64, true)? else {
             return Ok(None);
         };
-        let weights = values.iter().map(|&label| f32::from(u8::from(label >= 0)));
-        let weights: Vec<f32> = weights.collect();
-        let count = weights.iter().map(|&weight| f64::from(weight)).sum();
-        if count == 0.0 {
-            return Err(InputError::NothingScored {
-                name: name.to_owned(),
-            });
-        }
-        let labels: Vec<i32> = values.into_iter().map(|label| label.max(0)).collect();
-        let n = labels.len();
-        Ok(Some(Labels {
-            labels: Tensor::from_data(TensorData::new(labels, [n]), &self.device),
-            weights: Tensor::from_data(TensorData::new(weights, [n]), &self.device),
-            count,
-        }))
+        self.scored(HostLabels::classes(values), || InputError::NothingScored {
+            name: name.to_owned(),
+        })
     }
 
     /// Positions of a span, `[batch]`, among `width`. As in Hugging Face, one beyond them is not scored.
@@ -148,25 +136,23 @@ impl<'a> Inputs<'a> {
         else {
             return Ok(None);
         };
-        let is_scored = |position: i32| position < width as i32;
-        let weights: Vec<f32> = values
-            .iter()
-            .map(|&position| f32::from(u8::from(is_scored(position))))
-            .collect();
-        let count: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
-        if count == 0.0 {
-            return Err(InputError::NoPosition {
+        self.scored(HostLabels::places(values, width), || {
+            InputError::NoPosition {
                 name: name.to_owned(),
                 seq_len: width,
-            });
+            }
+        })
+    }
+
+    fn scored(
+        &self,
+        labels: HostLabels,
+        nothing: impl FnOnce() -> InputError,
+    ) -> Result<Option<Labels>, InputError> {
+        if labels.count() == 0.0 {
+            return Err(nothing());
         }
-        let last = (width as i32 - 1).max(0);
-        let labels: Vec<i32> = values.into_iter().map(|v| v.clamp(0, last)).collect();
-        Ok(Some(Labels {
-            labels: Tensor::from_data(TensorData::new(labels, [self.batch]), &self.device),
-            weights: Tensor::from_data(TensorData::new(weights, [self.batch]), &self.device),
-            count,
-        }))
+        Ok(Some(labels.upload(&self.device)))
     }
 
     /// Whether an argument holds real numbers.

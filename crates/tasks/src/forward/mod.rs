@@ -26,8 +26,8 @@ pub(crate) use results::read_values;
 pub use results::{Named, Results};
 
 use crate::architecture::{ForwardRequest, Output};
-use crate::class::{Class, ClassEntry, open_module};
-use crate::family::{Family, Sizes};
+use crate::class::{Class, ClassEntry, InputsOf, open_module};
+use crate::family::{Family, ReadInputs, Sizes};
 use crate::heads::Head;
 use crate::replaced_tokens::Half;
 
@@ -110,7 +110,7 @@ pub(crate) fn run<C: Class>(
     let class = ClassSpec::of::<C>(config);
     // Before the weights are read: wrong inputs are answered at once. Labels wait for the outputs.
     let inputs = Inputs::new(&request.inputs, class.clone(), sizes, &device)?;
-    let read = config.read(&inputs)?;
+    let read = <InputsOf<C> as ReadInputs<C::Config>>::read(&inputs, config)?;
     let (model, warning) = open_module::<C>(config, &file, &device)?;
     if let Some(warning) = warning {
         (request.warn)(&warning);

@@ -7,15 +7,19 @@
 mod labels;
 mod sequence;
 mod tokens;
+mod trained;
 mod words;
+
+use std::fmt::Debug;
 
 use burn::tensor::Tensor;
 use kiln_learner::LearnError;
 use kiln_nn::loss::cross_entropy_sum;
 
-pub use labels::Labels;
-pub use sequence::{ClassLogits, RealLabels, SequenceLabels, SequenceLogits};
-pub use tokens::{ReplacedLabels, ReplacedLogits, SpanLogits, TokenLogits};
+pub use labels::{HostLabels, Labels, Numbers};
+pub use sequence::{ClassLogits, Problem, RealLabels, SequenceLabels, SequenceLogits};
+pub use tokens::{ReplacedLogits, SpanLogits, TokenLogits};
+pub use trained::{HostSequence, HostTargets, TrainedHead};
 pub use words::{PretrainingLogits, WordLogits};
 
 use crate::forward::{Inputs, Named};
@@ -57,7 +61,7 @@ pub trait Head: Sized {
     const TELLS_TERMS: bool = false;
 
     /// What it is scored by.
-    type Targets;
+    type Targets: Debug + Clone + Send + 'static;
 
     /// The outputs, in Hugging Face's shapes, of so many sequences.
     fn named(&self, batch: usize) -> Vec<Named>;

@@ -6,7 +6,7 @@ use kiln_learner::LearnError;
 use kiln_nn::loss::binary_cross_entropy_sum;
 use serde_json::Value;
 
-use super::{Head, Labels, LossTerm, cross_entropy};
+use super::{Head, Labels, LossTerm, Numbers, cross_entropy};
 use crate::forward::{Inputs, Named};
 use crate::model_config::ConfigError;
 
@@ -65,12 +65,44 @@ pub struct SequenceLogits {
 pub enum SequenceLabels {
     /// One class for each sequence.
     Class(Labels),
-    /// Numbers `[batch * num_labels]` that the logits are to be.
-    Numbers(Tensor<1>),
-    /// Yes (1) or no (0) for each class, `[batch * num_labels]`.
-    YesOrNo(Tensor<1>),
-    /// The classes' probabilities, `[batch * num_labels]`.
-    Probabilities(Tensor<1>),
+    /// Numbers that the logits are to be, as many for each sequence as there are labels.
+    Numbers(Numbers),
+    /// Yes (1) or no (0) for each class.
+    YesOrNo(Numbers),
+    /// The classes' probabilities.
+    Probabilities(Numbers),
+}
+
+/// What a sequence classifier learns: config.json's `problem_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    /// One class for each sequence.
+    SingleLabel,
+    /// Yes or no for each class.
+    MultiLabel,
+    /// Numbers.
+    Regression,
+}
+
+impl Problem {
+    /// The problem of this name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn from_name(name: &str) -> Result<Self, ConfigError> {
+        match name {
+            "single_label_classification" => Ok(Self::SingleLabel),
+            "multi_label_classification" => Ok(Self::MultiLabel),
+            "regression" => Ok(Self::Regression),
+            _ => Err(ConfigError {
+                field: "problem_type",
+                value: Value::from(name).to_string(),
+                remedy:
+                    "choose single_label_classification, multi_label_classification or regression"
+                        .to_owned(),
+            }),
+        }
+    }
 }
 
 impl Head for SequenceLogits {
@@ -93,27 +125,32 @@ impl Head for SequenceLogits {
             return Ok(None);
         }
         let [batch, num_labels] = self.logits.dims();
-        let of_real: fn(Tensor<1>) -> SequenceLabels = match problem_type {
-            Some("single_label_classification") => {
+        let problem = match problem_type {
+            Some(name) => Some(Problem::from_name(name)?),
+            None if num_labels == 1 => Some(Problem::Regression),
+            None => (!inputs.is_float("labels")).then_some(Problem::SingleLabel),
+        };
+        let meaning = match (problem, self.real_labels) {
+            (Some(Problem::SingleLabel), _) => {
                 return Ok(class_labels(&self.logits, inputs)?.map(SequenceLabels::Class));
             }
-            Some("multi_label_classification") => SequenceLabels::YesOrNo,
-            Some("regression") => SequenceLabels::Numbers,
-            Some(problem) => return Err(unknown_problem(problem).into()),
-            None if num_labels == 1 => SequenceLabels::Numbers,
-            None if !inputs.is_float("labels") => {
-                return Ok(class_labels(&self.logits, inputs)?.map(SequenceLabels::Class));
-            }
-            None => match self.real_labels {
-                RealLabels::YesOrNo => SequenceLabels::YesOrNo,
-                RealLabels::Probabilities => SequenceLabels::Probabilities,
-            },
+            (Some(Problem::Regression), _) => SequenceLabels::Numbers,
+            (Some(Problem::MultiLabel), _) | (None, RealLabels::YesOrNo) => SequenceLabels::YesOrNo,
+            (None, RealLabels::Probabilities) => SequenceLabels::Probabilities,
         };
         let shape: &[usize] = match num_labels {
             1 => &[batch],
             _ => &[batch, num_labels],
         };
-        Ok(inputs.floats("labels", shape)?.map(of_real))
+        let values = inputs.floats("labels", shape)?;
+        Ok(values.map(|values| {
+            meaning(Numbers {
+                weights: values.ones_like(),
+                values,
+                rows: batch,
+                count: (batch * num_labels) as f64,
+            })
+        }))
     }
 
     fn losses(self, labels: SequenceLabels) -> Vec<LossTerm> {
@@ -124,23 +161,26 @@ impl Head for SequenceLogits {
                 return vec![cross_entropy("loss", self.logits, labels)];
             }
             SequenceLabels::Numbers(labels) => {
-                let squares = (flat(self.logits) - labels).square();
-                (squares.sum(), batch * num_labels)
+                let squares = (flat(self.logits) - labels.values).square();
+                ((squares * labels.weights).sum(), labels.count)
             }
             SequenceLabels::YesOrNo(labels) => {
-                let weights = labels.ones_like();
-                let sum = binary_cross_entropy_sum(flat(self.logits), labels, weights);
-                (sum, batch * num_labels)
+                let Numbers {
+                    values, weights, ..
+                } = labels;
+                let sum = binary_cross_entropy_sum(flat(self.logits), values, weights);
+                (sum, labels.count)
             }
             SequenceLabels::Probabilities(labels) => {
-                let terms = flat(log_softmax(self.logits, 1)) * labels;
-                (terms.sum().neg(), batch)
+                let terms = flat(log_softmax(self.logits, 1)) * labels.values;
+                let sum = (terms * labels.weights).sum().neg();
+                (sum, labels.count / num_labels as f64)
             }
         };
         vec![LossTerm {
             name: "loss",
             sum,
-            weight: weight as f64,
+            weight,
         }]
     }
 }
@@ -149,14 +189,4 @@ impl Head for SequenceLogits {
 fn class_labels(logits: &Tensor<2>, inputs: &Inputs<'_>) -> Result<Option<Labels>, LearnError> {
     let [batch, classes] = logits.dims();
     Ok(inputs.labels("labels", &[batch], classes)?)
-}
-
-/// Why there is no loss of this name.
-fn unknown_problem(problem: &str) -> ConfigError {
-    ConfigError {
-        field: "problem_type",
-        value: Value::from(problem).to_string(),
-        remedy: "choose single_label_classification, multi_label_classification or regression"
-            .to_owned(),
-    }
 }

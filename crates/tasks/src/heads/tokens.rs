@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use kiln_learner::LearnError;
 use kiln_nn::loss::binary_cross_entropy_sum;
 
-use super::{Head, Labels, LossTerm, cross_entropy};
+use super::{Head, Labels, LossTerm, Numbers, cross_entropy};
 use crate::forward::{Inputs, Named};
 
 /// A label for each token.
@@ -109,49 +109,35 @@ pub struct ReplacedLogits {
     pub logits: Tensor<2>,
 }
 
-/// What a discriminator is scored by.
-#[derive(Debug, Clone)]
-pub struct ReplacedLabels {
-    /// `[batch * seq_len]`, 1 where a token was replaced.
-    pub labels: Tensor<1>,
-    /// `[batch * seq_len]`, 0 where nothing is scored, else 1.
-    pub weights: Tensor<1>,
-    /// The sum of the weights, above 0.
-    pub count: f64,
-}
-
 impl Head for ReplacedLogits {
     const TASK: &'static str = "replaced-tokens";
     const OUTPUTS: &'static [&'static str] = &["logits"];
     const LABELS: &'static [&'static str] = &["labels"];
 
-    type Targets = ReplacedLabels;
+    type Targets = Numbers;
 
     fn named(&self, _: usize) -> Vec<Named> {
         vec![Named::new("logits", self.logits.clone())]
     }
 
-    fn targets(
-        &self,
-        inputs: &Inputs<'_>,
-        _: Option<&str>,
-    ) -> Result<Option<ReplacedLabels>, LearnError> {
-        let Some(labels) = inputs.probabilities("labels", &self.logits.dims())? else {
+    fn targets(&self, inputs: &Inputs<'_>, _: Option<&str>) -> Result<Option<Numbers>, LearnError> {
+        let Some(values) = inputs.probabilities("labels", &self.logits.dims())? else {
             return Ok(None);
         };
         let (weights, count) = inputs.attended()?;
-        Ok(Some(ReplacedLabels {
-            labels,
+        Ok(Some(Numbers {
+            values,
             weights,
+            rows: inputs.batch,
             count,
         }))
     }
 
-    fn losses(self, targets: ReplacedLabels) -> Vec<LossTerm> {
+    fn losses(self, targets: Numbers) -> Vec<LossTerm> {
         let logits = self.logits.flatten::<1>(0, 1);
         vec![LossTerm {
             name: "loss",
-            sum: binary_cross_entropy_sum(logits, targets.labels, targets.weights),
+            sum: binary_cross_entropy_sum(logits, targets.values, targets.weights),
             weight: targets.count,
         }]
     }

@@ -1,0 +1,13 @@
+//! Fine-tuning against transformers: thirty steps of a classifier with several labels.
+
+use kiln_deberta::DebertaForSequenceClassification;
+use kiln_tasks::fine_tuning::FineTuningSettings;
+use kiln_testing::{check_fine_tuning, fixtures_dir};
+
+#[test]
+fn several_labels_are_learned_as_in_pytorch() {
+    let root = fixtures_dir("deberta", env!("CARGO_MANIFEST_DIR"));
+    let cases = ("multi_label", "trajectory_multi_label");
+    let settings = FineTuningSettings::default();
+    check_fine_tuning::<DebertaForSequenceClassification>(&root, cases, settings, 1);
+}

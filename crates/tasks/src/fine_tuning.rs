@@ -1,0 +1,191 @@
+//! Fine-tuning: a Hugging Face class trained on its own head's loss.
+//!
+//! ```text
+//! loss = coefficient · Σ terms (sum over what is scored / weight)   [+ λ · SiFT's term]
+//! ```
+//!
+//! Every class whose head is a [`TrainedHead`] can be trained so: a label, several or a number for each
+//! sequence, a label for each token, the start and the end of a span. The sums run over the whole step,
+//! whatever its number of micro-batches and devices.
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+use burn::module::ModuleDisplay;
+use burn::tensor::Device;
+use kiln_checkpoint::ModelFile;
+use kiln_learner::{
+    ConstantGuess, LearnError, ModelFiles, Objective, Observer, ParameterGroup, PartOutput,
+    TermSpec,
+};
+use kiln_nn::Init;
+use kiln_text::HostBatch;
+use kiln_text::tokenizer::Tokenizer;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+use crate::class::{Class, InputsOf};
+use crate::family::{Family, ReadInputs};
+use crate::heads::{Head, HostTargets, Problem, TrainedHead};
+use crate::model_files::model_files;
+use crate::start::start_from;
+
+mod layer_decay;
+
+pub use layer_decay::{LayerCount, LayerDecay};
+
+/// How a class is fine-tuned.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FineTuningSettings {
+    /// Rates that fall towards the embeddings; none: one rate for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer_decay: Option<LayerDecay>,
+}
+
+impl FineTuningSettings {
+    /// Refuses settings that nothing can be trained with.
+    ///
+    /// # Errors
+    /// A sentence that names the field, its value and the remedy.
+    pub fn validate(&self) -> Result<(), String> {
+        self.layer_decay.map_or(Ok(()), |decay| decay.validate())
+    }
+}
+
+/// What a class is fine-tuned with. Holds settings, no parameters.
+#[derive(Debug, Clone)]
+pub struct FineTuning<C: Class> {
+    config: C::Config,
+    settings: FineTuningSettings,
+    problem: Problem,
+    class: PhantomData<fn() -> C>,
+}
+
+/// One micro-batch on a device.
+#[derive(Debug, Clone)]
+pub struct FineTuningBatch<I, T> {
+    /// What the encoder reads.
+    pub inputs: I,
+    /// What the head is scored by.
+    pub targets: T,
+}
+
+/// One micro-batch of a class.
+type BatchOf<C> = FineTuningBatch<InputsOf<C>, <<C as Class>::Head as Head>::Targets>;
+
+impl<C: Class> FineTuning<C> {
+    /// Fine-tuning of a model of `config`, whose `problem_type` says what labels of sequences mean; without
+    /// one a model with one label learns numbers, others classes.
+    ///
+    /// # Errors
+    /// If there is no such problem, or a setting can't be used.
+    pub fn new(config: C::Config, settings: FineTuningSettings) -> Result<Self, LearnError> {
+        settings.validate().map_err(LearnError::Settings)?;
+        let problem = match config.problem_type() {
+            Some(name) => Problem::from_name(name)?,
+            None if config.num_labels() == 1 => Problem::Regression,
+            None => Problem::SingleLabel,
+        };
+        Ok(Self {
+            config,
+            settings,
+            problem,
+            class: PhantomData,
+        })
+    }
+
+    /// A model to train with the weights of a folder; a head that is not there is drawn by `init`, and
+    /// `observer` is told.
+    ///
+    /// # Errors
+    /// If the folder can't be opened, does not fit, or lacks a part of the encoder.
+    pub fn start(
+        &self,
+        folder: &Path,
+        init: &mut Init,
+        observer: &dyn Observer,
+    ) -> Result<C, LearnError> {
+        let file = ModelFile::open(folder)?;
+        C::sizes(&self.config, &file)?;
+        let model = C::for_file(&self.config, &file, init)?;
+        let options = C::Config::names_of(&file).options;
+        let encoder = options.base_prefix.unwrap_or_default();
+        let is_needed = |name: &str| {
+            let of_encoder = name.strip_prefix(encoder);
+            of_encoder.is_some_and(|rest| !rest.starts_with("pooler."))
+        };
+        start_from::<C::Config, C>(model, (folder, &file), is_needed, observer)
+    }
+
+    /// The model's files in a checkpoint, with the tokenizer if there is one.
+    pub fn files(&self, tokenizer: Option<Tokenizer>) -> ModelFiles<C> {
+        model_files(self.config.clone(), C::NAMES, tokenizer)
+    }
+}
+
+impl<C> Objective for FineTuning<C>
+where
+    C: Class + ModuleDisplay,
+    C::Head: TrainedHead,
+{
+    type Model = C;
+    type Batch = BatchOf<C>;
+    type Scratch = ();
+    type Carry = ();
+
+    fn terms(&self) -> Vec<TermSpec> {
+        let terms = C::Head::LOSSES.iter().map(|&name| TermSpec {
+            name,
+            part: 0,
+            coefficient: C::Head::COEFFICIENT,
+            is_perplexity: false,
+            constant: ConstantGuess::Untold,
+        });
+        terms.collect()
+    }
+
+    fn measure_names(&self) -> Vec<&'static str> {
+        C::Head::measure_names(self.problem)
+    }
+
+    fn weights(&self, batch: &HostBatch) -> Vec<f64> {
+        C::Head::host_targets(batch, self.problem).weights()
+    }
+
+    fn upload(&self, batch: &HostBatch, device: &Device) -> BatchOf<C> {
+        FineTuningBatch {
+            inputs: <InputsOf<C> as ReadInputs<C::Config>>::upload(batch, device),
+            targets: C::Head::host_targets(batch, self.problem).upload(device),
+        }
+    }
+
+    fn start_carry(&self, _: &Device) {}
+
+    fn group(&self, path: &str) -> ParameterGroup {
+        let mut group = self.config.parameter_group(path);
+        if let Some(decay) = self.settings.layer_decay {
+            group.rate_factor *= decay.rate_factor(path, self.config.num_layers());
+        }
+        group
+    }
+
+    fn forward(
+        &self,
+        model: &C,
+        _: usize,
+        batch: &BatchOf<C>,
+        (): (),
+        (): &(),
+    ) -> PartOutput<Self> {
+        let head = model.outputs(batch.inputs.clone()).head;
+        let measures = head.measures(&batch.targets);
+        let terms = head.losses(batch.targets.clone());
+        PartOutput {
+            sums: terms.into_iter().map(|term| term.sum).collect(),
+            measures,
+            scratch: (),
+            carry: (),
+        }
+    }
+}

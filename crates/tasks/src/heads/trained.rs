@@ -1,0 +1,385 @@
+//! Heads that fine-tuning trains: labels from a batch on the host, and what is measured beside the loss.
+//!
+//! | what is learned | buffers of the batch |
+//! | --- | --- |
+//! | a label a sequence | `labels` `[batch]`, whole numbers; −100 is not scored |
+//! | yes or no for each label | `labels` `[batch, num_labels]`, real numbers 0 or 1 |
+//! | a number a sequence | `labels` `[batch]`, real numbers |
+//! | a label a token | `labels` `[batch, seq_len]`, whole numbers; −100 is not scored |
+//! | a span | `start_positions`, `end_positions` `[batch]`; one beyond the sequence is not scored |
+//!
+//! With `example_weight` `[batch]` a row weighs as much as it says: 0 where it only fills up an
+//! evaluation.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use kiln_learner::Measure;
+use kiln_learner::upload::missing;
+use kiln_nn::loss::correct_sum;
+use kiln_nn::untracked;
+use kiln_text::HostBatch;
+
+use super::Head;
+use super::labels::{HostLabels, Labels, Numbers};
+use super::sequence::{Problem, SequenceLabels, SequenceLogits};
+use super::tokens::{SpanLogits, TokenLogits};
+
+/// Labels on the host, of all terms of a loss.
+pub trait HostTargets {
+    /// The same on a device.
+    type Targets;
+
+    /// By what each term's sum is divided, in the order of [`Head::TERMS`].
+    fn weights(&self) -> Vec<f64>;
+
+    /// How many rows of [`TrainedHead::rows`] count.
+    fn num_rows(&self) -> f64;
+
+    /// Moves them to a device.
+    fn upload(self, device: &Device) -> Self::Targets;
+}
+
+/// A head that fine-tuning trains.
+pub trait TrainedHead: Head {
+    /// What it is scored by, on the host.
+    type Host: HostTargets<Targets = Self::Targets>;
+
+    /// The keys of its losses in `metrics.jsonl`, in the order of [`Head::TERMS`].
+    const LOSSES: &'static [&'static str] = &["task_loss"];
+
+    /// The labels of a batch; `problem` says what those of sequences mean.
+    ///
+    /// # Panics
+    /// If the batch lacks a buffer: an objective and the source that feeds it are written together.
+    fn host_targets(batch: &HostBatch, problem: Problem) -> Self::Host;
+
+    /// The names of [`Self::measures`].
+    fn measure_names(problem: Problem) -> Vec<&'static str>;
+
+    /// What is to be reported beside the loss.
+    fn measures(&self, targets: &Self::Targets) -> Vec<Measure>;
+
+    /// Predictions row by row, each over its labels `[rows, labels]`.
+    fn rows(&self) -> Tensor<2>;
+
+    /// `[rows]`, what each row weighs.
+    fn row_weights(targets: &Self::Targets) -> Tensor<1>;
+}
+
+impl HostTargets for HostLabels {
+    type Targets = Labels;
+
+    fn weights(&self) -> Vec<f64> {
+        vec![self.count()]
+    }
+
+    fn num_rows(&self) -> f64 {
+        self.count()
+    }
+
+    fn upload(self, device: &Device) -> Labels {
+        HostLabels::upload(self, device)
+    }
+}
+
+impl HostTargets for (HostLabels, HostLabels) {
+    type Targets = (Labels, Labels);
+
+    fn weights(&self) -> Vec<f64> {
+        vec![self.0.count(), self.1.count()]
+    }
+
+    fn num_rows(&self) -> f64 {
+        self.0.count() + self.1.count()
+    }
+
+    fn upload(self, device: &Device) -> (Labels, Labels) {
+        (self.0.upload(device), self.1.upload(device))
+    }
+}
+
+/// What a sequence classifier is scored by, on the host.
+#[derive(Debug, Clone)]
+pub enum HostSequence {
+    /// One class for each sequence.
+    Class(HostLabels),
+    /// Real numbers, `per_row` for each sequence.
+    Real {
+        /// What they mean: [`SequenceLabels::Numbers`] or [`SequenceLabels::YesOrNo`].
+        meaning: fn(Numbers) -> SequenceLabels,
+        /// `[batch * per_row]`
+        values: Vec<f32>,
+        /// `[batch]`
+        row_weights: Vec<f32>,
+        /// Numbers a sequence.
+        per_row: usize,
+    },
+}
+
+impl HostTargets for HostSequence {
+    type Targets = SequenceLabels;
+
+    fn weights(&self) -> Vec<f64> {
+        match self {
+            Self::Class(labels) => labels.weights(),
+            Self::Real { per_row, .. } => vec![self.num_rows() * *per_row as f64],
+        }
+    }
+
+    fn num_rows(&self) -> f64 {
+        match self {
+            Self::Class(labels) => labels.num_rows(),
+            Self::Real { row_weights, .. } => row_weights.iter().map(|&row| f64::from(row)).sum(),
+        }
+    }
+
+    fn upload(self, device: &Device) -> SequenceLabels {
+        let count = self.weights().into_iter().sum();
+        match self {
+            Self::Class(labels) => SequenceLabels::Class(labels.upload(device)),
+            Self::Real {
+                meaning,
+                values,
+                row_weights,
+                per_row,
+            } => {
+                let rows = row_weights.len();
+                let weights: Vec<f32> = row_weights
+                    .into_iter()
+                    .flat_map(|weight| std::iter::repeat_n(weight, per_row))
+                    .collect();
+                let flat = |values: Vec<f32>| {
+                    let n = values.len();
+                    Tensor::from_data(TensorData::new(values, [n]), device)
+                };
+                meaning(Numbers {
+                    values: flat(values),
+                    weights: flat(weights),
+                    rows,
+                    count,
+                })
+            }
+        }
+    }
+}
+
+impl TrainedHead for SequenceLogits {
+    type Host = HostSequence;
+
+    fn host_targets(batch: &HostBatch, problem: Problem) -> HostSequence {
+        let meaning = match problem {
+            Problem::SingleLabel => return HostSequence::Class(classes(batch)),
+            Problem::MultiLabel => SequenceLabels::YesOrNo,
+            Problem::Regression => SequenceLabels::Numbers,
+        };
+        let values = batch.floats.get("labels").map(|buffer| buffer.data.clone());
+        let values = values.unwrap_or_else(|| missing("labels"));
+        let row_weights = row_weights(batch).map(<[f32]>::to_vec);
+        let row_weights = row_weights.unwrap_or_else(|| vec![1.0; rows(batch)]);
+        HostSequence::Real {
+            meaning,
+            per_row: values.len() / row_weights.len().max(1),
+            values,
+            row_weights,
+        }
+    }
+
+    fn measure_names(problem: Problem) -> Vec<&'static str> {
+        match problem {
+            Problem::SingleLabel => vec!["label_accuracy"],
+            Problem::MultiLabel | Problem::Regression => Vec::new(),
+        }
+    }
+
+    fn measures(&self, targets: &SequenceLabels) -> Vec<Measure> {
+        match targets {
+            SequenceLabels::Class(labels) => {
+                vec![accuracy("label_accuracy", self.rows(), labels)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn rows(&self) -> Tensor<2> {
+        self.logits.clone()
+    }
+
+    fn row_weights(targets: &SequenceLabels) -> Tensor<1> {
+        match targets {
+            SequenceLabels::Class(labels) => labels.weights.clone(),
+            SequenceLabels::Numbers(numbers)
+            | SequenceLabels::YesOrNo(numbers)
+            | SequenceLabels::Probabilities(numbers) => {
+                let [n] = numbers.weights.dims();
+                let weights = numbers.weights.clone();
+                let weights = weights.reshape([numbers.rows, n / numbers.rows.max(1)]);
+                weights.narrow(1, 0, 1).squeeze_dim::<1>(1)
+            }
+        }
+    }
+}
+
+impl TrainedHead for TokenLogits {
+    type Host = HostLabels;
+
+    fn host_targets(batch: &HostBatch, _: Problem) -> HostLabels {
+        classes(batch)
+    }
+
+    fn measure_names(_: Problem) -> Vec<&'static str> {
+        vec!["label_accuracy"]
+    }
+
+    fn measures(&self, labels: &Labels) -> Vec<Measure> {
+        vec![accuracy("label_accuracy", self.rows(), labels)]
+    }
+
+    fn rows(&self) -> Tensor<2> {
+        self.logits.clone().flatten(0, 1)
+    }
+
+    fn row_weights(labels: &Labels) -> Tensor<1> {
+        labels.weights.clone()
+    }
+}
+
+impl TrainedHead for SpanLogits {
+    type Host = (HostLabels, HostLabels);
+
+    const LOSSES: &'static [&'static str] = &["start_loss", "end_loss"];
+
+    fn host_targets(batch: &HostBatch, _: Problem) -> Self::Host {
+        let [_, seq_len] = shape(batch);
+        let places = |name| weighed(batch, HostLabels::places(ints(batch, name), seq_len));
+        (places("start_positions"), places("end_positions"))
+    }
+
+    fn measure_names(_: Problem) -> Vec<&'static str> {
+        vec!["start_accuracy", "end_accuracy"]
+    }
+
+    fn measures(&self, (starts, ends): &(Labels, Labels)) -> Vec<Measure> {
+        vec![
+            accuracy("start_accuracy", self.start.clone(), starts),
+            accuracy("end_accuracy", self.end.clone(), ends),
+        ]
+    }
+
+    /// The starts of all sequences, then the ends.
+    fn rows(&self) -> Tensor<2> {
+        Tensor::cat(vec![self.start.clone(), self.end.clone()], 0)
+    }
+
+    fn row_weights((starts, ends): &(Labels, Labels)) -> Tensor<1> {
+        Tensor::cat(vec![starts.weights.clone(), ends.weights.clone()], 0)
+    }
+}
+
+/// How often the highest score is the label's.
+fn accuracy(name: &'static str, logits: Tensor<2>, labels: &Labels) -> Measure {
+    let weights = labels.weights.clone();
+    Measure {
+        name,
+        sum: correct_sum(untracked(logits), labels.labels.clone(), weights.clone()),
+        weight: weights.sum(),
+    }
+}
+
+fn classes(batch: &HostBatch) -> HostLabels {
+    weighed(batch, HostLabels::classes(ints(batch, "labels")))
+}
+
+fn weighed(batch: &HostBatch, labels: HostLabels) -> HostLabels {
+    match row_weights(batch) {
+        Some(rows) => labels.weighed(rows),
+        None => labels,
+    }
+}
+
+fn row_weights(batch: &HostBatch) -> Option<&[f32]> {
+    let weights = batch.floats.get("example_weight")?;
+    Some(&weights.data)
+}
+
+fn ints(batch: &HostBatch, name: &str) -> Vec<i32> {
+    let buffer = batch.ints.get(name).map(|buffer| buffer.data.clone());
+    buffer.unwrap_or_else(|| missing(name))
+}
+
+/// `[batch, seq_len]`
+fn shape(batch: &HostBatch) -> [usize; 2] {
+    match batch
+        .ints
+        .get("input_ids")
+        .map(|buffer| buffer.shape.as_slice())
+    {
+        Some(&[rows, seq_len]) => [rows, seq_len],
+        _ => missing("input_ids"),
+    }
+}
+
+fn rows(batch: &HostBatch) -> usize {
+    shape(batch)[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three sequences of two tokens, of which the last one only fills up.
+    fn batch() -> HostBatch {
+        let mut batch = HostBatch::default();
+        batch.insert_ints("input_ids", vec![1; 6], &[3, 2]);
+        batch.insert_floats("example_weight", vec![1.0, 1.0, 0.0], &[3]);
+        batch
+    }
+
+    fn values(tensor: Tensor<1>) -> Vec<f32> {
+        tensor.try_into_vec_as().unwrap()
+    }
+
+    #[test]
+    fn a_label_below_zero_and_a_row_without_weight_are_not_scored() {
+        let mut batch = batch();
+        batch.insert_ints("labels", vec![-100, 4, 2, 0, 1, 1], &[3, 2]);
+        let labels = TokenLogits::host_targets(&batch, Problem::SingleLabel);
+        assert_eq!(labels.weights(), [3.0]);
+        let (name, device) = kiln_testing::devices().remove(0);
+        let labels = HostTargets::upload(labels, &device);
+        assert_eq!(
+            values(labels.weights),
+            [0.0, 1.0, 1.0, 1.0, 0.0, 0.0],
+            "{name}"
+        );
+    }
+
+    #[test]
+    fn a_batch_of_nothing_scored_weighs_nothing() {
+        let mut batch = batch();
+        batch.insert_ints("labels", vec![-100; 3], &[3]);
+        let labels = SequenceLogits::host_targets(&batch, Problem::SingleLabel);
+        assert_eq!(labels.weights(), [0.0]);
+    }
+
+    #[test]
+    fn numbers_count_for_each_label_of_a_row_that_has_a_weight() {
+        for (problem, per_row) in [(Problem::Regression, 1), (Problem::MultiLabel, 4)] {
+            let mut batch = batch();
+            batch.insert_floats("labels", vec![0.5; 3 * per_row], &[3, per_row]);
+            let labels = SequenceLogits::host_targets(&batch, problem);
+            assert_eq!(labels.weights(), [2.0 * per_row as f64], "{problem:?}");
+            assert_eq!(labels.num_rows(), 2.0, "{problem:?}");
+            let (_, device) = kiln_testing::devices().remove(0);
+            let rows = SequenceLogits::row_weights(&labels.upload(&device));
+            assert_eq!(values(rows), [1.0, 1.0, 0.0], "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_beyond_the_sequence_is_not_scored_by_itself() {
+        let mut batch = batch();
+        batch.insert_ints("start_positions", vec![0, 1, 1], &[3]);
+        batch.insert_ints("end_positions", vec![2, -1, 1], &[3]);
+        let spans = SpanLogits::host_targets(&batch, Problem::SingleLabel);
+        assert_eq!(spans.weights(), [2.0, 1.0]);
+    }
+}

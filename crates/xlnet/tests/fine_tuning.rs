@@ -1,0 +1,15 @@
+//! Fine-tuning against transformers: thirty steps with rates that fall from layer to layer.
+
+use kiln_tasks::fine_tuning::{FineTuningSettings, LayerDecay};
+use kiln_testing::{check_fine_tuning, fixtures_dir};
+use kiln_xlnet::XlnetForQuestionAnsweringSimple;
+
+#[test]
+fn spans_are_learned_as_in_pytorch_layer_by_layer() {
+    let root = fixtures_dir("xlnet", env!("CARGO_MANIFEST_DIR"));
+    let cases = ("question_answering", "trajectory_qa");
+    let settings = FineTuningSettings {
+        layer_decay: Some(LayerDecay::xlnet()),
+    };
+    check_fine_tuning::<XlnetForQuestionAnsweringSimple>(&root, cases, settings, 1);
+}
