@@ -195,7 +195,7 @@ impl Subject for Electra {
     fn objective(dropout: f64) -> ElectraPretraining {
         let discriminator = ElectraConfig {
             vocab_size: VOCAB_SIZE as usize,
-            embedding_size: 32,
+            embedding_size: Some(32),
             hidden_size: 48,
             num_hidden_layers: 3,
             num_attention_heads: 3,
@@ -218,7 +218,7 @@ impl Subject for Electra {
             uniform_generator: false,
             alternating: false,
         };
-        let generator = discriminator.generator(0.5, 1.0);
+        let generator = electra::generator_of(&discriminator, 0.5, 1.0);
         let config = PairConfig {
             discriminator,
             generator: Some(generator),
@@ -353,7 +353,7 @@ impl Subject for Roberta {
 
     fn objective(dropout: f64) -> RobertaPretraining {
         let tiny = Preset::by_name("tiny").unwrap().config(VOCAB_SIZE as usize);
-        let encoder = BertConfig {
+        let config = RobertaConfig {
             hidden_size: 48,
             num_hidden_layers: 3,
             num_attention_heads: 3,
@@ -362,9 +362,9 @@ impl Subject for Roberta {
             pad_token_id: Some(vocabulary().pad as usize),
             hidden_dropout_prob: dropout,
             attention_probs_dropout_prob: dropout,
-            ..tiny.encoder
+            ..tiny
         };
-        RobertaPretraining::new(RobertaConfig { encoder }, ())
+        RobertaPretraining::new(config, ())
     }
 
     fn model(objective: &RobertaPretraining, init: &mut Init) -> RobertaForMaskedLm {

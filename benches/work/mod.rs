@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use burn::train::Interrupter;
 use kiln::bert::{BertConfig, BertForPreTraining, BertPretraining, Preset};
 use kiln::deberta::{DebertaConfig, DebertaForMaskedLm, DebertaPretraining, MaskedLmForm};
-use kiln::electra::{ElectraConfig, ElectraPair, ElectraPretraining, PairConfig};
+use kiln::electra::{ElectraConfig, ElectraPair, ElectraPretraining, PairConfig, generator_of};
 use kiln::learner::{
     ModelFiles, Objective, Observer, Record, RunFolder, TrainRequest, TrainingSettings, train,
 };
@@ -65,7 +65,11 @@ pub(crate) fn electra(device: &Device) -> (ElectraPretraining, ElectraPair) {
         ..ElectraConfig::default()
     };
     let settings = DetectionSettings::electra();
-    let generator = discriminator.generator(settings.generator_size, settings.generator_layers);
+    let generator = generator_of(
+        &discriminator,
+        settings.generator_size,
+        settings.generator_layers,
+    );
     let mut init = Init::new(SEED, discriminator.initializer_range, device);
     let config = PairConfig {
         discriminator,

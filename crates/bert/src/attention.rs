@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::{Bool, Tensor};
 use kiln_nn::{AttentionOptions, Dropout, Init, ResidualOutput, attend, merge_heads, split_heads};
 
-use crate::BertConfig;
+use crate::{EncoderConfig, Kind};
 
 /// Query, key and value; Hugging Face `BertSelfAttention`.
 #[derive(Module, Debug)]
@@ -19,7 +19,7 @@ pub struct BertSelfAttention {
 }
 
 impl BertSelfAttention {
-    fn new(config: &BertConfig, init: &mut Init) -> Self {
+    fn new<K: Kind>(config: &EncoderConfig<K>, init: &mut Init) -> Self {
         let hidden_size = config.hidden_size;
         Self {
             query: init.linear(hidden_size, hidden_size),
@@ -48,9 +48,9 @@ impl BertSelfAttention {
 }
 
 /// The end of attention and of the feed-forward block, from `inner` numbers.
-pub(crate) fn residual_output(
+pub(crate) fn residual_output<K: Kind>(
     inner: usize,
-    config: &BertConfig,
+    config: &EncoderConfig<K>,
     init: &mut Init,
 ) -> ResidualOutput {
     let (eps, dropout) = (config.layer_norm_eps, config.hidden_dropout_prob);
@@ -67,7 +67,7 @@ pub struct BertAttention {
 
 impl BertAttention {
     /// Draws four square projections.
-    pub fn new(config: &BertConfig, init: &mut Init) -> Self {
+    pub fn new<K: Kind>(config: &EncoderConfig<K>, init: &mut Init) -> Self {
         Self {
             self_attention: BertSelfAttention::new(config, init),
             output: residual_output(config.hidden_size, config, init),

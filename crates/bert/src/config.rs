@@ -1,7 +1,13 @@
-//! BERT's config.json, field by field, with Hugging Face's names and defaults.
+//! config.json of BERT and of the architectures on its encoder, field by field, with Hugging Face's
+//! names; what sets one apart from the others is its [`Kind`].
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
 
 use kiln_nn::Activation;
 use kiln_tasks::ConfigError;
+use kiln_tasks::class::ClassEntry;
+use kiln_tasks::family::FileNames;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::{
     check_demands, check_heads, check_labels, check_model_type, check_padding, check_parameters,
@@ -11,18 +17,66 @@ use kiln_tasks::tying::{check_tying, ties};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What a BERT is made of. Fields that Kiln has no use for are kept and written back.
+/// BERT itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BertKind;
+
+/// What a BERT is made of.
+pub type BertConfig = EncoderConfig<BertKind>;
+
+/// One of the architectures on BERT's encoder.
+pub trait Kind: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
+    /// `model_type` in config.json.
+    const MODEL_TYPE: &'static str;
+    /// Its name in messages.
+    const TITLE: &'static str;
+    /// Whether its embeddings have a width of their own, `embedding_size`.
+    const HAS_EMBEDDING_SIZE: bool = false;
+    /// Whether its encoder has a pooler.
+    const HAS_POOLER: bool = true;
+    /// The names that its files are written with.
+    const FILE_NAMES: FileNames;
+    /// The classes that can be run.
+    const CLASSES: &'static [ClassEntry<EncoderConfig<Self>>];
+
+    /// Hugging Face's defaults.
+    fn defaults() -> EncoderConfig<Self> {
+        EncoderConfig::of_bert_base()
+    }
+
+    /// Checks what no other architecture asks of its config.
+    ///
+    /// # Errors
+    /// With the field that has an impossible value.
+    fn validate(config: &EncoderConfig<Self>) -> Result<(), ConfigError> {
+        let _ = config;
+        Ok(())
+    }
+
+    /// The row of the position table that a sequence's first token has.
+    fn first_position(config: &EncoderConfig<Self>) -> usize {
+        let _ = config;
+        0
+    }
+}
+
+/// What a model with BERT's encoder is made of. Fields that Kiln has no use for are kept and written
+/// back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct BertConfig {
+#[serde(default, bound = "K: Kind")]
+pub struct EncoderConfig<K> {
     /// Hugging Face's class names; the first decides what the checkpoint is opened as. Not written
     /// from here: whoever writes a model knows its class.
     #[serde(skip_serializing)]
     pub architectures: Option<Vec<String>>,
-    /// Always `"bert"`.
+    /// Always [`Kind::MODEL_TYPE`].
     pub model_type: String,
     /// Rows of the word table.
     pub vocab_size: usize,
+    /// Width of the embeddings where the architecture has one of its own; where it differs from
+    /// `hidden_size` a projection stands between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding_size: Option<usize>,
     /// Width of the hidden states.
     pub hidden_size: usize,
     /// Layers of the encoder.
@@ -31,7 +85,7 @@ pub struct BertConfig {
     pub num_attention_heads: usize,
     /// Width between the two linear layers of the feed-forward block.
     pub intermediate_size: usize,
-    /// Activation of the feed-forward block and of the masked language model head.
+    /// Activation of the feed-forward block and of the heads of pretraining.
     pub hidden_act: Activation,
     /// Dropout after the embeddings and on both residual branches.
     pub hidden_dropout_prob: f64,
@@ -61,15 +115,25 @@ pub struct BertConfig {
     /// Everything else in the file.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+    /// Whose config it is.
+    #[serde(skip)]
+    pub kind: PhantomData<K>,
 }
 
-impl Default for BertConfig {
-    /// Hugging Face's defaults: BERT-base, uncased.
+impl<K: Kind> Default for EncoderConfig<K> {
     fn default() -> Self {
+        K::defaults()
+    }
+}
+
+impl<K: Kind> EncoderConfig<K> {
+    /// BERT-base, uncased: Hugging Face's defaults for BERT.
+    pub fn of_bert_base() -> Self {
         Self {
             architectures: None,
-            model_type: "bert".to_owned(),
+            model_type: K::MODEL_TYPE.to_owned(),
             vocab_size: 30_522,
+            embedding_size: None,
             hidden_size: 768,
             num_hidden_layers: 12,
             num_attention_heads: 12,
@@ -87,28 +151,31 @@ impl Default for BertConfig {
             label2id: None,
             problem_type: None,
             other: Map::new(),
+            kind: PhantomData,
         }
     }
-}
 
-impl BertConfig {
     /// Checks every field whose value decides the result.
     ///
     /// # Errors
     /// With the first field that has an impossible or unsupported value.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        check_model_type(&self.model_type, "bert", "BERT")?;
-        self.validate_encoder()
-    }
-
-    /// Checks all of them but `model_type`, for another architecture with such an encoder.
-    ///
-    /// # Errors
-    /// As [`Self::validate`].
-    pub fn validate_encoder(&self) -> Result<(), ConfigError> {
+        check_model_type(&self.model_type, K::MODEL_TYPE, K::TITLE)?;
         self.validate_supported()?;
         self.validate_sizes()?;
-        self.validate_rates()
+        self.validate_rates()?;
+        K::validate(self)
+    }
+
+    /// Width of the embeddings.
+    pub fn embedding_size(&self) -> usize {
+        let own = self.embedding_size.filter(|_| K::HAS_EMBEDDING_SIZE);
+        own.unwrap_or(self.hidden_size)
+    }
+
+    /// Whether a projection stands between embeddings and encoder.
+    pub fn has_projection(&self) -> bool {
+        self.embedding_size() != self.hidden_size
     }
 
     /// The width of one attention head.
@@ -143,7 +210,7 @@ impl BertConfig {
             hidden: self.hidden_size,
             inner: self.intermediate_size,
             heads: self.num_attention_heads,
-            embedding: self.hidden_size,
+            embedding: self.embedding_size(),
             words: self.vocab_size,
             other_rows: self
                 .max_position_embeddings
@@ -166,10 +233,19 @@ impl BertConfig {
         }
     }
 
-    /// Parameters of [`crate::BertModel`], pooler included.
+    /// Parameters of the encoder, pooler included where the architecture has one.
     pub fn encoder_parameters(&self) -> u128 {
-        let [vocab, hidden, layers, intermediate, positions, types] = [
+        let [
+            vocab,
+            embedding,
+            hidden,
+            layers,
+            intermediate,
+            positions,
+            types,
+        ] = [
             self.vocab_size,
+            self.embedding_size(),
             self.hidden_size,
             self.num_hidden_layers,
             self.intermediate_size,
@@ -177,15 +253,17 @@ impl BertConfig {
             self.type_vocab_size,
         ]
         .map(|size| size as u128);
-        let embeddings = (vocab + positions + types + 2) * hidden;
+        let projection = u128::from(self.has_projection()) * (embedding + 1) * hidden;
+        let embeddings = (vocab + positions + types + 2) * embedding + projection;
         let attention = 4 * hidden * hidden + 4 * hidden;
         let feed_forward = 2 * hidden * intermediate + intermediate + hidden;
         let norms = 4 * hidden;
-        let pooler = hidden * hidden + hidden;
+        let pooler = u128::from(K::HAS_POOLER) * (hidden * hidden + hidden);
         embeddings + layers * (attention + feed_forward + norms) + pooler
     }
 
-    /// Parameters of [`crate::BertForPreTraining`]; a tied word table counts once.
+    /// Parameters of the encoder with heads for words and for pairs of sentences, such as
+    /// [`crate::BertForPreTraining`]; a tied word table counts once.
     pub fn pretraining_parameters(&self) -> u128 {
         let (vocab, hidden) = (self.vocab_size as u128, self.hidden_size as u128);
         let transform = hidden * hidden + 3 * hidden;
@@ -205,6 +283,9 @@ impl BertConfig {
     }
 
     fn validate_sizes(&self) -> Result<(), ConfigError> {
+        if K::HAS_EMBEDDING_SIZE {
+            check_sizes(&[("embedding_size", self.embedding_size())])?;
+        }
         check_sizes(&[
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
@@ -218,7 +299,11 @@ impl BertConfig {
         check_heads(("num_attention_heads", self.num_attention_heads), width)?;
         check_padding(self.pad_token_id, self.vocab_size)?;
         check_labels(self.id2label.as_ref(), &self.other)?;
-        check_parameters(width, self.pretraining_parameters())
+        let wider = match self.embedding_size() {
+            size if size > self.hidden_size => ("embedding_size", size),
+            _ => width,
+        };
+        check_parameters(wider, self.pretraining_parameters())
     }
 
     fn validate_rates(&self) -> Result<(), ConfigError> {

@@ -5,7 +5,7 @@ use burn::nn::Embedding;
 use burn::tensor::{Int, Tensor};
 use kiln_nn::{Dropout, Init, LayerNorm, embed_words};
 
-use crate::BertConfig;
+use crate::{EncoderConfig, Kind};
 
 /// Which row of the position table a token has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,11 +20,11 @@ enum Positions {
 /// Sums three tables' rows, then LayerNorm and dropout; Hugging Face `BertEmbeddings`.
 #[derive(Module, Debug)]
 pub struct BertEmbeddings {
-    /// `[vocab_size, hidden_size]`; also the masked language model's decoder.
+    /// `[vocab_size, embedding_size]`; also the masked language model's decoder.
     pub word_embeddings: Embedding,
-    /// `[max_position_embeddings, hidden_size]`
+    /// `[max_position_embeddings, embedding_size]`
     pub position_embeddings: Embedding,
-    /// `[type_vocab_size, hidden_size]`
+    /// `[type_vocab_size, embedding_size]`
     pub token_type_embeddings: Embedding,
     layer_norm: LayerNorm,
     dropout: Dropout,
@@ -36,13 +36,13 @@ pub struct BertEmbeddings {
 
 impl BertEmbeddings {
     /// Draws the three tables.
-    pub fn new(config: &BertConfig, init: &mut Init) -> Self {
-        let hidden_size = config.hidden_size;
+    pub fn new<K: Kind>(config: &EncoderConfig<K>, init: &mut Init) -> Self {
+        let size = config.embedding_size();
         Self {
-            word_embeddings: init.embedding(config.vocab_size, hidden_size),
-            position_embeddings: init.embedding(config.max_position_embeddings, hidden_size),
-            token_type_embeddings: init.embedding(config.type_vocab_size, hidden_size),
-            layer_norm: init.layer_norm(hidden_size, config.layer_norm_eps),
+            word_embeddings: init.embedding(config.vocab_size, size),
+            position_embeddings: init.embedding(config.max_position_embeddings, size),
+            token_type_embeddings: init.embedding(config.type_vocab_size, size),
+            layer_norm: init.layer_norm(size, config.layer_norm_eps),
             dropout: Dropout::new(config.hidden_dropout_prob),
             pad_token_id: config.pad_token_id,
             positions: Positions::FromZero,
@@ -66,7 +66,7 @@ impl BertEmbeddings {
     ///
     /// # Shapes
     /// - `input_ids`, `token_type_ids`: `[batch, seq_len]`
-    /// - returns `[batch, seq_len, hidden_size]`
+    /// - returns `[batch, seq_len, embedding_size]`
     ///
     /// # Panics
     /// As [`Self::sum`].
@@ -79,7 +79,7 @@ impl BertEmbeddings {
     /// # Shapes
     /// - `input_ids`: `[batch, seq_len]`, each below `vocab_size`
     /// - `token_type_ids`: `[batch, seq_len]`, each below `type_vocab_size`
-    /// - returns `[batch, seq_len, hidden_size]`
+    /// - returns `[batch, seq_len, embedding_size]`
     ///
     /// # Panics
     /// If there are fewer positions than `seq_len`: to be checked where the batch is made.
@@ -94,7 +94,7 @@ impl BertEmbeddings {
         words + types + positions
     }
 
-    /// Rows of the position table, `[batch or 1, seq_len, hidden_size]`.
+    /// Rows of the position table, `[batch or 1, seq_len, embedding_size]`.
     fn positions(&self, input_ids: &Tensor<2, Int>) -> Tensor<3> {
         let [_, seq_len] = input_ids.dims();
         let table = self.position_embeddings.weight.val();
@@ -121,11 +121,11 @@ impl BertEmbeddings {
     /// What the layers read: the sum normalised, then dropout.
     ///
     /// # Shapes
-    /// - `sum`: `[batch, seq_len, hidden_size]`
+    /// - `sum`: `[batch, seq_len, embedding_size]`
     /// - returns the same
     ///
     /// # Panics
-    /// If the last axis is not `hidden_size`: the caller's mistake.
+    /// If the last axis is not `embedding_size`: the caller's mistake.
     pub fn finish(&self, sum: Tensor<3>) -> Tensor<3> {
         self.dropout.forward(self.layer_norm.forward(sum))
     }

@@ -1,4 +1,5 @@
-//! What BERT's classes share: Hugging Face's files, tables, and the list of the classes.
+//! What the classes of BERT, and of the architectures on its encoder, share: Hugging Face's files,
+//! tables, and the list of the classes.
 
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Apart, EncoderInputs};
@@ -7,21 +8,21 @@ use kiln_tasks::class::ClassEntry;
 use kiln_tasks::family::{Family, FileNames, Sizes};
 use kiln_tasks::tying::apart_in;
 
+use crate::config::{BertKind, EncoderConfig, Kind};
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::{
     BertConfig, BertForMaskedLm, BertForNextSentencePrediction, BertForPreTraining,
     BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification, BertModel,
 };
 
-impl Family for BertConfig {
-    type Inputs = EncoderInputs;
-
-    const NAME: &'static str = "bert";
+impl Kind for BertKind {
+    const MODEL_TYPE: &'static str = "bert";
+    const TITLE: &'static str = "BERT";
     const FILE_NAMES: FileNames = FileNames {
         names: &NAMES,
         options: &LOAD_OPTIONS,
     };
-    const CLASSES: &'static [ClassEntry<Self>] = &[
+    const CLASSES: &'static [ClassEntry<BertConfig>] = &[
         ClassEntry::of::<BertModel>(),
         ClassEntry::of::<BertForPreTraining>(),
         ClassEntry::of::<BertForMaskedLm>(),
@@ -30,6 +31,14 @@ impl Family for BertConfig {
         ClassEntry::of::<BertForTokenClassification>(),
         ClassEntry::of::<BertForQuestionAnswering>(),
     ];
+}
+
+impl<K: Kind> Family for EncoderConfig<K> {
+    type Inputs = EncoderInputs;
+
+    const NAME: &'static str = K::MODEL_TYPE;
+    const FILE_NAMES: FileNames = K::FILE_NAMES;
+    const CLASSES: &'static [ClassEntry<Self>] = K::CLASSES;
 
     fn validate(&self) -> Result<(), ConfigError> {
         self.validate()
@@ -48,23 +57,29 @@ impl Family for BertConfig {
             vocab_size: self.vocab_size,
             type_vocab_size: self.type_vocab_size,
             max_position_embeddings: self.max_position_embeddings,
-            first_position: 0,
+            first_position: K::first_position(self),
         }
     }
 
     fn size_tensors(&self) -> Vec<(String, [usize; 2])> {
-        let width = self.hidden_size;
+        let (embedding_size, hidden_size) = (self.embedding_size(), self.hidden_size);
         let last = self.num_hidden_layers.saturating_sub(1);
-        let table = |name: &str, rows| (format!("embeddings.{name}.weight"), [rows, width]);
-        vec![
+        let table =
+            |name: &str, rows| (format!("embeddings.{name}.weight"), [rows, embedding_size]);
+        let mut tensors = vec![
             table("word_embeddings", self.vocab_size),
             table("position_embeddings", self.max_position_embeddings),
             table("token_type_embeddings", self.type_vocab_size),
             (
                 format!("encoder.layer.{last}.intermediate.dense.weight"),
-                [self.intermediate_size, width],
+                [self.intermediate_size, hidden_size],
             ),
-        ]
+        ];
+        if self.has_projection() {
+            let projection = "embeddings_project.weight".to_owned();
+            tensors.push((projection, [hidden_size, embedding_size]));
+        }
+        tensors
     }
 
     fn for_inference(&self) -> Self {

@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::{Bool, Tensor};
 use kiln_nn::{Init, Intermediate, ResidualOutput};
 
-use crate::BertConfig;
 use crate::attention::{BertAttention, residual_output};
+use crate::{EncoderConfig, Kind};
 
 /// A layer of the encoder; Hugging Face `BertLayer`.
 #[derive(Module, Debug)]
@@ -17,7 +17,7 @@ pub struct BertLayer {
 
 impl BertLayer {
     /// Draws the layer's six weights.
-    pub fn new(config: &BertConfig, init: &mut Init) -> Self {
+    pub fn new<K: Kind>(config: &EncoderConfig<K>, init: &mut Init) -> Self {
         Self {
             attention: BertAttention::new(config, init),
             intermediate: Intermediate::new(

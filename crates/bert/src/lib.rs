@@ -8,7 +8,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `config.rs`, `presets.rs` | [`BertConfig`]: config.json; the published sizes |
+//! | `config.rs`, `presets.rs` | [`BertConfig`], [`EncoderConfig`]: config.json; the published sizes |
 //! | `embeddings.rs`, `attention.rs`, `layer.rs`, `model.rs` | [`BertModel`], from the ids upwards |
 //! | `masked_lm.rs`, `for_pretraining.rs` | the heads of pretraining, with the encoder |
 //! | `heads.rs` | the heads of fine-tuning |
@@ -32,7 +32,7 @@ mod pretraining;
 
 pub use architecture::Bert;
 pub use attention::{BertAttention, BertSelfAttention};
-pub use config::BertConfig;
+pub use config::{BertConfig, BertKind, EncoderConfig, Kind};
 pub use embeddings::BertEmbeddings;
 pub use for_pretraining::{BertForPreTraining, BertPreTrainingHeads, PreTrainingLogits};
 pub use heads::{

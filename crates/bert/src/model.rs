@@ -8,10 +8,10 @@ use kiln_nn::{EncoderInputs, Init, is_padding};
 use kiln_tasks::class::{Encoded, Encoder};
 use kiln_tasks::token_heads::TokenEncoder;
 
-use crate::BertConfig;
 use crate::embeddings::BertEmbeddings;
 use crate::layer::BertLayer;
 use crate::names::LOAD_OPTIONS;
+use crate::{BertConfig, EncoderConfig, Kind};
 
 /// The stack of layers; Hugging Face `BertEncoder`.
 #[derive(Module, Debug)]
@@ -21,7 +21,7 @@ pub struct BertEncoder {
 
 impl BertEncoder {
     /// Draws the layers' weights, the lowest layer first.
-    pub fn new(config: &BertConfig, init: &mut Init) -> Self {
+    pub fn new<K: Kind>(config: &EncoderConfig<K>, init: &mut Init) -> Self {
         let layers = 0..config.num_hidden_layers;
         Self {
             layer: layers.map(|_| BertLayer::new(config, init)).collect(),
@@ -51,7 +51,7 @@ pub struct BertPooler {
 }
 
 impl BertPooler {
-    fn new(config: &BertConfig, init: &mut Init) -> Self {
+    fn new<K: Kind>(config: &EncoderConfig<K>, init: &mut Init) -> Self {
         Self {
             dense: init.linear(config.hidden_size, config.hidden_size),
         }
@@ -74,7 +74,7 @@ pub struct BertModel {
 
 impl BertModel {
     /// Draws all weights, in the order of the forward pass.
-    pub fn new(config: &BertConfig, init: &mut Init) -> Self {
+    pub fn new<K: Kind>(config: &EncoderConfig<K>, init: &mut Init) -> Self {
         let without = Self::without_pooler(config, init);
         Self {
             pooler: Some(BertPooler::new(config, init)),
@@ -83,7 +83,7 @@ impl BertModel {
     }
 
     /// Draws a model without a pooler, as the heads over tokens use it.
-    pub fn without_pooler(config: &BertConfig, init: &mut Init) -> Self {
+    pub fn without_pooler<K: Kind>(config: &EncoderConfig<K>, init: &mut Init) -> Self {
         // The fields are drawn in this order.
         Self {
             embeddings: BertEmbeddings::new(config, init),
@@ -93,8 +93,8 @@ impl BertModel {
     }
 
     /// Draws a model with a pooler if `file` has one, alone or behind the prefix of `options`.
-    pub fn as_in_file(
-        config: &BertConfig,
+    pub fn as_in_file<K: Kind>(
+        config: &EncoderConfig<K>,
         file: &ModelFile,
         options: &LoadOptions,
         init: &mut Init,

@@ -2,7 +2,7 @@
 //! 2019, "Well-Read Students Learn Better"). The feed-forward width is always four hidden sizes and
 //! a head always 64 wide.
 
-use crate::BertConfig;
+use crate::{BertConfig, EncoderConfig};
 
 /// A published size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +42,20 @@ impl Preset {
 
     /// The preset's configuration for a vocabulary of `vocab_size` words.
     pub fn config(self, vocab_size: usize) -> BertConfig {
-        BertConfig {
+        self.sized(BertConfig {
             vocab_size,
+            ..BertConfig::default()
+        })
+    }
+
+    /// `config` with this size's layers and widths.
+    pub fn sized<K>(self, config: EncoderConfig<K>) -> EncoderConfig<K> {
+        EncoderConfig {
             hidden_size: self.hidden_size,
             num_hidden_layers: self.num_hidden_layers,
             num_attention_heads: self.hidden_size / 64,
             intermediate_size: 4 * self.hidden_size,
-            ..BertConfig::default()
+            ..config
         }
     }
 }

@@ -89,10 +89,7 @@ impl Architecture for Electra {
 
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
         let (pair, _) = pair_config(settings)?;
-        let size = |config: &ElectraConfig| ModelSize {
-            embedding: config.embedding_size,
-            ..config.encoder().model_size(settings.data.seq_len)
-        };
+        let size = |config: &ElectraConfig| config.model_size(settings.data.seq_len);
         let generator = pair.generator.as_ref().map(|config| ModelSize {
             shares_words: pair.sharing != Sharing::None,
             shares_layers: pair.sharing == Sharing::All,

@@ -1,25 +1,26 @@
-//! What ELECTRA's classes share: Hugging Face's files, tables, and the list of the classes.
+//! What sets ELECTRA apart from the other architectures on BERT's encoder: names, classes, defaults.
 
-use kiln_bert::BertInputs;
-use kiln_tasks::ConfigError;
+use kiln_bert::{EncoderConfig, Kind};
 use kiln_tasks::class::ClassEntry;
-use kiln_tasks::family::{Family, FileNames, Sizes};
+use kiln_tasks::family::FileNames;
 
+use crate::config::ElectraKind;
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::{
     ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraForQuestionAnswering,
     ElectraForSequenceClassification, ElectraForTokenClassification, ElectraModel,
 };
 
-impl Family for ElectraConfig {
-    type Inputs = BertInputs;
-
-    const NAME: &'static str = "electra";
+impl Kind for ElectraKind {
+    const MODEL_TYPE: &'static str = "electra";
+    const TITLE: &'static str = "ELECTRA";
+    const HAS_EMBEDDING_SIZE: bool = true;
+    const HAS_POOLER: bool = false;
     const FILE_NAMES: FileNames = FileNames {
         names: &NAMES,
         options: &LOAD_OPTIONS,
     };
-    const CLASSES: &'static [ClassEntry<Self>] = &[
+    const CLASSES: &'static [ClassEntry<ElectraConfig>] = &[
         ClassEntry::of::<ElectraModel>(),
         ClassEntry::of::<ElectraForPreTraining>(),
         ClassEntry::of::<ElectraForMaskedLm>(),
@@ -28,52 +29,14 @@ impl Family for ElectraConfig {
         ClassEntry::of::<ElectraForQuestionAnswering>(),
     ];
 
-    fn validate(&self) -> Result<(), ConfigError> {
-        self.validate()
-    }
-
-    fn architectures(&self) -> Option<&[String]> {
-        self.architectures.as_deref()
-    }
-
-    fn problem_type(&self) -> Option<&str> {
-        self.problem_type.as_deref()
-    }
-
-    fn sizes(&self) -> Sizes {
-        self.encoder().sizes()
-    }
-
-    fn size_tensors(&self) -> Vec<(String, [usize; 2])> {
-        let (embedding_size, hidden_size) = (self.embedding_size, self.hidden_size);
-        let last = self.num_hidden_layers.saturating_sub(1);
-        let table =
-            |name: &str, rows| (format!("embeddings.{name}.weight"), [rows, embedding_size]);
-        let mut tensors = vec![
-            table("word_embeddings", self.vocab_size),
-            table("position_embeddings", self.max_position_embeddings),
-            table("token_type_embeddings", self.type_vocab_size),
-            (
-                format!("encoder.layer.{last}.intermediate.dense.weight"),
-                [self.intermediate_size, hidden_size],
-            ),
-        ];
-        if self.has_projection() {
-            let projection = "embeddings_project.weight".to_owned();
-            tensors.push((projection, [hidden_size, embedding_size]));
+    /// ELECTRA-small's discriminator.
+    fn defaults() -> ElectraConfig {
+        EncoderConfig {
+            embedding_size: Some(128),
+            hidden_size: 256,
+            num_attention_heads: 4,
+            intermediate_size: 1_024,
+            ..EncoderConfig::of_bert_base()
         }
-        tensors
-    }
-
-    fn for_inference(&self) -> Self {
-        self.without_dropout()
-    }
-
-    fn num_layers(&self) -> usize {
-        self.num_hidden_layers
-    }
-
-    fn num_labels(&self) -> usize {
-        self.num_labels()
     }
 }

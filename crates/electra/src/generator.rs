@@ -36,7 +36,7 @@ impl GeneratorHead {
     /// The activation is gelu whatever `hidden_act` says, as in Hugging Face; the original takes
     /// `hidden_act`, and no published model has another one.
     fn with_apart(config: &ElectraConfig, apart: Apart, init: &mut Init) -> Self {
-        let width = config.embedding_size;
+        let width = config.embedding_size();
         let (sizes, eps) = ((config.hidden_size, width), config.layer_norm_eps);
         Self {
             generator_predictions: HeadTransform::new(sizes, Activation::Gelu, eps, init),

@@ -34,7 +34,7 @@ pub mod presets;
 mod start;
 
 pub use architecture::Electra;
-pub use config::ElectraConfig;
+pub use config::{ElectraConfig, ElectraKind, generator_of};
 pub use discriminator::{DiscriminatorPredictions, ElectraForPreTraining};
 pub use generator::{ElectraForMaskedLm, GeneratorHead};
 pub use heads::{

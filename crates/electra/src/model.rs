@@ -23,10 +23,10 @@ impl ElectraBody {
     pub fn new(config: &ElectraConfig, init: &mut Init) -> Self {
         let embeddings_project = config
             .has_projection()
-            .then(|| init.linear(config.embedding_size, config.hidden_size));
+            .then(|| init.linear(config.embedding_size(), config.hidden_size));
         Self {
             embeddings_project,
-            encoder: BertEncoder::new(&config.encoder(), init),
+            encoder: BertEncoder::new(config, init),
         }
     }
 
@@ -67,7 +67,7 @@ impl ElectraModel {
     /// Draws all weights, in the order of the forward pass.
     pub fn new(config: &ElectraConfig, init: &mut Init) -> Self {
         Self {
-            embeddings: BertEmbeddings::new(&config.embeddings(), init),
+            embeddings: BertEmbeddings::new(config, init),
             body: ElectraBody::new(config, init),
         }
     }

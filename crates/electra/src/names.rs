@@ -42,7 +42,7 @@ mod tests {
     fn config() -> ElectraConfig {
         ElectraConfig {
             vocab_size: 11,
-            embedding_size: 6,
+            embedding_size: Some(6),
             hidden_size: 4,
             num_hidden_layers: 1,
             num_attention_heads: 2,

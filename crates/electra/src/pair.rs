@@ -89,7 +89,7 @@ impl ModelPair for ElectraPair {
         let discriminator = ElectraForPreTraining::new(&config.discriminator, init);
         let generator = config.generator.as_ref().map(|generator| PairedGenerator {
             embeddings: (config.sharing == Sharing::None)
-                .then(|| BertEmbeddings::new(&generator.embeddings(), init)),
+                .then(|| BertEmbeddings::new(generator, init)),
             body: (config.sharing != Sharing::All).then(|| ElectraBody::new(generator, init)),
             head: GeneratorHead::new(generator, init),
         });

@@ -5,7 +5,7 @@ use kiln_tasks::Family;
 use kiln_tasks::replaced_tokens::{check_fit, in_generator, of_generator};
 use kiln_tasks::settings::{DetectionSettings, Sharing};
 
-use crate::ElectraConfig;
+use crate::{ElectraConfig, generator_of};
 
 /// The sizes of both models, and what they share.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,9 +43,9 @@ impl PairConfig {
             None if sharing == Sharing::All => Some(discriminator.clone()),
             None => {
                 let (size, layers) = (settings.generator_size, settings.generator_layers);
-                let mut generator = discriminator.generator(size, layers);
+                let mut generator = generator_of(&discriminator, size, layers);
                 if sharing == Sharing::None {
-                    generator.embedding_size = generator.hidden_size;
+                    generator.embedding_size = Some(generator.hidden_size);
                 }
                 Some(generator)
             }
@@ -78,7 +78,7 @@ fn shared_sizes(
         size("type_vocab_size", |config| config.type_vocab_size),
     ];
     if sharing != Sharing::None {
-        sizes.push(size("embedding_size", |config| config.embedding_size));
+        sizes.push(size("embedding_size", ElectraConfig::embedding_size));
     }
     if sharing == Sharing::All {
         sizes.extend([

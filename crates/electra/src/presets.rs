@@ -78,7 +78,7 @@ impl Preset {
     pub fn config(self, vocab_size: usize) -> ElectraConfig {
         ElectraConfig {
             vocab_size,
-            embedding_size: self.embedding_size,
+            embedding_size: Some(self.embedding_size),
             hidden_size: self.hidden_size,
             num_hidden_layers: self.num_hidden_layers,
             num_attention_heads: self.hidden_size / 64,
@@ -112,6 +112,7 @@ impl Preset {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generator_of;
 
     #[test]
     fn presets_have_the_published_numbers_of_parameters() {
@@ -130,7 +131,8 @@ mod tests {
     #[test]
     fn every_preset_has_a_generator_that_can_be_made() {
         for preset in PRESETS {
-            let generator = preset.config(30_522).generator(preset.generator_size, 1.0);
+            let discriminator = preset.config(30_522);
+            let generator = generator_of(&discriminator, preset.generator_size, 1.0);
             assert_eq!(generator.validate(), Ok(()), "{}", preset.name);
         }
     }

@@ -12,7 +12,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use kiln_checkpoint::{ModelFile, gradient_tensors, module_tensors};
 use kiln_electra::names::NAMES;
-use kiln_electra::{ElectraConfig, ElectraPair, ElectraPretraining, PairConfig};
+use kiln_electra::{ElectraConfig, ElectraPair, ElectraPretraining, PairConfig, generator_of};
 use kiln_learner::{
     Objective, OptimizerSettings, RunFolder, TrainRequest, TrainingSettings, train,
 };
@@ -66,7 +66,7 @@ fn source(batch_size: usize) -> MaskedLmSource {
 fn config() -> ElectraConfig {
     ElectraConfig {
         vocab_size: VOCAB_SIZE as usize,
-        embedding_size: 12,
+        embedding_size: Some(12),
         hidden_size: 16,
         num_hidden_layers: 2,
         num_attention_heads: 2,
@@ -84,10 +84,10 @@ fn objective(sharing: Sharing, change: impl FnOnce(&mut DetectionSettings)) -> E
     change(&mut settings);
     let mut generator = match sharing {
         Sharing::All => discriminator.clone(),
-        _ => discriminator.generator(0.5, 1.0),
+        _ => generator_of(&discriminator, 0.5, 1.0),
     };
     if sharing == Sharing::None {
-        generator.embedding_size = generator.hidden_size;
+        generator.embedding_size = Some(generator.hidden_size);
     }
     let config = PairConfig {
         discriminator,

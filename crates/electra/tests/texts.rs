@@ -9,7 +9,7 @@ use kiln_testing::{check_fill_mask, check_replaced_tokens, devices};
 fn texts_are_answered_in_padded_batches_as_each_alone() {
     let config = ElectraConfig {
         vocab_size: 8,
-        embedding_size: 6,
+        embedding_size: Some(6),
         hidden_size: 12,
         num_hidden_layers: 2,
         num_attention_heads: 3,

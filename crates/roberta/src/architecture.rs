@@ -40,7 +40,7 @@ impl Architecture for Roberta {
         let mut config = preset.config(vocab_size);
         // Room for the published 512, or more where longer sequences are trained.
         let rows = seq_len.saturating_add(config.sizes().first_position);
-        config.encoder.max_position_embeddings = rows.max(config.encoder.max_position_embeddings);
+        config.max_position_embeddings = rows.max(config.max_position_embeddings);
         config_value(&config)
     }
 
@@ -73,7 +73,7 @@ impl Architecture for Roberta {
 
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
         let config = RobertaConfig::parse(&settings.model)?;
-        Ok(config.encoder.footprint(settings.data.seq_len))
+        Ok(config.footprint(settings.data.seq_len))
     }
 
     fn pretrain(

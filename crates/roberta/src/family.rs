@@ -1,27 +1,28 @@
-//! What RoBERTa's classes share: Hugging Face's files, tables, and the list of the classes.
+//! What sets RoBERTa apart from the other architectures on BERT's encoder: names, classes, defaults, and
+//! where positions begin.
 
-use kiln_bert::BertInputs;
+use kiln_bert::{EncoderConfig, Kind};
 use kiln_tasks::ConfigError;
 use kiln_tasks::class::ClassEntry;
-use kiln_tasks::family::{Family, FileNames, Sizes};
-use kiln_tasks::model_config::{check_model_type, refuse};
+use kiln_tasks::family::FileNames;
+use kiln_tasks::model_config::refuse;
 use serde_json::Value;
 
+use crate::config::RobertaKind;
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::{
     RobertaConfig, RobertaForMaskedLm, RobertaForQuestionAnswering,
     RobertaForSequenceClassification, RobertaForTokenClassification, RobertaModel,
 };
 
-impl Family for RobertaConfig {
-    type Inputs = BertInputs;
-
-    const NAME: &'static str = "roberta";
+impl Kind for RobertaKind {
+    const MODEL_TYPE: &'static str = "roberta";
+    const TITLE: &'static str = "RoBERTa";
     const FILE_NAMES: FileNames = FileNames {
         names: &NAMES,
         options: &LOAD_OPTIONS,
     };
-    const CLASSES: &'static [ClassEntry<Self>] = &[
+    const CLASSES: &'static [ClassEntry<RobertaConfig>] = &[
         ClassEntry::of::<RobertaModel>(),
         ClassEntry::of::<RobertaForMaskedLm>(),
         ClassEntry::of::<RobertaForSequenceClassification>(),
@@ -29,10 +30,16 @@ impl Family for RobertaConfig {
         ClassEntry::of::<RobertaForQuestionAnswering>(),
     ];
 
-    fn validate(&self) -> Result<(), ConfigError> {
-        let config = &self.encoder;
-        check_model_type(&config.model_type, Self::NAME, "RoBERTa")?;
-        config.validate_encoder()?;
+    /// BERT-base's sizes with 50,265 words, padding's id 1.
+    fn defaults() -> RobertaConfig {
+        EncoderConfig {
+            vocab_size: 50_265,
+            pad_token_id: Some(1),
+            ..EncoderConfig::of_bert_base()
+        }
+    }
+
+    fn validate(config: &RobertaConfig) -> Result<(), ConfigError> {
         let rows = config.max_position_embeddings;
         match config.pad_token_id {
             None => refuse(
@@ -49,45 +56,7 @@ impl Family for RobertaConfig {
         }
     }
 
-    fn defaults() -> Vec<(&'static str, Value)> {
-        let default = Self::default().encoder;
-        vec![
-            ("model_type", default.model_type.into()),
-            ("vocab_size", default.vocab_size.into()),
-            ("pad_token_id", default.pad_token_id.into()),
-        ]
-    }
-
-    fn architectures(&self) -> Option<&[String]> {
-        self.encoder.architectures()
-    }
-
-    fn problem_type(&self) -> Option<&str> {
-        self.encoder.problem_type()
-    }
-
-    fn sizes(&self) -> Sizes {
-        Sizes {
-            first_position: self.encoder.pad_token_id.map_or(0, |padding| padding + 1),
-            ..self.encoder.sizes()
-        }
-    }
-
-    fn size_tensors(&self) -> Vec<(String, [usize; 2])> {
-        self.encoder.size_tensors()
-    }
-
-    fn for_inference(&self) -> Self {
-        Self {
-            encoder: self.encoder.without_dropout(),
-        }
-    }
-
-    fn num_layers(&self) -> usize {
-        self.encoder.num_hidden_layers
-    }
-
-    fn num_labels(&self) -> usize {
-        self.encoder.num_labels()
+    fn first_position(config: &RobertaConfig) -> usize {
+        config.pad_token_id.map_or(0, |padding| padding + 1)
     }
 }

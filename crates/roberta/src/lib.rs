@@ -23,7 +23,7 @@ pub mod names;
 pub mod presets;
 
 pub use architecture::Roberta;
-pub use config::RobertaConfig;
+pub use config::{RobertaConfig, RobertaKind};
 pub use masked_lm::{RobertaForMaskedLm, RobertaPretraining};
 pub use model::{
     RobertaForQuestionAnswering, RobertaForSequenceClassification, RobertaForTokenClassification,

@@ -29,14 +29,13 @@ pub struct RobertaForMaskedLm {
 impl RobertaForMaskedLm {
     /// Draws encoder and head.
     pub fn new(config: &RobertaConfig, init: &mut Init) -> Self {
-        Self::with_apart(config, apart(&config.encoder.other), init)
+        Self::with_apart(config, apart(&config.other), init)
     }
 
     /// Draws encoder and head; the head keeps `apart` from the word table, and its activation is gelu
     /// whatever `hidden_act` says, as in Hugging Face.
     fn with_apart(config: &RobertaConfig, apart: Apart, init: &mut Init) -> Self {
         let roberta = RobertaModel::draw(config, init);
-        let config = &config.encoder;
         let (width, eps) = (config.hidden_size, config.layer_norm_eps);
         let transform = HeadTransform::new((width, width), Activation::Gelu, eps, init);
         Self {
@@ -67,7 +66,7 @@ impl Class for RobertaForMaskedLm {
         file: &ModelFile,
         init: &mut Init,
     ) -> Result<Self, OpenError> {
-        let apart = apart_in(file, &LOAD_OPTIONS, &config.encoder.other)?;
+        let apart = apart_in(file, &LOAD_OPTIONS, &config.other)?;
         Ok(Self::with_apart(config, apart, init))
     }
 
@@ -83,7 +82,6 @@ impl MaskedLm for RobertaForMaskedLm {
     type Form = ();
 
     fn fields(config: &mut RobertaConfig) -> (&mut Option<usize>, f64) {
-        let config = &mut config.encoder;
         (&mut config.pad_token_id, config.initializer_range)
     }
 

@@ -45,16 +45,11 @@ impl Encoder for RobertaModel {
     const POOLS: bool = true;
 
     fn draw(config: &RobertaConfig, init: &mut Init) -> Self {
-        Self::of(BertModel::without_pooler(&config.encoder, init))
+        Self::of(BertModel::without_pooler(config, init))
     }
 
     fn for_file(config: &RobertaConfig, file: &ModelFile, init: &mut Init) -> Self {
-        Self::of(BertModel::as_in_file(
-            &config.encoder,
-            file,
-            &LOAD_OPTIONS,
-            init,
-        ))
+        Self::of(BertModel::as_in_file(config, file, &LOAD_OPTIONS, init))
     }
 
     fn encoded(&self, inputs: BertInputs) -> Encoded {
@@ -67,11 +62,11 @@ impl TokenEncoder for RobertaModel {
     const QUESTION_ANSWERING: &'static [&'static str] = &["RobertaForQuestionAnswering"];
 
     fn width(config: &RobertaConfig) -> usize {
-        config.encoder.hidden_size
+        config.hidden_size
     }
 
     fn dropout(config: &RobertaConfig) -> f64 {
-        config.encoder.classifier_dropout()
+        config.classifier_dropout()
     }
 }
 

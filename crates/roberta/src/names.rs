@@ -45,8 +45,8 @@ mod tests {
 
     fn config() -> RobertaConfig {
         let mut config = Preset::by_name("tiny").unwrap().config(11);
-        config.encoder.num_hidden_layers = 1;
-        config.encoder.hidden_size = 4;
+        config.num_hidden_layers = 1;
+        config.hidden_size = 4;
         config
     }
 
@@ -95,7 +95,7 @@ mod tests {
         let model = RobertaForSequenceClassification::new(&config, init);
         assert_eq!(names(&model), sorted("roberta.", &head));
         let pooler = ["pooler.dense.bias", "pooler.dense.weight"];
-        let model = RobertaModel::of(BertModel::new(&config.encoder, init));
+        let model = RobertaModel::of(BertModel::new(&config, init));
         assert_eq!(names(&model), sorted("", &pooler));
     }
 
@@ -103,7 +103,7 @@ mod tests {
     fn no_rule_has_outlived_its_module() {
         let (config, init) = (config(), &mut init());
         let mut paths = parameters(&RobertaForMaskedLm::new(&config, init), &Names::SAME);
-        let bare = RobertaModel::of(BertModel::new(&config.encoder, init));
+        let bare = RobertaModel::of(BertModel::new(&config, init));
         paths.extend(parameters(&bare, &Names::SAME));
         let tagger = RobertaForSequenceClassification::new(&config, init);
         paths.extend(parameters(&tagger, &Names::SAME));

@@ -1,9 +1,7 @@
 //! The published sizes (Liu et al. 2019, table 9), which are BERT's, and BERT's tiny one for machines
 //! of two cores.
 
-use kiln_bert::BertConfig;
 use kiln_learner::{OptimizerSettings, ScheduleKind};
-use kiln_tasks::Family;
 use kiln_tasks::architecture::Recipe;
 
 use crate::RobertaConfig;
@@ -41,16 +39,13 @@ impl Preset {
     /// Its configuration for a vocabulary of `vocab_size` words: one segment type and room for 512
     /// tokens, as in the published files.
     pub fn config(self, vocab_size: usize) -> RobertaConfig {
-        RobertaConfig {
-            encoder: BertConfig {
-                model_type: RobertaConfig::NAME.to_owned(),
-                pad_token_id: Some(1),
-                max_position_embeddings: 514,
-                type_vocab_size: 1,
-                layer_norm_eps: 1e-5,
-                ..self.size.config(vocab_size)
-            },
-        }
+        self.size.sized(RobertaConfig {
+            vocab_size,
+            max_position_embeddings: 514,
+            type_vocab_size: 1,
+            layer_norm_eps: 1e-5,
+            ..RobertaConfig::default()
+        })
     }
 
     /// Adam as published (section 3.1 and table 9), for batches of 8,192 sequences: BERT's epsilon and

@@ -4,7 +4,6 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, TensorData};
-use kiln_bert::BertConfig;
 use kiln_checkpoint::ModelFile;
 use kiln_nn::Init;
 use kiln_roberta::{Preset, RobertaConfig, RobertaForMaskedLm, RobertaModel};
@@ -20,13 +19,11 @@ use kiln_text::tokenizer::{ByteBpeLayout, ByteBpeSettings, train_byte_bpe_on_tex
 fn config() -> RobertaConfig {
     let tiny = Preset::by_name("tiny").unwrap().config(300);
     RobertaConfig {
-        encoder: BertConfig {
-            hidden_size: 12,
-            num_attention_heads: 3,
-            intermediate_size: 17,
-            max_position_embeddings: 12,
-            ..tiny.encoder
-        },
+        hidden_size: 12,
+        num_attention_heads: 3,
+        intermediate_size: 17,
+        max_position_embeddings: 12,
+        ..tiny
     }
 }
 
@@ -99,7 +96,7 @@ fn a_written_folder_gives_the_same_model_to_the_last_bit() {
     let folder = folder(&device);
     let config = RobertaConfig::open(folder.path()).unwrap();
     assert_eq!(
-        config.encoder.architectures.as_deref().unwrap(),
+        config.architectures.as_deref().unwrap(),
         ["RobertaForMaskedLM"]
     );
     let file = ModelFile::open(folder.path()).unwrap();
@@ -125,7 +122,7 @@ fn presets_have_the_published_numbers_of_parameters() {
         let config = Preset::by_name(name).unwrap().config(vocab_size);
         assert_eq!(config.validate(), Ok(()), "{name}");
         assert_eq!(config.sizes().longest(), 512, "{name}");
-        assert_eq!(config.encoder.encoder_parameters(), encoder, "{name}");
+        assert_eq!(config.encoder_parameters(), encoder, "{name}");
         if name == "tiny" {
             let init = &mut Init::zeros(&devices().remove(0).1);
             let model = RobertaForMaskedLm::new(&config, init);

@@ -177,18 +177,12 @@ pub trait Family:
         Vec::new()
     }
 
-    /// Fields that a config.json may leave out, with the values that they have then, where those are
-    /// others than the type's own.
-    fn defaults() -> Vec<(&'static str, Value)> {
-        Vec::new()
-    }
-
     /// Reads and checks a folder's config.json.
     ///
     /// # Errors
     /// If the file is unreadable, or a field has a value that the architecture or Kiln cannot have.
     fn open(folder: &Path) -> Result<Self, OpenError> {
-        model_config::open_config(folder, Self::ALIASES, Self::defaults(), Self::validate)
+        model_config::open_config(folder, Self::ALIASES, Self::validate)
     }
 
     /// Reads and checks the config that a run's settings hold.
@@ -196,7 +190,7 @@ pub trait Family:
     /// # Errors
     /// As [`Family::open`], for the settings' own config.
     fn parse(model: &Value) -> Result<Self, LearnError> {
-        model_config::parse_config(model, Self::ALIASES, Self::defaults(), Self::validate)
+        model_config::parse_config(model, Self::ALIASES, Self::validate)
     }
 
     /// Gives a module the weights of a folder. What the file lacks keeps the values it had and

@@ -48,18 +48,17 @@ impl From<ConfigError> for LearnError {
 const MOST_LABELS: u64 = 1_000_000;
 
 /// Reads a folder's config.json and checks it by `validate`. `aliases` are pairs of another name of
-/// a field and its name, `defaults` the values of fields that are left out.
+/// a field and its name.
 ///
 /// # Errors
 /// If the file is unreadable, or as `validate`; the error names the file and the field.
 pub fn open_config<T: DeserializeOwned>(
     folder: &Path,
     aliases: &[(&str, &str)],
-    defaults: Vec<(&str, Value)>,
     validate: impl Fn(&T) -> Result<(), ConfigError>,
 ) -> Result<T, OpenError> {
     let mut file = ConfigFile::open(folder)?;
-    let config = parse_file(&mut file, aliases, defaults)?;
+    let config = parse_file(&mut file, aliases)?;
     validate(&config).map_err(|error| error.in_file(file.path()))?;
     Ok(config)
 }
@@ -67,14 +66,8 @@ pub fn open_config<T: DeserializeOwned>(
 fn parse_file<T: DeserializeOwned>(
     file: &mut ConfigFile,
     aliases: &[(&str, &str)],
-    defaults: Vec<(&str, Value)>,
 ) -> Result<T, OpenError> {
     file.resolve_aliases(aliases);
-    for (field, value) in defaults {
-        if !file.fields().contains_key(field) {
-            file.set(field, value);
-        }
-    }
     let number = |field: &str| file.fields().get(field).and_then(Value::as_i64);
     // PyTorch counts a row below 0 from the table's end.
     if let (Some(row @ ..0), Some(rows)) = (number("pad_token_id"), number("vocab_size"))
@@ -90,19 +83,18 @@ fn parse_file<T: DeserializeOwned>(
 }
 
 /// A model's config from the run's settings, checked by `validate`. What settings mean together is
-/// for the architecture to check. `aliases` and `defaults` are as in [`open_config`].
+/// for the architecture to check. `aliases` are as in [`open_config`].
 ///
 /// # Errors
 /// If a field has another type than its architecture gives it, or as `validate`; names the field.
 pub fn parse_config<T: DeserializeOwned>(
     model: &Value,
     aliases: &[(&str, &str)],
-    defaults: Vec<(&str, Value)>,
     validate: impl Fn(&T) -> Result<(), ConfigError>,
 ) -> Result<T, LearnError> {
     let fields = model.as_object().cloned().unwrap_or_default();
     let mut file = ConfigFile::from_fields(CONFIG_FILE, fields);
-    let config = match parse_file(&mut file, aliases, defaults) {
+    let config = match parse_file(&mut file, aliases) {
         Ok(config) => config,
         Err(OpenError::Field { field, reason, .. }) => {
             return Err(LearnError::Config { field, reason });
