@@ -227,10 +227,7 @@ impl<K: Kind> EncoderConfig<K> {
             own_head: !ties(&self.other),
             ..self.model_size(seq_len)
         };
-        Footprint {
-            models: vec![model],
-            in_turns: false,
-        }
+        Footprint::of(model)
     }
 
     /// Parameters of the encoder, pooler included where the architecture has one.

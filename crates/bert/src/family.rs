@@ -1,12 +1,10 @@
 //! What the classes of BERT, and of the architectures on its encoder, share: Hugging Face's files,
 //! tables, and the list of the classes.
 
-use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_nn::{Apart, EncoderInputs};
+use kiln_nn::EncoderInputs;
 use kiln_tasks::ConfigError;
 use kiln_tasks::class::ClassEntry;
 use kiln_tasks::family::{Family, FileNames, Sizes};
-use kiln_tasks::tying::apart_in;
 
 use crate::config::{BertKind, EncoderConfig, Kind};
 use crate::names::{LOAD_OPTIONS, NAMES};
@@ -92,13 +90,6 @@ impl<K: Kind> Family for EncoderConfig<K> {
 
     fn num_labels(&self) -> usize {
         self.num_labels()
-    }
-}
-
-impl BertConfig {
-    /// What the masked language model head in `file` has apart.
-    pub(crate) fn apart_in(&self, file: &ModelFile) -> Result<Apart, OpenError> {
-        apart_in(file, &LOAD_OPTIONS, &self.other)
     }
 }
 

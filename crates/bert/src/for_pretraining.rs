@@ -5,11 +5,12 @@ use burn::nn::Linear;
 use burn::tensor::{Int, Tensor};
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Apart, Init, gather_positions};
-use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::{PretrainingLogits, WordLogits};
-use kiln_tasks::tying::apart;
+use kiln_tasks::tying::{apart, apart_in};
 
 use crate::masked_lm::MaskedLmHead;
+use crate::names::LOAD_OPTIONS;
 use crate::{BertConfig, BertInputs, BertModel};
 
 /// Masked language model and next sentence; Hugging Face `BertPreTrainingHeads`.
@@ -112,26 +113,29 @@ impl BertForPreTraining {
 
 impl Class for BertForPreTraining {
     type Config = BertConfig;
+    type Encoder = BertModel;
     type Head = PretrainingLogits;
 
     const NAMES: &'static [&'static str] = &["BertForPreTraining"];
     const POOLS: bool = true;
 
     fn for_file(config: &BertConfig, file: &ModelFile, init: &mut Init) -> Result<Self, OpenError> {
-        let apart = config.apart_in(file)?;
+        let apart = apart_in(file, &LOAD_OPTIONS, &config.other)?;
         Ok(Self::with_apart(config, apart, init))
     }
 
-    fn outputs(&self, inputs: BertInputs) -> Outputs<PretrainingLogits> {
-        let encoded = self.bert.encoded(inputs);
-        let head = self.cls.seq_relationship.as_ref();
-        let next_sentence = head.zip(encoded.pooled.clone());
-        let next_sentence = next_sentence.map(|(head, pooled)| head.forward(pooled));
-        encoded.with(|hidden_states| PretrainingLogits {
+    fn encoder(&self) -> &BertModel {
+        &self.bert
+    }
+
+    fn head(&self, encoded: &Encoded) -> PretrainingLogits {
+        let next_sentence = self.cls.seq_relationship.as_ref();
+        let next_sentence = next_sentence.zip(encoded.pooled.clone());
+        PretrainingLogits {
             words: WordLogits {
-                logits: self.prediction_logits(hidden_states),
+                logits: self.prediction_logits(encoded.hidden_states.clone()),
             },
-            next_sentence,
-        })
+            next_sentence: next_sentence.map(|(head, pooled)| head.forward(pooled)),
+        }
     }
 }

@@ -5,11 +5,11 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Dropout, Init};
-use kiln_tasks::class::{Class, Outputs};
+use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::{ClassLogits, RealLabels, SequenceLogits};
 use kiln_tasks::token_heads::{QuestionAnswering, TokenClassification};
 
-use crate::{BertConfig, BertInputs, BertModel};
+use crate::{BertConfig, BertModel};
 
 /// A label for each token.
 pub type BertForTokenClassification = TokenClassification<BertModel>;
@@ -45,6 +45,7 @@ impl BertForNextSentencePrediction {
 
 impl Class for BertForNextSentencePrediction {
     type Config = BertConfig;
+    type Encoder = BertModel;
     type Head = ClassLogits;
 
     const NAMES: &'static [&'static str] = &["BertForNextSentencePrediction"];
@@ -54,12 +55,13 @@ impl Class for BertForNextSentencePrediction {
         Ok(Self::new(config, init))
     }
 
-    fn outputs(&self, inputs: BertInputs) -> Outputs<ClassLogits> {
-        let (encoded, pooled) = self.bert.encode_pooled(inputs);
-        let logits = self.cls.seq_relationship.forward(pooled);
-        Outputs {
-            encoded,
-            head: ClassLogits { logits },
+    fn encoder(&self) -> &BertModel {
+        &self.bert
+    }
+
+    fn head(&self, encoded: &Encoded) -> ClassLogits {
+        ClassLogits {
+            logits: self.cls.seq_relationship.forward(encoded.pooled()),
         }
     }
 }
@@ -95,6 +97,7 @@ impl BertForSequenceClassification {
 
 impl Class for BertForSequenceClassification {
     type Config = BertConfig;
+    type Encoder = BertModel;
     type Head = SequenceLogits;
 
     const NAMES: &'static [&'static str] = &["BertForSequenceClassification"];
@@ -104,12 +107,14 @@ impl Class for BertForSequenceClassification {
         Ok(Self::new(config, init))
     }
 
-    fn outputs(&self, inputs: BertInputs) -> Outputs<SequenceLogits> {
-        let (encoded, pooled) = self.bert.encode_pooled(inputs);
-        let head = SequenceLogits {
-            logits: self.logits(pooled),
+    fn encoder(&self) -> &BertModel {
+        &self.bert
+    }
+
+    fn head(&self, encoded: &Encoded) -> SequenceLogits {
+        SequenceLogits {
+            logits: self.logits(encoded.pooled()),
             real_labels: RealLabels::YesOrNo,
-        };
-        Outputs { encoded, head }
+        }
     }
 }

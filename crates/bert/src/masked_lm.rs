@@ -6,12 +6,14 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Apart, Decoder, HeadTransform, Init, gather_positions};
-use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::WordLogits;
 use kiln_tasks::predict::{PredictWords, TextBatch};
+use kiln_tasks::tying::apart_in;
 use kiln_text::Vocabulary;
 
-use crate::{BertConfig, BertInputs, BertModel};
+use crate::names::LOAD_OPTIONS;
+use crate::{BertConfig, BertModel};
 
 /// Scores every vocabulary entry at the positions it is given.
 ///
@@ -85,12 +87,13 @@ impl BertForMaskedLm {
 
 impl Class for BertForMaskedLm {
     type Config = BertConfig;
+    type Encoder = BertModel;
     type Head = WordLogits;
 
     const NAMES: &'static [&'static str] = &["BertForMaskedLM"];
 
     fn for_file(config: &BertConfig, file: &ModelFile, init: &mut Init) -> Result<Self, OpenError> {
-        let apart = config.apart_in(file)?;
+        let apart = apart_in(file, &LOAD_OPTIONS, &config.other)?;
         Ok(Self {
             bert: BertModel::without_pooler(config, init),
             cls: OnlyMaskedLmHead {
@@ -99,11 +102,14 @@ impl Class for BertForMaskedLm {
         })
     }
 
-    fn outputs(&self, inputs: BertInputs) -> Outputs<WordLogits> {
-        let encoded = self.bert.encoded(inputs);
-        encoded.with(|hidden_states| WordLogits {
-            logits: self.prediction_logits(hidden_states),
-        })
+    fn encoder(&self) -> &BertModel {
+        &self.bert
+    }
+
+    fn head(&self, encoded: &Encoded) -> WordLogits {
+        WordLogits {
+            logits: self.prediction_logits(encoded.hidden_states.clone()),
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use burn::tensor::{Bool, Int, Tensor};
 use kiln_checkpoint::{LoadOptions, ModelFile};
 use kiln_nn::{EncoderInputs, Init, is_padding};
 use kiln_tasks::class::{Encoded, Encoder};
-use kiln_tasks::token_heads::TokenEncoder;
 
 use crate::embeddings::BertEmbeddings;
 use crate::layer::BertLayer;
@@ -159,17 +158,6 @@ impl BertModel {
     pub fn word_embeddings(&self) -> Tensor<2> {
         self.embeddings.word_embeddings.weight.val()
     }
-
-    /// What it gives for heads over pooled vectors, and the pooled vector `[batch, hidden_size]`.
-    ///
-    /// # Panics
-    /// If it was made without a pooler, or the inputs' shapes differ: the caller's mistake.
-    #[expect(clippy::expect_used, reason = "who needs a pooler makes one")]
-    pub(crate) fn encode_pooled(&self, inputs: EncoderInputs) -> (Encoded, Tensor<2>) {
-        let encoded = self.encoded(inputs);
-        let pooled = encoded.pooled.clone().expect("a model with a pooler");
-        (encoded, pooled)
-    }
 }
 
 impl Encoder for BertModel {
@@ -177,25 +165,6 @@ impl Encoder for BertModel {
 
     const NAMES: &'static [&'static str] = &["BertModel"];
     const POOLS: bool = true;
-
-    fn draw(config: &BertConfig, init: &mut Init) -> Self {
-        Self::without_pooler(config, init)
-    }
-
-    fn for_file(config: &BertConfig, file: &ModelFile, init: &mut Init) -> Self {
-        Self::as_in_file(config, file, &LOAD_OPTIONS, init)
-    }
-
-    fn encoded(&self, inputs: EncoderInputs) -> Encoded {
-        let hidden_states = self.forward(inputs);
-        Encoded {
-            pooled: self.pool(hidden_states.clone()),
-            ..Encoded::new(hidden_states)
-        }
-    }
-}
-
-impl TokenEncoder for BertModel {
     const TOKEN_CLASSIFICATION: &'static [&'static str] = &["BertForTokenClassification"];
     const QUESTION_ANSWERING: &'static [&'static str] = &["BertForQuestionAnswering"];
 
@@ -205,5 +174,26 @@ impl TokenEncoder for BertModel {
 
     fn dropout(config: &BertConfig) -> f64 {
         config.classifier_dropout()
+    }
+
+    fn draw(config: &BertConfig, init: &mut Init) -> Self {
+        Self::without_pooler(config, init)
+    }
+
+    fn for_file(config: &BertConfig, file: &ModelFile, init: &mut Init) -> Self {
+        Self::as_in_file(config, file, &LOAD_OPTIONS, init)
+    }
+
+    fn sum(&self, inputs: &EncoderInputs) -> Tensor<3> {
+        self.embeddings
+            .sum(inputs.input_ids.clone(), inputs.token_type_ids.clone())
+    }
+
+    fn encoded_from(&self, sum: Tensor<3>, inputs: EncoderInputs) -> Encoded {
+        let hidden_states = self.encode(self.embeddings.finish(sum), inputs.attention_mask);
+        Encoded {
+            pooled: self.pool(hidden_states.clone()),
+            ..Encoded::new(hidden_states)
+        }
     }
 }

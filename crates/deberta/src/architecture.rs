@@ -162,10 +162,7 @@ impl Architecture for Deberta {
                     own_head: form.legacy() && !ties(&config.other),
                     ..of_words(&config)
                 };
-                Footprint {
-                    models: vec![model],
-                    in_turns: false,
-                }
+                Footprint::of(model)
             }
         })
     }

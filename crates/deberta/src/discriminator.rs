@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Activation, EncoderInputs, Init, LayerNorm};
-use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::ReplacedLogits;
 
 use crate::{DebertaConfig, DebertaModel};
@@ -79,6 +79,7 @@ impl DebertaForPreTraining {
 
 impl Class for DebertaForPreTraining {
     type Config = DebertaConfig;
+    type Encoder = DebertaModel;
     type Head = ReplacedLogits;
 
     // Only Kiln knows classes of these names.
@@ -88,10 +89,13 @@ impl Class for DebertaForPreTraining {
         Ok(Self::new(config, init))
     }
 
-    fn outputs(&self, inputs: EncoderInputs) -> Outputs<ReplacedLogits> {
-        let encoded = self.deberta.encoded(inputs);
-        encoded.with(|hidden_states| ReplacedLogits {
-            logits: self.mask_predictions.forward(hidden_states),
-        })
+    fn encoder(&self) -> &DebertaModel {
+        &self.deberta
+    }
+
+    fn head(&self, encoded: &Encoded) -> ReplacedLogits {
+        ReplacedLogits {
+            logits: self.mask_predictions.forward(encoded.hidden_states.clone()),
+        }
     }
 }

@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_nn::{Activation, Dropout, EncoderInputs, Init};
-use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_nn::{Activation, Dropout, Init};
+use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::{RealLabels, SequenceLogits};
 use kiln_tasks::token_heads::{QuestionAnswering, TokenClassification};
 
@@ -79,6 +79,7 @@ impl DebertaForSequenceClassification {
 
 impl Class for DebertaForSequenceClassification {
     type Config = DebertaConfig;
+    type Encoder = DebertaModel;
     type Head = SequenceLogits;
 
     const NAMES: &'static [&'static str] = &[
@@ -90,11 +91,14 @@ impl Class for DebertaForSequenceClassification {
         Ok(Self::new(config, init))
     }
 
-    fn outputs(&self, inputs: EncoderInputs) -> Outputs<SequenceLogits> {
-        let encoded = self.deberta.encoded(inputs);
-        encoded.with(|hidden_states| SequenceLogits {
-            logits: self.logits(hidden_states),
+    fn encoder(&self) -> &DebertaModel {
+        &self.deberta
+    }
+
+    fn head(&self, encoded: &Encoded) -> SequenceLogits {
+        SequenceLogits {
+            logits: self.logits(encoded.hidden_states.clone()),
             real_labels: RealLabels::Probabilities,
-        })
+        }
     }
 }

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use kiln_checkpoint::{ModelFile, OpenError, check_shapes};
 use kiln_nn::{Apart, EncoderInputs, HeadTransform, Init, MaskedLmHead, gather_positions};
-use kiln_tasks::class::{Class, Encoded, Outputs};
+use kiln_tasks::class::{Class, Encoded, Encoder, Outputs};
 use kiln_tasks::family::{Family, Sizes};
 use kiln_tasks::heads::WordLogits;
 use kiln_tasks::tying;
@@ -156,6 +156,7 @@ impl DebertaForMaskedLm {
 
 impl Class for DebertaForMaskedLm {
     type Config = DebertaConfig;
+    type Encoder = DebertaModel;
     type Head = WordLogits;
 
     const NAMES: &'static [&'static str] = &["DebertaForMaskedLM", "DebertaV2ForMaskedLM"];
@@ -191,20 +192,35 @@ impl Class for DebertaForMaskedLm {
         })
     }
 
-    fn outputs(&self, inputs: EncoderInputs) -> Outputs<WordLogits> {
-        let attention_mask = inputs.attention_mask.clone();
-        let embedded = self.deberta.embeddings.forward(inputs);
-        let [_, seq_len, _] = embedded.dims();
+    fn encoder(&self) -> &DebertaModel {
+        &self.deberta
+    }
+
+    /// Without the mask decoder, which reads what stands below the last layer.
+    fn head(&self, encoded: &Encoded) -> WordLogits {
+        WordLogits {
+            logits: self.score(encoded.hidden_states.clone()),
+        }
+    }
+
+    fn outputs_from(&self, sum: Tensor<3>, inputs: EncoderInputs) -> Outputs<WordLogits> {
+        let [_, seq_len, _] = sum.dims();
         let model = &self.deberta;
-        let (hidden_states, decoded) = match self.decoder_positions(seq_len) {
-            Some(rows) => model.encode_and_decode(embedded, attention_mask, rows),
-            None => {
-                let hidden_states = model.encode(embedded, attention_mask);
-                (hidden_states.clone(), hidden_states)
-            }
+        let Some(rows) = self.decoder_positions(seq_len) else {
+            let encoded = model.encoded_from(sum, inputs);
+            return Outputs {
+                head: self.head(&encoded),
+                encoded,
+            };
         };
-        Encoded::new(hidden_states).with(|_| WordLogits {
-            logits: self.score(decoded),
-        })
+        let attention_mask = inputs.attention_mask;
+        let embedded = model.embeddings.block.finish(sum, attention_mask.clone());
+        let (hidden_states, decoded) = model.encode_and_decode(embedded, attention_mask, rows);
+        Outputs {
+            encoded: Encoded::new(hidden_states),
+            head: WordLogits {
+                logits: self.score(decoded),
+            },
+        }
     }
 }

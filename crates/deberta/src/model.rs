@@ -4,7 +4,6 @@ use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use kiln_nn::{EncoderInputs, Init};
 use kiln_tasks::class::{Encoded, Encoder};
-use kiln_tasks::token_heads::TokenEncoder;
 
 use crate::DebertaConfig;
 use crate::embeddings::DebertaEmbeddings;
@@ -74,17 +73,6 @@ impl Encoder for DebertaModel {
     type Config = DebertaConfig;
 
     const NAMES: &'static [&'static str] = &["DebertaModel", "DebertaV2Model"];
-
-    fn draw(config: &DebertaConfig, init: &mut Init) -> Self {
-        Self::new(config, init)
-    }
-
-    fn encoded(&self, inputs: EncoderInputs) -> Encoded {
-        Encoded::new(self.forward(inputs))
-    }
-}
-
-impl TokenEncoder for DebertaModel {
     const TOKEN_CLASSIFICATION: &'static [&'static str] = &[
         "DebertaForTokenClassification",
         "DebertaV2ForTokenClassification",
@@ -100,5 +88,20 @@ impl TokenEncoder for DebertaModel {
 
     fn dropout(config: &DebertaConfig) -> f64 {
         config.hidden_dropout_prob
+    }
+
+    fn draw(config: &DebertaConfig, init: &mut Init) -> Self {
+        Self::new(config, init)
+    }
+
+    fn sum(&self, inputs: &EncoderInputs) -> Tensor<3> {
+        let block = &self.embeddings.block;
+        block.sum(self.word_embeddings(), inputs.clone())
+    }
+
+    fn encoded_from(&self, sum: Tensor<3>, inputs: EncoderInputs) -> Encoded {
+        let attention_mask = inputs.attention_mask;
+        let embedded = self.embeddings.block.finish(sum, attention_mask.clone());
+        Encoded::new(self.encode(embedded, attention_mask))
     }
 }

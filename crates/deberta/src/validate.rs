@@ -2,8 +2,8 @@
 
 use kiln_tasks::ConfigError;
 use kiln_tasks::model_config::{
-    check_demands, check_heads, check_labels, check_padding, check_parameters, check_rates,
-    check_sizes, refuse,
+    check_demands, check_heads, check_labels, check_model_type, check_padding, check_parameters,
+    check_rates, check_sizes, refuse,
 };
 use kiln_tasks::tying::check_tying;
 use serde_json::{Map, Value};
@@ -49,13 +49,7 @@ impl DebertaConfig {
     }
 
     fn validate_supported(&self) -> Result<(), ConfigError> {
-        if self.model_type != self.version().model_type() {
-            return refuse(
-                "model_type",
-                self.model_type.clone(),
-                "this is no DeBERTa; choose its own architecture",
-            );
-        }
+        check_model_type(&self.model_type, self.version().model_type(), "DeBERTa")?;
         let demands = [
             ("talking_head", Value::from(false)),
             ("pruned_heads", Value::Object(Map::new())),

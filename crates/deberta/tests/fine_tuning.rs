@@ -9,5 +9,5 @@ fn several_labels_are_learned_as_in_pytorch() {
     let root = fixtures_dir("deberta", env!("CARGO_MANIFEST_DIR"));
     let cases = ("multi_label", "trajectory_multi_label");
     let settings = FineTuningSettings::default();
-    check_fine_tuning::<DebertaForSequenceClassification>(&root, cases, settings, 1);
+    check_fine_tuning::<DebertaForSequenceClassification>(&root, cases, &settings, 1);
 }

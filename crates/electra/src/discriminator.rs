@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use kiln_bert::BertInputs;
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Activation, Init};
-use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::ReplacedLogits;
 
 use crate::{ElectraConfig, ElectraModel};
@@ -80,6 +80,7 @@ impl ElectraForPreTraining {
 
 impl Class for ElectraForPreTraining {
     type Config = ElectraConfig;
+    type Encoder = ElectraModel;
     type Head = ReplacedLogits;
 
     const NAMES: &'static [&'static str] = &["ElectraForPreTraining"];
@@ -88,11 +89,14 @@ impl Class for ElectraForPreTraining {
         Ok(Self::new(config, init))
     }
 
-    fn outputs(&self, inputs: BertInputs) -> Outputs<ReplacedLogits> {
-        self.electra
-            .encoded(inputs)
-            .with(|hidden_states| ReplacedLogits {
-                logits: self.discriminator_predictions.forward(hidden_states),
-            })
+    fn encoder(&self) -> &ElectraModel {
+        &self.electra
+    }
+
+    fn head(&self, encoded: &Encoded) -> ReplacedLogits {
+        let hidden_states = encoded.hidden_states.clone();
+        ReplacedLogits {
+            logits: self.discriminator_predictions.forward(hidden_states),
+        }
     }
 }

@@ -5,10 +5,9 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use kiln_bert::BertInputs;
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Activation, Apart, HeadTransform, Init, LmHead, gather_positions};
-use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::WordLogits;
 use kiln_tasks::predict::{PredictWords, TextBatch};
 use kiln_tasks::tying;
@@ -91,6 +90,7 @@ impl ElectraForMaskedLm {
 
 impl Class for ElectraForMaskedLm {
     type Config = ElectraConfig;
+    type Encoder = ElectraModel;
     type Head = WordLogits;
 
     const NAMES: &'static [&'static str] = &["ElectraForMaskedLM"];
@@ -107,12 +107,14 @@ impl Class for ElectraForMaskedLm {
         })
     }
 
-    fn outputs(&self, inputs: BertInputs) -> Outputs<WordLogits> {
-        self.electra
-            .encoded(inputs)
-            .with(|hidden_states| WordLogits {
-                logits: self.prediction_logits(hidden_states),
-            })
+    fn encoder(&self) -> &ElectraModel {
+        &self.electra
+    }
+
+    fn head(&self, encoded: &Encoded) -> WordLogits {
+        WordLogits {
+            logits: self.prediction_logits(encoded.hidden_states.clone()),
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use burn::tensor::{Int, Tensor};
 use kiln_bert::{BertEmbeddings, BertEncoder, BertInputs};
 use kiln_nn::{Init, is_padding};
 use kiln_tasks::class::{Encoded, Encoder};
-use kiln_tasks::token_heads::TokenEncoder;
 
 use crate::ElectraConfig;
 
@@ -96,17 +95,6 @@ impl Encoder for ElectraModel {
     type Config = ElectraConfig;
 
     const NAMES: &'static [&'static str] = &["ElectraModel"];
-
-    fn draw(config: &ElectraConfig, init: &mut Init) -> Self {
-        Self::new(config, init)
-    }
-
-    fn encoded(&self, inputs: BertInputs) -> Encoded {
-        Encoded::new(self.forward(inputs))
-    }
-}
-
-impl TokenEncoder for ElectraModel {
     const TOKEN_CLASSIFICATION: &'static [&'static str] = &["ElectraForTokenClassification"];
     const QUESTION_ANSWERING: &'static [&'static str] = &["ElectraForQuestionAnswering"];
 
@@ -116,5 +104,19 @@ impl TokenEncoder for ElectraModel {
 
     fn dropout(config: &ElectraConfig) -> f64 {
         config.classifier_dropout()
+    }
+
+    fn draw(config: &ElectraConfig, init: &mut Init) -> Self {
+        Self::new(config, init)
+    }
+
+    fn sum(&self, inputs: &BertInputs) -> Tensor<3> {
+        self.embeddings
+            .sum(inputs.input_ids.clone(), inputs.token_type_ids.clone())
+    }
+
+    fn encoded_from(&self, sum: Tensor<3>, inputs: BertInputs) -> Encoded {
+        let embedded = self.embeddings.finish(sum);
+        Encoded::new(self.body.forward(embedded, inputs.attention_mask))
     }
 }

@@ -10,6 +10,7 @@ fn a_classifier_learns_as_in_pytorch_layer_by_layer() {
     let cases = ("sequence_classification", "trajectory_classify");
     let settings = FineTuningSettings {
         layer_decay: Some(LayerDecay::electra()),
+        ..FineTuningSettings::default()
     };
-    check_fine_tuning::<ElectraForSequenceClassification>(&root, cases, settings, 1);
+    check_fine_tuning::<ElectraForSequenceClassification>(&root, cases, &settings, 1);
 }

@@ -6,7 +6,7 @@ use burn::tensor::{Int, Tensor};
 use kiln_bert::BertInputs;
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Activation, Apart, HeadTransform, Init, MaskedLmHead, gather_positions};
-use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::class::{Class, Encoded, Encoder};
 use kiln_tasks::heads::WordLogits;
 use kiln_tasks::masked_lm_pretraining::{MaskedLm, MaskedLmPretraining};
 use kiln_tasks::tying::{apart, apart_in};
@@ -57,6 +57,7 @@ impl RobertaForMaskedLm {
 
 impl Class for RobertaForMaskedLm {
     type Config = RobertaConfig;
+    type Encoder = RobertaModel;
     type Head = WordLogits;
 
     const NAMES: &'static [&'static str] = &["RobertaForMaskedLM"];
@@ -70,11 +71,14 @@ impl Class for RobertaForMaskedLm {
         Ok(Self::with_apart(config, apart, init))
     }
 
-    fn outputs(&self, inputs: BertInputs) -> Outputs<WordLogits> {
-        let encoded = self.roberta.encoded(inputs);
-        encoded.with(|hidden_states| WordLogits {
-            logits: self.prediction_logits(hidden_states),
-        })
+    fn encoder(&self) -> &RobertaModel {
+        &self.roberta
+    }
+
+    fn head(&self, encoded: &Encoded) -> WordLogits {
+        WordLogits {
+            logits: self.prediction_logits(encoded.hidden_states.clone()),
+        }
     }
 }
 

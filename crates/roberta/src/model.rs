@@ -1,12 +1,13 @@
 //! RoBERTa's encoder, which is BERT's on other positions, and the heads of fine-tuning.
 
 use burn::module::Module;
+use burn::tensor::Tensor;
 use kiln_bert::{BertInputs, BertModel};
 use kiln_checkpoint::ModelFile;
 use kiln_nn::{Activation, Init};
 use kiln_tasks::class::{Encoded, Encoder};
 use kiln_tasks::token_heads::{
-    FirstTokenEncoder, QuestionAnswering, SequenceClassification, TokenClassification, TokenEncoder,
+    FirstTokenEncoder, QuestionAnswering, SequenceClassification, TokenClassification,
 };
 
 use crate::RobertaConfig;
@@ -43,21 +44,6 @@ impl Encoder for RobertaModel {
 
     const NAMES: &'static [&'static str] = &["RobertaModel"];
     const POOLS: bool = true;
-
-    fn draw(config: &RobertaConfig, init: &mut Init) -> Self {
-        Self::of(BertModel::without_pooler(config, init))
-    }
-
-    fn for_file(config: &RobertaConfig, file: &ModelFile, init: &mut Init) -> Self {
-        Self::of(BertModel::as_in_file(config, file, &LOAD_OPTIONS, init))
-    }
-
-    fn encoded(&self, inputs: BertInputs) -> Encoded {
-        self.bert.encoded(inputs)
-    }
-}
-
-impl TokenEncoder for RobertaModel {
     const TOKEN_CLASSIFICATION: &'static [&'static str] = &["RobertaForTokenClassification"];
     const QUESTION_ANSWERING: &'static [&'static str] = &["RobertaForQuestionAnswering"];
 
@@ -67,6 +53,22 @@ impl TokenEncoder for RobertaModel {
 
     fn dropout(config: &RobertaConfig) -> f64 {
         config.classifier_dropout()
+    }
+
+    fn draw(config: &RobertaConfig, init: &mut Init) -> Self {
+        Self::of(BertModel::without_pooler(config, init))
+    }
+
+    fn for_file(config: &RobertaConfig, file: &ModelFile, init: &mut Init) -> Self {
+        Self::of(BertModel::as_in_file(config, file, &LOAD_OPTIONS, init))
+    }
+
+    fn sum(&self, inputs: &BertInputs) -> Tensor<3> {
+        self.bert.sum(inputs)
+    }
+
+    fn encoded_from(&self, sum: Tensor<3>, inputs: BertInputs) -> Encoded {
+        self.bert.encoded_from(sum, inputs)
     }
 }
 

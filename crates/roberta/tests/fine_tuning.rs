@@ -9,5 +9,5 @@ fn a_classifier_learns_as_in_pytorch() {
     let root = fixtures_dir("roberta", env!("CARGO_MANIFEST_DIR"));
     let cases = ("sequence_classification", "trajectory_classify");
     let settings = FineTuningSettings::default();
-    check_fine_tuning::<RobertaForSequenceClassification>(&root, cases, settings, 1);
+    check_fine_tuning::<RobertaForSequenceClassification>(&root, cases, &settings, 1);
 }

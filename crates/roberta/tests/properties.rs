@@ -142,7 +142,7 @@ fn without_dropout_means_none_and_with_it_training_drops() {
                 attention_mask: None,
                 token_type_ids: burn::tensor::Tensor::zeros([1, 4], &device),
             };
-            let values = model.encoded(inputs).hidden_states.inner();
+            let values = model.outputs(inputs).encoded.hidden_states.inner();
             values.try_into_vec_as::<f32>().unwrap()
         };
         let still = config().for_inference();

@@ -36,12 +36,13 @@ impl Encoded {
         }
     }
 
-    /// This encoding with what a head gives for the hidden states `[batch, seq_len, hidden_size]`.
-    pub fn with<H>(self, head: impl FnOnce(Tensor<3>) -> H) -> Outputs<H> {
-        Outputs {
-            head: head(self.hidden_states.clone()),
-            encoded: self,
-        }
+    /// The pooled vectors `[batch, hidden_size]`.
+    ///
+    /// # Panics
+    /// If the encoder has no pooler: the caller's mistake.
+    #[expect(clippy::expect_used, reason = "who needs a pooler makes one")]
+    pub fn pooled(&self) -> Tensor<2> {
+        self.pooled.clone().expect("an encoder with a pooler")
     }
 }
 
@@ -61,6 +62,8 @@ pub type InputsOf<C> = <<C as Class>::Config as Family>::Inputs;
 pub trait Class: Module + Sized + 'static {
     /// config.json of its architecture.
     type Config: Family;
+    /// What the head stands on.
+    type Encoder: Encoder<Config = Self::Config>;
     /// What stands on the encoder.
     type Head: Head;
 
@@ -89,11 +92,35 @@ pub trait Class: Module + Sized + 'static {
         Ok(config.sizes())
     }
 
+    /// The encoder.
+    fn encoder(&self) -> &Self::Encoder;
+
+    /// Runs the head on what the encoder has given.
+    fn head(&self, encoded: &Encoded) -> Self::Head;
+
     /// Runs encoder and head.
     ///
     /// # Panics
     /// If the inputs' shapes differ: the caller's mistake.
-    fn outputs(&self, inputs: InputsOf<Self>) -> Outputs<Self::Head>;
+    fn outputs(&self, inputs: InputsOf<Self>) -> Outputs<Self::Head> {
+        let sum = self.encoder().sum(&inputs);
+        self.outputs_from(sum, inputs)
+    }
+
+    /// Runs encoder and head from a sum of embeddings on, such as a disturbed one.
+    ///
+    /// # Shapes
+    /// - `sum`: `[batch, seq_len, width]`, as [`Encoder::sum`] gives it
+    ///
+    /// # Panics
+    /// As [`Class::outputs`].
+    fn outputs_from(&self, sum: Tensor<3>, inputs: InputsOf<Self>) -> Outputs<Self::Head> {
+        let encoded = self.encoder().encoded_from(sum, inputs);
+        Outputs {
+            head: self.head(&encoded),
+            encoded,
+        }
+    }
 }
 
 /// An encoder, which is also the class that has no head.
@@ -105,6 +132,16 @@ pub trait Encoder: Module + ModuleDisplay + 'static {
     const NAMES: &'static [&'static str];
     /// Whether the class gives a pooled vector.
     const POOLS: bool = false;
+    /// The name of the class with a label for each token.
+    const TOKEN_CLASSIFICATION: &'static [&'static str];
+    /// The name of the class with the start and the end of a span.
+    const QUESTION_ANSWERING: &'static [&'static str];
+
+    /// The width of the hidden states.
+    fn width(config: &Self::Config) -> usize;
+
+    /// The rate of dropout before the labels of tokens.
+    fn dropout(config: &Self::Config) -> f64;
 
     /// Draws what the heads over tokens stand on.
     fn draw(config: &Self::Config, init: &mut Init) -> Self;
@@ -115,15 +152,29 @@ pub trait Encoder: Module + ModuleDisplay + 'static {
         Self::draw(config, init)
     }
 
-    /// Runs it.
+    /// The sum of the embeddings before anything is done to it: before their own LayerNorm, where they
+    /// have one.
+    ///
+    /// # Shapes
+    /// - returns `[batch, seq_len, width]`
     ///
     /// # Panics
     /// If the inputs' shapes differ: the caller's mistake.
-    fn encoded(&self, inputs: <Self::Config as Family>::Inputs) -> Encoded;
+    fn sum(&self, inputs: &<Self::Config as Family>::Inputs) -> Tensor<3>;
+
+    /// Runs what stands above that sum.
+    ///
+    /// # Shapes
+    /// - `sum`: `[batch, seq_len, width]`, as [`Self::sum`] gives it
+    ///
+    /// # Panics
+    /// As [`Self::sum`].
+    fn encoded_from(&self, sum: Tensor<3>, inputs: <Self::Config as Family>::Inputs) -> Encoded;
 }
 
 impl<E: Encoder> Class for E {
     type Config = E::Config;
+    type Encoder = E;
     type Head = NoHead;
 
     const NAMES: &'static [&'static str] = E::NAMES;
@@ -133,8 +184,12 @@ impl<E: Encoder> Class for E {
         Ok(<E as Encoder>::for_file(config, file, init))
     }
 
-    fn outputs(&self, inputs: InputsOf<Self>) -> Outputs<NoHead> {
-        self.encoded(inputs).with(|_| NoHead)
+    fn encoder(&self) -> &E {
+        self
+    }
+
+    fn head(&self, _: &Encoded) -> NoHead {
+        NoHead
     }
 }
 

@@ -12,8 +12,9 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 
 use burn::module::ModuleDisplay;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use kiln_checkpoint::ModelFile;
+use kiln_learner::upload::floats;
 use kiln_learner::{
     ConstantGuess, LearnError, ModelFiles, Objective, Observer, ParameterGroup, PartOutput,
     TermSpec,
@@ -24,10 +25,11 @@ use kiln_text::tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-use crate::class::{Class, InputsOf};
+use crate::class::{Class, Encoder, InputsOf};
 use crate::family::{Family, ReadInputs};
 use crate::heads::{Head, HostTargets, Problem, TrainedHead};
 use crate::model_files::model_files;
+use crate::sift::{CleanPass, SiftSettings, normalise};
 use crate::start::start_from;
 
 mod layer_decay;
@@ -35,12 +37,15 @@ mod layer_decay;
 pub use layer_decay::{LayerCount, LayerDecay};
 
 /// How a class is fine-tuned.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FineTuningSettings {
     /// Rates that fall towards the embeddings; none: one rate for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer_decay: Option<LayerDecay>,
+    /// Predictions that disturbed embeddings shall not change; none: the loss of the labels alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sift: Option<SiftSettings>,
 }
 
 impl FineTuningSettings {
@@ -49,7 +54,9 @@ impl FineTuningSettings {
     /// # Errors
     /// A sentence that names the field, its value and the remedy.
     pub fn validate(&self) -> Result<(), String> {
-        self.layer_decay.map_or(Ok(()), |decay| decay.validate())
+        self.layer_decay.map_or(Ok(()), |decay| decay.validate())?;
+        let sift = self.sift.as_ref();
+        sift.map_or(Ok(()), SiftSettings::validate)
     }
 }
 
@@ -69,6 +76,9 @@ pub struct FineTuningBatch<I, T> {
     pub inputs: I,
     /// What the head is scored by.
     pub targets: T,
+    /// `[batch, seq_len, width]`, SiFT's first perturbation, to take it instead of drawing one, to compare
+    /// with other implementations. Made from a buffer `delta_0`, if the host batch has one.
+    pub delta: Option<Tensor<3>>,
 }
 
 /// One micro-batch of a class.
@@ -142,7 +152,8 @@ where
             is_perplexity: false,
             constant: ConstantGuess::Untold,
         });
-        terms.collect()
+        let sift = self.settings.sift.as_ref().map(|sift| sift.term(0));
+        terms.chain(sift).collect()
     }
 
     fn measure_names(&self) -> Vec<&'static str> {
@@ -150,13 +161,22 @@ where
     }
 
     fn weights(&self, batch: &HostBatch) -> Vec<f64> {
-        C::Head::host_targets(batch, self.problem).weights()
+        let targets = C::Head::host_targets(batch, self.problem);
+        let mut weights = targets.weights();
+        if self.settings.sift.is_some() {
+            weights.push(targets.num_rows());
+        }
+        weights
     }
 
     fn upload(&self, batch: &HostBatch, device: &Device) -> BatchOf<C> {
         FineTuningBatch {
             inputs: <InputsOf<C> as ReadInputs<C::Config>>::upload(batch, device),
             targets: C::Head::host_targets(batch, self.problem).upload(device),
+            delta: batch
+                .floats
+                .contains_key("delta_0")
+                .then(|| floats(batch, "delta_0", device)),
         }
     }
 
@@ -178,14 +198,51 @@ where
         (): (),
         (): &(),
     ) -> PartOutput<Self> {
-        let head = model.outputs(batch.inputs.clone()).head;
+        let mut sum = model.encoder().sum(&batch.inputs);
+        if self.settings.sift.is_some() {
+            sum = normalise(sum);
+        }
+        let head = model.outputs_from(sum.clone(), batch.inputs.clone()).head;
         let measures = head.measures(&batch.targets);
+        let sift = self
+            .settings
+            .sift
+            .as_ref()
+            .map(|sift| sift_sum(sift, model, batch, sum, head.rows()));
         let terms = head.losses(batch.targets.clone());
         PartOutput {
-            sums: terms.into_iter().map(|term| term.sum).collect(),
+            sums: terms.into_iter().map(|term| term.sum).chain(sift).collect(),
             measures,
             scratch: (),
             carry: (),
         }
     }
+}
+
+/// SiFT's term as a sum over rows `[1]`; 0 outside of training, where there is no perturbed pass.
+fn sift_sum<C>(
+    settings: &SiftSettings,
+    model: &C,
+    batch: &BatchOf<C>,
+    normalised: Tensor<3>,
+    rows: Tensor<2>,
+) -> Tensor<1>
+where
+    C: Class + ModuleDisplay,
+    C::Head: TrainedHead,
+{
+    if !rows.is_autodiff() {
+        return Tensor::zeros([1], &rows.device());
+    }
+    let inputs = batch.inputs.clone();
+    let rows_of = |model: &C, sum| model.outputs_from(sum, inputs.clone()).head.rows();
+    let start = batch.delta.clone();
+    let start = start.unwrap_or_else(|| settings.draw(&normalised));
+    let clean = CleanPass {
+        normalised,
+        logits: rows,
+        row_weights: C::Head::row_weights(&batch.targets),
+    };
+    let delta = clean.climb(settings, start, model, rows_of);
+    clean.perturbed_sum(delta, model, rows_of)
 }

@@ -128,6 +128,14 @@ impl ModelSize {
 }
 
 impl Footprint {
+    /// One model's.
+    pub fn of(model: ModelSize) -> Self {
+        Self {
+            models: vec![model],
+            in_turns: false,
+        }
+    }
+
     /// The estimate for a run with these settings.
     pub fn estimate(&self, settings: &RunSettings) -> MemoryEstimate {
         let training = &settings.training;

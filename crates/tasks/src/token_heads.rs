@@ -7,23 +7,9 @@ use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Activation, Dropout, Init};
 
-use crate::class::{Class, Encoder, InputsOf, Outputs};
+use crate::class::{Class, Encoded, Encoder};
 use crate::family::Family;
 use crate::heads::{RealLabels, SequenceLogits, SpanLogits, TokenLogits};
-
-/// What the heads over tokens are to know of an encoder.
-pub trait TokenEncoder: Encoder {
-    /// The name of the class with a label for each token, as in [`Class::NAMES`].
-    const TOKEN_CLASSIFICATION: &'static [&'static str];
-    /// The name of the class with the start and the end of a span.
-    const QUESTION_ANSWERING: &'static [&'static str];
-
-    /// The width of the hidden states.
-    fn width(config: &Self::Config) -> usize;
-
-    /// The rate of dropout before the labels.
-    fn dropout(config: &Self::Config) -> f64;
-}
 
 /// A label for each token.
 #[derive(Module, Debug)]
@@ -34,7 +20,7 @@ pub struct TokenClassification<E: Module> {
     classifier: Linear,
 }
 
-impl<E: TokenEncoder> TokenClassification<E> {
+impl<E: Encoder> TokenClassification<E> {
     /// Draws encoder and head.
     pub fn new(config: &E::Config, init: &mut Init) -> Self {
         Self {
@@ -45,8 +31,9 @@ impl<E: TokenEncoder> TokenClassification<E> {
     }
 }
 
-impl<E: TokenEncoder> Class for TokenClassification<E> {
+impl<E: Encoder> Class for TokenClassification<E> {
     type Config = E::Config;
+    type Encoder = E;
     type Head = TokenLogits;
 
     const NAMES: &'static [&'static str] = E::TOKEN_CLASSIFICATION;
@@ -55,11 +42,15 @@ impl<E: TokenEncoder> Class for TokenClassification<E> {
         Ok(Self::new(config, init))
     }
 
-    fn outputs(&self, inputs: InputsOf<Self>) -> Outputs<TokenLogits> {
-        let encoded = self.base_model.encoded(inputs);
-        encoded.with(|hidden_states| TokenLogits {
-            logits: self.classifier.forward(self.dropout.forward(hidden_states)),
-        })
+    fn encoder(&self) -> &E {
+        &self.base_model
+    }
+
+    fn head(&self, encoded: &Encoded) -> TokenLogits {
+        let hidden_states = self.dropout.forward(encoded.hidden_states.clone());
+        TokenLogits {
+            logits: self.classifier.forward(hidden_states),
+        }
     }
 }
 
@@ -72,7 +63,7 @@ pub struct QuestionAnswering<E: Module> {
     qa_outputs: Linear,
 }
 
-impl<E: TokenEncoder> QuestionAnswering<E> {
+impl<E: Encoder> QuestionAnswering<E> {
     /// Draws encoder and head.
     pub fn new(config: &E::Config, init: &mut Init) -> Self {
         Self {
@@ -82,8 +73,9 @@ impl<E: TokenEncoder> QuestionAnswering<E> {
     }
 }
 
-impl<E: TokenEncoder> Class for QuestionAnswering<E> {
+impl<E: Encoder> Class for QuestionAnswering<E> {
     type Config = E::Config;
+    type Encoder = E;
     type Head = SpanLogits;
 
     const NAMES: &'static [&'static str] = E::QUESTION_ANSWERING;
@@ -92,14 +84,18 @@ impl<E: TokenEncoder> Class for QuestionAnswering<E> {
         Ok(Self::new(config, init))
     }
 
-    fn outputs(&self, inputs: InputsOf<Self>) -> Outputs<SpanLogits> {
-        let encoded = self.base_model.encoded(inputs);
-        encoded.with(|hidden_states| SpanLogits::of_columns(self.qa_outputs.forward(hidden_states)))
+    fn encoder(&self) -> &E {
+        &self.base_model
+    }
+
+    fn head(&self, encoded: &Encoded) -> SpanLogits {
+        let hidden_states = encoded.hidden_states.clone();
+        SpanLogits::of_columns(self.qa_outputs.forward(hidden_states))
     }
 }
 
 /// What the head over the first token is to know of an encoder.
-pub trait FirstTokenEncoder: TokenEncoder {
+pub trait FirstTokenEncoder: Encoder {
     /// The name of the class with labels for each sequence, as in [`Class::NAMES`].
     const SEQUENCE_CLASSIFICATION: &'static [&'static str];
     /// What stands between the head's two layers.
@@ -152,6 +148,7 @@ impl<E: FirstTokenEncoder> SequenceClassification<E> {
 
 impl<E: FirstTokenEncoder> Class for SequenceClassification<E> {
     type Config = E::Config;
+    type Encoder = E;
     type Head = SequenceLogits;
 
     const NAMES: &'static [&'static str] = E::SEQUENCE_CLASSIFICATION;
@@ -160,11 +157,14 @@ impl<E: FirstTokenEncoder> Class for SequenceClassification<E> {
         Ok(Self::new(config, init))
     }
 
-    fn outputs(&self, inputs: InputsOf<Self>) -> Outputs<SequenceLogits> {
-        let encoded = self.base_model.encoded(inputs);
-        encoded.with(|hidden_states| SequenceLogits {
-            logits: self.classifier.forward(hidden_states),
+    fn encoder(&self) -> &E {
+        &self.base_model
+    }
+
+    fn head(&self, encoded: &Encoded) -> SequenceLogits {
+        SequenceLogits {
+            logits: self.classifier.forward(encoded.hidden_states.clone()),
             real_labels: RealLabels::YesOrNo,
-        })
+        }
     }
 }

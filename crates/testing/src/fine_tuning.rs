@@ -62,7 +62,7 @@ impl BatchSource for Batches {
 pub fn check_fine_tuning<C>(
     root: &Path,
     (start, trajectory): (&str, &str),
-    settings: FineTuningSettings,
+    settings: &FineTuningSettings,
     accumulate: usize,
 ) where
     C: Class + ModuleDisplay,
@@ -73,7 +73,7 @@ pub fn check_fine_tuning<C>(
     for (name, device) in devices() {
         let fixture = Fixture::open(&root.join(trajectory));
         let config = expected(C::Config::open(&root.join(start))).for_inference();
-        let objective = expected(FineTuning::<C>::new(config, settings));
+        let objective = expected(FineTuning::<C>::new(config, settings.clone()));
         let mut init = Init::zeros(&device.clone().autodiff());
         let model = expected(objective.start(&root.join(start), &mut init, &NoObserver));
         let rows = fixture.input("input_ids").shape[1];

@@ -114,10 +114,7 @@ impl Architecture for Xlnet {
             query_layers: config.n_layer,
             ..ModelSize::default()
         };
-        Ok(Footprint {
-            models: vec![model],
-            in_turns: false,
-        })
+        Ok(Footprint::of(model))
     }
 
     fn pretrain(

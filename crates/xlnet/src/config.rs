@@ -3,8 +3,8 @@
 use kiln_nn::Activation;
 use kiln_tasks::ConfigError;
 use kiln_tasks::model_config::{
-    check_demands, check_heads, check_labels, check_parameters, check_rates, check_sizes,
-    num_labels, refuse,
+    check_demands, check_heads, check_labels, check_model_type, check_parameters, check_rates,
+    check_sizes, num_labels, refuse,
 };
 use kiln_tasks::tying::check_tying;
 use serde::{Deserialize, Serialize};
@@ -285,13 +285,7 @@ impl XlnetConfig {
     }
 
     fn validate_supported(&self) -> Result<(), ConfigError> {
-        if self.model_type != "xlnet" {
-            return refuse(
-                "model_type",
-                self.model_type.clone(),
-                "this is no XLNet; choose its own architecture",
-            );
-        }
+        check_model_type(&self.model_type, "xlnet", "XLNet")?;
         check_tying(&self.other)
     }
 

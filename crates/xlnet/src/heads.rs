@@ -5,12 +5,12 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{CONFIG_FILE, ModelFile, OpenError};
 use kiln_nn::{Activation, Dropout, Init};
-use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::{RealLabels, SequenceLogits};
 use kiln_tasks::token_heads::{QuestionAnswering, TokenClassification};
 
 use crate::config::{Summary, SummaryType, XlnetConfig};
-use crate::model::{XlnetInputs, XlnetModel};
+use crate::model::XlnetModel;
 
 /// A label for each token.
 #[doc(alias = "XLNetForTokenClassification")]
@@ -96,6 +96,7 @@ impl XlnetForSequenceClassification {
 
 impl Class for XlnetForSequenceClassification {
     type Config = XlnetConfig;
+    type Encoder = XlnetModel;
     type Head = SequenceLogits;
 
     const NAMES: &'static [&'static str] = &["XLNetForSequenceClassification"];
@@ -111,11 +112,14 @@ impl Class for XlnetForSequenceClassification {
         Ok(Self::new(config, summary, init))
     }
 
-    fn outputs(&self, inputs: XlnetInputs) -> Outputs<SequenceLogits> {
-        let encoded = self.transformer.encoded(inputs);
-        encoded.with(|hidden_states| SequenceLogits {
-            logits: self.logits(hidden_states),
+    fn encoder(&self) -> &XlnetModel {
+        &self.transformer
+    }
+
+    fn head(&self, encoded: &Encoded) -> SequenceLogits {
+        SequenceLogits {
+            logits: self.logits(encoded.hidden_states.clone()),
             real_labels: RealLabels::YesOrNo,
-        })
+        }
     }
 }

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Apart, Init, LmHead};
-use kiln_tasks::class::{Class, Encoder, Outputs};
+use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::WordLogits;
 use kiln_tasks::tying;
 
@@ -61,6 +61,7 @@ impl XlnetLmHeadModel {
 
 impl Class for XlnetLmHeadModel {
     type Config = XlnetConfig;
+    type Encoder = XlnetModel;
     type Head = WordLogits;
 
     const NAMES: &'static [&'static str] = &["XLNetLMHeadModel"];
@@ -74,10 +75,13 @@ impl Class for XlnetLmHeadModel {
         Ok(Self::with_apart(config, apart, init))
     }
 
-    fn outputs(&self, inputs: XlnetInputs) -> Outputs<WordLogits> {
-        let encoded = self.transformer.encoded(inputs);
-        encoded.with(|hidden_states| WordLogits {
-            logits: self.score(hidden_states),
-        })
+    fn encoder(&self) -> &XlnetModel {
+        &self.transformer
+    }
+
+    fn head(&self, encoded: &Encoded) -> WordLogits {
+        WordLogits {
+            logits: self.score(encoded.hidden_states.clone()),
+        }
     }
 }

@@ -5,7 +5,6 @@ use burn::nn::Embedding;
 use burn::tensor::{Int, Tensor, assert_shape};
 use kiln_nn::{Dropout, Init, embed_words, like};
 use kiln_tasks::class::{Encoded, Encoder};
-use kiln_tasks::token_heads::TokenEncoder;
 
 use crate::attention::QueryContext;
 use crate::config::{AttentionType, XlnetConfig};
@@ -272,26 +271,6 @@ impl Encoder for XlnetModel {
     type Config = XlnetConfig;
 
     const NAMES: &'static [&'static str] = &["XLNetModel"];
-
-    fn draw(config: &XlnetConfig, init: &mut Init) -> Self {
-        Self::new(config, init)
-    }
-
-    fn encoded(&self, inputs: XlnetInputs) -> Encoded {
-        let outputs = self.forward(inputs);
-        let mut memory = outputs.memory.states;
-        if !self.rules.use_mems_eval {
-            memory.clear();
-        }
-        let memory = memory.into_iter().map(|state| state.swap_dims(0, 1));
-        Encoded {
-            memory: memory.collect(),
-            ..Encoded::new(outputs.hidden_states)
-        }
-    }
-}
-
-impl TokenEncoder for XlnetModel {
     const TOKEN_CLASSIFICATION: &'static [&'static str] = &["XLNetForTokenClassification"];
     const QUESTION_ANSWERING: &'static [&'static str] = &["XLNetForQuestionAnsweringSimple"];
 
@@ -302,5 +281,27 @@ impl TokenEncoder for XlnetModel {
     /// None, as in Hugging Face.
     fn dropout(_: &XlnetConfig) -> f64 {
         0.0
+    }
+
+    fn draw(config: &XlnetConfig, init: &mut Init) -> Self {
+        Self::new(config, init)
+    }
+
+    /// The words' vectors: XLNet's embeddings have neither other tables nor a LayerNorm.
+    fn sum(&self, inputs: &XlnetInputs) -> Tensor<3> {
+        self.embed(inputs.input_ids.clone())
+    }
+
+    fn encoded_from(&self, sum: Tensor<3>, inputs: XlnetInputs) -> Encoded {
+        let outputs = self.forward_embedded(sum, inputs);
+        let mut memory = outputs.memory.states;
+        if !self.rules.use_mems_eval {
+            memory.clear();
+        }
+        let memory = memory.into_iter().map(|state| state.swap_dims(0, 1));
+        Encoded {
+            memory: memory.collect(),
+            ..Encoded::new(outputs.hidden_states)
+        }
     }
 }

@@ -10,6 +10,7 @@ fn spans_are_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("question_answering", "trajectory_qa");
     let settings = FineTuningSettings {
         layer_decay: Some(LayerDecay::xlnet()),
+        ..FineTuningSettings::default()
     };
-    check_fine_tuning::<XlnetForQuestionAnsweringSimple>(&root, cases, settings, 1);
+    check_fine_tuning::<XlnetForQuestionAnsweringSimple>(&root, cases, &settings, 1);
 }

@@ -2,8 +2,8 @@
 //! between, and thirty steps through the learner.
 
 #[cfg(test)]
-mod objective;
-#[cfg(test)]
 mod parity;
+#[cfg(test)]
+mod passes;
 #[cfg(test)]
 mod properties;

@@ -8,13 +8,14 @@ use kiln_bert::names::NAMES;
 use kiln_checkpoint::{ModelFile, gradient_tensors};
 use kiln_learner::{RunFolder, TrainRequest, train};
 use kiln_nn::loss::cross_entropy_sum;
+use kiln_tasks::fine_tuning::{FineTuning, FineTuningSettings};
 use kiln_tasks::sift::AscentLoss;
 use kiln_testing::{
     Bound, Fixture, Report, check_curves, devices, lock_generator, training_settings,
 };
 use kiln_text::{BatchSource, HostBatch, TextError};
 
-use crate::objective::{Batch, Classification, case, classifier, config, settings};
+use crate::passes::{Batch, case, classifier, config, settings};
 
 #[test]
 fn losses_perturbations_and_gradients_are_the_references() {
@@ -122,11 +123,12 @@ fn thirty_steps_are_pytorchs() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::create(&folder.path().join("run")).unwrap();
         let rows = fixture.input("labels").shape[1];
-        let objective = Classification {
-            config: config(),
-            sift: settings(AscentLoss::SymmetricKl),
+        let settings = FineTuningSettings {
+            sift: Some(settings(AscentLoss::SymmetricKl)),
+            ..FineTuningSettings::default()
         };
-        let files = objective.files();
+        let objective = FineTuning::new(config(), settings).unwrap();
+        let files = objective.files(None);
         let outcome = train(TrainRequest::new(
             objective,
             classifier(&device.clone().autodiff()),

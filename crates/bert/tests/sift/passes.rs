@@ -1,18 +1,12 @@
-//! A classifier with SiFT, as a fine-tuning objective switches it on, but that the first perturbation
-//! comes with the batch.
+//! A classifier's passes under SiFT, one by one.
 
 use burn::tensor::{Device, Int, Tensor};
 use kiln_bert::{BertConfig, BertForSequenceClassification, BertInputs};
 use kiln_checkpoint::ModelFile;
-use kiln_learner::upload::{floats, ints};
-use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, TermSpec};
 use kiln_nn::Init;
-use kiln_nn::loss::cross_entropy_sum;
 use kiln_tasks::Family;
-use kiln_tasks::family::write_folder;
 use kiln_tasks::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
 use kiln_testing::{Fixture, fixtures_dir};
-use kiln_text::HostBatch;
 
 /// The reference's settings: steps far above the published ones, so that their direction shows.
 pub(crate) fn settings(ascent_loss: AscentLoss) -> SiftSettings {
@@ -95,97 +89,6 @@ impl Batch {
             logits: self.logits_of()(model, normalised.clone()),
             normalised,
             row_weights: self.weights.clone(),
-        }
-    }
-}
-
-/// Classification with SiFT.
-#[derive(Debug)]
-pub(crate) struct Classification {
-    pub(crate) config: BertConfig,
-    pub(crate) sift: SiftSettings,
-}
-
-impl Classification {
-    pub(crate) fn files(&self) -> ModelFiles<BertForSequenceClassification> {
-        let config = self.config.clone();
-        ModelFiles::new(
-            move |model, folder| write_folder(model, &config, folder),
-            BertConfig::open_complete,
-        )
-    }
-}
-
-impl Objective for Classification {
-    type Model = BertForSequenceClassification;
-    type Batch = Batch;
-    type Scratch = ();
-    type Carry = ();
-
-    fn terms(&self) -> Vec<TermSpec> {
-        let task = TermSpec {
-            constant: ConstantGuess::Untold,
-            name: "task_loss",
-            part: 0,
-            coefficient: 1.0,
-            is_perplexity: false,
-        };
-        vec![task, self.sift.term(0)]
-    }
-
-    fn measure_names(&self) -> Vec<&'static str> {
-        Vec::new()
-    }
-
-    fn weights(&self, batch: &HostBatch) -> Vec<f64> {
-        let rows = batch.floats["example_weight"].data.iter();
-        let rows = rows.map(|&weight| f64::from(weight)).sum();
-        vec![rows, rows]
-    }
-
-    fn upload(&self, batch: &HostBatch, device: &Device) -> Batch {
-        Batch {
-            inputs: BertInputs {
-                input_ids: ints(batch, "input_ids", device),
-                attention_mask: Some(ints(batch, "attention_mask", device)),
-                token_type_ids: ints(batch, "token_type_ids", device),
-            },
-            labels: ints(batch, "labels", device),
-            weights: floats(batch, "example_weight", device),
-            delta: floats(batch, "delta_0", device),
-        }
-    }
-
-    fn start_carry(&self, _: &Device) {}
-
-    fn forward(
-        &self,
-        model: &BertForSequenceClassification,
-        _: usize,
-        batch: &Batch,
-        (): (),
-        (): &(),
-    ) -> PartOutput<Self> {
-        let clean = batch.clean(model);
-        let task = cross_entropy_sum(
-            clean.logits.clone(),
-            batch.labels.clone(),
-            batch.weights.clone(),
-        );
-        // Outside of training there is no perturbed pass.
-        let sift = match clean.logits.is_autodiff() {
-            true => {
-                let logits_of = batch.logits_of();
-                let delta = clean.climb(&self.sift, batch.delta.clone(), model, &logits_of);
-                clean.perturbed_sum(delta, model, &logits_of)
-            }
-            false => task.zeros_like(),
-        };
-        PartOutput {
-            sums: vec![task, sift],
-            measures: Vec::new(),
-            scratch: (),
-            carry: (),
         }
     }
 }
