@@ -18,11 +18,6 @@ from pathlib import Path
 ALLOWED = [
     ("cli", {"pretrain::flags", "pretrain::options"}, "rows of a table and what they are made of"),
     ("learner", {"burn_train::strategy", "burn_train::strategy::saving"}, "a strategy and its saving"),
-    (
-        "tasks",
-        {"class", "family", "forward", "forward::inputs", "forward::results", "heads"},
-        "a class is of a family, which lists its classes and how each is run",
-    ),
     ("learner", {"checkpoint", "newest"}, "the newest checkpoint, and what reads it"),
 ]
 

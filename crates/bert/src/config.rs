@@ -6,12 +6,12 @@ use std::marker::PhantomData;
 
 use kiln_nn::Activation;
 use kiln_tasks::ConfigError;
-use kiln_tasks::class::ClassEntry;
 use kiln_tasks::family::FileNames;
+use kiln_tasks::forward::ClassEntry;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::{
     check_demands, check_heads, check_labels, check_model_type, check_padding, check_parameters,
-    check_rates, check_sizes, num_labels,
+    check_rates, check_sizes,
 };
 use kiln_tasks::tying::{check_tying, ties};
 use serde::{Deserialize, Serialize};
@@ -183,11 +183,6 @@ impl<K: Kind> EncoderConfig<K> {
         self.hidden_size / self.num_attention_heads.max(1)
     }
 
-    /// The number of labels of a fine-tuning head.
-    pub fn num_labels(&self) -> usize {
-        num_labels(self.id2label.as_ref(), &self.other)
-    }
-
     /// Dropout before a fine-tuning head.
     pub fn classifier_dropout(&self) -> f64 {
         self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
@@ -318,6 +313,8 @@ impl<K: Kind> EncoderConfig<K> {
 
 #[cfg(test)]
 mod tests {
+    use kiln_tasks::Family;
+
     use super::*;
 
     fn parse(json: &str) -> BertConfig {

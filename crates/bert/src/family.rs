@@ -3,8 +3,9 @@
 
 use kiln_nn::EncoderInputs;
 use kiln_tasks::ConfigError;
-use kiln_tasks::class::ClassEntry;
 use kiln_tasks::family::{Family, FileNames, Sizes};
+use kiln_tasks::forward::{ClassEntry, Classes};
+use kiln_tasks::model_config::num_labels;
 
 use crate::config::{BertKind, EncoderConfig, Kind};
 use crate::names::{LOAD_OPTIONS, NAMES};
@@ -31,12 +32,15 @@ impl Kind for BertKind {
     ];
 }
 
+impl<K: Kind> Classes for EncoderConfig<K> {
+    const CLASSES: &'static [ClassEntry<Self>] = K::CLASSES;
+}
+
 impl<K: Kind> Family for EncoderConfig<K> {
     type Inputs = EncoderInputs;
 
     const NAME: &'static str = K::MODEL_TYPE;
     const FILE_NAMES: FileNames = K::FILE_NAMES;
-    const CLASSES: &'static [ClassEntry<Self>] = K::CLASSES;
 
     fn validate(&self) -> Result<(), ConfigError> {
         self.validate()
@@ -89,7 +93,7 @@ impl<K: Kind> Family for EncoderConfig<K> {
     }
 
     fn num_labels(&self) -> usize {
-        self.num_labels()
+        num_labels(self.id2label.as_ref(), &self.other)
     }
 }
 

@@ -4,7 +4,6 @@
 //! values of the same fields.
 
 use kiln_nn::Activation;
-use kiln_tasks::model_config::num_labels;
 use kiln_tasks::replaced_tokens::{heads_for, scaled};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -303,11 +302,6 @@ impl DebertaConfig {
     /// Activation of the convolution.
     pub fn conv_act(&self) -> Activation {
         self.conv_act.unwrap_or(Activation::Tanh)
-    }
-
-    /// The number of labels of a fine-tuning head.
-    pub fn num_labels(&self) -> usize {
-        num_labels(self.id2label.as_ref(), &self.other)
     }
 
     /// Dropout before a sequence classifier.

@@ -3,14 +3,26 @@
 use kiln_checkpoint::ModelFile;
 use kiln_nn::EncoderInputs;
 use kiln_tasks::ConfigError;
-use kiln_tasks::class::ClassEntry;
 use kiln_tasks::family::{Family, FileNames, Sizes};
+use kiln_tasks::forward::{ClassEntry, Classes};
+use kiln_tasks::model_config::num_labels;
 
 use crate::names::{LOAD_OPTIONS, NAMES, names_of};
 use crate::{
     DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaForQuestionAnswering,
     DebertaForSequenceClassification, DebertaForTokenClassification, DebertaModel, DebertaVersion,
 };
+
+impl Classes for DebertaConfig {
+    const CLASSES: &'static [ClassEntry<Self>] = &[
+        ClassEntry::of::<DebertaModel>(),
+        ClassEntry::of::<DebertaForPreTraining>(),
+        ClassEntry::of::<DebertaForMaskedLm>(),
+        ClassEntry::of::<DebertaForSequenceClassification>(),
+        ClassEntry::of::<DebertaForTokenClassification>(),
+        ClassEntry::of::<DebertaForQuestionAnswering>(),
+    ];
+}
 
 impl Family for DebertaConfig {
     type Inputs = EncoderInputs;
@@ -20,14 +32,6 @@ impl Family for DebertaConfig {
         names: &NAMES,
         options: &LOAD_OPTIONS,
     };
-    const CLASSES: &'static [ClassEntry<Self>] = &[
-        ClassEntry::of::<DebertaModel>(),
-        ClassEntry::of::<DebertaForPreTraining>(),
-        ClassEntry::of::<DebertaForMaskedLm>(),
-        ClassEntry::of::<DebertaForSequenceClassification>(),
-        ClassEntry::of::<DebertaForTokenClassification>(),
-        ClassEntry::of::<DebertaForQuestionAnswering>(),
-    ];
 
     fn validate(&self) -> Result<(), ConfigError> {
         self.validate()
@@ -98,7 +102,7 @@ impl Family for DebertaConfig {
     }
 
     fn num_labels(&self) -> usize {
-        self.num_labels()
+        num_labels(self.id2label.as_ref(), &self.other)
     }
 
     fn model_type(&self) -> &'static str {

@@ -1,8 +1,8 @@
 //! What sets ELECTRA apart from the other architectures on BERT's encoder: names, classes, defaults.
 
 use kiln_bert::{EncoderConfig, Kind};
-use kiln_tasks::class::ClassEntry;
 use kiln_tasks::family::FileNames;
+use kiln_tasks::forward::ClassEntry;
 
 use crate::config::ElectraKind;
 use crate::names::{LOAD_OPTIONS, NAMES};

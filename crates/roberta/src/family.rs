@@ -3,8 +3,8 @@
 
 use kiln_bert::{EncoderConfig, Kind};
 use kiln_tasks::ConfigError;
-use kiln_tasks::class::ClassEntry;
 use kiln_tasks::family::FileNames;
+use kiln_tasks::forward::ClassEntry;
 use kiln_tasks::model_config::refuse;
 use serde_json::Value;
 

@@ -17,40 +17,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::class::{Class, ClassEntry};
-use crate::forward::Inputs;
+use crate::arguments::Inputs;
 use crate::model_config::{self, ConfigError};
 
-/// The rows of an encoder's tables, against which ids and lengths are checked.
-#[derive(Debug, Clone, Copy)]
-pub struct Sizes {
-    /// Rows of the word table.
-    pub vocab_size: usize,
-    /// Rows of the segment table.
-    pub type_vocab_size: usize,
-    /// Rows of the position table.
-    pub max_position_embeddings: usize,
-    /// The row of a sequence's first token.
-    pub first_position: usize,
-}
-
-impl Sizes {
-    /// Tokens of the longest sequence: one for each row that is left for them.
-    pub fn longest(self) -> usize {
-        self.max_position_embeddings
-            .saturating_sub(self.first_position)
-    }
-
-    /// For how many tokens there are positions, as a phrase.
-    pub(crate) fn room(self) -> String {
-        let (rows, first) = (self.max_position_embeddings, self.first_position);
-        let rows = format!("max_position_embeddings is {rows}");
-        match first {
-            0 => rows,
-            first => format!("{rows}, of which the first {first} are no token's"),
-        }
-    }
-}
+pub use crate::class::write_folder;
+pub use crate::sizes::Sizes;
 
 /// The names that a file's parameters are found under.
 #[derive(Debug, Clone, Copy)]
@@ -115,8 +86,6 @@ pub trait Family:
     const ALIASES: &'static [(&'static str, &'static str)] = &[];
     /// The arguments of a forward pass beside `input_ids`, `attention_mask` and `token_type_ids`.
     const ARGUMENTS: &'static [&'static str] = &[];
-    /// The classes that can be run.
-    const CLASSES: &'static [ClassEntry<Self>];
 
     /// Checks every field whose value decides the result.
     ///
@@ -223,22 +192,10 @@ pub trait Family:
     }
 }
 
-/// Writes config.json and model.safetensors into an existing folder, as transformers would.
-///
-/// # Errors
-/// If a file cannot be written or a parameter not be read back from its device.
-pub fn write_folder<C: Class>(
-    model: &C,
-    config: &C::Config,
-    folder: &Path,
-) -> Result<(), WriteError> {
-    write_module(model, config, config.class_name(C::NAMES), folder)
-}
-
 /// Writes a module as the class of this name, for what is opened as another class than its own.
 ///
 /// # Errors
-/// As [`write_folder`].
+/// As [`crate::class::write_folder`].
 pub fn write_module<F: Family, M: Module>(
     module: &M,
     config: &F,

@@ -21,6 +21,7 @@
 //! | `replaced_tokens/` | replaced token detection: objective, batch, losses, measures, a pair's folder |
 //! | `family.rs` | [`Family`]: a config.json, and what the classes of its architecture share |
 //! | `class.rs` | [`Class`]: a Hugging Face class as a type, and the list of an architecture's |
+//! | `arguments.rs`, `labels.rs`, `sizes.rs` | what a pass is given, checked; labels; the sizes that they are checked against |
 //! | `heads/` | [`heads::Head`]: what heads give, their labels, their losses as sums and weights |
 //! | `fine_tuning/` | [`fine_tuning::FineTuning`]: a class trained on its own head's loss |
 //! | `token_heads.rs` | the heads over tokens and over the first one, on any encoder |
@@ -50,11 +51,14 @@ pub mod token_heads;
 pub mod tokenizer;
 pub mod tying;
 
+mod arguments;
+mod labels;
 mod record_changes;
 mod run_data;
+mod sizes;
 
 pub use architecture::Architecture;
-pub use class::{Class, ClassEntry, Encoded, Encoder, Outputs};
+pub use class::{Class, Encoded, Encoder, Outputs};
 pub use family::Family;
 pub use model_config::ConfigError;
 pub use predict::Predictor;

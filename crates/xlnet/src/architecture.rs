@@ -19,7 +19,6 @@ use kiln_text::examples::PermutedSettings;
 use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
 use serde_json::Value;
 
-use crate::config::ALIASES;
 use crate::data::{open_permuted, permuted};
 use crate::presets::{PRESETS, Preset};
 use crate::{AttentionType, XlnetConfig, XlnetLmHeadModel, XlnetPretraining, check_shared};
@@ -41,7 +40,7 @@ impl Architecture for Xlnet {
     }
 
     fn config_aliases(&self) -> &'static [(&'static str, &'static str)] {
-        ALIASES
+        XlnetConfig::ALIASES
     }
 
     fn presets(&self) -> Vec<&'static str> {

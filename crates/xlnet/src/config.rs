@@ -4,7 +4,7 @@ use kiln_nn::Activation;
 use kiln_tasks::ConfigError;
 use kiln_tasks::model_config::{
     check_demands, check_heads, check_labels, check_model_type, check_parameters, check_rates,
-    check_sizes, num_labels, refuse,
+    check_sizes, refuse,
 };
 use kiln_tasks::tying::check_tying;
 use serde::{Deserialize, Serialize};
@@ -12,14 +12,6 @@ use serde_json::{Map, Value};
 
 /// No length is larger; a config.json beyond it is damaged.
 const LONGEST: i64 = i32::MAX as i64;
-
-/// Other names of fields, as in Hugging Face.
-pub(crate) const ALIASES: &[(&str, &str)] = &[
-    ("n_token", "vocab_size"),
-    ("hidden_size", "d_model"),
-    ("num_attention_heads", "n_head"),
-    ("num_hidden_layers", "n_layer"),
-];
 
 /// What a query may see of the tokens before and behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,11 +238,6 @@ impl XlnetConfig {
         };
         check_demands(&self.other, &[("summary_proj_to_labels", false.into())])?;
         Ok(Summary { kind, activation })
-    }
-
-    /// The number of labels of a fine-tuning head.
-    pub fn num_labels(&self) -> usize {
-        num_labels(self.id2label.as_ref(), &self.other)
     }
 
     /// This config with dropout off, e.g. to compare gradients.

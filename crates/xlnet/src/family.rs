@@ -3,16 +3,26 @@
 use kiln_checkpoint::NamedTensor;
 use kiln_learner::ParameterGroup;
 use kiln_tasks::ConfigError;
-use kiln_tasks::class::ClassEntry;
 use kiln_tasks::family::{Family, FileNames, Sizes};
+use kiln_tasks::forward::{ClassEntry, Classes};
+use kiln_tasks::model_config::num_labels;
 
-use crate::config::ALIASES;
 use crate::names::{LOAD_OPTIONS, NAMES, QUERY_BIASES};
 use crate::shared_biases::copies;
 use crate::{
     XlnetConfig, XlnetForQuestionAnsweringSimple, XlnetForSequenceClassification,
     XlnetForTokenClassification, XlnetInputs, XlnetLmHeadModel, XlnetModel,
 };
+
+impl Classes for XlnetConfig {
+    const CLASSES: &'static [ClassEntry<Self>] = &[
+        ClassEntry::of::<XlnetModel>(),
+        ClassEntry::of::<XlnetLmHeadModel>(),
+        ClassEntry::of::<XlnetForSequenceClassification>(),
+        ClassEntry::of::<XlnetForTokenClassification>(),
+        ClassEntry::of::<XlnetForQuestionAnsweringSimple>(),
+    ];
+}
 
 impl Family for XlnetConfig {
     type Inputs = XlnetInputs;
@@ -22,16 +32,14 @@ impl Family for XlnetConfig {
         names: &NAMES,
         options: &LOAD_OPTIONS,
     };
-    const ALIASES: &'static [(&'static str, &'static str)] = ALIASES;
+    const ALIASES: &'static [(&'static str, &'static str)] = &[
+        ("n_token", "vocab_size"),
+        ("hidden_size", "d_model"),
+        ("num_attention_heads", "n_head"),
+        ("num_hidden_layers", "n_layer"),
+    ];
     const ARGUMENTS: &'static [&'static str] =
         &["input_mask", "perm_mask", "target_mapping", "mems."];
-    const CLASSES: &'static [ClassEntry<Self>] = &[
-        ClassEntry::of::<XlnetModel>(),
-        ClassEntry::of::<XlnetLmHeadModel>(),
-        ClassEntry::of::<XlnetForSequenceClassification>(),
-        ClassEntry::of::<XlnetForTokenClassification>(),
-        ClassEntry::of::<XlnetForQuestionAnsweringSimple>(),
-    ];
 
     fn validate(&self) -> Result<(), ConfigError> {
         self.validate()
@@ -92,7 +100,7 @@ impl Family for XlnetConfig {
     }
 
     fn num_labels(&self) -> usize {
-        self.num_labels()
+        num_labels(self.id2label.as_ref(), &self.other)
     }
 
     /// The vectors that are added to queries: biases by name, weights to the original code, which lets

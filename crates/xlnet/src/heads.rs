@@ -5,6 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{CONFIG_FILE, ModelFile, OpenError};
 use kiln_nn::{Activation, Dropout, Init};
+use kiln_tasks::Family;
 use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::{RealLabels, SequenceLogits};
 use kiln_tasks::token_heads::{QuestionAnswering, TokenClassification};

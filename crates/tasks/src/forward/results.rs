@@ -1,44 +1,13 @@
 //! The outputs of a forward pass by name, and its loss.
 
-use std::borrow::Cow;
-
 use burn::tensor::{Tensor, TensorData};
 use kiln_learner::LearnError;
 use kiln_nn::untracked;
 
-use super::Inputs;
 use crate::architecture::Output;
+use crate::arguments::Inputs;
 use crate::class::Outputs;
-use crate::heads::Head;
-
-/// An output, flat, with its shape.
-#[derive(Debug)]
-pub struct Named {
-    name: Cow<'static, str>,
-    shape: Vec<usize>,
-    values: Tensor<1>,
-}
-
-impl Named {
-    /// An output by Hugging Face's name, any rank.
-    pub fn new<const D: usize>(name: impl Into<Cow<'static, str>>, tensor: Tensor<D>) -> Self {
-        let shape = tensor.dims();
-        Self {
-            name: name.into(),
-            shape: shape.to_vec(),
-            values: tensor.reshape([shape.iter().product::<usize>()]),
-        }
-    }
-
-    /// A loss, `[1]`: written with rank 0, as in Hugging Face.
-    fn scalar(name: &'static str, values: Tensor<1>) -> Self {
-        Self {
-            name: name.into(),
-            shape: Vec::new(),
-            values,
-        }
-    }
-}
+use crate::heads::{Head, Named};
 
 /// What a forward pass gives: outputs in Hugging Face's order, and a loss if there is one.
 #[derive(Debug)]

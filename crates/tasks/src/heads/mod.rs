@@ -4,7 +4,7 @@
 //! A loss is a sum and a weight: a forward pass divides the one by the other, a training step
 //! divides the sums of all its micro-batches by the weights of all.
 
-mod labels;
+mod named;
 mod sequence;
 mod tokens;
 mod trained;
@@ -16,13 +16,14 @@ use burn::tensor::Tensor;
 use kiln_learner::LearnError;
 use kiln_nn::loss::cross_entropy_sum;
 
-pub use labels::{HostLabels, Labels, Numbers};
+pub use crate::labels::{HostLabels, Labels, Numbers};
+pub use named::Named;
 pub use sequence::{ClassLogits, Problem, RealLabels, SequenceLabels, SequenceLogits};
 pub use tokens::{ReplacedLogits, SpanLogits, TokenLogits};
 pub use trained::{HostSequence, HostTargets, TrainedHead};
 pub use words::{PretrainingLogits, WordLogits};
 
-use crate::forward::{Inputs, Named};
+use crate::arguments::Inputs;
 use crate::replaced_tokens::Half;
 
 /// One term of a loss, not yet divided.

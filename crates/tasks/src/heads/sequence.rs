@@ -6,8 +6,10 @@ use kiln_learner::LearnError;
 use kiln_nn::loss::binary_cross_entropy_sum;
 use serde_json::Value;
 
-use super::{Head, Labels, LossTerm, Numbers, cross_entropy};
-use crate::forward::{Inputs, Named};
+use super::named::Named;
+use super::{Head, LossTerm, cross_entropy};
+use crate::arguments::Inputs;
+use crate::labels::{Labels, Numbers};
 use crate::model_config::ConfigError;
 
 /// One of several fixed classes for each sequence, such as "follows" and "random" for two sentences.

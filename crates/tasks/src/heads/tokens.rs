@@ -4,8 +4,10 @@ use burn::tensor::Tensor;
 use kiln_learner::LearnError;
 use kiln_nn::loss::binary_cross_entropy_sum;
 
-use super::{Head, Labels, LossTerm, Numbers, cross_entropy};
-use crate::forward::{Inputs, Named};
+use super::named::Named;
+use super::{Head, LossTerm, cross_entropy};
+use crate::arguments::Inputs;
+use crate::labels::{Labels, Numbers};
 
 /// A label for each token.
 #[derive(Debug, Clone)]

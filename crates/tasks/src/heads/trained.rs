@@ -19,9 +19,9 @@ use kiln_nn::untracked;
 use kiln_text::HostBatch;
 
 use super::Head;
-use super::labels::{HostLabels, Labels, Numbers};
 use super::sequence::{Problem, SequenceLabels, SequenceLogits};
 use super::tokens::{SpanLogits, TokenLogits};
+use crate::labels::{HostLabels, Labels, Numbers};
 
 /// Labels on the host, of all terms of a loss.
 pub trait HostTargets {

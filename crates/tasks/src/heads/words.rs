@@ -3,8 +3,10 @@
 use burn::tensor::Tensor;
 use kiln_learner::LearnError;
 
-use super::{Head, Labels, LossTerm, cross_entropy};
-use crate::forward::{Inputs, Named};
+use super::named::Named;
+use super::{Head, LossTerm, cross_entropy};
+use crate::arguments::Inputs;
+use crate::labels::Labels;
 use crate::replaced_tokens::Half;
 
 /// Scores of the vocabulary at every position, or at as many predicted ones as there are rows.

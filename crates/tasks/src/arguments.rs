@@ -7,11 +7,39 @@ use std::ops::Range;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_nn::EncoderInputs;
 
-use super::{ClassSpec, InputError, Sizes};
-use crate::heads::{HostLabels, Labels};
+use crate::labels::{HostLabels, Labels};
+use crate::sizes::Sizes;
+
+mod error;
+
+pub use error::InputError;
 
 /// Hugging Face's label for "not scored".
 const IGNORED: i64 = -100;
+
+/// What is to be known of a Hugging Face class to check its arguments.
+#[derive(Debug, Clone)]
+pub struct ClassSpec {
+    /// The name in config.json's `architectures`.
+    pub name: &'static str,
+    /// The arguments it takes beside `input_ids`, `attention_mask` and `token_type_ids`; one that
+    /// ends in a point is how the names of several begin, such as `mems.`.
+    pub arguments: &'static [&'static str],
+    /// The arguments that give it a loss.
+    pub labels: &'static [&'static str],
+    /// The names of what it computes, losses left out.
+    pub outputs: Vec<&'static str>,
+}
+
+impl ClassSpec {
+    /// What is needed for a loss, as a phrase.
+    pub(crate) fn labels_in_words(&self) -> String {
+        match self.labels {
+            [] => "labels and a head".to_owned(),
+            labels => labels.join(" and "),
+        }
+    }
+}
 
 /// All arguments of one call, by Hugging Face's names.
 #[derive(Debug)]
