@@ -1,23 +1,19 @@
 //! DeBERTa as the command line lists it.
 
 use kiln_learner::{LearnError, TrainOutcome};
-use kiln_nn::Init;
 use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
-use kiln_tasks::masked_lm_data::{check_masked_run, open_masked};
-use kiln_tasks::masked_lm_pretraining::pretrain;
+use kiln_tasks::masked_lm_data::check_masked_run;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
-use kiln_tasks::replaced_tokens::Origins;
 use kiln_tasks::settings::{
     DetectionSettings, ExampleSettings, MaskedLmSettings, ObjectiveSettings,
     ReplacedTokensSettings, RunSettings, Sharing, WordHead,
 };
-use kiln_tasks::tokenizer::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
-use kiln_tasks::{Family, forward, predict};
+use kiln_tasks::{Family, forward, masked_lm_pretraining, predict, replaced_tokens};
 use kiln_text::masking::Masking;
 use kiln_text::tokenizer::TokenizerKind;
 use serde_json::Value;
@@ -25,10 +21,7 @@ use serde_json::Value;
 use crate::config::DebertaVersion;
 use crate::pair_config::PairConfig;
 use crate::presets::{PRESETS, Preset};
-use crate::start::start_pair;
-use crate::{
-    DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaReplacedTokens, MaskedLmForm,
-};
+use crate::{DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaPair, MaskedLmForm};
 
 /// The name of masked language modelling among [`Architecture::objectives`].
 const MLM: &str = "mlm";
@@ -172,38 +165,14 @@ impl Architecture for Deberta {
         settings: &RunSettings,
         context: RunContext,
     ) -> Result<TrainOutcome, LearnError> {
-        let (mut config, detection) = match checked(settings)? {
-            Plan::Words(config, form) => {
-                return pretrain::<DebertaForMaskedLm>(*config, form, settings, context);
+        match checked(settings)? {
+            Plan::Words(config, form) => masked_lm_pretraining::pretrain::<DebertaForMaskedLm>(
+                *config, form, settings, context,
+            ),
+            Plan::Pair(config, detection) => {
+                replaced_tokens::pretrain::<DebertaPair>(*config, detection, settings, context)
             }
-            Plan::Pair(config, detection) => (*config, detection),
-        };
-        let PairConfig {
-            discriminator,
-            generator,
-            sharing,
-        } = &mut config;
-        let (tokenizer, vocabulary) = open_tokenizer(settings, discriminator.vocab_size)?;
-        let observer = &*context.observer;
-        match_padding(&mut discriminator.pad_token_id, &vocabulary, observer);
-        generator.pad_token_id = discriminator.pad_token_id;
-        let is_fresh = context.is_fresh()?;
-        let data = open_masked(settings, &tokenizer, &vocabulary, is_fresh)?;
-        let device = context.first_device()?;
-        let range = discriminator.initializer_range;
-        let mut init = Init::new(settings.training.seed, range, &device);
-        let sharing = *sharing;
-        let objective = DebertaReplacedTokens::new(config, detection.clone());
-        let files = objective.files(Some(tokenizer));
-        let mut model = objective.new_model(&mut init);
-        if is_fresh {
-            let origins = Origins {
-                model: settings.init_from.as_deref(),
-                generator: detection.init_generator.as_deref(),
-            };
-            model = start_pair(model, sharing, origins, observer)?;
         }
-        context.train(objective, model, files, settings, data)
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {

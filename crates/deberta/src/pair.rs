@@ -10,10 +10,11 @@ use kiln_checkpoint::{
     LoadOptions, ModelFile, NamedTensor, Names, OpenError, WriteError, load_module, module_tensors,
     write_safetensors,
 };
+use kiln_learner::{LearnError, Observer};
 use kiln_nn::{EncoderInputs, Init, untracked};
 use kiln_tasks::Family;
 use kiln_tasks::family::write_folder;
-use kiln_tasks::replaced_tokens::{Half, ModelPair, PairFolder};
+use kiln_tasks::replaced_tokens::{Half, ModelPair, Origins, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -228,6 +229,24 @@ impl ModelPair for DebertaPair {
 
     fn vocab_size(config: &PairConfig) -> usize {
         config.generator.vocab_size
+    }
+
+    fn fields(config: &mut PairConfig) -> (&mut Option<usize>, Option<&mut Option<usize>>, f64) {
+        let discriminator = &mut config.discriminator;
+        (
+            &mut discriminator.pad_token_id,
+            Some(&mut config.generator.pad_token_id),
+            discriminator.initializer_range,
+        )
+    }
+
+    fn start(
+        self,
+        config: &PairConfig,
+        origins: Origins<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Self, LearnError> {
+        self.started(config.sharing, origins, observer)
     }
 
     fn has_generator(_: &PairConfig) -> bool {

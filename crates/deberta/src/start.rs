@@ -27,43 +27,46 @@ pub(crate) fn start_masked_lm(
     load(model, &Half::Generator.meant_by(folder), observer)
 }
 
-/// Gives `pair` the weights that there are; the rest stays fresh, and `observer` is told.
-///
-/// Without a generator to start from, one that shares words takes the discriminator's.
-///
-/// # Errors
-/// If a folder can't be opened, does not fit, or lacks a part of an encoder.
-pub(crate) fn start_pair(
-    mut pair: DebertaPair,
-    sharing: Sharing,
-    origins: Origins<'_>,
-    observer: &dyn Observer,
-) -> Result<DebertaPair, LearnError> {
-    let generator = origins.generator_folder();
-    if let Some(folder) = &generator {
-        pair.generator = load(pair.generator, folder, observer)?;
-    }
-    let Some(folder) = origins.model else {
-        return Ok(pair);
-    };
-    let folder = Half::Discriminator.meant_by(folder);
-    let whole = load(pair.whole_discriminator(), &folder, observer)?;
-    if generator.is_none() {
-        let what = if sharing == Sharing::None {
-            ""
-        } else {
-            // The same words, and a difference of zero.
-            pair = pair.with_word_table(&whole);
-            " above its words"
+impl DebertaPair {
+    /// This pair with the weights that there are; the rest stays fresh, and `observer` is told.
+    ///
+    /// Without a generator to start from, one that shares words takes the discriminator's.
+    ///
+    /// # Errors
+    /// If a folder can't be opened, does not fit, or lacks a part of an encoder.
+    pub(crate) fn started(
+        self,
+        sharing: Sharing,
+        origins: Origins<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Self, LearnError> {
+        let mut pair = self;
+        let generator = origins.generator_folder();
+        if let Some(folder) = &generator {
+            pair.generator = load(pair.generator, folder, observer)?;
+        }
+        let Some(folder) = origins.model else {
+            return Ok(pair);
         };
-        observer.warning(&format!(
-            "freshly initialised, {} holds a discriminator alone: the generator{what}; its first \
-             replacements are easy to find",
-            folder.display()
-        ));
+        let folder = Half::Discriminator.meant_by(folder);
+        let whole = load(pair.whole_discriminator(), &folder, observer)?;
+        if generator.is_none() {
+            let what = if sharing == Sharing::None {
+                ""
+            } else {
+                // The same words, and a difference of zero.
+                pair = pair.with_word_table(&whole);
+                " above its words"
+            };
+            observer.warning(&format!(
+                "freshly initialised, {} holds a discriminator alone: the generator{what}; its first \
+                 replacements are easy to find",
+                folder.display()
+            ));
+        }
+        warn_of_lost_words(&pair, &whole, sharing, &folder, observer);
+        Ok(pair.with_discriminator(whole))
     }
-    warn_of_lost_words(&pair, &whole, sharing, &folder, observer);
-    Ok(pair.with_discriminator(whole))
 }
 
 /// With one table for both, a discriminator that read with another one comes without it.
@@ -200,7 +203,7 @@ mod tests {
                     model: Some(folder),
                     generator: None,
                 };
-                let started = start_pair(fresh, sharing, origins, &heard).unwrap();
+                let started = fresh.started(sharing, origins, &heard).unwrap();
                 let (of_generator, of_discriminator) = words(&started);
                 let row = format!("{name} {sharing:?}");
                 assert_eq!(of_discriminator, expected, "{row}");
@@ -247,7 +250,9 @@ mod tests {
                 model: Some(folder),
                 generator: None,
             };
-            let started = start_pair(pair(sharing, 2, &device), sharing, origins, &heard).unwrap();
+            let started = pair(sharing, 2, &device)
+                .started(sharing, origins, &heard)
+                .unwrap();
             let found = words(&started);
             assert_eq!(found.0, of_generator, "{name}");
             let difference = own_words(&started).unwrap();
@@ -272,7 +277,9 @@ mod tests {
             // One table can't be both.
             let heard = Heard::default();
             let sharing = Sharing::Embeddings;
-            let started = start_pair(pair(sharing, 2, &device), sharing, origins, &heard).unwrap();
+            let started = pair(sharing, 2, &device)
+                .started(sharing, origins, &heard)
+                .unwrap();
             assert_eq!(
                 words(&started),
                 (of_generator.clone(), of_generator),
@@ -300,7 +307,9 @@ mod tests {
             generator: Some(folder.path()),
         };
         let heard = Heard::default();
-        let started = start_pair(pair(sharing, 2, &device), sharing, origins, &heard).unwrap();
+        let started = pair(sharing, 2, &device)
+            .started(sharing, origins, &heard)
+            .unwrap();
         assert_eq!(words(&started), (expected.clone(), expected), "{name}");
     }
 

@@ -1,20 +1,18 @@
 //! ELECTRA as the command line lists it.
 
 use kiln_learner::{LearnError, TrainOutcome};
-use kiln_nn::Init;
 use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
-use kiln_tasks::masked_lm_data::{check_masked_run, open_masked};
+use kiln_tasks::masked_lm_data::check_masked_run;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
-use kiln_tasks::replaced_tokens::Origins;
+use kiln_tasks::replaced_tokens::pretrain;
 use kiln_tasks::settings::{
     DetectionSettings, ExampleKind, ExampleSettings, ObjectiveSettings, ReplacedTokensSettings,
     RunSettings, Sharing,
 };
-use kiln_tasks::tokenizer::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
 use kiln_tasks::{Family, forward, predict};
 use kiln_text::examples::SEGMENT_SHORT_SEQ_PROB;
@@ -22,10 +20,7 @@ use kiln_text::masking::Masking;
 use serde_json::Value;
 
 use crate::presets::{PRESETS, Preset};
-use crate::start::start;
-use crate::{
-    ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraPretraining, PairConfig,
-};
+use crate::{ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraPair, PairConfig};
 
 /// Share of tokens chosen where no preset says otherwise.
 const MASK_RATE: f64 = 0.15;
@@ -109,32 +104,8 @@ impl Architecture for Electra {
         settings: &RunSettings,
         context: RunContext,
     ) -> Result<TrainOutcome, LearnError> {
-        let (mut config, objective) = checked(settings)?;
-        let (tokenizer, vocabulary) = open_tokenizer(settings, config.discriminator.vocab_size)?;
-        let observer = &*context.observer;
-        let pad_token_id = &mut config.discriminator.pad_token_id;
-        match_padding(pad_token_id, &vocabulary, observer);
-        if let Some(generator) = &mut config.generator {
-            generator.pad_token_id = *pad_token_id;
-        }
-        let is_fresh = context.is_fresh()?;
-        let data = open_masked(settings, &tokenizer, &vocabulary, is_fresh)?;
-        let device = context.first_device()?;
-        let range = config.discriminator.initializer_range;
-        let mut init = Init::new(settings.training.seed, range, &device);
-        let sharing = config.sharing;
-        let origins = Origins {
-            model: settings.init_from.as_deref(),
-            generator: objective.detection.init_generator.as_deref(),
-        };
-        let detection = objective.detection.clone();
-        let objective = ElectraPretraining::new(config, detection);
-        let files = objective.files(Some(tokenizer));
-        let mut model = objective.new_model(&mut init);
-        if is_fresh {
-            model = start(model, sharing, origins, observer)?;
-        }
-        context.train(objective, model, files, settings, data)
+        let (config, objective) = checked(settings)?;
+        pretrain::<ElectraPair>(config, &objective.detection, settings, context)
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {

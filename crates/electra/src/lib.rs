@@ -47,6 +47,6 @@ pub use pair::{ElectraPair, PairedGenerator};
 pub use pair_config::PairConfig;
 pub use presets::Preset;
 
-/// ELECTRA's replaced token detection (Clark et al. 2020, section 2), with λ_G = 1 and λ_D = 50 as
-/// published.
+/// ELECTRA's replaced token detection (Clark et al. 2020, section 2); published are the weights λ_G = 1
+/// and λ_D = 50.
 pub type ElectraPretraining = kiln_tasks::replaced_tokens::ReplacedTokens<ElectraPair>;

@@ -6,10 +6,11 @@ use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use kiln_bert::BertEmbeddings;
 use kiln_checkpoint::{OpenError, WriteError};
+use kiln_learner::{LearnError, Observer};
 use kiln_nn::{EncoderInputs, Init, gather_positions};
 use kiln_tasks::Family;
 use kiln_tasks::family::write_folder;
-use kiln_tasks::replaced_tokens::{Half, ModelPair, PairFolder};
+use kiln_tasks::replaced_tokens::{Half, ModelPair, Origins, PairFolder};
 use kiln_tasks::settings::Sharing;
 use kiln_text::tokenizer::Tokenizer;
 
@@ -133,6 +134,25 @@ impl ModelPair for ElectraPair {
 
     fn vocab_size(config: &PairConfig) -> usize {
         config.discriminator.vocab_size
+    }
+
+    fn fields(config: &mut PairConfig) -> (&mut Option<usize>, Option<&mut Option<usize>>, f64) {
+        let discriminator = &mut config.discriminator;
+        let generator = config.generator.as_mut();
+        (
+            &mut discriminator.pad_token_id,
+            generator.map(|generator| &mut generator.pad_token_id),
+            discriminator.initializer_range,
+        )
+    }
+
+    fn start(
+        self,
+        config: &PairConfig,
+        origins: Origins<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Self, LearnError> {
+        self.started(config.sharing, origins, observer)
     }
 
     fn has_generator(config: &PairConfig) -> bool {

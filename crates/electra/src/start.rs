@@ -13,55 +13,58 @@ use crate::ElectraConfig;
 use crate::names::NAMES;
 use crate::pair::ElectraPair;
 
-/// Gives `pair` the weights that there are; the rest stays fresh, and `observer` is told.
-///
-/// What both models share comes from the discriminator, or from the generator where there is no
-/// discriminator to start from.
-///
-/// # Errors
-/// If a folder can't be opened, does not fit, or lacks a part of an encoder.
-pub(crate) fn start(
-    mut pair: ElectraPair,
-    sharing: Sharing,
-    origins: Origins<'_>,
-    observer: &dyn Observer,
-) -> Result<ElectraPair, LearnError> {
-    if let Some(folder) = origins.model {
-        let folder = Half::Discriminator.meant_by(folder);
-        pair.discriminator = load(pair.discriminator, &folder, observer)?;
-    }
-    let Some(folder) = origins.generator_folder() else {
-        if let (Some(folder), true) = (origins.model, pair.generator.is_some()) {
-            observer.warning(&format!(
-                "freshly initialised, {} holds a discriminator alone: the generator{}; its first \
-                 replacements are easy to find",
-                folder.display(),
-                match sharing {
-                    Sharing::None => "",
-                    Sharing::Embeddings | Sharing::GradientDisentangled => {
-                        " above its embeddings"
+impl ElectraPair {
+    /// This pair with the weights that there are; the rest stays fresh, and `observer` is told.
+    ///
+    /// What both models share comes from the discriminator, or from the generator where there is no
+    /// discriminator to start from.
+    ///
+    /// # Errors
+    /// If a folder can't be opened, does not fit, or lacks a part of an encoder.
+    pub(crate) fn started(
+        self,
+        sharing: Sharing,
+        origins: Origins<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Self, LearnError> {
+        let mut pair = self;
+        if let Some(folder) = origins.model {
+            let folder = Half::Discriminator.meant_by(folder);
+            pair.discriminator = load(pair.discriminator, &folder, observer)?;
+        }
+        let Some(folder) = origins.generator_folder() else {
+            if let (Some(folder), true) = (origins.model, pair.generator.is_some()) {
+                observer.warning(&format!(
+                    "freshly initialised, {} holds a discriminator alone: the generator{}; its first \
+                     replacements are easy to find",
+                    folder.display(),
+                    match sharing {
+                        Sharing::None => "",
+                        Sharing::Embeddings | Sharing::GradientDisentangled => {
+                            " above its embeddings"
+                        }
+                        Sharing::All => "'s head",
                     }
-                    Sharing::All => "'s head",
-                }
-            ));
-        }
-        return Ok(pair);
-    };
-    let Some(generator) = pair.whole_generator() else {
-        return Ok(pair);
-    };
-    let generator = load(generator, &folder, observer)?;
-    if sharing != Sharing::None {
-        if origins.model.is_none() {
-            pair.discriminator.electra.embeddings = generator.electra.embeddings.clone();
-            if sharing == Sharing::All {
-                pair.discriminator.electra.body = generator.electra.body.clone();
+                ));
             }
-        } else {
-            warn_of_differences(&pair, &generator, sharing, &folder, observer)?;
+            return Ok(pair);
+        };
+        let Some(generator) = pair.whole_generator() else {
+            return Ok(pair);
+        };
+        let generator = load(generator, &folder, observer)?;
+        if sharing != Sharing::None {
+            if origins.model.is_none() {
+                pair.discriminator.electra.embeddings = generator.electra.embeddings.clone();
+                if sharing == Sharing::All {
+                    pair.discriminator.electra.body = generator.electra.body.clone();
+                }
+            } else {
+                warn_of_differences(&pair, &generator, sharing, &folder, observer)?;
+            }
         }
+        Ok(pair.with_generator(generator))
     }
-    Ok(pair.with_generator(generator))
 }
 
 fn load<M: Module>(model: M, folder: &Path, observer: &dyn Observer) -> Result<M, LearnError> {

@@ -20,12 +20,12 @@
 //! | `tying.rs` | whether a head shares its matrix with the word table |
 //! | `replaced_tokens/` | replaced token detection: objective, batch, losses, measures, a pair's folder |
 //! | `family.rs` | [`Family`]: a config.json, and what the classes of its architecture share |
-//! | `class.rs` | [`Class`]: a Hugging Face class as a type, and the list of an architecture's |
+//! | `class.rs` | [`Class`]: a Hugging Face class as a type: an encoder and a head |
 //! | `arguments.rs`, `labels.rs`, `sizes.rs` | what a pass is given, checked; labels; the sizes that they are checked against |
 //! | `heads/` | [`heads::Head`]: what heads give, their labels, their losses as sums and weights |
-//! | `fine_tuning/` | [`fine_tuning::FineTuning`]: a class trained on its own head's loss |
+//! | `fine_tuning.rs`, `fine_tuning/` | [`fine_tuning::FineTuning`]: a class trained on its own head's loss |
 //! | `token_heads.rs` | the heads over tokens and over the first one, on any encoder |
-//! | `forward/` | [`forward::forward`]: a checkpoint run on given tensors; arguments, gradients |
+//! | `forward/` | [`forward::forward`]: a checkpoint run on given tensors, as one of an architecture's classes |
 //! | `predict/` | [`Predictor`]: a model opened once that fills masks and tells replaced tokens |
 
 pub mod architecture;

@@ -43,7 +43,10 @@ impl BatchSource for Batches {
             let mut shape = stacked.shape[1..].to_vec();
             shape[0] = rows;
             let size: usize = shape.iter().product();
-            let range = index as usize * size..(index as usize + 1) * size;
+            // Batches are built ahead, beyond the last step.
+            let batches = stacked.shape.iter().product::<usize>() / size;
+            let start = index as usize % batches * size;
+            let range = start..start + size;
             match &stacked.values {
                 Values::Ints(values) => batch.insert_ints(name, values[range].to_vec(), &shape),
                 Values::Floats(values) => batch.insert_floats(name, values[range].to_vec(), &shape),

@@ -25,7 +25,7 @@ use crate::labels::{HostLabels, Labels, Numbers};
 
 /// Labels on the host, of all terms of a loss.
 pub trait HostTargets {
-    /// The same on a device.
+    /// The labels on a device.
     type Targets;
 
     /// By what each term's sum is divided, in the order of [`Head::TERMS`].

@@ -4,6 +4,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `objective.rs` | [`ReplacedTokens`]: the objective, for any [`ModelPair`] |
+//! | `run.rs` | [`pretrain`]: a run of it |
 //! | `generator_size.rs` | a generator's sizes |
 //! | `origins.rs` | [`Origins`]: where first weights come from |
 //! | `batch.rs` | [`ReplacedTokenBatch`]: masked words, and what the discriminator's side needs of them |
@@ -18,6 +19,7 @@ mod objective;
 mod origins;
 mod pair_folder;
 mod replacement;
+mod run;
 
 pub use batch::ReplacedTokenBatch;
 pub use generator_size::{check_fit, heads_for, in_generator, of_generator, scaled};
@@ -25,3 +27,4 @@ pub use objective::{ModelPair, ReplacedTokens};
 pub use origins::Origins;
 pub use pair_folder::{Half, PairFolder};
 pub use replacement::{Corrupted, corrupt, draw};
+pub use run::pretrain;

@@ -24,13 +24,16 @@ use std::path::Path;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Int, Tensor};
 use kiln_checkpoint::{OpenError, WriteError};
-use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, PartSpec, TermSpec};
+use kiln_learner::{
+    ConstantGuess, LearnError, ModelFiles, Objective, Observer, PartOutput, PartSpec, TermSpec,
+};
 use kiln_nn::{EncoderInputs, Init};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
 use super::batch::ReplacedTokenBatch;
 use super::measures::NAMES as DISCRIMINATOR_MEASURES;
+use super::origins::Origins;
 use super::replacement::{
     GENERATOR_ACCURACY, REPLACED_SHARE, SAMPLED_ACCURACY, corrupt, draw, sampled_accuracy,
 };
@@ -65,6 +68,21 @@ pub trait ModelPair: Module + ModuleDisplay + Sized + 'static {
 
     /// The words that both know.
     fn vocab_size(config: &Self::Config) -> usize;
+
+    /// The ids of padding, the discriminator's and the generator's if there is one, and the standard
+    /// deviation of the initial weights.
+    fn fields(config: &mut Self::Config) -> (&mut Option<usize>, Option<&mut Option<usize>>, f64);
+
+    /// This pair with the weights that there are; the rest stays fresh, and `observer` is told.
+    ///
+    /// # Errors
+    /// If a folder can't be opened, does not fit, or lacks a part of an encoder.
+    fn start(
+        self,
+        config: &Self::Config,
+        origins: Origins<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Self, LearnError>;
 
     /// Whether there is a generator, or replacements are drawn from all words alike.
     fn has_generator(config: &Self::Config) -> bool;
