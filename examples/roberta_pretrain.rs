@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let preset = Preset::by_name("tiny").ok_or("there is no preset tiny")?;
     let config = preset.config(tokenizer.vocab_size() as usize);
     let device = open(&choose(None)?)?;
-    let range = config.encoder.initializer_range;
+    let range = config.initializer_range;
     let mut init = Init::new(SEED, range, &device.clone().autodiff());
     let objective = RobertaPretraining::new(config, ());
     let model = objective.new_model(&mut init);

@@ -60,10 +60,6 @@ pub struct SequenceLogits {
 
 /// What a sequence classifier is scored by.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a handful a step, and each lives for one step"
-)]
 pub enum SequenceLabels {
     /// One class for each sequence.
     Class(Labels),
