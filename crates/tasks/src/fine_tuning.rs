@@ -105,8 +105,8 @@ impl<C: Class> FineTuning<C> {
         })
     }
 
-    /// A model to train with the weights of a folder; a head that is not there is drawn by `init`, and
-    /// `observer` is told.
+    /// A model to train with the weights of a folder, of the half with such a head where it holds a pair; a
+    /// head that is not there is drawn by `init`, and `observer` is told.
     ///
     /// # Errors
     /// If the folder can't be opened, does not fit, or lacks a part of the encoder.
@@ -116,6 +116,7 @@ impl<C: Class> FineTuning<C> {
         init: &mut Init,
         observer: &dyn Observer,
     ) -> Result<C, LearnError> {
+        let folder = &C::Head::HALF.meant_by(folder);
         let file = ModelFile::open(folder)?;
         C::sizes(&self.config, &file)?;
         let model = C::for_file(&self.config, &file, init)?;
