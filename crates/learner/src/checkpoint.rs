@@ -68,7 +68,6 @@ fn one() -> usize {
     1
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn is_one(ranks: &usize) -> bool {
     *ranks == 1
 }

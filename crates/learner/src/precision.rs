@@ -33,7 +33,6 @@ impl Precision {
     }
 
     /// Whether a run's settings need not mention it.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
     pub(crate) fn is_float32(&self) -> bool {
         *self == Self::Float32
     }
