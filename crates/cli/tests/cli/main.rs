@@ -29,4 +29,5 @@ mod swallowed;
 mod text;
 mod tokenizers;
 mod whole_run;
+mod written;
 mod xlnet;

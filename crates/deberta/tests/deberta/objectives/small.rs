@@ -1,7 +1,5 @@
 //! A small pair with random weights, and text for it.
 
-#![allow(dead_code, reason = "each test program uses some of this module")]
-
 use std::sync::Arc;
 
 use burn::tensor::Device;

@@ -10,7 +10,7 @@ use kiln_checkpoint::{NamedTensor, gradient_tensors};
 use kiln_tasks::sift::{AscentLoss, CleanPass, SiftSettings, difference_rows};
 use kiln_testing::{Bound, Fixture, assert_close, devices, lock_generator};
 
-use crate::passes::{Batch, case, classifier, settings};
+use crate::sift::passes::{Batch, case, classifier, settings};
 
 /// The reference's model and batch on an autodiff device.
 fn start(device: &Device) -> (BertForSequenceClassification, Batch) {

@@ -15,7 +15,7 @@ use kiln_testing::{
 };
 use kiln_text::{BatchSource, HostBatch, TextError};
 
-use crate::passes::{Batch, case, classifier, config, settings};
+use crate::sift::passes::{Batch, case, classifier, config, settings};
 
 #[test]
 fn losses_perturbations_and_gradients_are_the_references() {

@@ -3,8 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
-mod objectives;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,10 +18,10 @@ use kiln_tasks::settings::Sharing;
 use kiln_testing::{Bound, Report, devices, lock_generator};
 use kiln_text::BatchSource;
 
-use objectives::small::{
+use crate::objectives::small::{
     WithSamples, model, objective, objective_with, optimizer, source, training, write,
 };
-use objectives::{SHARINGS, train_on};
+use crate::objectives::{SHARINGS, train_on};
 
 /// The table that may be both models', and the discriminator's own.
 const SHARED_WORDS: &str = "generator.deberta.embeddings.word_embeddings.weight";

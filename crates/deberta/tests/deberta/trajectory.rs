@@ -4,8 +4,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
-mod objectives;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,7 +17,7 @@ use kiln_testing::{
     Bound, Fixture, Report, check_curves, devices, lock_generator, training_settings,
 };
 
-use objectives::{Batches, fixture, fixture_objective, open_pair, train_on};
+use crate::objectives::{Batches, fixture, fixture_objective, open_pair, train_on};
 
 /// Trains on the case's batches, each cut into `accumulate` micro-batches; holds the curves, and gives
 /// the folder of the last checkpoint.

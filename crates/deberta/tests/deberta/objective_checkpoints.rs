@@ -3,8 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
-mod objectives;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,10 +18,10 @@ use kiln_nn::Init;
 use kiln_tasks::settings::Sharing;
 use kiln_testing::{Bound, Report, devices, lock_generator};
 
-use objectives::small::{
+use crate::objectives::small::{
     VOCAB_SIZE, config, model, objective, objective_with, optimizer, source, training, write,
 };
-use objectives::{SHARINGS, train_on};
+use crate::objectives::{SHARINGS, train_on};
 
 const WORDS: &str = "deberta.embeddings.word_embeddings.weight";
 

@@ -7,8 +7,6 @@
     reason = "a test's helpers may end the test"
 )]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,7 +22,7 @@ use kiln_testing::{
     Bound, Fixture, Report, check_curves, devices, fixtures_dir, lock_generator, training_settings,
 };
 
-use common::{Batches, fixture_objective, open_pair};
+use crate::common::{Batches, fixture_objective, open_pair};
 
 fn fixture(case: &str) -> Fixture {
     Fixture::open(&fixtures_dir("electra", env!("CARGO_MANIFEST_DIR")).join(case))

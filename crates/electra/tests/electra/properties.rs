@@ -3,8 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
-mod common;
-
 use std::sync::Arc;
 
 use burn::module::Module as _;
@@ -80,7 +78,7 @@ fn config() -> ElectraConfig {
 
 fn objective(sharing: Sharing, change: impl FnOnce(&mut DetectionSettings)) -> ElectraPretraining {
     let discriminator = config();
-    let mut settings = common::settings(sharing);
+    let mut settings = crate::common::settings(sharing);
     change(&mut settings);
     let mut generator = match sharing {
         Sharing::All => discriminator.clone(),

@@ -1,7 +1,5 @@
 //! What the tests of the objectives share.
 
-#![allow(dead_code, reason = "each test program uses some of this module")]
-
 pub(crate) mod small;
 
 use std::path::Path;

@@ -2,12 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::path::Path;
 
+use crate::common::{config, masked_lm, v1, v2_conv, v3};
 use burn::tensor::{Device, TensorData};
-use common::{config, masked_lm, v1, v2_conv, v3};
 use kiln_checkpoint::{ModelFile, NamedTensor, module_tensors, write_model};
 use kiln_deberta::names::NAMES;
 use kiln_deberta::{

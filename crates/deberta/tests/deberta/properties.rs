@@ -2,12 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use common::{
+use crate::common::{
     VOCAB_SIZE, gradients, inputs, ints, masked_lm, padded_inputs, v1, v2_conv, v3, values, wave,
 };
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_deberta::{DebertaConfig, DebertaForMaskedLm, DebertaModel, MaskedLmForm};
 use kiln_nn::Init;
 use kiln_testing::{Bound, assert_close, devices, lock_generator};

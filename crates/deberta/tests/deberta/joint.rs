@@ -7,8 +7,6 @@
     reason = "a test's helpers may end the test"
 )]
 
-mod objectives;
-
 use std::collections::BTreeMap;
 
 use burn::optim::GradientsParams;
@@ -20,7 +18,7 @@ use kiln_tasks::replaced_tokens::corrupt;
 use kiln_tasks::settings::Sharing;
 use kiln_testing::{Bound, Report, devices};
 
-use objectives::{Batches, fixture, fixture_objective, open_pair};
+use crate::objectives::{Batches, fixture, fixture_objective, open_pair};
 
 /// Every way of sharing words, with its case.
 const CASES: [(&str, Sharing); 3] = [

@@ -1,0 +1,8 @@
+//! ELECTRA held against its references, and what must hold of its pair.
+
+mod common;
+mod fine_tuning;
+mod joint;
+mod parity;
+mod properties;
+mod texts;

@@ -1,0 +1,10 @@
+//! XLNet held against its references, its memory, folders and arguments.
+
+mod arguments;
+mod fill_mask;
+mod fine_tuning;
+mod folders;
+mod golden;
+mod parity;
+mod properties;
+mod trajectory;
