@@ -23,9 +23,9 @@
 
 use burn::module::Module;
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{DType, Distribution, FloatDType, Tensor, assert_shape};
+use burn::tensor::{Distribution, FloatDType, Tensor, assert_shape};
 use kiln_learner::{ConstantGuess, TermSpec};
-use kiln_nn::fused;
+use kiln_nn::{fused, widened};
 use serde::{Deserialize, Serialize};
 
 /// Inside the root of N; the original's.
@@ -128,7 +128,7 @@ impl SiftSettings {
             Distribution::Normal(0.0, sigma),
             &normalised.device(),
         );
-        wide(noise).clamp(-CUT * sigma, CUT * sigma)
+        widened(noise).clamp(-CUT * sigma, CUT * sigma)
     }
 }
 
@@ -247,7 +247,7 @@ impl CleanPass {
     /// N(x) + δ with N(x) a constant; added in float32 at least, handed on as the model computes.
     fn perturbed(&self, delta: Tensor<3>) -> Tensor<3> {
         let precision = FloatDType::from(self.normalised.dtype());
-        let sum = wide(self.normalised.clone().detach()) + delta;
+        let sum = widened(self.normalised.clone().detach()) + delta;
         match sum.dtype() == self.normalised.dtype() {
             true => sum,
             false => sum.cast(precision),
@@ -271,7 +271,7 @@ impl CleanPass {
 pub fn difference_rows(perturbed: Tensor<2>, clean: Tensor<2>) -> Tensor<1> {
     let [rows, num_labels] = clean.dims();
     assert_shape!(perturbed, [rows, num_labels]);
-    let (perturbed, clean) = (wide(perturbed), wide(clean));
+    let (perturbed, clean) = (widened(perturbed), widened(clean));
     if num_labels == 1 {
         return squared_rows(perturbed, clean);
     }
@@ -286,10 +286,11 @@ fn ascent_rows(loss: AscentLoss, perturbed: Tensor<2>, clean: Tensor<2>) -> Tens
     let [_, num_labels] = clean.dims();
     match loss {
         AscentLoss::SymmetricKl => difference_rows(perturbed, clean),
-        AscentLoss::Kl if num_labels > 1 => {
-            cross_entropy_rows(log_softmax(wide(clean), 1), log_softmax(wide(perturbed), 1))
-        }
-        AscentLoss::Kl | AscentLoss::Mse => squared_rows(wide(perturbed), wide(clean)),
+        AscentLoss::Kl if num_labels > 1 => cross_entropy_rows(
+            log_softmax(widened(clean), 1),
+            log_softmax(widened(perturbed), 1),
+        ),
+        AscentLoss::Kl | AscentLoss::Mse => squared_rows(widened(perturbed), widened(clean)),
     }
 }
 
@@ -302,14 +303,6 @@ fn cross_entropy_rows(log_shares: Tensor<2>, log_softmax: Tensor<2>) -> Tensor<1
 /// The mean over each row's labels of the squared difference.
 fn squared_rows(left: Tensor<2>, right: Tensor<2>) -> Tensor<1> {
     (left - right).square().mean_dim(1).squeeze_dim::<1>(1)
-}
-
-/// In float32 where it had fewer digits.
-fn wide<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    match tensor.dtype() {
-        DType::F16 | DType::BF16 => tensor.cast(FloatDType::F32),
-        _ => tensor,
-    }
 }
 
 #[cfg(test)]

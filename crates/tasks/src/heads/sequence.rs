@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 use kiln_learner::LearnError;
 use kiln_nn::loss::binary_cross_entropy_sum;
+use kiln_nn::widened;
 use serde_json::Value;
 
 use super::named::Named;
@@ -153,24 +154,25 @@ impl Head for SequenceLogits {
 
     fn losses(self, labels: SequenceLabels) -> Vec<LossTerm> {
         let [batch, num_labels] = self.logits.dims();
+        let logits = widened(self.logits);
         let flat = |logits: Tensor<2>| logits.reshape([batch * num_labels]);
         let (sum, weight) = match labels {
             SequenceLabels::Class(labels) => {
-                return vec![cross_entropy("loss", self.logits, labels)];
+                return vec![cross_entropy("loss", logits, labels)];
             }
             SequenceLabels::Numbers(labels) => {
-                let squares = (flat(self.logits) - labels.values).square();
+                let squares = (flat(logits) - labels.values).square();
                 ((squares * labels.weights).sum(), labels.count)
             }
             SequenceLabels::YesOrNo(labels) => {
                 let Numbers {
                     values, weights, ..
                 } = labels;
-                let sum = binary_cross_entropy_sum(flat(self.logits), values, weights);
+                let sum = binary_cross_entropy_sum(flat(logits), values, weights);
                 (sum, labels.count)
             }
             SequenceLabels::Probabilities(labels) => {
-                let terms = flat(log_softmax(self.logits, 1)) * labels.values;
+                let terms = flat(log_softmax(logits, 1)) * labels.values;
                 let sum = (terms * labels.weights).sum().neg();
                 (sum, labels.count / num_labels as f64)
             }
@@ -187,4 +189,46 @@ impl Head for SequenceLogits {
 fn class_labels(logits: &Tensor<2>, inputs: &Inputs<'_>) -> Result<Option<Labels>, LearnError> {
     let [batch, classes] = logits.dims();
     Ok(inputs.labels("labels", &[batch], classes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::FloatDType;
+
+    use super::*;
+
+    #[test]
+    fn losses_of_logits_in_bfloat16_are_those_of_the_same_numbers_in_float32() {
+        for (name, device) in kiln_testing::devices() {
+            if !device.supports_dtype(FloatDType::BF16) {
+                continue;
+            }
+            // Each of them is a bfloat16.
+            let logits = Tensor::<2>::from_data([[0.5_f32, -1.25], [3.0, 0.0]], &device);
+            let values = Tensor::<1>::from_data([0.3_f32, 0.7, 0.9, 0.1], &device);
+            let numbers = Numbers {
+                weights: values.ones_like(),
+                values,
+                rows: 2,
+                count: 4.0,
+            };
+            for labels in [
+                SequenceLabels::Numbers,
+                SequenceLabels::YesOrNo,
+                SequenceLabels::Probabilities,
+            ] {
+                let loss = |logits: Tensor<2>| -> f32 {
+                    let real_labels = RealLabels::YesOrNo;
+                    let logits = SequenceLogits {
+                        logits,
+                        real_labels,
+                    };
+                    let terms = logits.losses(labels(numbers.clone()));
+                    terms[0].mean().try_into_scalar().unwrap()
+                };
+                let rounded = loss(logits.clone().cast(FloatDType::BF16));
+                assert_eq!(loss(logits.clone()), rounded, "{name}");
+            }
+        }
+    }
 }
