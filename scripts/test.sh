@@ -16,7 +16,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 backends=flex,ndarray,tch,wgpu
-features=(--features "$backends")
+features=(--features "$backends,dashboard")
 # By itself: in one build with the backends it would have all of their dependencies built anew.
 parquet=(--package kiln-text --features parquet)
 

@@ -56,6 +56,7 @@ mod step;
 mod terms;
 mod train;
 
+pub use burn_train::renderer::HAS_DASHBOARD;
 pub use collective::{Alone, Collective, CollectiveError};
 pub use error::LearnError;
 pub use model_files::ModelFiles;

@@ -7,8 +7,6 @@ use burn::module::Module;
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use burn::train::metric::store::{Aggregate, Direction, Split};
-use burn::train::renderer::MetricsRenderer;
-use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{
     Interrupter, Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining,
     TrainingStrategy,
@@ -19,7 +17,7 @@ use kiln_text::{BatchSource, HostBatch, TextError};
 
 use crate::burn_train::loader::Batches;
 use crate::burn_train::metric::{EvaluationLog, StepMetric};
-use crate::burn_train::renderer::Silent;
+use crate::burn_train::renderer::renderer;
 use crate::burn_train::strategy::{Job, StepStrategy};
 use crate::burn_train::trainee::Trainee;
 use crate::checkpoint::{TrainingState, restore};
@@ -69,7 +67,7 @@ pub struct TrainRequest<O: Objective> {
     pub interrupter: Interrupter,
     /// Told of everything.
     pub observer: Arc<dyn Observer>,
-    /// Draw burn-train's dashboard on the terminal.
+    /// Draw burn-train's dashboard on the terminal; only where [`HAS_DASHBOARD`](crate::HAS_DASHBOARD).
     pub dashboard: bool,
     /// Where the run goes on; none: from its newest whole checkpoint, if it has one.
     pub resumption: Option<Resumption>,
@@ -281,14 +279,7 @@ fn train_here<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Le
         None => Arc::new((*batches).clone()),
     };
 
-    let renderer: Box<dyn MetricsRenderer> = if request.dashboard {
-        Box::new(TuiMetricsRendererWrapper::new(
-            request.interrupter.clone(),
-            None,
-        ))
-    } else {
-        Box::new(Silent)
-    };
+    let renderer = renderer(request.dashboard, &request.interrupter)?;
     let evaluations = match (settings.eval_every, &eval) {
         (_, None) | (0, _) => 1,
         (every, Some(_)) => settings.steps.div_ceil(every) as usize,

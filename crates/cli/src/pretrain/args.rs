@@ -75,7 +75,8 @@ pub(crate) struct RunArgs {
     /// Steps between lines of progress off a terminal; metrics.jsonl has every step
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) log_every: u64,
-    /// Show burn-train's dashboard on the terminal. Default: one line
+    /// Show burn-train's dashboard on the terminal, where it is compiled in (feature dashboard).
+    /// Default: one line
     #[arg(long)]
     pub(crate) dashboard: bool,
     /// Print one JSON object at the end instead of a summary

@@ -55,7 +55,8 @@ pub(crate) struct ResumeArgs {
     /// RUN/set-aside
     #[arg(long, value_name = "N")]
     from_step: Option<u64>,
-    /// Show burn-train's dashboard on the terminal. Default: one line
+    /// Show burn-train's dashboard on the terminal, where it is compiled in (feature dashboard).
+    /// Default: one line
     #[arg(long)]
     dashboard: bool,
     /// Print one JSON object at the end instead of a summary

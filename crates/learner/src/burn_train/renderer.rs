@@ -1,12 +1,44 @@
-//! A renderer for runs without a dashboard: what happens is told to the observer instead.
+//! What burn-train draws of a run: its dashboard, or nothing, since the observer is told all.
 
-use burn::train::LearnerSummary;
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
 use burn::train::metric::MetricDefinition;
+#[cfg(feature = "dashboard")]
+use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation,
     MetricsRendererTraining,
 };
+use burn::train::{Interrupter, LearnerSummary};
+
+use crate::error::LearnError;
+
+/// Whether burn-train's dashboard is compiled in (cargo feature `dashboard`).
+pub const HAS_DASHBOARD: bool = cfg!(feature = "dashboard");
+
+/// Burn-train's dashboard, from which `interrupter` can be told to stop, or nothing.
+///
+/// # Errors
+/// If there is no dashboard in this build.
+pub(crate) fn renderer(
+    dashboard: bool,
+    interrupter: &Interrupter,
+) -> Result<Box<dyn MetricsRenderer>, LearnError> {
+    match dashboard {
+        #[cfg(feature = "dashboard")]
+        true => Ok(Box::new(TuiMetricsRendererWrapper::new(
+            interrupter.clone(),
+            None,
+        ))),
+        #[cfg(not(feature = "dashboard"))]
+        true => {
+            let _ = interrupter;
+            Err(LearnError::Settings(
+                "dashboard: not compiled in; build with --features dashboard, or do without".into(),
+            ))
+        }
+        false => Ok(Box::new(Silent)),
+    }
+}
 
 /// Draws nothing: burn-train's plain renderer prints a structure to stdout for every item.
 #[derive(Debug, Clone, Copy)]
