@@ -4,6 +4,7 @@
 //! do not depend on the number of threads. Loops have no branches and sum in sixteen lanes, for the
 //! compiler to make vector instructions of them. Other float types take the composed form.
 
+mod drawn;
 mod kernels;
 mod math;
 mod relative;
@@ -197,7 +198,7 @@ impl FusedOps for Flex {
             return dropout::forward_saving::<Self>(x, prob);
         };
         let key = key(&x);
-        let output = kernels::dropout(
+        let output = drawn::dropout(
             values.slice(),
             Values::of(&key).as_ref().map_or(&[], Values::slice),
             prob,
@@ -213,7 +214,7 @@ impl FusedOps for Flex {
         let shape = grad.shape();
         match (Values::of(&saved), Values::of(&grad)) {
             (Some(key), Some(grad)) => {
-                tensor(kernels::dropout(grad.slice(), key.slice(), prob), shape)
+                tensor(drawn::dropout(grad.slice(), key.slice(), prob), shape)
             }
             _ => dropout::backward::<Self>(saved, grad),
         }
@@ -275,7 +276,7 @@ impl FusedOps for Flex {
         let key = key(&scores);
         let key = Values::of(&key);
         let key = key.as_ref().map_or(&[][..], Values::slice);
-        let drawn = kernels::gumbel_argmax(values.slice(), classes, key);
+        let drawn = drawn::gumbel_argmax(values.slice(), classes, key);
         let n = drawn.len();
         FlexTensor::from_data(TensorData::new(drawn, [n]))
     }
@@ -317,7 +318,7 @@ impl FusedOps for Flex {
 /// still decides everything.
 fn key(like: &FlexTensor) -> FlexTensor {
     Flex::float_random(
-        Shape::new([kernels::KEY_WORDS]),
+        Shape::new([drawn::KEY_WORDS]),
         Distribution::Uniform(0.0, 1.0),
         &like.device(),
         FloatDType::F32,

@@ -3,13 +3,13 @@
 use rayon::prelude::*;
 
 use super::super::AdamWUpdate;
-use super::math::{exp, ln, normal_density, normal_distribution, sum_of, vectorised};
+use super::math::{exp, normal_density, normal_distribution, sum_of, vectorised};
 
 /// Elements a task works on: small enough for the second cache, large enough to be worth a task.
-const BLOCK: usize = 1 << 14;
+pub(super) const BLOCK: usize = 1 << 14;
 
 /// Entries of a row that are worked on side by side.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// Rows a task works on.
 pub(super) fn rows_per_block(row: usize) -> usize {
@@ -248,99 +248,6 @@ pub(super) fn layer_norm_backward(
     (towards_x, towards_gamma, towards_beta)
 }
 
-/// Numbers in [0, 1) that make a key: 24 bits each.
-pub(super) const KEY_WORDS: usize = 4;
-
-/// Zero with probability `prob`, else x/(1 − prob). What is dropped depends on the key and the
-/// place alone, so backward draws it again and nothing of the input's size is kept.
-pub(super) fn dropout(x: &[f32], key: &[f32], prob: f64) -> Vec<f32> {
-    let key = key_of(key);
-    let factor = (1.0 / (1.0 - prob)) as f32;
-    let below = (prob * 2f64.powi(32)) as u32;
-    let mut output = vec![0.0; x.len()];
-    let blocks = output.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
-    blocks.enumerate().for_each(|(block, (output, x))| {
-        vectorised!({
-            let key = mix64(key ^ mix64(block as u64));
-            let (low, high) = (key as u32, (key >> 32) as u32);
-            for (index, (o, &x)) in output.iter_mut().zip(x).enumerate() {
-                let drawn = mix32((index as u32 ^ low).wrapping_mul(0x9e37_79b9)) ^ high;
-                let drawn = mix32(drawn);
-                *o = if drawn < below { 0.0 } else { x * factor };
-            }
-        })
-    });
-    output
-}
-
-/// For each row the place of the largest score after Gumbel noise is added.
-///
-/// score + g with g = −ln E, E exponential, is largest where e^score/E is: one logarithm an entry
-/// instead of two. What is drawn depends on the key and the place alone.
-pub(super) fn gumbel_argmax(scores: &[f32], classes: usize, key: &[f32]) -> Vec<i32> {
-    let key = key_of(key);
-    let rows = scores.par_chunks_exact(classes.max(1)).enumerate();
-    let drawn = rows.map(|(row, scores)| {
-        vectorised!({
-            let key = mix64(key ^ mix64(row as u64));
-            let (low, high) = (key as u32, (key >> 32) as u32);
-            let highest = highest(scores);
-            let race = |index: u32, score: f32| {
-                let drawn = mix32((index ^ low).wrapping_mul(0x9e37_79b9)) ^ high;
-                // 23 bits and half a step, which is exact: never 0, never 1.
-                let uniform = ((mix32(drawn) >> 9) as i32 as f32 + 0.5) * (1.0 / 8_388_608.0);
-                exp(score - highest) / -ln(uniform)
-            };
-            let (mut best, mut at) = ([-1.0f32; LANES], [0u32; LANES]);
-            let (blocks, rest) = scores.as_chunks::<LANES>();
-            for (block, scores) in blocks.iter().enumerate() {
-                for lane in 0..LANES {
-                    let index = (block * LANES + lane) as u32;
-                    let value = race(index, scores[lane]);
-                    let is_better = value > best[lane];
-                    best[lane] = if is_better { value } else { best[lane] };
-                    at[lane] = if is_better { index } else { at[lane] };
-                }
-            }
-            let mut winner = (-1.0f32, 0u32);
-            let lanes = best.into_iter().zip(at);
-            let rest = (blocks.len() * LANES..)
-                .zip(rest)
-                .map(|(index, &score)| (race(index as u32, score), index as u32));
-            for (value, index) in lanes.chain(rest) {
-                if value > winner.0 {
-                    winner = (value, index);
-                }
-            }
-            winner.1 as i32
-        })
-    });
-    drawn.collect()
-}
-
-/// The key's numbers as 64 bits.
-fn key_of(numbers: &[f32]) -> u64 {
-    numbers.iter().fold(0, |key, &number| {
-        mix64(key ^ (f64::from(number) * 2f64.powi(32)) as u64)
-    })
-}
-
-/// The finaliser of SplitMix64 (Steele et al. 2014).
-fn mix64(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
-}
-
-/// The 32-bit finaliser of MurmurHash3 (Appleby 2008): every bit reaches every other.
-#[inline(always)]
-fn mix32(value: u32) -> u32 {
-    let value = (value ^ (value >> 16)).wrapping_mul(0x85eb_ca6b);
-    let value = (value ^ (value >> 13)).wrapping_mul(0xc2b2_ae35);
-    value ^ (value >> 16)
-}
-
 /// (weighted sum, logsumexp of each row).
 pub(super) fn cross_entropy(
     logits: &[f32],
@@ -438,7 +345,7 @@ pub(super) fn adamw(
     });
 }
 
-fn highest(row: &[f32]) -> f32 {
+pub(super) fn highest(row: &[f32]) -> f32 {
     let (blocks, rest) = row.as_chunks::<16>();
     let mut lanes = [f32::NEG_INFINITY; 16];
     for block in blocks {
@@ -472,6 +379,7 @@ fn added(mut sums: Vec<f32>, more: &[f32]) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::drawn::dropout;
     use super::*;
 
     fn wave(len: usize, phase: f32) -> Vec<f32> {
@@ -502,34 +410,5 @@ mod tests {
             })
         };
         assert_eq!(all(1), all(3));
-    }
-
-    #[test]
-    fn entries_are_dropped_independently_of_their_neighbours_and_of_other_keys() {
-        let count = 1_000_000;
-        let drawn = |key: [f32; KEY_WORDS]| -> Vec<f64> {
-            let output = dropout(&vec![1.0; count], &key, 0.5);
-            output
-                .into_iter()
-                .map(|value| f64::from(value) - 1.0)
-                .collect()
-        };
-        let key = [0.25, 0.5, 0.125, 0.75];
-        let signs = drawn(key);
-        let correlation =
-            |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / count as f64;
-        // Sums of a million products of signs: five standard errors are 0.005.
-        for lag in [1, 2, 3, 7, 16, 64, 128, 256, 1000, 16_384, 65_536] {
-            let found = correlation(&signs, &signs[lag..]);
-            assert!(found.abs() < 0.005, "lag {lag}: {found}");
-        }
-        for word in 0..KEY_WORDS {
-            let mut other = key;
-            other[word] += 1.0 / (1u32 << 24) as f32;
-            let found = correlation(&signs, &drawn(other));
-            assert!(found.abs() < 0.005, "key word {word}: {found}");
-        }
-        let share = signs.iter().filter(|sign| **sign < 0.0).count() as f64 / count as f64;
-        assert!((share - 0.5).abs() < 0.0025, "share {share}");
     }
 }

@@ -1,31 +1,14 @@
-//! The same weights and batches on every backend of this build: outputs, losses, gradients and ten
-//! training steps, each within the bounds of `kiln-testing`. Prints the table of differences:
-//!
-//! ```text
-//! cargo test --test cross_backend --features flex,ndarray,tch,wgpu -- --nocapture
-//! ```
-//!
-//! The first device is the yardstick for the others. Dropout is off: the backends' random numbers
-//! differ. Adding an architecture is one more `Subject` below, and its two tests.
-
-#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
+//! The table: each architecture's small model, its batches, and what of it is compared.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::optim::GradientsParams;
 use burn::tensor::Device;
-use burn::train::Interrupter;
 use kiln::bert::{self, BertConfig, BertPretraining};
-use kiln::checkpoint::{ModelFile, Names, gradient_tensors};
+use kiln::checkpoint::Names;
 use kiln::deberta::{self, DebertaConfig, DebertaPretraining, DebertaReplacedTokens, MaskedLmForm};
 use kiln::electra::{self, ElectraConfig, ElectraPretraining, PairConfig};
-use kiln::learner::record::read_records;
-use kiln::learner::{
-    ModelFiles, Objective, Observer, OptimizerSettings, Record, RunFolder, TrainRequest,
-    TrainingSettings, train,
-};
+use kiln::learner::{ModelFiles, Objective};
 use kiln::nn::Init;
 use kiln::roberta::{self, Preset, RobertaConfig, RobertaForMaskedLm, RobertaPretraining};
 use kiln::tasks::settings::{DetectionSettings, Sharing};
@@ -37,13 +20,13 @@ use kiln::text::masking::Masking;
 use kiln::text::rng::{Purpose, Rng};
 use kiln::text::{BatchSource, Corpus, HostBatch, TextError, Vocabulary};
 use kiln::xlnet::{self, XlnetConfig, XlnetPretraining};
-use kiln_testing::{Bound, Report, devices, lock_generator};
+use kiln_testing::Bound;
 
-const VOCAB_SIZE: u32 = 97;
-const SEQ_LEN: usize = 24;
-const BATCH_SIZE: usize = 5;
+pub(crate) const VOCAB_SIZE: u32 = 97;
+pub(crate) const SEQ_LEN: usize = 24;
+pub(crate) const BATCH_SIZE: usize = 5;
 
-fn vocabulary() -> Vocabulary {
+pub(crate) fn vocabulary() -> Vocabulary {
     let is_special: Vec<bool> = (0..VOCAB_SIZE).map(|id| id < 5 && id != 1).collect();
     let is_continuation = vec![false; VOCAB_SIZE as usize];
     let size = VOCAB_SIZE;
@@ -60,7 +43,7 @@ fn vocabulary() -> Vocabulary {
 }
 
 /// Twelve documents of random words.
-fn documents() -> Documents {
+pub(crate) fn documents() -> Documents {
     let mut rng = Rng::at(11, Purpose::Examples, 0, 0);
     let mut sentence = || {
         let words = 2 + rng.below(9);
@@ -74,19 +57,23 @@ fn documents() -> Documents {
     Documents::all(Arc::new(Corpus::in_memory(documents, VOCAB_SIZE)))
 }
 
-fn masked(examples: Arc<dyn Examples>, masking: Masking) -> MaskedLmSource {
+pub(crate) fn masked(examples: Arc<dyn Examples>, masking: Masking) -> MaskedLmSource {
     let vocabulary = Arc::new(vocabulary());
     MaskedLmSource::new(examples, masking, vocabulary, BATCH_SIZE, 3).unwrap()
 }
 
 /// Wider than published, so that activations reach the curved parts of every function.
-const INITIALIZER_RANGE: f64 = 0.15;
+pub(crate) const INITIALIZER_RANGE: f64 = 0.15;
+
+pub(crate) fn init(device: &Device) -> Init {
+    Init::new(5, INITIALIZER_RANGE, device)
+}
 
 /// Name, values, and what they are compared as.
-type Found = BTreeMap<String, (Vec<f32>, Bound)>;
+pub(crate) type Found = BTreeMap<String, (Vec<f32>, Bound)>;
 
 /// An architecture in the table.
-trait Subject {
+pub(crate) trait Subject {
     type Objective: Objective;
 
     const NAME: &'static str;
@@ -126,7 +113,7 @@ trait Subject {
     }
 }
 
-struct Bert;
+pub(crate) struct Bert;
 
 impl Subject for Bert {
     type Objective = BertPretraining;
@@ -183,7 +170,7 @@ impl Subject for Bert {
     }
 }
 
-struct Electra;
+pub(crate) struct Electra;
 
 impl Subject for Electra {
     type Objective = ElectraPretraining;
@@ -244,7 +231,7 @@ impl Subject for Electra {
     }
 }
 
-fn deberta_config(dropout: f64) -> DebertaConfig {
+pub(crate) fn deberta_config(dropout: f64) -> DebertaConfig {
     DebertaConfig {
         hidden_size: 48,
         num_hidden_layers: 3,
@@ -259,13 +246,13 @@ fn deberta_config(dropout: f64) -> DebertaConfig {
     }
 }
 
-fn packed(masking: Masking) -> MaskedLmSource {
+pub(crate) fn packed(masking: Masking) -> MaskedLmSource {
     let packed = PackedSequences::new(documents(), &vocabulary(), SEQ_LEN, 3).unwrap();
     masked(Arc::new(packed), masking)
 }
 
 /// DeBERTa v1's and v2's objective, on v3's attention.
-struct DebertaWords;
+pub(crate) struct DebertaWords;
 
 impl Subject for DebertaWords {
     type Objective = DebertaPretraining;
@@ -292,7 +279,7 @@ impl Subject for DebertaWords {
 }
 
 /// DeBERTa v3's objective, in turns.
-struct DebertaReplaced;
+pub(crate) struct DebertaReplaced;
 
 impl Subject for DebertaReplaced {
     type Objective = DebertaReplacedTokens;
@@ -342,7 +329,7 @@ impl Subject for DebertaReplaced {
 }
 
 /// BERT's encoder on RoBERTa's positions.
-struct Roberta;
+pub(crate) struct Roberta;
 
 impl Subject for Roberta {
     type Objective = RobertaPretraining;
@@ -381,7 +368,7 @@ impl Subject for Roberta {
 }
 
 /// Permutation language modelling, with memory, in two directions.
-struct Xlnet;
+pub(crate) struct Xlnet;
 
 impl Subject for Xlnet {
     type Objective = XlnetPretraining;
@@ -424,13 +411,13 @@ impl Subject for Xlnet {
     }
 }
 
-fn segments() -> MaskedLmSource {
+pub(crate) fn segments() -> MaskedLmSource {
     let segments = ContinuousSegments::new(documents(), &vocabulary(), SEQ_LEN, 0.05, 3).unwrap();
     masked(Arc::new(segments), Masking::electra(SEQ_LEN, 0.15))
 }
 
 /// Brings samples along, every fourth of them lucky: backends draw different ones.
-struct WithSamples(MaskedLmSource);
+pub(crate) struct WithSamples(MaskedLmSource);
 
 impl BatchSource for WithSamples {
     fn batch(&self, index: u64) -> Result<HostBatch, TextError> {
@@ -447,255 +434,4 @@ impl BatchSource for WithSamples {
         batch.insert_ints("samples", samples.collect(), &labels.shape);
         Ok(batch)
     }
-}
-
-fn init(device: &Device) -> Init {
-    Init::new(5, INITIALIZER_RANGE, device)
-}
-
-fn single_pass<S: Subject>(device: &Device) -> Found {
-    let mut found = S::outputs(device);
-    let device = device.clone().autodiff();
-    let objective = S::objective(0.0);
-    let model = S::model(&objective, &mut init(&device));
-    let host = S::source().batch(0).unwrap();
-    let batch = objective.upload(&host, &device);
-    let carry = objective.start_carry(&device);
-    let mut scratch = Default::default();
-    let mut sums = Vec::new();
-    for part in 0..objective.parts().len() {
-        let output = objective.forward(&model, part, &batch, scratch, &carry);
-        scratch = output.scratch;
-        sums.extend(output.sums);
-    }
-    let weights = objective.weights(&host);
-    let mut loss = None;
-    for ((term, sum), weight) in objective.terms().iter().zip(sums).zip(weights) {
-        let mean = sum / weight;
-        let value = mean.clone().inner().try_into_vec_as::<f32>().unwrap();
-        found.insert(term.name.into(), (value, Bound::Loss));
-        let share = mean.mul_scalar(term.coefficient);
-        loss = Some(match loss {
-            None => share,
-            Some(before) => before + share,
-        });
-    }
-    let gradients = GradientsParams::from_grads(loss.unwrap().backward(), &model);
-    for tensor in gradient_tensors(&model, &gradients, S::NAMES).unwrap() {
-        found.insert(tensor.name, (tensor.data, Bound::Gradient));
-    }
-    found
-}
-
-fn settings<S: Subject>(steps: u64) -> TrainingSettings {
-    TrainingSettings {
-        steps,
-        batch_size: S::BATCH_SIZE,
-        warmup: 2,
-        optimizer: OptimizerSettings {
-            learning_rate: 1e-3,
-            ..Default::default()
-        },
-        ..Default::default()
-    }
-}
-
-fn ten_steps<S: Subject>(device: &Device) -> Found {
-    let folder = tempfile::tempdir().unwrap();
-    let run = RunFolder::create(&folder.path().join("run")).unwrap();
-    let objective = S::objective(0.0);
-    let model = S::model(&objective, &mut init(&device.clone().autodiff()));
-    let files = S::files(&objective);
-    let outcome = train(TrainRequest::new(
-        objective,
-        model,
-        files,
-        run.clone(),
-        settings::<S>(10),
-        S::source(),
-    ))
-    .unwrap();
-    let records = read_records(&run.metrics()).unwrap();
-    let curve = |key: &str| -> Vec<f32> {
-        records
-            .iter()
-            .map(|record| record.get(key).unwrap() as f32)
-            .collect()
-    };
-    let mut found = Found::new();
-    found.insert("ten steps: loss".into(), (curve("loss"), Bound::Loss));
-    found.insert(
-        "ten steps: grad_norm".into(),
-        (curve("grad_norm"), Bound::Gradient),
-    );
-    for path in S::FOLDERS.iter().chain(S::CARRIED) {
-        let file = ModelFile::open(outcome.checkpoint.join(path)).unwrap();
-        for name in file.names() {
-            // Without a gradient in exact arithmetic: what Adam makes of rounding is arbitrary.
-            if !name.ends_with("key.bias") {
-                let values = file.read(name).unwrap();
-                let row = format!("ten steps: {path} {name}");
-                found.insert(row, (values, Bound::Output));
-            }
-        }
-    }
-    found
-}
-
-/// Stops a run after a step.
-struct StopAfter(u64, Interrupter);
-
-impl Observer for StopAfter {
-    fn step(&self, record: &Record, _: &TrainingSettings) {
-        if record.step == self.0 {
-            self.1.stop(None);
-        }
-    }
-}
-
-/// The losses of eight steps with dropout, and the files of the last model and of what it carries;
-/// `stops` are the steps after which the run is stopped and resumed.
-fn eight_steps<S: Subject>(device: &Device, stops: &[u64]) -> (Vec<f32>, Vec<Vec<u8>>) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("run");
-    RunFolder::create(&path).unwrap();
-    let mut checkpoint = PathBuf::new();
-    for stop in stops.iter().copied().chain([0]) {
-        let objective = S::objective(0.1);
-        let interrupter = Interrupter::new();
-        let model = S::model(&objective, &mut init(&device.clone().autodiff()));
-        let files = S::files(&objective);
-        let outcome = train(TrainRequest {
-            interrupter: interrupter.clone(),
-            observer: Arc::new(StopAfter(stop, interrupter)),
-            ..TrainRequest::new(
-                objective,
-                model,
-                files,
-                RunFolder::at(&path),
-                settings::<S>(8),
-                S::drawn_source(),
-            )
-        })
-        .unwrap();
-        checkpoint = outcome.checkpoint;
-    }
-    let records = read_records(&RunFolder::at(&path).metrics()).unwrap();
-    let losses = records
-        .iter()
-        .map(|record| record.get("loss").unwrap() as f32)
-        .collect();
-    let models = S::FOLDERS
-        .iter()
-        .map(|folder| Path::new(folder).join("model.safetensors"));
-    let files = models.chain(S::CARRIED.iter().map(PathBuf::from));
-    let read = |file: PathBuf| std::fs::read(checkpoint.join(file)).unwrap();
-    (losses, files.map(read).collect())
-}
-
-/// To the last bit where the backend repeats itself, within the bound of a loss elsewhere.
-fn resumes_alike<S: Subject>() {
-    let _guard = lock_generator();
-    let mut report = Report::new(&format!("{} resumed", S::NAME));
-    for (name, device) in devices() {
-        let straight = eight_steps::<S>(&device, &[]);
-        assert_eq!(straight.0.len(), 8);
-        let resumed = eight_steps::<S>(&device, &[3, 5]);
-        if ["flex", "ndarray"].contains(&name.as_str()) {
-            assert!(resumed == straight, "{name}: not the same bits");
-        }
-        report.check(
-            "losses of eight steps",
-            &name,
-            &resumed.0,
-            &straight.0,
-            Bound::Loss,
-        );
-    }
-    report.finish();
-}
-
-fn is_the_same_everywhere<S: Subject>() {
-    let _guard = lock_generator();
-    let mut expected = Found::new();
-    let mut report = Report::new(&format!("{} across backends", S::NAME));
-    let devices = devices();
-    for (index, (name, device)) in devices.iter().enumerate() {
-        let mut found = single_pass::<S>(device);
-        found.extend(ten_steps::<S>(device));
-        if index == 0 {
-            expected = found;
-            if devices.len() > 1 {
-                continue;
-            }
-            // One backend in this build: then a second run of it has to give the same.
-            found = single_pass::<S>(device);
-            found.extend(ten_steps::<S>(device));
-        }
-        assert_eq!(found.len(), expected.len());
-        for (key, (values, bound)) in found {
-            report.check(&key, name, &values, &expected[&key].0, bound);
-        }
-    }
-    report.finish();
-}
-
-#[test]
-fn bert_is_the_same_on_every_backend() {
-    is_the_same_everywhere::<Bert>();
-}
-
-#[test]
-fn electra_is_the_same_on_every_backend() {
-    is_the_same_everywhere::<Electra>();
-}
-
-#[test]
-fn debertas_masked_words_are_the_same_on_every_backend() {
-    is_the_same_everywhere::<DebertaWords>();
-}
-
-#[test]
-fn debertas_replaced_tokens_are_the_same_on_every_backend() {
-    is_the_same_everywhere::<DebertaReplaced>();
-}
-
-#[test]
-fn roberta_is_the_same_on_every_backend() {
-    is_the_same_everywhere::<Roberta>();
-}
-
-#[test]
-fn xlnet_is_the_same_on_every_backend() {
-    is_the_same_everywhere::<Xlnet>();
-}
-
-#[test]
-fn a_run_of_bert_stopped_and_resumed_goes_on_alike_on_every_backend() {
-    resumes_alike::<Bert>();
-}
-
-#[test]
-fn a_run_of_electra_stopped_and_resumed_goes_on_alike_on_every_backend() {
-    resumes_alike::<Electra>();
-}
-
-#[test]
-fn a_run_of_debertas_masked_words_stopped_and_resumed_goes_on_alike_on_every_backend() {
-    resumes_alike::<DebertaWords>();
-}
-
-#[test]
-fn a_run_of_debertas_replaced_tokens_stopped_and_resumed_goes_on_alike_on_every_backend() {
-    resumes_alike::<DebertaReplaced>();
-}
-
-#[test]
-fn a_run_of_roberta_stopped_and_resumed_goes_on_alike_on_every_backend() {
-    resumes_alike::<Roberta>();
-}
-
-#[test]
-fn a_run_of_xlnet_stopped_and_resumed_goes_on_with_its_memory_on_every_backend() {
-    resumes_alike::<Xlnet>();
 }
