@@ -1,5 +1,7 @@
 //! Small models and batches that several test programs use.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
+
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_checkpoint::gradient_tensors;

@@ -1,5 +1,7 @@
 //! What the tests of the objectives share.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
+
 pub(crate) mod small;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! What the tests of the joint step share.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
+
 use std::path::Path;
 
 use burn::tensor::Device;
