@@ -180,15 +180,15 @@ fn note_in_cache(args: &PretrainArgs, settings: &RunSettings) {
 /// If it is not compiled in, or stdout is no terminal.
 pub(crate) fn check_dashboard(wanted: bool) -> Result<(), Failure> {
     use std::io::IsTerminal as _;
+    if wanted && !std::io::stdout().is_terminal() {
+        return Err(Failure::usage(
+            "--dashboard: stdout is not a terminal; leave the flag out",
+        ));
+    }
     if wanted && !kiln_learner::HAS_DASHBOARD {
         return Err(Failure::usage(
             "--dashboard: not compiled in; build with `cargo build --release --features \
              dashboard`, or leave the flag out",
-        ));
-    }
-    if wanted && !std::io::stdout().is_terminal() {
-        return Err(Failure::usage(
-            "--dashboard: stdout is not a terminal; leave the flag out",
         ));
     }
     Ok(())
