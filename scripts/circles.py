@@ -5,21 +5,13 @@ Usage: scripts/circles.py [CRATE...]        (folders below crates/; default: all
 
 A file needs another where it imports something that is defined there, or names it by its path;
 re-exports are followed to the definition, tests are left out. Prints each circle with what ties it,
-by files and then by the crate's topmost modules; the exit code is 1 where there are any by files
-that are not in `ALLOWED`.
+by files and then by the crate's topmost modules; the exit code is 1 where there are any by files.
 """
 
 import re
 import sys
 from collections import defaultdict
 from pathlib import Path
-
-# Circles that stay for now: a crate, files in it, and why. A circle of some of these files passes.
-ALLOWED = [
-    ("cli", {"pretrain::flags", "pretrain::options"}, "rows of a table and what they are made of"),
-    ("learner", {"burn_train::strategy", "burn_train::strategy::saving"}, "a strategy and its saving"),
-    ("learner", {"checkpoint", "newest"}, "the newest checkpoint, and what reads it"),
-]
 
 CRATES = Path(__file__).resolve().parents[1] / "crates"
 # Comments, strings and characters; lifetimes stay.
@@ -157,11 +149,8 @@ def main() -> int:
         crate = Crate(CRATES / name)
         edges = crate.needs()
         for circle in circles(edges):
-            files = {"::".join(module) for module in circle}
-            allowed = [why for where, known, why in ALLOWED if where == name and files <= known]
-            count += not allowed
-            stays = f" (stays: {allowed[0]})" if allowed else ""
-            print(f"{name}: {len(circle)} files need each other{stays}")
+            count += 1
+            print(f"{name}: {len(circle)} files need each other")
             for module in circle:
                 for target, items in sorted(edges[module].items()):
                     if target in circle:
@@ -174,7 +163,7 @@ def main() -> int:
                     tops[module[:1]][target[:1]] = set()
         for circle in circles(tops):
             print(f"{name}: modules need each other: {', '.join(top for (top,) in circle)}")
-    print(f"{count} circles of files that may not stay")
+    print(f"{count} circles of files")
     return int(count > 0)
 
 

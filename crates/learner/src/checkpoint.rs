@@ -18,6 +18,7 @@ use crate::error::LearnError;
 use crate::model_files::ModelFiles;
 use crate::newest::NewestCheckpoint;
 use crate::objective::{Carry as _, Objective};
+use crate::observer::{Stop, TrainOutcome};
 use crate::run::RunFolder;
 use crate::settings::TrainingSettings;
 use crate::step::Stepper;
@@ -214,6 +215,23 @@ pub(crate) fn best_checkpoint(
         .filter(|evaluation| is_present(evaluation.step))
         .min_by(|a, b| a.loss.total_cmp(&b.loss))
         .map(|best| (best.step, run.checkpoint(best.step), best.loss))
+}
+
+impl NewestCheckpoint {
+    /// How a run ended whose last step this is.
+    ///
+    /// # Errors
+    /// If where the run stood can't be read.
+    pub fn outcome(&self, run: &RunFolder) -> Result<TrainOutcome, LearnError> {
+        let state = read_state(&self.path.join("training/state.json"))?;
+        Ok(TrainOutcome {
+            step: self.step,
+            stop: Stop::Done,
+            checkpoint: self.path.clone(),
+            best_checkpoint: best_checkpoint(run, &state),
+            bad_steps: state.bad_steps,
+        })
+    }
 }
 
 /// What [`restore`] found.

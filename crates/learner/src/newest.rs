@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use kiln_checkpoint::{OpenError, verify};
 
-use crate::checkpoint::{best_checkpoint, read_state};
 use crate::error::LearnError;
-use crate::observer::{Stop, TrainOutcome};
 use crate::run::RunFolder;
 
 /// The newest whole checkpoint of a run.
@@ -62,23 +60,6 @@ impl RunFolder {
             }),
             None => Ok(None),
         }
-    }
-}
-
-impl NewestCheckpoint {
-    /// How a run ended whose last step this is.
-    ///
-    /// # Errors
-    /// If where the run stood can't be read.
-    pub fn outcome(&self, run: &RunFolder) -> Result<TrainOutcome, LearnError> {
-        let state = read_state(&self.path.join("training/state.json"))?;
-        Ok(TrainOutcome {
-            step: self.step,
-            stop: Stop::Done,
-            checkpoint: self.path.clone(),
-            best_checkpoint: best_checkpoint(run, &state),
-            bad_steps: state.bad_steps,
-        })
     }
 }
 

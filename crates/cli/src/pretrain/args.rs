@@ -6,7 +6,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use kiln_learner::{Precision, ScheduleKind};
 
-use super::flags::{Choice, Given, possible_values};
+use super::flags::{Choice, possible_values};
+use super::given::Given;
 use crate::architectures::{self, Named};
 use crate::corpus::ReadArgs;
 use crate::tokenizer::LetterArgs;

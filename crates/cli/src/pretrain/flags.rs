@@ -1,12 +1,10 @@
-//! Flags that set what an architecture publishes: one row a flag, from which come its parser, its help
-//! and completions, its place in the settings, and what `kiln resume` says of it.
+//! A flag that sets what an architecture publishes: a row, from which come its parser, its help and
+//! completions, its place in the settings, and what `kiln resume` says of it.
 
 use clap::builder::PossibleValue;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use serde_json::Value;
-
-use super::options::GROUPS;
 
 /// A flag, and where its value goes.
 pub(crate) struct Flag {
@@ -57,7 +55,7 @@ impl Flag {
         !matches!(self.value, Kind::Switch(_))
     }
 
-    fn arg(&self, heading: &'static str) -> Arg {
+    pub(super) fn arg(&self, heading: &'static str) -> Arg {
         let arg = Arg::new(self.name)
             .long(self.name)
             .help(self.help)
@@ -77,7 +75,7 @@ impl Flag {
     }
 
     /// The value given, as the settings have it; numbers that JSON lacks are null.
-    fn read(&self, matches: &ArgMatches) -> Option<Value> {
+    pub(super) fn read(&self, matches: &ArgMatches) -> Option<Value> {
         if matches.value_source(self.name) != Some(ValueSource::CommandLine) {
             return None;
         }
@@ -109,49 +107,5 @@ impl Flag {
             Kind::Choice(_, choices) => choices.iter().map(|(name, _)| (*name).into()).collect(),
             Kind::Path(_) => vec!["a/path".into()],
         }
-    }
-}
-
-/// All of them.
-pub(crate) fn all() -> impl Iterator<Item = &'static Flag> {
-    GROUPS.iter().flat_map(|(_, flags)| *flags)
-}
-
-/// The flags that were given, with their values.
-pub(crate) struct Given(Vec<(&'static Flag, Value)>);
-
-impl Given {
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static Flag, &Value)> {
-        self.0.iter().map(|(flag, value)| (*flag, value))
-    }
-
-    /// The value of the flag called `name`, if it was given.
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
-        let mut given = self.iter();
-        given.find_map(|(flag, value)| (flag.name == name).then_some(value))
-    }
-}
-
-impl Args for Given {
-    fn augment_args(command: Command) -> Command {
-        GROUPS.iter().fold(command, |command, (heading, flags)| {
-            command.args(flags.iter().map(|flag| flag.arg(heading)))
-        })
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-impl FromArgMatches for Given {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given = all().filter_map(|flag| Some((flag, flag.read(matches)?)));
-        Ok(Self(given.collect()))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
     }
 }

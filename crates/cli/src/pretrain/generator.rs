@@ -8,7 +8,7 @@ use kiln_tasks::replaced_tokens::PairFolder;
 use kiln_tasks::settings::{DetectionSettings, Sharing};
 use serde_json::Value;
 
-use super::flags::Given;
+use super::given::Given;
 use crate::failure::Failure;
 use crate::folders::absolute;
 use crate::model_folder::refuse_file;

@@ -8,7 +8,8 @@
 //! | --- | --- |
 //! | `args.rs` | the flags, as typed |
 //! | `options.rs` | those of models and objectives: a table |
-//! | `flags.rs` | what the table's rows come to: parser and help |
+//! | `flags.rs` | what a row of the table is: parser and help |
+//! | `given.rs` | which of them a command line has |
 //! | `published.rs` | their values laid over what the architecture publishes |
 //! | `kept.rs` | why a run keeps them |
 //! | `learner.rs` | flags to the learner's settings |
@@ -25,6 +26,7 @@ pub(crate) mod evaluation;
 mod flags;
 mod folder;
 mod generator;
+mod given;
 pub(crate) mod kept;
 mod learner;
 mod model;
@@ -50,8 +52,8 @@ use crate::ready_run::ReadyRun;
 
 pub(crate) use args::{PretrainArgs, schedules};
 use data::DataPlan;
-pub(crate) use flags::all as flags;
 use folder::{NewRun, check_writable};
+pub(crate) use given::all as flags;
 use model::ModelSource;
 use published::{Changes, SEQ_LEN};
 

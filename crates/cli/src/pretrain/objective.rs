@@ -7,8 +7,8 @@ use kiln_text::masking::Masking;
 use serde_json::Value;
 
 use super::args::PretrainArgs;
-use super::flags::Given;
 use super::generator;
+use super::given::Given;
 use super::published::Changes;
 use crate::architectures::Named;
 use crate::failure::Failure;

@@ -5,7 +5,8 @@ use kiln_tasks::Architecture;
 use kiln_tasks::settings::ObjectiveSettings;
 use serde_json::{Value, json};
 
-use super::flags::{Flag, Given, Kind};
+use super::flags::{Flag, Kind};
+use super::given::Given;
 use crate::architectures::ARCHITECTURES;
 use crate::failure::Failure;
 

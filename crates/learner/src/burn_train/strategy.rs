@@ -281,7 +281,7 @@ impl<O: Objective> Fit<'_, O> {
                     self.job.observer.skipped(step, &tensors);
                     if bad_in_row >= self.job.settings.max_bad_steps {
                         self.job.metrics.append(&record)?;
-                        let names = saving::first_names(&tensors);
+                        let names = first_names(&tensors);
                         return Err(self.diverged(format!(
                             "the gradient of {names} was not finite for {bad_in_row} steps in a row"
                         )));
@@ -444,5 +444,14 @@ pub(crate) fn at_step(error: LearnError, step: u64) -> LearnError {
     match error {
         LearnError::Device { reason, .. } => LearnError::Device { step, reason },
         other => other,
+    }
+}
+
+/// The first few names, and how many more there are.
+fn first_names(names: &[String]) -> String {
+    let shown = names.get(..5).unwrap_or(names).join(", ");
+    match names.len() {
+        0..=5 => shown,
+        count => format!("{shown} and {} more", count - 5),
     }
 }

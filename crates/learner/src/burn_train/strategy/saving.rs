@@ -127,12 +127,3 @@ impl<O: Objective> Fit<'_, O> {
         self.last_saved.map(|step| self.job.run.checkpoint(step))
     }
 }
-
-/// The first few names, and how many more there are.
-pub(super) fn first_names(names: &[String]) -> String {
-    let shown = names.get(..5).unwrap_or(names).join(", ");
-    match names.len() {
-        0..=5 => shown,
-        count => format!("{shown} and {} more", count - 5),
-    }
-}
