@@ -132,7 +132,7 @@ for target in --bins --lib; do
 done
 
 heading "tests on $backends"
-cargo test --workspace "${features[@]}"
+cargo test --workspace --no-fail-fast "${features[@]}"
 
 heading "tests of Parquet"
 cargo test "${parquet[@]}" --lib parquet
