@@ -33,10 +33,9 @@ from transformers import (
     BertModel,
 )
 
+from . import head_cases
 from .bert_golden import check_golden, golden, pretraining_loss
 from .cases import (
-    FIRST_WORD,
-    IGNORED,
     Case,
     Tensors,
     build,
@@ -184,39 +183,18 @@ def next_sentence() -> Case:
 
 
 def sequence_classification() -> Case:
-    stream = generator("bert/sequence_classification")
     config = small_config(num_labels=3, problem_type="single_label_classification")
-    model = build(BertForSequenceClassification, config)
-    set_weights(model, stream)
-    inputs = sentence_batch(stream, config.vocab_size, seq_len=11, lengths=[8, 11, 10, 6])
-    inputs["labels"] = torch.tensor([2, 0, 1, 2])
-    return Case("sequence_classification", model, inputs, loss_of_model)
+    labels = torch.tensor([2, 0, 1, 2])
+    return head_cases.classification("bert", BertForSequenceClassification, config, labels)
 
 
 def token_classification() -> Case:
-    stream = generator("bert/token_classification")
     config = small_config(num_labels=5)
-    model = build(BertForTokenClassification, config)
-    set_weights(model, stream)
-    inputs = sentence_batch(stream, config.vocab_size, seq_len=13, lengths=[13, 9, 7])
-    input_ids = inputs["input_ids"]
-    labels = torch.randint(config.num_labels, input_ids.shape, generator=stream)
-    # Only first pieces of words are scored; here every fourth word is a later piece.
-    is_scored = (input_ids >= FIRST_WORD) & (input_ids % 4 != 0)
-    inputs["labels"] = labels.where(is_scored, torch.tensor(IGNORED))
-    return Case("token_classification", model, inputs, loss_of_model)
+    return head_cases.tagging("bert", BertForTokenClassification, config)
 
 
 def question_answering() -> Case:
-    stream = generator("bert/question_answering")
-    config = small_config()
-    model = build(BertForQuestionAnswering, config)
-    set_weights(model, stream)
-    inputs = sentence_batch(stream, config.vocab_size, seq_len=17, lengths=[17, 12, 15])
-    # The second row has no answer: both point at [CLS].
-    inputs["start_positions"] = torch.tensor([9, 0, 11])
-    inputs["end_positions"] = torch.tensor([12, 0, 11])
-    return Case("question_answering", model, inputs, loss_of_model)
+    return head_cases.answering("bert", BertForQuestionAnswering, small_config())
 
 
 def single_row_long() -> Case:

@@ -32,6 +32,8 @@ IGNORED = -100
 Tensors = dict[str, Tensor]
 Objective = Callable[[Tensors, Tensors], Tensor]
 """From (outputs, inputs) to the scalar that is differentiated."""
+Layout = Callable[[torch.Generator, int, int, list[int]], Tensors]
+"""A batch of rows of these lengths, from (stream, vocab_size, seq_len, lengths)."""
 
 
 @dataclass

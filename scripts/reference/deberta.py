@@ -61,9 +61,9 @@ from transformers.models.deberta_v2.modeling_deberta_v2 import (
     make_log_bucket_position,
 )
 
+from . import head_cases
 from .bert import add_cotangents, cotangent_loss
 from .cases import (
-    FIRST_WORD,
     IGNORED,
     Case,
     Tensors,
@@ -285,12 +285,8 @@ def masked_lm_plain() -> Case:
 
 
 def classification_case(name: str, config, labels: Tensor) -> Case:
-    stream = random_stream(f"deberta/{name}")
-    model = build(DebertaV2ForSequenceClassification, config)
-    set_weights(model, stream)
-    inputs = sentence_batch(stream, config.vocab_size, seq_len=11, lengths=[8, 11, 10, 6])
-    inputs["labels"] = labels
-    return Case(name, model, inputs, loss_of_model)
+    model_class = DebertaV2ForSequenceClassification
+    return head_cases.classification("deberta", model_class, config, labels, name=name)
 
 
 def sequence_classification() -> Case:
@@ -325,29 +321,11 @@ def regression() -> Case:
 
 
 def token_classification() -> Case:
-    stream = random_stream("deberta/token_classification")
-    config = v3_config(num_labels=5)
-    model = build(DebertaV2ForTokenClassification, config)
-    set_weights(model, stream)
-    inputs = sentence_batch(stream, config.vocab_size, seq_len=13, lengths=[13, 9, 7])
-    input_ids = inputs["input_ids"]
-    labels = torch.randint(config.num_labels, input_ids.shape, generator=stream)
-    # Only first pieces of words are scored; here every fourth word is a later piece.
-    is_scored = (input_ids >= FIRST_WORD) & (input_ids % 4 != 0)
-    inputs["labels"] = labels.where(is_scored, torch.tensor(IGNORED))
-    return Case("token_classification", model, inputs, loss_of_model)
+    return head_cases.tagging("deberta", DebertaV2ForTokenClassification, v3_config(num_labels=5))
 
 
 def question_answering() -> Case:
-    stream = random_stream("deberta/question_answering")
-    config = v3_config()
-    model = build(DebertaV2ForQuestionAnswering, config)
-    set_weights(model, stream)
-    inputs = sentence_batch(stream, config.vocab_size, seq_len=17, lengths=[17, 12, 15])
-    # The second row has no answer: both point at [CLS].
-    inputs["start_positions"] = torch.tensor([9, 0, 11])
-    inputs["end_positions"] = torch.tensor([12, 0, 11])
-    return Case("question_answering", model, inputs, loss_of_model)
+    return head_cases.answering("deberta", DebertaV2ForQuestionAnswering, v3_config())
 
 
 # --- attention by the paper's formulas -------------------------------------------------------

@@ -7,7 +7,6 @@
     trajectory_qa            start and end of a span, from `question_answering`
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .cases import FIRST_WORD, IGNORED, Case, Tensors, generator, pad_left, sentence_batch
+from .cases import Case, Layout, Tensors, generator, pad_left, sentence_batch
+from .head_cases import tags
 from .trajectory import RateFactor, Settings, one_rate, train, write_trajectory
 
 ROWS, SEQ_LEN = 3, 11
@@ -30,20 +30,12 @@ SETTINGS = Settings(
     max_grad_norm=0.2,
 )
 
-Layout = Callable[[torch.Generator, int, list[int]], Tensors]
-"""A batch of sequences of these lengths, from (stream, vocab_size, lengths)."""
-
-
-def pairs(stream: torch.Generator, vocab_size: int, lengths: list[int]) -> Tensors:
-    """Two segments, padded at the end."""
-    return sentence_batch(stream, vocab_size, SEQ_LEN, lengths)
-
 
 def three_segments_padded_left(
-    stream: torch.Generator, vocab_size: int, lengths: list[int]
+    stream: torch.Generator, vocab_size: int, seq_len: int, lengths: list[int]
 ) -> Tensors:
     """Three segments, padded at the beginning, as XLNet reads them."""
-    batch = sentence_batch(stream, vocab_size, SEQ_LEN, lengths, segments=3)
+    batch = sentence_batch(stream, vocab_size, seq_len, lengths, segments=3)
     for row in range(len(lengths)):
         pad_left(batch, row)
     return batch
@@ -60,10 +52,7 @@ def labels_of(task: str, stream: torch.Generator, batch: Tensors, num_labels: in
     if task == "regress":
         return {"labels": torch.randn(rows, generator=stream)}
     if task == "tag":
-        labels = torch.randint(num_labels, (rows, seq_len), generator=stream)
-        # Only first pieces of words are scored; here every fourth word is a later piece.
-        is_scored = (input_ids >= FIRST_WORD) & (input_ids % 4 != 0)
-        return {"labels": labels.where(is_scored, torch.tensor(IGNORED))}
+        return {"labels": tags(stream, input_ids, num_labels)}
     ends = torch.randint(seq_len, (rows, 2), generator=stream).sort(-1).values
     # A span beyond the sequence is not scored; the first row's always is.
     ends[1:] += seq_len * (torch.rand(rows - 1, 1, generator=stream) < 0.1)
@@ -78,7 +67,7 @@ def write_fine_tuning(
     folder: Path,
     task: str,
     case: Case,
-    layout: Layout = pairs,
+    layout: Layout = sentence_batch,
     rate_factor: RateFactor = one_rate,
 ) -> None:
     """Writes one run that starts from the weights of `case`, below the architecture's `folder`."""
@@ -87,7 +76,7 @@ def write_fine_tuning(
     batches = []
     for _ in range(SETTINGS.total_steps):
         lengths = torch.randint(7, SEQ_LEN + 1, (ROWS,), generator=stream).tolist()
-        batch = layout(stream, config.vocab_size, lengths)
+        batch = layout(stream, config.vocab_size, SEQ_LEN, lengths)
         batches.append(batch | labels_of(task, stream, batch, config.num_labels))
     stacked = {key: torch.stack([batch[key] for batch in batches]) for key in batches[0]}
     loop = partial(train, rate_factor=rate_factor)

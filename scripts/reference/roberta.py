@@ -26,10 +26,10 @@ from transformers import (
     RobertaModel,
 )
 
+from . import head_cases
 from .bert import add_cotangents, cotangent_loss
 from .cases import (
     FIRST_WORD,
-    IGNORED,
     Case,
     Tensors,
     build,
@@ -40,7 +40,7 @@ from .cases import (
     set_weights,
     write_case,
 )
-from .fine_tuning import SEQ_LEN, write_fine_tuning
+from .fine_tuning import write_fine_tuning
 from .trajectory import Settings, write_trajectory
 
 # Ids of the special tokens, as a tokenizer is trained for RoBERTa; words start after them as everywhere.
@@ -64,7 +64,7 @@ def make_roberta(folder: Path) -> None:
     for case in cases:
         write_case(folder, case)
     trajectory(folder, masked_lm_case.model)
-    write_fine_tuning(folder, "classify", classification_case, texts)
+    write_fine_tuning(folder, "classify", classification_case, text_batch)
 
 
 def small_config(**changes) -> RobertaConfig:
@@ -98,11 +98,6 @@ def text_batch(
         input_ids[row, length:] = pad
         attention_mask[row, :length] = 1
     return {"input_ids": input_ids, "attention_mask": attention_mask}
-
-
-def texts(stream: torch.Generator, vocab_size: int, lengths: list[int]) -> Tensors:
-    """A batch to be fine-tuned on."""
-    return text_batch(stream, vocab_size, SEQ_LEN, lengths)
 
 
 def move_padding(batch: Tensors, row: int, place: int) -> None:
@@ -174,39 +169,19 @@ def encoder_no_pooler() -> Case:
 
 
 def sequence_classification() -> Case:
-    stream = generator("roberta/sequence_classification")
     config = small_config(num_labels=3, problem_type="single_label_classification")
-    model = build(RobertaForSequenceClassification, config)
-    set_weights(model, stream)
-    inputs = text_batch(stream, config.vocab_size, seq_len=11, lengths=[8, 11, 10, 6])
-    inputs["labels"] = torch.tensor([2, 0, 1, 2])
-    return Case("sequence_classification", model, inputs, loss_of_model)
+    labels = torch.tensor([2, 0, 1, 2])
+    model_class = RobertaForSequenceClassification
+    return head_cases.classification("roberta", model_class, config, labels, text_batch)
 
 
 def token_classification() -> Case:
-    stream = generator("roberta/token_classification")
     config = small_config(num_labels=5)
-    model = build(RobertaForTokenClassification, config)
-    set_weights(model, stream)
-    inputs = text_batch(stream, config.vocab_size, seq_len=13, lengths=[13, 9, 7])
-    input_ids = inputs["input_ids"]
-    labels = torch.randint(config.num_labels, input_ids.shape, generator=stream)
-    # Only first pieces of words are scored; here every fourth word is a later piece.
-    is_scored = (input_ids >= FIRST_WORD) & (input_ids % 4 != 0)
-    inputs["labels"] = labels.where(is_scored, torch.tensor(IGNORED))
-    return Case("token_classification", model, inputs, loss_of_model)
+    return head_cases.tagging("roberta", RobertaForTokenClassification, config, text_batch)
 
 
 def question_answering() -> Case:
-    stream = generator("roberta/question_answering")
-    config = small_config()
-    model = build(RobertaForQuestionAnswering, config)
-    set_weights(model, stream)
-    inputs = text_batch(stream, config.vocab_size, seq_len=17, lengths=[17, 12, 15])
-    # The second row has no answer: both point at <s>.
-    inputs["start_positions"] = torch.tensor([9, 0, 11])
-    inputs["end_positions"] = torch.tensor([12, 0, 11])
-    return Case("question_answering", model, inputs, loss_of_model)
+    return head_cases.answering("roberta", RobertaForQuestionAnswering, small_config(), text_batch)
 
 
 def single_row_long() -> Case:

@@ -10,7 +10,7 @@ use kiln::deberta::{self, DebertaConfig, DebertaPretraining, DebertaReplacedToke
 use kiln::electra::{self, ElectraConfig, ElectraPretraining, PairConfig};
 use kiln::learner::{ModelFiles, Objective};
 use kiln::nn::Init;
-use kiln::roberta::{self, Preset, RobertaConfig, RobertaForMaskedLm, RobertaPretraining};
+use kiln::roberta::{self, Preset, RobertaConfig, RobertaPretraining};
 use kiln::tasks::settings::{DetectionSettings, Sharing};
 use kiln::text::examples::{
     ContinuousSegments, Documents, Examples, MaskedLmSource, PackedSequences, PermutedSettings,
@@ -113,6 +113,22 @@ pub(crate) trait Subject {
     }
 }
 
+/// What makes a subject's model, and its files: every objective has these methods, of no trait.
+macro_rules! model_and_files {
+    () => {
+        fn model(
+            objective: &Self::Objective,
+            init: &mut Init,
+        ) -> <Self::Objective as Objective>::Model {
+            objective.new_model(init)
+        }
+
+        fn files(objective: &Self::Objective) -> ModelFiles<<Self::Objective as Objective>::Model> {
+            objective.files(None)
+        }
+    };
+}
+
 pub(crate) struct Bert;
 
 impl Subject for Bert {
@@ -137,13 +153,7 @@ impl Subject for Bert {
         BertPretraining::new(config, true)
     }
 
-    fn model(objective: &BertPretraining, init: &mut Init) -> bert::BertForPreTraining {
-        objective.new_model(init)
-    }
-
-    fn files(objective: &BertPretraining) -> ModelFiles<bert::BertForPreTraining> {
-        objective.files(None)
-    }
+    model_and_files!();
 
     fn source() -> Arc<dyn BatchSource> {
         let pairs = SentencePairs::new(documents(), &vocabulary(), SEQ_LEN, 0.1, 3).unwrap();
@@ -193,17 +203,8 @@ impl Subject for Electra {
             ..ElectraConfig::default()
         };
         let settings = DetectionSettings {
-            sharing: Sharing::Embeddings,
-            generator: None,
             generator_size: 0.5,
-            generator_layers: 1.0,
-            init_generator: None,
-            generator_weight: 1.0,
-            discriminator_weight: 50.0,
-            temperature: 1.0,
-            disallow_correct: false,
-            uniform_generator: false,
-            alternating: false,
+            ..DetectionSettings::electra()
         };
         let generator = electra::generator_of(&discriminator, 0.5, 1.0);
         let config = PairConfig {
@@ -214,13 +215,7 @@ impl Subject for Electra {
         ElectraPretraining::new(config, settings)
     }
 
-    fn model(objective: &ElectraPretraining, init: &mut Init) -> electra::ElectraPair {
-        objective.new_model(init)
-    }
-
-    fn files(objective: &ElectraPretraining) -> ModelFiles<electra::ElectraPair> {
-        objective.files(None)
-    }
+    model_and_files!();
 
     fn source() -> Arc<dyn BatchSource> {
         Arc::new(WithSamples(segments()))
@@ -265,13 +260,7 @@ impl Subject for DebertaWords {
         DebertaPretraining::new(deberta_config(dropout), MaskedLmForm::Enhanced)
     }
 
-    fn model(objective: &DebertaPretraining, init: &mut Init) -> deberta::DebertaForMaskedLm {
-        objective.new_model(init)
-    }
-
-    fn files(objective: &DebertaPretraining) -> ModelFiles<deberta::DebertaForMaskedLm> {
-        objective.files(None)
-    }
+    model_and_files!();
 
     fn source() -> Arc<dyn BatchSource> {
         Arc::new(packed(Masking::deberta_mlm(SEQ_LEN)))
@@ -290,34 +279,15 @@ impl Subject for DebertaReplaced {
 
     fn objective(dropout: f64) -> DebertaReplacedTokens {
         let discriminator = deberta_config(dropout);
-        let settings = DetectionSettings {
-            sharing: Sharing::GradientDisentangled,
-            generator: None,
-            generator_size: 1.0,
-            generator_layers: 0.5,
-            init_generator: None,
-            generator_weight: 1.0,
-            discriminator_weight: 10.0,
-            temperature: 1.0,
-            disallow_correct: false,
-            uniform_generator: false,
-            alternating: true,
-        };
         let config = deberta::PairConfig {
             generator: discriminator.generator(1.0, 0.5),
             discriminator,
             sharing: Sharing::GradientDisentangled,
         };
-        DebertaReplacedTokens::new(config, settings)
+        DebertaReplacedTokens::new(config, DetectionSettings::deberta())
     }
 
-    fn model(objective: &DebertaReplacedTokens, init: &mut Init) -> deberta::DebertaPair {
-        objective.new_model(init)
-    }
-
-    fn files(objective: &DebertaReplacedTokens) -> ModelFiles<deberta::DebertaPair> {
-        objective.files(None)
-    }
+    model_and_files!();
 
     fn source() -> Arc<dyn BatchSource> {
         Arc::new(WithSamples(packed(Masking::deberta_rtd(SEQ_LEN))))
@@ -354,13 +324,7 @@ impl Subject for Roberta {
         RobertaPretraining::new(config, ())
     }
 
-    fn model(objective: &RobertaPretraining, init: &mut Init) -> RobertaForMaskedLm {
-        objective.new_model(init)
-    }
-
-    fn files(objective: &RobertaPretraining) -> ModelFiles<RobertaForMaskedLm> {
-        objective.files(None)
-    }
+    model_and_files!();
 
     fn source() -> Arc<dyn BatchSource> {
         Arc::new(packed(Masking::bert(SEQ_LEN)))
@@ -392,13 +356,7 @@ impl Subject for Xlnet {
         XlnetPretraining::new(config, Self::BATCH_SIZE)
     }
 
-    fn model(objective: &XlnetPretraining, init: &mut Init) -> xlnet::XlnetLmHeadModel {
-        objective.new_model(init)
-    }
-
-    fn files(objective: &XlnetPretraining) -> ModelFiles<xlnet::XlnetLmHeadModel> {
-        objective.files(None)
-    }
+    model_and_files!();
 
     fn source() -> Arc<dyn BatchSource> {
         let settings = PermutedSettings {

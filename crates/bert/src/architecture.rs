@@ -1,7 +1,7 @@
 //! BERT as the command line lists it.
 
 use kiln_checkpoint::ModelFile;
-use kiln_learner::{LearnError, Observer, TrainOutcome};
+use kiln_learner::{LearnError, TrainOutcome};
 use kiln_nn::Init;
 use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext, unknown_preset,
@@ -12,16 +12,15 @@ use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{
     ExampleKind, ExampleSettings, MaskedLmSettings, ObjectiveSettings, RunSettings,
 };
-use kiln_tasks::start::start_from;
+use kiln_tasks::start::start_with_encoder;
 use kiln_tasks::tokenizer::{match_padding, open_tokenizer};
 use kiln_tasks::{Family, forward, predict};
 use kiln_text::examples::SHORT_SEQ_PROB;
 use kiln_text::masking::Masking;
 use serde_json::Value;
-use std::path::Path;
 
 use crate::presets::{PRESETS, Preset};
-use crate::{BertConfig, BertForMaskedLm, BertForPreTraining, BertPretraining};
+use crate::{BertConfig, BertForMaskedLm, BertPretraining};
 
 /// BERT: masked language modelling and next sentence prediction.
 #[derive(Debug, Clone, Copy, Default)]
@@ -88,7 +87,9 @@ impl Architecture for Bert {
         let files = objective.files(Some(tokenizer));
         let mut model = objective.new_model(&mut init);
         if let (Some(folder), true) = (&settings.init_from, is_fresh) {
-            model = init_from(model, folder, &*context.observer)?;
+            let file = ModelFile::open(folder)?;
+            let origin = (folder.as_path(), &file);
+            model = start_with_encoder::<BertConfig, _>(model, origin, &*context.observer)?;
         }
         context.train(objective, model, files, settings, data)
     }
@@ -113,15 +114,4 @@ fn checked(settings: &RunSettings) -> Result<(BertConfig, &MaskedLmSettings), Le
          prediction",
     )?;
     Ok((config, objective))
-}
-
-/// Initial weights from a Hugging Face folder: heads and pooler may be absent.
-fn init_from(
-    model: BertForPreTraining,
-    folder: &Path,
-    observer: &dyn Observer,
-) -> Result<BertForPreTraining, LearnError> {
-    let is_needed = |name: &str| name.starts_with("bert.") && !name.starts_with("bert.pooler.");
-    let file = ModelFile::open(folder)?;
-    start_from::<BertConfig, _>(model, (folder, &file), is_needed, observer)
 }

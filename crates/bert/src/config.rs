@@ -34,6 +34,9 @@ pub trait Kind: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
     const HAS_EMBEDDING_SIZE: bool = false;
     /// Whether its encoder has a pooler.
     const HAS_POOLER: bool = true;
+    /// Whether positions begin behind the id of padding, and padding, which the ids tell, is not
+    /// counted (Hugging Face `create_position_ids_from_input_ids`).
+    const POSITIONS_BEHIND_PADDING: bool = false;
     /// The names that its files are written with.
     const FILE_NAMES: FileNames;
     /// The classes that can be run.
@@ -51,12 +54,6 @@ pub trait Kind: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
     fn validate(config: &EncoderConfig<Self>) -> Result<(), ConfigError> {
         let _ = config;
         Ok(())
-    }
-
-    /// The row of the position table that a sequence's first token has.
-    fn first_position(config: &EncoderConfig<Self>) -> usize {
-        let _ = config;
-        0
     }
 }
 
@@ -176,6 +173,12 @@ impl<K: Kind> EncoderConfig<K> {
     /// Whether a projection stands between embeddings and encoder.
     pub fn has_projection(&self) -> bool {
         self.embedding_size() != self.hidden_size
+    }
+
+    /// The row of the position table that a sequence's first token has.
+    pub fn first_position(&self) -> usize {
+        let padding = self.pad_token_id.filter(|_| K::POSITIONS_BEHIND_PADDING);
+        padding.map_or(0, |padding| padding + 1)
     }
 
     /// The width of one attention head.

@@ -45,20 +45,10 @@ impl BertEmbeddings {
             layer_norm: init.layer_norm(size, config.layer_norm_eps),
             dropout: Dropout::new(config.hidden_dropout_prob),
             pad_token_id: config.pad_token_id,
-            positions: Positions::FromZero,
-        }
-    }
-
-    /// These embeddings with RoBERTa's positions: they begin behind the id of padding, and padding,
-    /// which the ids tell, is not counted (Hugging Face `create_position_ids_from_input_ids`).
-    /// Without an id of padding they stay.
-    #[must_use]
-    pub fn with_positions_behind_padding(self) -> Self {
-        Self {
-            positions: self
-                .pad_token_id
-                .map_or(self.positions, Positions::BehindPadding),
-            ..self
+            positions: match config.pad_token_id {
+                Some(padding) if K::POSITIONS_BEHIND_PADDING => Positions::BehindPadding(padding),
+                _ => Positions::FromZero,
+            },
         }
     }
 

@@ -59,7 +59,7 @@ impl<K: Kind> Family for EncoderConfig<K> {
             vocab_size: self.vocab_size,
             type_vocab_size: self.type_vocab_size,
             max_position_embeddings: self.max_position_embeddings,
-            first_position: K::first_position(self),
+            first_position: self.first_position(),
         }
     }
 

@@ -3,13 +3,12 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Int, Tensor};
-use kiln_checkpoint::{LoadOptions, ModelFile};
+use kiln_checkpoint::ModelFile;
 use kiln_nn::{EncoderInputs, Init, is_padding};
 use kiln_tasks::class::{Encoded, Encoder};
 
 use crate::embeddings::BertEmbeddings;
 use crate::layer::BertLayer;
-use crate::names::LOAD_OPTIONS;
 use crate::{BertConfig, EncoderConfig, Kind};
 
 /// The stack of layers; Hugging Face `BertEncoder`.
@@ -91,28 +90,19 @@ impl BertModel {
         }
     }
 
-    /// Draws a model with a pooler if `file` has one, alone or behind the prefix of `options`.
+    /// Draws a model with a pooler if `file` has one, alone or behind the prefix of its architecture.
     pub fn as_in_file<K: Kind>(
         config: &EncoderConfig<K>,
         file: &ModelFile,
-        options: &LoadOptions,
         init: &mut Init,
     ) -> Self {
-        let prefixes = [Some(""), options.base_prefix].into_iter().flatten();
+        let base_prefix = K::FILE_NAMES.options.base_prefix;
+        let prefixes = [Some(""), base_prefix].into_iter().flatten();
         let mut names = prefixes.map(|prefix| format!("{prefix}pooler.dense.weight"));
         if names.any(|name| file.info(&name).is_some()) {
             Self::new(config, init)
         } else {
             Self::without_pooler(config, init)
-        }
-    }
-
-    /// This model with RoBERTa's positions, see [`BertEmbeddings::with_positions_behind_padding`].
-    #[must_use]
-    pub fn with_positions_behind_padding(self) -> Self {
-        Self {
-            embeddings: self.embeddings.with_positions_behind_padding(),
-            ..self
         }
     }
 
@@ -181,7 +171,7 @@ impl Encoder for BertModel {
     }
 
     fn for_file(config: &BertConfig, file: &ModelFile, init: &mut Init) -> Self {
-        Self::as_in_file(config, file, &LOAD_OPTIONS, init)
+        Self::as_in_file(config, file, init)
     }
 
     fn sum(&self, inputs: &EncoderInputs) -> Tensor<3> {

@@ -15,7 +15,7 @@ use burn::tensor::{Device, Int, Tensor};
 use kiln_learner::upload::{floats, ints};
 use kiln_learner::{ConstantGuess, ModelFiles, Objective, PartOutput, TermSpec};
 use kiln_tasks::Class;
-use kiln_tasks::masked_lm::{MaskedLmBatch, score};
+use kiln_tasks::masked_lm::{MaskedLmBatch, score, total};
 use kiln_tasks::model_files::model_files;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
@@ -113,10 +113,7 @@ impl Objective for BertPretraining {
     fn weights(&self, batch: &HostBatch) -> Vec<f64> {
         let mut weights = vec![MaskedLmBatch::weight(batch)];
         if self.next_sentence {
-            let pairs = batch.floats.get("example_weight");
-            weights.push(pairs.map_or(0.0, |pairs| {
-                pairs.data.iter().map(|&weight| f64::from(weight)).sum()
-            }));
+            weights.push(total(batch, "example_weight"));
         }
         weights
     }

@@ -1,6 +1,7 @@
 //! What a run says at its end: a summary for people, or one JSON object.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use kiln_learner::{Record, Stop, TrainOutcome};
 use kiln_report::History;
@@ -115,9 +116,7 @@ impl Ending<'_> {
         }
         let (tokens, seconds) = (self.history.timed_tokens, self.history.seconds);
         if seconds > 0.0 {
-            let time = duration(
-                std::time::Duration::try_from_secs_f64(seconds).unwrap_or(std::time::Duration::MAX),
-            );
+            let time = duration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
             row(
                 "speed",
                 format!(

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! q² takes the place of the last layer's output. The layer's own, without positions, has no part
-//! in it; where it is not asked for, it is not computed. A query sees all keys but no other query, so the queries of predicted
-//! positions alone give the same numbers as those of all.
+//! in it; where it is not asked for, it is not computed. A query sees all keys but no other query, so
+//! the queries of predicted positions alone give the same numbers as those of all.
 
 use burn::tensor::{Int, Tensor, assert_shape};
 use kiln_nn::{gather_positions, like};

@@ -135,11 +135,11 @@ impl DebertaPair {
         let word_embeddings = self.discriminator.word_embeddings.map(|mut own| {
             let theirs = embeddings.word_embeddings.weight.val();
             let value = if sharing == Sharing::GradientDisentangled {
-                untracked(theirs) - untracked(of_generator.clone())
+                untracked(theirs) - untracked(of_generator)
             } else {
                 untracked(theirs)
             };
-            own.weight = own.weight.map(|old| like(value, &old));
+            own.weight = own.weight.map(|old| in_place_of(&old, value));
             own
         });
         Self {
@@ -159,7 +159,7 @@ impl DebertaPair {
     pub fn with_word_table(mut self, whole: &DebertaForPreTraining) -> Self {
         let theirs = untracked(whole.deberta.embeddings.word_embeddings.weight.val());
         let own = &mut self.generator.deberta.embeddings.word_embeddings;
-        own.weight = own.weight.clone().map(|old| like(theirs, &old));
+        own.weight = own.weight.clone().map(|old| in_place_of(&old, theirs));
         self
     }
 
@@ -283,7 +283,7 @@ impl ModelPair for DebertaPair {
 }
 
 /// `value` where `old` was: on its device, and a parameter to be trained if it was one.
-fn like(value: Tensor<2>, old: &Tensor<2>) -> Tensor<2> {
+fn in_place_of(old: &Tensor<2>, value: Tensor<2>) -> Tensor<2> {
     let value = Tensor::from_data(value.into_data(), &old.device());
     if old.is_require_grad() {
         value.require_grad()

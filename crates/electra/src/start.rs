@@ -7,7 +7,7 @@ use kiln_checkpoint::{ModelFile, NamedTensor, module_tensors};
 use kiln_learner::{LearnError, Observer};
 use kiln_tasks::replaced_tokens::{Half, Origins};
 use kiln_tasks::settings::Sharing;
-use kiln_tasks::start::start_from;
+use kiln_tasks::start::start_with_encoder;
 
 use crate::ElectraConfig;
 use crate::names::NAMES;
@@ -68,9 +68,8 @@ impl ElectraPair {
 }
 
 fn load<M: Module>(model: M, folder: &Path, observer: &dyn Observer) -> Result<M, LearnError> {
-    let is_needed = |name: &str| name.starts_with("electra.");
     let file = ModelFile::open(folder)?;
-    start_from::<ElectraConfig, _>(model, (folder, &file), is_needed, observer)
+    start_with_encoder::<ElectraConfig, M>(model, (folder, &file), observer)
 }
 
 /// Two models that were not trained together may disagree on what they are to share.

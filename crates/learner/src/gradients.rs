@@ -1,6 +1,6 @@
 //! Sums, norms and faults of all gradients of a part together.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_nn::fused::squared_sum;
@@ -8,34 +8,33 @@ use kiln_nn::fused::squared_sum;
 use crate::collective::Collective;
 use crate::error::LearnError;
 use crate::objective::PartSpec;
-use crate::optimizer::read;
 use crate::paths::PathStack;
+use crate::readings::read_values;
 
-/// The squared Euclidean norm over all gradients that `part` trains with, `[1]`; none if there is
-/// none.
-pub(crate) fn squared_norm<M: Module>(
-    model: &M,
-    gradients: &GradientsParams,
-    part: PartSpec,
-) -> Option<Tensor<1>> {
-    let mut visitor = SquaredNorm {
-        gradients,
+/// What is done with one parameter's gradient after another's.
+trait EachParameter {
+    /// Comes to the parameter `id`, which stands at `path`.
+    fn parameter<const D: usize>(&mut self, path: &str, id: ParamId);
+}
+
+/// Leads `each` through the parameters that `part` trains, in the model's order.
+fn visit<M: Module, E: EachParameter>(model: &M, part: PartSpec, each: E) -> E {
+    let mut visitor = Trained {
         part,
         path: PathStack::default(),
-        sum: None,
+        each,
     };
     model.visit(&mut visitor);
-    visitor.sum
+    visitor.each
 }
 
-struct SquaredNorm<'a> {
-    gradients: &'a GradientsParams,
+struct Trained<E> {
     part: PartSpec,
     path: PathStack,
-    sum: Option<Tensor<1>>,
+    each: E,
 }
 
-impl ModuleVisitor for SquaredNorm<'_> {
+impl<E: EachParameter> ModuleVisitor for Trained<E> {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.path.enter(name);
     }
@@ -45,10 +44,35 @@ impl ModuleVisitor for SquaredNorm<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !self.part.trains(&self.path.joined()) {
-            return;
+        let path = self.path.joined();
+        if self.part.trains(&path) {
+            self.each.parameter::<D>(&path, param.id);
         }
-        if let Some(gradient) = self.gradients.get::<D>(param.id) {
+    }
+}
+
+/// The squared Euclidean norm over all gradients that `part` trains with, `[1]`; none if there is
+/// none.
+pub(crate) fn squared_norm<M: Module>(
+    model: &M,
+    gradients: &GradientsParams,
+    part: PartSpec,
+) -> Option<Tensor<1>> {
+    let norm = SquaredNorm {
+        gradients,
+        sum: None,
+    };
+    visit(model, part, norm).sum
+}
+
+struct SquaredNorm<'a> {
+    gradients: &'a GradientsParams,
+    sum: Option<Tensor<1>>,
+}
+
+impl EachParameter for SquaredNorm<'_> {
+    fn parameter<const D: usize>(&mut self, _: &str, id: ParamId) {
+        if let Some(gradient) = self.gradients.get::<D>(id) {
             let sum = squared_sum(gradient);
             self.sum = Some(match self.sum.take() {
                 Some(before) => before + sum,
@@ -58,40 +82,29 @@ impl ModuleVisitor for SquaredNorm<'_> {
     }
 }
 
-/// The paths of the parameters whose gradient holds a NaN or an infinity.
+/// The paths of the parameters whose gradient holds a NaN or an infinity, whichever part trains them.
 ///
 /// Reads every gradient back: for a step that has already failed.
 pub(crate) fn not_finite<M: Module>(model: &M, gradients: &GradientsParams) -> Vec<String> {
-    let mut visitor = NotFinite {
+    let faults = NotFinite {
         gradients,
-        path: PathStack::default(),
         found: Vec::new(),
     };
-    model.visit(&mut visitor);
-    visitor.found
+    visit(model, PartSpec::WHOLE, faults).found
 }
 
 struct NotFinite<'a> {
     gradients: &'a GradientsParams,
-    path: PathStack,
     found: Vec<String>,
 }
 
-impl ModuleVisitor for NotFinite<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            let finite =
-                read(gradient).is_ok_and(|values| values.iter().all(|value| value.is_finite()));
+impl EachParameter for NotFinite<'_> {
+    fn parameter<const D: usize>(&mut self, path: &str, id: ParamId) {
+        if let Some(gradient) = self.gradients.get::<D>(id) {
+            let finite = read_values(gradient)
+                .is_ok_and(|values| values.iter().all(|value| value.is_finite()));
             if !finite {
-                self.found.push(self.path.joined());
+                self.found.push(path.to_owned());
             }
         }
     }
@@ -110,50 +123,32 @@ pub(crate) fn sum<M: Module>(
     if collective.ranks() == 1 {
         return Ok(());
     }
-    let mut host = OnHost {
+    let to_host = ToHost {
         gradients,
-        part,
-        path: PathStack::default(),
         values: Ok(Vec::new()),
     };
-    model.visit(&mut host);
-    let mut values = host.values?;
+    let mut values = visit(model, part, to_host).values?;
     collective.sum(&mut values)?;
-    model.visit(&mut FromHost {
+    let from_host = FromHost {
         gradients,
-        part,
-        path: PathStack::default(),
         values: &values,
-    });
+    };
+    visit(model, part, from_host);
     Ok(())
 }
 
-/// Takes gradients to the host, one behind the other in the order of the parameters.
-struct OnHost<'a> {
+/// Takes gradients to the host, one behind the other.
+struct ToHost<'a> {
     gradients: &'a GradientsParams,
-    part: PartSpec,
-    path: PathStack,
     values: Result<Vec<f32>, LearnError>,
 }
 
-impl ModuleVisitor for OnHost<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !self.part.trains(&self.path.joined()) {
-            return;
-        }
-        let Some(gradient) = self.gradients.get::<D>(param.id) else {
-            return;
-        };
-        if let Ok(values) = &mut self.values {
-            match read(gradient) {
+impl EachParameter for ToHost<'_> {
+    fn parameter<const D: usize>(&mut self, _: &str, id: ParamId) {
+        if let Ok(values) = &mut self.values
+            && let Some(gradient) = self.gradients.get::<D>(id)
+        {
+            match read_values(gradient) {
                 Ok(new) => values.extend(new),
                 Err(error) => self.values = Err(error),
             }
@@ -161,35 +156,22 @@ impl ModuleVisitor for OnHost<'_> {
     }
 }
 
-/// Puts numbers from the host in the place of gradients, in the order of [`OnHost`].
+/// Puts numbers from the host in the place of the gradients that [`ToHost`] took there.
 struct FromHost<'a> {
     gradients: &'a mut GradientsParams,
-    part: PartSpec,
-    path: PathStack,
     values: &'a [f32],
 }
 
-impl ModuleVisitor for FromHost<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !self.part.trains(&self.path.joined()) {
-            return;
-        }
-        let Some(gradient) = self.gradients.remove::<D>(param.id) else {
+impl EachParameter for FromHost<'_> {
+    fn parameter<const D: usize>(&mut self, _: &str, id: ParamId) {
+        let Some(gradient) = self.gradients.remove::<D>(id) else {
             return;
         };
         let (values, rest) = self.values.split_at(gradient.shape().num_elements());
         self.values = rest;
         let data = TensorData::new(values.to_vec(), gradient.shape());
         let summed = Tensor::<D>::from_data(data, &gradient.device());
-        self.gradients.register(param.id, summed);
+        self.gradients.register(id, summed);
     }
 }
 

@@ -66,6 +66,7 @@ pub use objective::{
 };
 pub use observer::{NoObserver, Observer, PrintEvery, Stop, TrainOutcome};
 pub use precision::Precision;
+pub use readings::read_values;
 pub use record::{Record, RecordKind};
 pub use run::RunFolder;
 pub use settings::{OptimizerSettings, ScheduleKind, Stretch, TrainingSettings};

@@ -24,6 +24,7 @@ use kiln_nn::fused::{AdamWUpdate, adamw};
 use crate::error::LearnError;
 use crate::objective::{ParameterGroup, PartSpec};
 use crate::paths::PathStack;
+use crate::readings::read_values;
 use crate::settings::OptimizerSettings;
 
 /// The two moments of one parameter, flat: `[elements]`.
@@ -116,7 +117,7 @@ impl AdamW {
         for (path, moments) in &self.moments {
             for (kind, tensor) in [("exp_avg", &moments.first), ("exp_avg_sq", &moments.second)] {
                 let shape = tensor.dims().to_vec();
-                let data = read(tensor.clone())?;
+                let data = read_values(tensor.clone())?;
                 tensors.push(NamedTensor {
                     name: format!("{kind}.{path}"),
                     shape,
@@ -157,18 +158,6 @@ impl AdamW {
         }
         Ok(())
     }
-}
-
-/// A tensor's values on the host.
-pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, LearnError> {
-    tensor
-        .try_into_data()
-        .map_err(|reason| reason.to_string())
-        .and_then(|data| {
-            data.try_into_vec_as::<f32>()
-                .map_err(|reason| reason.to_string())
-        })
-        .map_err(|reason| LearnError::Device { step: 0, reason })
 }
 
 struct Step<'a> {

@@ -6,7 +6,6 @@ use kiln_nn::untracked;
 use crate::collective::{Collective, CollectiveError};
 use crate::error::LearnError;
 use crate::objective::Measure;
-use crate::optimizer::read;
 use crate::orders::share;
 use crate::terms::divisor;
 
@@ -112,11 +111,24 @@ fn read_all(tensors: Vec<Tensor<1>>) -> Result<Vec<f32>, LearnError> {
         }
     }
     for (_, indices, group) in groups {
-        for (index, number) in indices.into_iter().zip(read(Tensor::cat(group, 0))?) {
+        for (index, number) in indices.into_iter().zip(read_values(Tensor::cat(group, 0))?) {
             numbers[index] = number;
         }
     }
     Ok(numbers)
+}
+
+/// The numbers of a tensor on the host, row by row.
+///
+/// # Errors
+/// If the device does not give them.
+pub fn read_values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, LearnError> {
+    tensor
+        .try_into_vec_as::<f32>()
+        .map_err(|error| LearnError::Device {
+            step: 0,
+            reason: error.to_string(),
+        })
 }
 
 /// What readings say.

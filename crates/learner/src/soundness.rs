@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use kiln_nn::untracked;
 
 use crate::error::LearnError;
-use crate::optimizer::read;
+use crate::readings::read_values;
 
 /// A loss so many times that of the first step is no model's: even guessing gives about the first.
 const BLOWN_UP: f64 = 10.0;
@@ -32,7 +32,7 @@ pub(crate) fn fault_of_weights<M: Module>(model: &M) -> Result<Option<String>, L
     let mut visitor = Finite { sum: None };
     model.visit(&mut visitor);
     let finite = match visitor.sum {
-        Some(sum) => read(sum)?.iter().all(|value| value.is_finite()),
+        Some(sum) => read_values(sum)?.iter().all(|value| value.is_finite()),
         None => true,
     };
     Ok((!finite).then(|| "the weights are not finite".to_owned()))

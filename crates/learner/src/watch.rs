@@ -155,8 +155,8 @@ impl Watch {
         watch
     }
 
-    /// Takes in a step of whose batches the first are `batches`, and gives the terms that turn out to have learned
-    /// nothing after it.
+    /// Takes in a step of whose batches the first are `batches`, and gives the terms that turn out to
+    /// have learned nothing after it.
     ///
     /// # Errors
     /// If a batch of another rank, or of steps made before the run was resumed, can't be built; labels

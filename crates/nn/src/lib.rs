@@ -13,6 +13,7 @@
 //! gather      hidden states at the predicted positions
 //! loss        sums of weighted cross-entropies                            fused (cross-entropy)
 //! sampling    tokens drawn from a softmax on the device
+//! precision   what is float32 all the same where a model is bfloat16
 //! untracked   values without their graph
 //! fused       operations that Burn lacks, with gradients written by hand
 //! ```

@@ -18,6 +18,7 @@ use crate::{
 impl Kind for RobertaKind {
     const MODEL_TYPE: &'static str = "roberta";
     const TITLE: &'static str = "RoBERTa";
+    const POSITIONS_BEHIND_PADDING: bool = true;
     const FILE_NAMES: FileNames = FileNames {
         names: &NAMES,
         options: &LOAD_OPTIONS,
@@ -54,9 +55,5 @@ impl Kind for RobertaKind {
             }
             Some(_) => Ok(()),
         }
-    }
-
-    fn first_position(config: &RobertaConfig) -> usize {
-        config.pad_token_id.map_or(0, |padding| padding + 1)
     }
 }

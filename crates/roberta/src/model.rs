@@ -11,7 +11,6 @@ use kiln_tasks::token_heads::{
 };
 
 use crate::RobertaConfig;
-use crate::names::LOAD_OPTIONS;
 
 /// A label, or a number, for each sequence, from the hidden state of `<s>`.
 pub type RobertaForSequenceClassification = SequenceClassification<RobertaModel>;
@@ -28,15 +27,6 @@ pub type RobertaForQuestionAnswering = QuestionAnswering<RobertaModel>;
 pub struct RobertaModel {
     /// BERT's encoder, whose positions begin behind the id of padding.
     pub bert: BertModel,
-}
-
-impl RobertaModel {
-    /// Takes the weights of a BERT, with a pooler or without, and puts its positions behind padding's.
-    pub fn of(bert: BertModel) -> Self {
-        Self {
-            bert: bert.with_positions_behind_padding(),
-        }
-    }
 }
 
 impl Encoder for RobertaModel {
@@ -56,11 +46,15 @@ impl Encoder for RobertaModel {
     }
 
     fn draw(config: &RobertaConfig, init: &mut Init) -> Self {
-        Self::of(BertModel::without_pooler(config, init))
+        Self {
+            bert: BertModel::without_pooler(config, init),
+        }
     }
 
     fn for_file(config: &RobertaConfig, file: &ModelFile, init: &mut Init) -> Self {
-        Self::of(BertModel::as_in_file(config, file, &LOAD_OPTIONS, init))
+        Self {
+            bert: BertModel::as_in_file(config, file, init),
+        }
     }
 
     fn sum(&self, inputs: &BertInputs) -> Tensor<3> {

@@ -54,6 +54,12 @@ mod tests {
         Init::zeros(&kiln_testing::devices().remove(0).1)
     }
 
+    fn with_pooler(config: &RobertaConfig, init: &mut Init) -> RobertaModel {
+        RobertaModel {
+            bert: BertModel::new(config, init),
+        }
+    }
+
     /// The names but for the encoder's layers, which the reference cases hold.
     fn names<M: Module>(model: &M) -> Vec<String> {
         let table = parameters_by_name(model, &NAMES).unwrap();
@@ -95,7 +101,7 @@ mod tests {
         let model = RobertaForSequenceClassification::new(&config, init);
         assert_eq!(names(&model), sorted("roberta.", &head));
         let pooler = ["pooler.dense.bias", "pooler.dense.weight"];
-        let model = RobertaModel::of(BertModel::new(&config, init));
+        let model = with_pooler(&config, init);
         assert_eq!(names(&model), sorted("", &pooler));
     }
 
@@ -103,7 +109,7 @@ mod tests {
     fn no_rule_has_outlived_its_module() {
         let (config, init) = (config(), &mut init());
         let mut paths = parameters(&RobertaForMaskedLm::new(&config, init), &Names::SAME);
-        let bare = RobertaModel::of(BertModel::new(&config, init));
+        let bare = with_pooler(&config, init);
         paths.extend(parameters(&bare, &Names::SAME));
         let tagger = RobertaForSequenceClassification::new(&config, init);
         paths.extend(parameters(&tagger, &Names::SAME));

@@ -30,7 +30,7 @@ use crate::family::{Family, ReadInputs};
 use crate::heads::{Head, HostTargets, Problem, TrainedHead};
 use crate::model_files::model_files;
 use crate::sift::{CleanPass, SiftSettings, normalise};
-use crate::start::start_from;
+use crate::start::start_with_encoder;
 
 mod layer_decay;
 
@@ -92,15 +92,11 @@ impl<C: Class> FineTuning<C> {
     /// If there is no such problem, or a setting can't be used.
     pub fn new(config: C::Config, settings: FineTuningSettings) -> Result<Self, LearnError> {
         settings.validate().map_err(LearnError::Settings)?;
-        let problem = match config.problem_type() {
-            Some(name) => Problem::from_name(name)?,
-            None if config.num_labels() == 1 => Problem::Regression,
-            None => Problem::SingleLabel,
-        };
+        let problem = Problem::of(config.problem_type(), config.num_labels())?;
         Ok(Self {
             config,
             settings,
-            problem,
+            problem: problem.unwrap_or(Problem::SingleLabel),
             class: PhantomData,
         })
     }
@@ -120,18 +116,22 @@ impl<C: Class> FineTuning<C> {
         let file = ModelFile::open(folder)?;
         C::sizes(&self.config, &file)?;
         let model = C::for_file(&self.config, &file, init)?;
-        let options = C::Config::names_of(&file).options;
-        let encoder = options.base_prefix.unwrap_or_default();
-        let is_needed = |name: &str| {
-            let of_encoder = name.strip_prefix(encoder);
-            of_encoder.is_some_and(|rest| !rest.starts_with("pooler."))
-        };
-        start_from::<C::Config, C>(model, (folder, &file), is_needed, observer)
+        start_with_encoder::<C::Config, C>(model, (folder, &file), observer)
     }
 
     /// The model's files in a checkpoint, with the tokenizer if there is one.
     pub fn files(&self, tokenizer: Option<Tokenizer>) -> ModelFiles<C> {
         model_files(self.config.clone(), C::NAMES, tokenizer)
+    }
+}
+
+impl<C> FineTuning<C>
+where
+    C: Class,
+    C::Head: TrainedHead,
+{
+    fn host_targets(&self, batch: &HostBatch) -> <C::Head as TrainedHead>::Host {
+        C::Head::host_targets(batch, self.problem, self.config.num_labels())
     }
 }
 
@@ -162,7 +162,7 @@ where
     }
 
     fn weights(&self, batch: &HostBatch) -> Vec<f64> {
-        let targets = C::Head::host_targets(batch, self.problem);
+        let targets = self.host_targets(batch);
         let mut weights = targets.weights();
         if self.settings.sift.is_some() {
             weights.push(targets.num_rows());
@@ -173,7 +173,7 @@ where
     fn upload(&self, batch: &HostBatch, device: &Device) -> BatchOf<C> {
         FineTuningBatch {
             inputs: <InputsOf<C> as ReadInputs<C::Config>>::upload(batch, device),
-            targets: C::Head::host_targets(batch, self.problem).upload(device),
+            targets: self.host_targets(batch).upload(device),
             delta: batch
                 .floats
                 .contains_key("delta_0")
@@ -235,8 +235,6 @@ where
     if !rows.is_autodiff() {
         return Tensor::zeros([1], &rows.device());
     }
-    let inputs = batch.inputs.clone();
-    let rows_of = |model: &C, sum| model.outputs_from(sum, inputs.clone()).head.rows();
     let start = batch.delta.clone();
     let start = start.unwrap_or_else(|| settings.draw(&normalised));
     let clean = CleanPass {
@@ -244,6 +242,7 @@ where
         logits: rows,
         row_weights: C::Head::row_weights(&batch.targets),
     };
-    let delta = clean.climb(settings, start, model, rows_of);
-    clean.perturbed_sum(delta, model, rows_of)
+    clean.sift_sum(settings, start, model, |model, sum| {
+        model.outputs_from(sum, batch.inputs.clone()).head.rows()
+    })
 }

@@ -45,10 +45,7 @@ impl MaskedLmBatch {
 
     /// The number of chosen tokens: what the loss's sum is a sum over.
     pub fn weight(batch: &HostBatch) -> f64 {
-        let weights = batch.floats.get("weights");
-        weights.map_or(0.0, |weights| {
-            weights.data.iter().map(|&weight| f64::from(weight)).sum()
-        })
+        total(batch, "weights")
     }
 
     /// What the encoder reads.
@@ -88,10 +85,31 @@ pub fn score(
     accuracy: &'static str,
 ) -> (Tensor<1>, Measure) {
     let logits = widened(logits);
-    let measure = Measure {
-        name: accuracy,
-        sum: correct_sum(untracked(logits.clone()), labels.clone(), weights.clone()),
-        weight: weights.clone().sum(),
-    };
+    let measure = self::accuracy(accuracy, logits.clone(), labels.clone(), weights.clone());
     (cross_entropy_sum(logits, labels, weights), measure)
+}
+
+/// How often the highest score is the label's.
+///
+/// # Shapes
+/// As in [`score`].
+pub(crate) fn accuracy(
+    name: &'static str,
+    logits: Tensor<2>,
+    labels: Tensor<1, Int>,
+    weights: Tensor<1>,
+) -> Measure {
+    Measure {
+        name,
+        sum: correct_sum(untracked(logits), labels, weights.clone()),
+        weight: weights.sum(),
+    }
+}
+
+/// The sum of the real numbers `name` of a batch; 0 without them.
+pub fn total(batch: &HostBatch, name: &str) -> f64 {
+    let numbers = batch.floats.get(name);
+    numbers.map_or(0.0, |numbers| {
+        numbers.data.iter().map(|&number| f64::from(number)).sum()
+    })
 }

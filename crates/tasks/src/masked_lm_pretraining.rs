@@ -28,11 +28,11 @@ use crate::masked_lm::MaskedLmBatch;
 use crate::masked_lm_data::{check_seq_len, open_masked};
 use crate::predict::{PredictWords, TextBatch};
 use crate::settings::RunSettings;
-use crate::start::start_from;
+use crate::start::start_with_encoder;
 use crate::tokenizer::{match_padding, open_tokenizer, write_tokenizer};
 
 /// A masked language model that can be trained.
-pub trait MaskedLm: Class<Config: Clone + Debug + Send + Sync> + ModuleDisplay {
+pub trait MaskedLm: Class + ModuleDisplay {
     /// What a model is made by beside its config; `()` where nothing is.
     type Form: Clone + Debug + Send + Sync + 'static;
 
@@ -56,15 +56,10 @@ pub trait MaskedLm: Class<Config: Clone + Debug + Send + Sync> + ModuleDisplay {
     /// is told.
     ///
     /// # Errors
-    /// As [`start_from`]; all of the encoder is needed.
+    /// As [`start_with_encoder`].
     fn start(self, folder: &Path, observer: &dyn Observer) -> Result<Self, LearnError> {
-        let encoder = Self::Config::FILE_NAMES
-            .options
-            .base_prefix
-            .unwrap_or_default();
-        let is_needed = |name: &str| name.starts_with(encoder);
         let file = ModelFile::open(folder)?;
-        start_from::<Self::Config, _>(self, (folder, &file), is_needed, observer)
+        start_with_encoder::<Self::Config, Self>(self, (folder, &file), observer)
     }
 
     /// Writes config.json and model.safetensors into an existing folder.

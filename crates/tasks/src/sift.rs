@@ -158,13 +158,14 @@ pub struct CleanPass {
 }
 
 impl CleanPass {
-    /// λ's factor, as a sum over rows: draws δ₀, climbs to δ₁, and compares the predictions.
+    /// λ's factor, as a sum over rows: climbs from δ₀ to δ₁, and compares the predictions.
     ///
     /// `logits_of` is the model from the embeddings' LayerNorm on: from `[batch, seq_len,
     /// hidden_size]` to `[rows, num_labels]`. It runs twice, and must use the model it is given: the
     /// first time that is one whose parameters are constants.
     ///
     /// # Shapes
+    /// - `start`: `[batch, seq_len, hidden_size]`, as [`SiftSettings::draw`] gives it
     /// - returns `[1]`
     ///
     /// # Panics
@@ -173,10 +174,10 @@ impl CleanPass {
     pub fn sift_sum<M: Module>(
         self,
         settings: &SiftSettings,
+        start: Tensor<3>,
         model: &M,
         logits_of: impl Fn(&M, Tensor<3>) -> Tensor<2>,
     ) -> Tensor<1> {
-        let start = settings.draw(&self.normalised);
         let delta = self.climb(settings, start, model, &logits_of);
         self.perturbed_sum(delta, model, &logits_of)
     }

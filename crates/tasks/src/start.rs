@@ -8,6 +8,23 @@ use kiln_learner::{LearnError, Observer};
 
 use crate::family::Family;
 
+/// [`start_from`], where all of the encoder is needed but for a pooler.
+///
+/// # Errors
+/// As [`start_from`].
+pub fn start_with_encoder<F: Family, M: Module>(
+    model: M,
+    (folder, file): (&Path, &ModelFile),
+    observer: &dyn Observer,
+) -> Result<M, LearnError> {
+    let encoder = F::names_of(file).options.base_prefix.unwrap_or_default();
+    let is_needed = |name: &str| {
+        let of_encoder = name.strip_prefix(encoder);
+        of_encoder.is_some_and(|rest| !rest.starts_with("pooler."))
+    };
+    start_from::<F, M>(model, (folder, file), is_needed, observer)
+}
+
 /// Gives `model` the weights in `file` of a Hugging Face folder of family `F`. Parameters that the
 /// folder lacks stay fresh; `observer` is told their names, and those of tensors that the model has no
 /// use for.

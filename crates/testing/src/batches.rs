@@ -7,7 +7,7 @@ use crate::Fixture;
 /// A masked language model's batches, stacked `[steps, rows, seq_len]`: labels of -100 are no
 /// predictions. The rows of a step are cut into batches of `batch_size`.
 #[derive(Debug)]
-pub struct LabelledBatches {
+pub(crate) struct LabelledBatches {
     fixture: Fixture,
     batch_size: usize,
     seq_len: usize,
@@ -19,7 +19,7 @@ impl LabelledBatches {
     ///
     /// # Panics
     /// If its labels have another shape.
-    pub fn new(fixture: Fixture, batch_size: usize) -> Self {
+    pub(crate) fn new(fixture: Fixture, batch_size: usize) -> Self {
         let labels = fixture.input("labels");
         let [_, _, seq_len] = labels.shape[..] else {
             panic!("labels are [steps, batch, seq_len]")
@@ -38,7 +38,9 @@ impl LabelledBatches {
 impl BatchSource for LabelledBatches {
     fn batch(&self, index: u64) -> Result<HostBatch, TextError> {
         let (rows, seq_len) = (self.batch_size, self.seq_len);
-        let start = index as usize * rows;
+        // What is built ahead of the last step begins again.
+        let all = self.fixture.input("labels").ints().len() / seq_len;
+        let start = index as usize * rows % all;
         // Without the argument there is one segment, as in transformers.
         let slice = |name: &str, width: usize| match self.fixture.inputs.get(name) {
             Some(tensor) => tensor.ints()[start * width..(start + rows) * width].to_vec(),

@@ -1,20 +1,17 @@
 //! Fine-tuning held against the reference: thirty steps of a class on the batches of a trajectory.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use burn::module::ModuleDisplay;
-use kiln_checkpoint::ModelFile;
-use kiln_learner::{NoObserver, RunFolder, TrainRequest, train};
+use kiln_learner::NoObserver;
 use kiln_nn::Init;
 use kiln_tasks::fine_tuning::{FineTuning, FineTuningSettings};
 use kiln_tasks::heads::TrainedHead;
 use kiln_tasks::{Class, Family};
 use kiln_text::{BatchSource, HostBatch, TextError};
 
-use crate::{
-    Bound, Fixture, Report, Values, check_curves, devices, lock_generator, training_settings,
-};
+use crate::trajectory::{check_run, must};
+use crate::{Fixture, Report, Values, devices, lock_generator};
 
 /// The buffers of a batch, by Hugging Face's names.
 const BUFFERS: [&str; 6] = [
@@ -73,55 +70,19 @@ pub fn check_fine_tuning<C>(
 {
     let _guard = lock_generator();
     let mut report = Report::new(trajectory);
+    let fixture = Fixture::open(&root.join(trajectory));
     for (name, device) in devices() {
-        let fixture = Fixture::open(&root.join(trajectory));
-        let config = expected(C::Config::open(&root.join(start))).for_inference();
-        let objective = expected(FineTuning::<C>::new(config, settings.clone()));
-        let mut init = Init::zeros(&device.clone().autodiff());
-        let model = expected(objective.start(&root.join(start), &mut init, &NoObserver));
-        let rows = fixture.input("input_ids").shape[1];
-        let batch_size = rows / accumulate;
-        let training = training_settings(&fixture, batch_size, accumulate);
-        let folder = expected(tempfile::tempdir());
-        let run = expected(RunFolder::create(&folder.path().join("run")));
+        let config = must(C::Config::open(&root.join(start))).for_inference();
+        let objective = must(FineTuning::<C>::new(config, settings.clone()));
+        let mut init = Init::zeros(&device.autodiff());
+        let model = must(objective.start(&root.join(start), &mut init, &NoObserver));
         let files = objective.files(None);
-        let batches = Batches {
-            fixture: fixture.clone(),
+        let trained = (objective, model, files);
+        let batches = |fixture, batch_size| Batches {
+            fixture,
             batch_size,
         };
-        let request = TrainRequest::new(
-            objective,
-            model,
-            files,
-            run.clone(),
-            training,
-            Arc::new(batches),
-        );
-        let outcome = expected(train(request));
-        let curves = [
-            ("loss", "losses", Bound::Loss),
-            ("learning_rate", "learning_rates", Bound::Loss),
-            ("grad_norm", "grad_norms", Bound::Gradient),
-        ];
-        check_curves(&mut report, &name, &fixture, &run, &curves);
-        let file = expected(ModelFile::open(&outcome.checkpoint));
-        for (parameter, of_reference) in &fixture.parameters {
-            // A key bias has no gradient in exact arithmetic; what Adam makes of the noise that
-            // is left is decided by the noise.
-            if parameter.ends_with("key.bias") || parameter.ends_with("key_proj.bias") {
-                continue;
-            }
-            let actual = expected(file.read(parameter));
-            let row = format!("{trajectory} {parameter}");
-            report.check(&row, &name, &actual, of_reference.floats(), Bound::Output);
-        }
+        check_run(&mut report, &name, &fixture, accumulate, trained, batches);
     }
     report.finish();
-}
-
-fn expected<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => panic!("{error}"),
-    }
 }

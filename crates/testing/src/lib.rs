@@ -8,9 +8,10 @@
 //! | `fixture.rs` | [`Fixture`]: one folder of reference tensors; [`cases`], [`fixtures_dir`] |
 //! | `bound.rs` | [`Bound`]: how far two results may lie apart, and why |
 //! | `closeness.rs` | [`assert_close`], [`Report`] |
-//! | `batches.rs` | [`LabelledBatches`]: the batches of a masked language model's trajectory |
+//! | `batches.rs` | the batches of a masked language model's trajectory |
 //! | `parity.rs` | [`check_parity`]: every single-pass case of an architecture |
 //! | `ranks.rs` | [`ranks()`]: processes of a run as threads |
+//! | `replaced_tokens.rs` | [`SampledBatches`], [`check_joint_step`]: a pair's step with given samples |
 //! | `texts.rs` | [`check_fill_mask`], [`check_replaced_tokens`]: texts in padded batches |
 //! | `fine_tuning.rs` | [`check_fine_tuning`]: a class fine-tuned as the reference does |
 //! | `trajectory.rs` | [`check_trajectory`], [`check_curves`]: a training run against the reference's |
@@ -47,10 +48,10 @@ mod fine_tuning;
 mod fixture;
 mod parity;
 mod ranks;
+mod replaced_tokens;
 mod texts;
 mod trajectory;
 
-pub use batches::LabelledBatches;
 pub use bound::Bound;
 pub use closeness::{Closeness, Report, assert_close};
 pub use device::{BACKENDS_VARIABLE, devices, lock_generator};
@@ -58,5 +59,6 @@ pub use fine_tuning::check_fine_tuning;
 pub use fixture::{FIXTURES_VARIABLE, Fixture, FixtureTensor, Values, cases, fixtures_dir};
 pub use parity::{Named, check_parity, named, request};
 pub use ranks::{Rank, ranks};
+pub use replaced_tokens::{SampledBatches, check_joint_step, open_pair};
 pub use texts::{check_fill_mask, check_replaced_tokens};
 pub use trajectory::{check_curves, check_trajectory, training_settings};

@@ -35,8 +35,9 @@ struct State {
 }
 
 impl Prefetch {
-    /// Starts `threads` workers (at least one) on batch `start` and those after it, up to `depth`
-    /// (at least one) ahead of the last one given out.
+    /// Starts `threads` workers (at least one, and no more than `depth`, which would never have work)
+    /// on batch `start` and those after it, up to `depth` (at least one) ahead of the last one given
+    /// out.
     ///
     /// # Errors
     /// If the system refuses a thread.
@@ -46,9 +47,10 @@ impl Prefetch {
         threads: usize,
         depth: usize,
     ) -> Result<Self, TextError> {
+        let depth = depth.max(1);
         let shared = Arc::new(Shared {
             source,
-            depth: depth.max(1) as u64,
+            depth: depth as u64,
             state: Mutex::new(State {
                 next_to_build: start,
                 next_to_give: start,
@@ -62,7 +64,7 @@ impl Prefetch {
             shared,
             workers: Vec::new(),
         };
-        for _ in 0..threads.max(1) {
+        for _ in 0..threads.clamp(1, depth) {
             let shared = Arc::clone(&prefetch.shared);
             let worker = thread::Builder::new()
                 .name("kiln-batches".to_owned())

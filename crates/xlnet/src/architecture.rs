@@ -11,7 +11,7 @@ use kiln_tasks::architecture::{
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{ObjectiveSettings, PermutedLmSettings, RunSettings};
-use kiln_tasks::start::start_from;
+use kiln_tasks::start::start_with_encoder;
 use kiln_tasks::tokenizer::{match_padding, open_tokenizer};
 use kiln_tasks::tying::ties;
 use kiln_tasks::{Family, forward, predict};
@@ -145,9 +145,8 @@ impl Architecture for Xlnet {
             let file = ModelFile::open(folder)?;
             config.check_sizes(&file)?;
             check_shared(&config, &file)?;
-            let is_needed = |name: &str| name.starts_with("transformer.");
             let origin = (folder.as_path(), &file);
-            model = start_from::<XlnetConfig, _>(model, origin, is_needed, observer)?;
+            model = start_with_encoder::<XlnetConfig, _>(model, origin, observer)?;
         }
         context.train(objective, model, files, settings, data)
     }

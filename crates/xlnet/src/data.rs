@@ -59,7 +59,11 @@ pub(crate) fn permuted(
         bi_data: config.bi_data,
         batch_size: training.batch_size,
         // Each micro-batch of a step reads lanes of its own.
-        micro_batches: settings.devices.len().max(1) * training.accumulate.max(1),
+        micro_batches: settings
+            .devices
+            .len()
+            .max(1)
+            .saturating_mul(training.accumulate.max(1)),
         seed: training.seed,
         ..published
     }

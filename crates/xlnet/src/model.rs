@@ -162,7 +162,7 @@ impl XlnetModel {
             seq_len,
             mem_len: before.as_ref().map_or(0, Memory::len),
         };
-        let context = self.context(&inputs, lengths);
+        let context = self.context(&inputs, lengths, &parameter);
         let mut streams = Streams {
             content: self.dropout.forward(like(embedded, &parameter)),
             queries: inputs.targets.as_ref().map(|targets| {
@@ -191,8 +191,13 @@ impl XlnetModel {
         }
     }
 
-    /// What all layers share.
-    fn context(&self, inputs: &XlnetInputs, lengths: PassLengths) -> LayerContext {
+    /// What all layers share, in the float type of `parameter`.
+    fn context(
+        &self,
+        inputs: &XlnetInputs,
+        lengths: PassLengths,
+        parameter: &Tensor<3>,
+    ) -> LayerContext {
         let device = inputs.input_ids.device();
         let PositionTable {
             vectors,
@@ -206,11 +211,10 @@ impl XlnetModel {
             AttentionType::Bi => None,
             AttentionType::Uni => Some(Causal::new(lengths, self.rules.same_length, &device)),
         };
-        let parameter = self.mask_emb.val();
         let segments = inputs
             .token_type_ids
             .clone()
-            .map(|ids| Segments::new(ids, inputs.segment_columns).like(&parameter));
+            .map(|ids| Segments::new(ids, inputs.segment_columns).like(parameter));
         let visibility = &inputs.visibility;
         let content = chunks.into_iter().map(|chunk| QueryContext {
             rows: chunk.rows,
@@ -240,7 +244,7 @@ impl XlnetModel {
         LayerContext {
             // Drawn once for the whole batch. The original draws for each of its sequences, and so has
             // to project the vectors once for each.
-            positions: self.dropout.forward(like(vectors, &parameter)),
+            positions: self.dropout.forward(like(vectors, parameter)),
             segments: segments.map(|segments| segments.behind_memory(lengths.mem_len)),
             content,
             queries,

@@ -55,8 +55,8 @@ pub(crate) fn check_run(
 /// The first of the flags that needs an evaluation.
 fn needed(early_stop: Option<usize>, keep_best: Option<usize>) -> Option<(&'static str, usize)> {
     let flags = [("--early-stop", early_stop), ("--keep-best", keep_best)];
-    let given = flags.into_iter().filter_map(|(flag, n)| Some((flag, n?)));
-    given.into_iter().find(|(_, wanted)| *wanted > 0)
+    let mut given = flags.into_iter().filter_map(|(flag, n)| Some((flag, n?)));
+    given.find(|(_, wanted)| *wanted > 0)
 }
 
 /// Finds out from the flags alone, before anything is read.

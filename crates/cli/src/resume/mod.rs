@@ -113,6 +113,7 @@ pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Re
     let ChangeArgs {
         early_stop,
         keep_best,
+        threads,
         ..
     } = args.changes;
     evaluation::check_run(&settings.data, early_stop, keep_best)?;
@@ -122,7 +123,6 @@ pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Re
     {
         // Nothing is trained, but what was asked for holds for whoever trains on.
         if args.places.keep_corpus {
-            let threads = args.changes.threads;
             corpus_place::find(&run, &mut settings.data, &args.places, threads, console)?;
         }
         if settings.changes != base.changes || args.places.keep_corpus {
@@ -145,7 +145,6 @@ pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Re
     memory.tell(console);
     memory.warn(console);
     let devices = devices::open(&specs)?;
-    let threads = args.changes.threads;
     corpus_place::find(&run, &mut settings.data, &args.places, threads, console)?;
     let accepted = accepted(args, &run, [before, base, settings.clone()], made, console);
     finish::train(ReadyRun {

@@ -38,7 +38,6 @@ pub(crate) fn v2_conv() -> DebertaConfig {
 }
 
 /// Weights large enough for every part to show.
-#[allow(dead_code, reason = "each test program uses some of this module")]
 pub(crate) fn masked_lm(
     config: &DebertaConfig,
     form: MaskedLmForm,
@@ -54,7 +53,6 @@ pub(crate) fn ints(values: &[i32], rows: usize, device: &Device) -> Tensor<2, In
 }
 
 /// Two rows of seven tokens, the second with two of padding.
-#[allow(dead_code, reason = "each test program uses some of this module")]
 pub(crate) fn padded_inputs(device: &Device) -> EncoderInputs {
     inputs(
         &[2, 7, 28, 9, 3, 11, 3, 2, 8, 5, 17, 3, 0, 0],
@@ -74,7 +72,6 @@ pub(crate) fn inputs(ids: &[i32], mask: &[i32], rows: usize, device: &Device) ->
 }
 
 /// All entries, in single precision.
-#[allow(dead_code, reason = "each test program uses some of this module")]
 pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     let tensor = if tensor.is_autodiff() {
         tensor.inner()
@@ -85,7 +82,6 @@ pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 /// Gradients of Σ output · coefficient for all parameters, by name; the coefficients are a wave.
-#[allow(dead_code, reason = "each test program uses some of this module")]
 pub(crate) fn gradients(
     model: &DebertaForMaskedLm,
     output: Tensor<2>,
@@ -99,7 +95,6 @@ pub(crate) fn gradients(
 }
 
 /// `[rows, VOCAB_SIZE]` numbers of either sign up to 1.
-#[allow(dead_code, reason = "each test program uses some of this module")]
 pub(crate) fn wave(rows: usize, device: &Device) -> Tensor<2> {
     let values = (0..rows * VOCAB_SIZE).map(|i| (i as f32 * 0.7).sin());
     let data = TensorData::new(values.collect::<Vec<f32>>(), [rows, VOCAB_SIZE]);

@@ -1,11 +1,7 @@
 //! One step of replaced token detection with given samples against PyTorch: both losses and every
 //! gradient, for each way of sharing words; and the names in the files of a pair.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test's helpers may end the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
 use std::collections::BTreeMap;
 
@@ -14,11 +10,10 @@ use kiln_checkpoint::{ModelFile, gradient_tensors};
 use kiln_deberta::DebertaPair;
 use kiln_deberta::names::NAMES;
 use kiln_learner::Objective;
-use kiln_tasks::replaced_tokens::corrupt;
 use kiln_tasks::settings::Sharing;
-use kiln_testing::{Bound, Report, devices};
+use kiln_testing::{Bound, Report, SampledBatches, check_joint_step, devices, open_pair};
 
-use crate::objectives::{Batches, fixture, fixture_objective, open_pair};
+use crate::objectives::{fixture, fixture_objective};
 
 /// Every way of sharing words, with its case.
 const CASES: [(&str, Sharing); 3] = [
@@ -51,51 +46,8 @@ fn gradients(model: &DebertaPair, gradients: &GradientsParams) -> BTreeMap<Strin
 
 fn is_the_references(case: &str, sharing: Sharing) {
     let fixture = fixture(case);
-    let mut report = Report::new(case);
-    for (name, device) in devices() {
-        let device = device.autodiff();
-        let objective = fixture_objective(&fixture.folder, sharing, false);
-        let model = open_pair(&objective, &fixture.folder, &device);
-        let host = Batches::single(&fixture);
-        let batch = objective.upload(&host, &device);
-
-        let samples = batch.samples.clone().unwrap();
-        let corrupted = corrupt(samples, &batch);
-        let ids: Vec<i32> = corrupted.input_ids.try_into_vec_as().unwrap();
-        assert_eq!(ids, fixture.output("corrupted_ids").ints(), "{name}");
-        let replaced: Vec<i32> = corrupted.replaced.int().try_into_vec_as().unwrap();
-        assert_eq!(replaced, fixture.output("replaced").ints(), "{name}");
-
-        let output = objective.forward(&model, 0, &batch, None, &());
-        let mut loss = None;
-        let weights = objective.weights(&host);
-        for ((term, sum), weight) in objective.terms().iter().zip(output.sums).zip(weights) {
-            let mean = sum / weight;
-            let value = mean.clone().inner().try_into_vec_as::<f32>().unwrap();
-            let expected = fixture.output(term.name).floats();
-            report.check(term.name, &name, &value, expected, Bound::Loss);
-            let share = mean.mul_scalar(term.coefficient);
-            loss = Some(match loss {
-                None => share,
-                Some(before) => before + share,
-            });
-        }
-        let loss = loss.unwrap();
-        let value = loss.clone().inner().try_into_vec_as::<f32>().unwrap();
-        let expected = fixture.output("loss").floats();
-        report.check("loss", &name, &value, expected, Bound::Loss);
-
-        let grads = GradientsParams::from_grads(loss.backward(), &model);
-        let found = gradients(&model, &grads);
-        assert_eq!(found.len(), fixture.gradients.len(), "{case}");
-        for (key, expected) in &fixture.gradients {
-            let Some(actual) = found.get(key) else {
-                panic!("{case}: no {key} among {:?}", found.keys());
-            };
-            report.check(key, &name, actual, expected.floats(), Bound::Gradient);
-        }
-    }
-    report.finish();
+    let objective = fixture_objective(&fixture.folder, sharing, false);
+    check_joint_step(&fixture, &objective, gradients);
 }
 
 #[test]
@@ -125,7 +77,7 @@ fn the_parts_of_a_step_in_turns_have_the_losses_of_the_joint_step() {
         for (name, device) in devices() {
             let objective = fixture_objective(&fixture.folder, sharing, true);
             let model = open_pair(&objective, &fixture.folder, &device);
-            let host = Batches::single(&fixture);
+            let host = SampledBatches::single(&fixture);
             let batch = objective.upload(&host, &device);
             let weights = objective.weights(&host);
             let mut scratch = None;

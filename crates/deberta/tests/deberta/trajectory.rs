@@ -14,10 +14,11 @@ use kiln_nn::Init;
 use kiln_tasks::Family;
 use kiln_tasks::settings::Sharing;
 use kiln_testing::{
-    Bound, Fixture, Report, check_curves, devices, lock_generator, training_settings,
+    Bound, Fixture, Report, SampledBatches, check_curves, devices, lock_generator, open_pair,
+    training_settings,
 };
 
-use crate::objectives::{Batches, fixture, fixture_objective, open_pair, train_on};
+use crate::objectives::{fixture, fixture_objective, train_on};
 
 /// Trains on the case's batches, each cut into `accumulate` micro-batches; holds the curves, and gives
 /// the folder of the last checkpoint.
@@ -50,7 +51,7 @@ fn follow<O: Objective>(
         device,
         &run,
         training_settings(fixture, batch_size, accumulate),
-        Arc::new(Batches::stacked(fixture, batch_size)),
+        Arc::new(SampledBatches::stacked(fixture, batch_size)),
     );
     check_curves(report, device_name, fixture, &run, &curves);
     outcome.checkpoint

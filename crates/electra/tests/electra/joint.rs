@@ -1,11 +1,7 @@
 //! The joint step, with given samples, against PyTorch: both losses, every gradient, and thirty
 //! steps of training; with shared embeddings, nothing shared and everything shared.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test's helpers may end the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,13 +12,14 @@ use kiln_checkpoint::{ModelFile, gradient_tensors};
 use kiln_electra::ElectraPair;
 use kiln_electra::names::NAMES;
 use kiln_learner::{Objective, RunFolder, TrainRequest, train};
-use kiln_tasks::replaced_tokens::{ReplacedTokenBatch, corrupt};
+use kiln_tasks::replaced_tokens::ReplacedTokenBatch;
 use kiln_tasks::settings::Sharing;
 use kiln_testing::{
-    Bound, Fixture, Report, check_curves, devices, fixtures_dir, lock_generator, training_settings,
+    Bound, Fixture, Report, SampledBatches, check_curves, check_joint_step, devices, fixtures_dir,
+    lock_generator, open_pair, training_settings,
 };
 
-use crate::common::{Batches, fixture_objective, open_pair};
+use crate::common::fixture_objective;
 
 fn fixture(case: &str) -> Fixture {
     Fixture::open(&fixtures_dir("electra", env!("CARGO_MANIFEST_DIR")).join(case))
@@ -49,51 +46,8 @@ fn gradients(model: &ElectraPair, gradients: &GradientsParams) -> BTreeMap<Strin
 
 fn is_the_references(case: &str, sharing: Sharing) {
     let fixture = fixture(case);
-    let mut report = Report::new(case);
-    for (name, device) in devices() {
-        let device = device.autodiff();
-        let objective = fixture_objective(&fixture.folder, sharing);
-        let model = open_pair(&objective, &fixture.folder, &device);
-        let host = Batches::single(&fixture);
-        let batch = objective.upload(&host, &device);
-
-        let samples = batch.samples.clone().unwrap();
-        let corrupted = corrupt(samples, &batch);
-        let ids: Vec<i32> = corrupted.input_ids.try_into_vec_as().unwrap();
-        assert_eq!(ids, fixture.output("corrupted_ids").ints(), "{name}");
-        let replaced: Vec<i32> = corrupted.replaced.int().try_into_vec_as().unwrap();
-        assert_eq!(replaced, fixture.output("replaced").ints(), "{name}");
-
-        let output = objective.forward(&model, 0, &batch, None, &());
-        let mut loss = None;
-        let weights = objective.weights(&host);
-        for ((term, sum), weight) in objective.terms().iter().zip(output.sums).zip(weights) {
-            let mean = sum / weight;
-            let value = mean.clone().inner().try_into_vec_as::<f32>().unwrap();
-            let expected = fixture.output(term.name).floats();
-            report.check(term.name, &name, &value, expected, Bound::Loss);
-            let share = mean.mul_scalar(term.coefficient);
-            loss = Some(match loss {
-                None => share,
-                Some(before) => before + share,
-            });
-        }
-        let loss = loss.unwrap();
-        let value = loss.clone().inner().try_into_vec_as::<f32>().unwrap();
-        let expected = fixture.output("loss").floats();
-        report.check("loss", &name, &value, expected, Bound::Loss);
-
-        let grads = GradientsParams::from_grads(loss.backward(), &model);
-        let found = gradients(&model, &grads);
-        assert_eq!(found.len(), fixture.gradients.len(), "{case}");
-        for (key, expected) in &fixture.gradients {
-            let Some(actual) = found.get(key) else {
-                panic!("{case}: no {key} among {:?}", found.keys());
-            };
-            report.check(key, &name, actual, expected.floats(), Bound::Gradient);
-        }
-    }
-    report.finish();
+    let objective = fixture_objective(&fixture.folder, sharing);
+    check_joint_step(&fixture, &objective, gradients);
 }
 
 #[test]
@@ -130,7 +84,7 @@ fn follows(case: &str, accumulate: usize) {
             files,
             run.clone(),
             training_settings(&fixture, batch_size, accumulate),
-            Arc::new(Batches::stacked(&fixture, batch_size)),
+            Arc::new(SampledBatches::stacked(&fixture, batch_size)),
         ))
         .unwrap();
         let curves = [
@@ -192,7 +146,7 @@ fn what_stands_in_an_empty_slot_changes_nothing() {
             sums.flat_map(|sum| sum.try_into_vec_as::<f32>().unwrap())
                 .collect()
         };
-        let host = Batches::single(&fixture);
+        let host = SampledBatches::single(&fixture);
         let expected = read(host.clone());
         let empty = |index: usize| host.floats["weights"].data[index] == 0.0;
         for other in [1, 7, 50] {
@@ -216,7 +170,7 @@ fn upload(host: &kiln_text::HostBatch, device: &Device) -> ReplacedTokenBatch {
 fn the_ids_before_masking_are_put_together_from_labels_and_positions() {
     let fixture = fixture("joint");
     for (name, device) in devices() {
-        let batch = upload(&Batches::single(&fixture), &device);
+        let batch = upload(&SampledBatches::single(&fixture), &device);
         let original: Vec<i32> = batch.original_ids.try_into_vec_as().unwrap();
         assert_eq!(original, fixture.input("original_ids").ints(), "{name}");
     }

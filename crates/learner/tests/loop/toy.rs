@@ -15,7 +15,7 @@ use kiln_learner::{
     Carry, ConstantGuess, Measure, ModelFiles, Objective, PartOutput, PartSpec, TermSpec,
     TrainingSettings,
 };
-use kiln_nn::{Dropout, Init, like, widened};
+use kiln_nn::{Dropout, Init, like, untracked, widened};
 use kiln_text::rng::{Purpose, Rng};
 use kiln_text::{BatchSource, HostBatch, TextError};
 
@@ -163,11 +163,7 @@ impl Objective for ToyObjective {
         let x = like(model.dropout.forward(batch.x.clone()), &weight);
         let (prediction, scratch, next) = if part == 0 {
             let answer = model.generator.forward(x);
-            let plain = if answer.is_autodiff() {
-                answer.clone().inner()
-            } else {
-                answer.clone()
-            };
+            let plain = untracked(answer.clone());
             (answer, Answer(Some(plain)), carry.clone())
         } else {
             let answer = scratch.0.expect("part 0 ran");

@@ -18,7 +18,6 @@ pub use crate::arguments::{ClassSpec, InputError, Inputs};
 pub use crate::heads::Named;
 pub use entry::{ClassEntry, Classes};
 pub use results::Results;
-pub(crate) use results::read_values;
 
 use crate::architecture::{ForwardRequest, Output};
 use crate::replaced_tokens::Half;

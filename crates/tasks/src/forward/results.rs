@@ -1,7 +1,7 @@
 //! The outputs of a forward pass by name, and its loss.
 
 use burn::tensor::{Tensor, TensorData};
-use kiln_learner::LearnError;
+use kiln_learner::{LearnError, read_values};
 use kiln_nn::untracked;
 
 use crate::architecture::Output;
@@ -112,17 +112,4 @@ impl Results {
         }
         Ok(())
     }
-}
-
-/// The numbers of a model's output, row by row.
-///
-/// # Errors
-/// If the device does not give them.
-pub(crate) fn read_values<const D: usize>(values: Tensor<D>) -> Result<Vec<f32>, LearnError> {
-    values
-        .try_into_vec_as::<f32>()
-        .map_err(|error| LearnError::Device {
-            step: 0,
-            reason: error.to_string(),
-        })
 }

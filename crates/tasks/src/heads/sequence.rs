@@ -84,11 +84,22 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// The problem of this name.
+    /// The problem that config.json names; without a name numbers where there is one label, else
+    /// none: the labels themselves decide.
     ///
     /// # Errors
-    /// If there is none.
-    pub fn from_name(name: &str) -> Result<Self, ConfigError> {
+    /// If there is no problem of that name.
+    pub(crate) fn of(
+        problem_type: Option<&str>,
+        num_labels: usize,
+    ) -> Result<Option<Self>, ConfigError> {
+        match problem_type {
+            Some(name) => Self::from_name(name).map(Some),
+            None => Ok((num_labels == 1).then_some(Self::Regression)),
+        }
+    }
+
+    fn from_name(name: &str) -> Result<Self, ConfigError> {
         match name {
             "single_label_classification" => Ok(Self::SingleLabel),
             "multi_label_classification" => Ok(Self::MultiLabel),
@@ -124,11 +135,9 @@ impl Head for SequenceLogits {
             return Ok(None);
         }
         let [batch, num_labels] = self.logits.dims();
-        let problem = match problem_type {
-            Some(name) => Some(Problem::from_name(name)?),
-            None if num_labels == 1 => Some(Problem::Regression),
-            None => (!inputs.is_float("labels")).then_some(Problem::SingleLabel),
-        };
+        let are_classes = !inputs.is_float("labels");
+        let problem = Problem::of(problem_type, num_labels)?
+            .or_else(|| are_classes.then_some(Problem::SingleLabel));
         let meaning = match (problem, self.real_labels) {
             (Some(Problem::SingleLabel), _) => {
                 return Ok(class_labels(&self.logits, inputs)?.map(SequenceLabels::Class));

@@ -14,14 +14,13 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_learner::Measure;
 use kiln_learner::upload::missing;
-use kiln_nn::loss::correct_sum;
-use kiln_nn::untracked;
 use kiln_text::HostBatch;
 
 use super::Head;
 use super::sequence::{Problem, SequenceLabels, SequenceLogits};
 use super::tokens::{SpanLogits, TokenLogits};
 use crate::labels::{HostLabels, Labels, Numbers};
+use crate::masked_lm;
 
 /// Labels on the host, of all terms of a loss.
 pub trait HostTargets {
@@ -46,11 +45,13 @@ pub trait TrainedHead: Head {
     /// The keys of its losses in `metrics.jsonl`, in the order of [`Head::TERMS`].
     const LOSSES: &'static [&'static str] = &["task_loss"];
 
-    /// The labels of a batch; `problem` says what those of sequences mean.
+    /// The labels of a batch for a model that has `num_labels`; `problem` says what those of sequences
+    /// mean.
     ///
     /// # Panics
-    /// If the batch lacks a buffer: an objective and the source that feeds it are written together.
-    fn host_targets(batch: &HostBatch, problem: Problem) -> Self::Host;
+    /// If the batch lacks a buffer or has a label that the model does not: an objective and the source
+    /// that feeds it are written together.
+    fn host_targets(batch: &HostBatch, problem: Problem, num_labels: usize) -> Self::Host;
 
     /// The names of [`Self::measures`].
     fn measure_names(problem: Problem) -> Vec<&'static str>;
@@ -165,9 +166,9 @@ impl HostTargets for HostSequence {
 impl TrainedHead for SequenceLogits {
     type Host = HostSequence;
 
-    fn host_targets(batch: &HostBatch, problem: Problem) -> HostSequence {
+    fn host_targets(batch: &HostBatch, problem: Problem, num_labels: usize) -> HostSequence {
         let meaning = match problem {
-            Problem::SingleLabel => return HostSequence::Class(classes(batch)),
+            Problem::SingleLabel => return HostSequence::Class(classes(batch, num_labels)),
             Problem::MultiLabel => SequenceLabels::YesOrNo,
             Problem::Regression => SequenceLabels::Numbers,
         };
@@ -221,8 +222,8 @@ impl TrainedHead for SequenceLogits {
 impl TrainedHead for TokenLogits {
     type Host = HostLabels;
 
-    fn host_targets(batch: &HostBatch, _: Problem) -> HostLabels {
-        classes(batch)
+    fn host_targets(batch: &HostBatch, _: Problem, num_labels: usize) -> HostLabels {
+        classes(batch, num_labels)
     }
 
     fn measure_names(_: Problem) -> Vec<&'static str> {
@@ -247,7 +248,7 @@ impl TrainedHead for SpanLogits {
 
     const LOSSES: &'static [&'static str] = &["start_loss", "end_loss"];
 
-    fn host_targets(batch: &HostBatch, _: Problem) -> Self::Host {
+    fn host_targets(batch: &HostBatch, _: Problem, _: usize) -> Self::Host {
         let [_, seq_len] = shape(batch);
         let places = |name| weighed(batch, HostLabels::places(ints(batch, name), seq_len));
         (places("start_positions"), places("end_positions"))
@@ -274,18 +275,22 @@ impl TrainedHead for SpanLogits {
     }
 }
 
-/// How often the highest score is the label's.
 fn accuracy(name: &'static str, logits: Tensor<2>, labels: &Labels) -> Measure {
-    let weights = labels.weights.clone();
-    Measure {
-        name,
-        sum: correct_sum(untracked(logits), labels.labels.clone(), weights.clone()),
-        weight: weights.sum(),
-    }
+    let (classes, weights) = (labels.labels.clone(), labels.weights.clone());
+    masked_lm::accuracy(name, logits, classes, weights)
 }
 
-fn classes(batch: &HostBatch) -> HostLabels {
-    weighed(batch, HostLabels::classes(ints(batch, "labels")))
+fn classes(batch: &HostBatch, num_labels: usize) -> HostLabels {
+    let labels = ints(batch, "labels");
+    for &label in &labels {
+        // On a device a wrong label may be an unchecked read.
+        let is_known = usize::try_from(label).is_ok_and(|label| label < num_labels);
+        assert!(
+            is_known || label < 0,
+            "label {label}: the model has {num_labels} labels"
+        );
+    }
+    weighed(batch, HostLabels::classes(labels))
 }
 
 fn weighed(batch: &HostBatch, labels: HostLabels) -> HostLabels {
@@ -341,7 +346,7 @@ mod tests {
     fn a_label_below_zero_and_a_row_without_weight_are_not_scored() {
         let mut batch = batch();
         batch.insert_ints("labels", vec![-100, 4, 2, 0, 1, 1], &[3, 2]);
-        let labels = TokenLogits::host_targets(&batch, Problem::SingleLabel);
+        let labels = TokenLogits::host_targets(&batch, Problem::SingleLabel, 5);
         assert_eq!(labels.weights(), [3.0]);
         let (name, device) = kiln_testing::devices().remove(0);
         let labels = HostTargets::upload(labels, &device);
@@ -353,10 +358,18 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "label 2: the model has 2 labels")]
+    fn a_label_that_the_model_does_not_have_goes_to_no_device() {
+        let mut batch = batch();
+        batch.insert_ints("labels", vec![-100, 1, 2], &[3]);
+        let _ = SequenceLogits::host_targets(&batch, Problem::SingleLabel, 2);
+    }
+
+    #[test]
     fn a_batch_of_nothing_scored_weighs_nothing() {
         let mut batch = batch();
         batch.insert_ints("labels", vec![-100; 3], &[3]);
-        let labels = SequenceLogits::host_targets(&batch, Problem::SingleLabel);
+        let labels = SequenceLogits::host_targets(&batch, Problem::SingleLabel, 2);
         assert_eq!(labels.weights(), [0.0]);
     }
 
@@ -365,7 +378,7 @@ mod tests {
         for (problem, per_row) in [(Problem::Regression, 1), (Problem::MultiLabel, 4)] {
             let mut batch = batch();
             batch.insert_floats("labels", vec![0.5; 3 * per_row], &[3, per_row]);
-            let labels = SequenceLogits::host_targets(&batch, problem);
+            let labels = SequenceLogits::host_targets(&batch, problem, per_row);
             assert_eq!(labels.weights(), [2.0 * per_row as f64], "{problem:?}");
             assert_eq!(labels.num_rows(), 2.0, "{problem:?}");
             let (_, device) = kiln_testing::devices().remove(0);
@@ -379,7 +392,7 @@ mod tests {
         let mut batch = batch();
         batch.insert_ints("start_positions", vec![0, 1, 1], &[3]);
         batch.insert_ints("end_positions", vec![2, -1, 1], &[3]);
-        let spans = SpanLogits::host_targets(&batch, Problem::SingleLabel);
+        let spans = SpanLogits::host_targets(&batch, Problem::SingleLabel, 2);
         assert_eq!(spans.weights(), [2.0, 1.0]);
     }
 }

@@ -2,14 +2,13 @@
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
-use kiln_learner::LearnError;
+use kiln_learner::{LearnError, read_values};
 use kiln_text::Vocabulary;
 
 use super::batch::in_order;
 use super::{Predictor, Text, TextBatch, Texts};
 use crate::architecture::{FillMaskRequest, MaskCandidate, MaskFilling};
 use crate::class::Class;
-use crate::forward::read_values;
 
 /// A class that scores words at chosen places of texts.
 pub trait PredictWords: Class {

@@ -1,7 +1,7 @@
 //! A discriminator on texts: for every token the probability that another one stood there.
 
 use burn::tensor::activation::sigmoid;
-use kiln_learner::LearnError;
+use kiln_learner::{LearnError, read_values};
 use kiln_nn::EncoderInputs;
 
 use super::batch::in_order;
@@ -9,7 +9,6 @@ use super::{Predictor, Text, TextBatch, Texts};
 use crate::architecture::{ReplacedTokensRequest, TokenScore};
 use crate::class::Class;
 use crate::family::Family;
-use crate::forward::read_values;
 use crate::heads::ReplacedLogits;
 
 impl<C> Predictor<C>

@@ -35,7 +35,8 @@ const UNKNOWN_EXAMPLES: usize = 5;
 pub struct PrepareSettings {
     /// Every line is one sentence already (the format of the original BERT).
     pub lines_are_sentences: bool,
-    /// Threads to tokenise with; 0 = one for each core. Changes nothing in the result.
+    /// Threads to tokenise with, 1,024 at most; 0 = one for each core. Changes nothing in the
+    /// result.
     pub threads: usize,
 }
 

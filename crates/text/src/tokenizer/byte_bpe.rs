@@ -76,7 +76,7 @@ pub struct ByteBpeSettings {
     pub sample: SampleSettings,
     /// Longest sequence of the model it is for.
     pub model_max_length: Option<u32>,
-    /// Threads to count with; 0 = one for each core. Changes nothing in the result.
+    /// Threads to count with, 1,024 at most; 0 = one for each core. Changes nothing in the result.
     pub threads: usize,
 }
 

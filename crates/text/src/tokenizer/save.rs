@@ -87,10 +87,10 @@ fn pretty(value: &Value) -> String {
 }
 
 /// tokenizer_config.json. For exactly BERT's rules the class is BertTokenizer, for exactly RoBERTa's
-/// RobertaTokenizer, which transformers rebuilds from the fields here; for others a class that takes tokenizer.json as it is. Not
-/// DebertaV2Tokenizer: transformers 5 rebuilds that with NFC instead of the model's own rules, and
-/// with DebertaTokenizer a pair gets two `[SEP]` in its middle and no types. Not XLNetTokenizer: it
-/// drops accents always, and gives no types unless asked.
+/// RobertaTokenizer, both of which transformers rebuilds from the fields here; for others a class that
+/// takes tokenizer.json as it is. Not DebertaV2Tokenizer: transformers 5 rebuilds that with NFC instead
+/// of the model's own rules, and with DebertaTokenizer a pair gets two `[SEP]` in its middle and no
+/// types. Not XLNetTokenizer: it drops accents always, and gives no types unless asked.
 ///
 /// What the files said that the tokenizer was opened from is written again.
 fn config(tokenizer: &Tokenizer, full: &Value) -> Value {
@@ -107,15 +107,16 @@ fn config(tokenizer: &Tokenizer, full: &Value) -> Value {
         (None, _) => {}
     }
     let inputs = &written.get("model_input_names");
-    if let Some(normalisation) = bert_normalisation(tokenizer, full) {
-        config.insert("tokenizer_class".to_string(), Value::from("BertTokenizer"));
-        normalisation.write(&mut config);
-        if let Some(inputs) = inputs.filter(|inputs| **inputs != json!(Class::Bert.inputs())) {
-            config.insert("model_input_names".to_string(), inputs.clone());
-        }
-    } else if is_roberta(tokenizer, full) {
-        let class = Class::Roberta;
+    let normalisation = bert_normalisation(tokenizer, full);
+    let class = match normalisation {
+        Some(_) => Some(Class::Bert),
+        None => is_roberta(tokenizer, full).then_some(Class::Roberta),
+    };
+    if let Some(class) = class {
         config.insert("tokenizer_class".to_string(), Value::from(class.name()));
+        if let Some(normalisation) = normalisation {
+            normalisation.write(&mut config);
+        }
         if let Some(inputs) = inputs.filter(|inputs| **inputs != json!(class.inputs())) {
             config.insert("model_input_names".to_string(), inputs.clone());
         }

@@ -50,7 +50,7 @@ pub struct UnigramSettings {
     pub layout: UnigramLayout,
     /// Longest sequence of the model it is for.
     pub model_max_length: Option<u32>,
-    /// Threads to train with; 0 = one for each core. Changes nothing in the result.
+    /// Threads to train with, 1,024 at most; 0 = one for each core. Changes nothing in the result.
     pub threads: usize,
 }
 

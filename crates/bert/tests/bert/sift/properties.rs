@@ -66,15 +66,15 @@ fn the_ascent_sees_constants_and_the_loss_the_model() {
         let (model, batch) = start(&device);
         let seen = RefCell::new(Vec::new());
         let logits_of = batch.logits_of();
-        let sum = batch
-            .clean(&model)
-            .sift_sum(&published(), &model, |model, sum| {
-                let words = model.bert.word_embeddings();
-                let logits = logits_of(model, sum);
-                seen.borrow_mut()
-                    .push((words.is_tracked(), logits.is_tracked()));
-                logits
-            });
+        let clean = batch.clean(&model);
+        let noise = published().draw(&clean.normalised);
+        let sum = clean.sift_sum(&published(), noise, &model, |model, sum| {
+            let words = model.bert.word_embeddings();
+            let logits = logits_of(model, sum);
+            seen.borrow_mut()
+                .push((words.is_tracked(), logits.is_tracked()));
+            logits
+        });
         assert_eq!(seen.take(), [(false, true), (true, true)], "{name}");
         // The clean pass' graph is whole: the ascent's backward pass consumed another.
         let gradients = GradientsParams::from_grads(sum.backward(), &model);
