@@ -7,6 +7,8 @@
 //! | [`backend`] | cargo features to devices |
 //! | [`nn`] | layers, losses and fused operations that architectures share |
 //! | [`text`] | tokenizers, corpora, examples, masking: text to batches |
+//! | [`datasets`] | labelled data to batches, answers to predictions |
+//! | [`metrics`] | predictions as they are written, and their scores |
 //! | [`checkpoint`] | Hugging Face folders in and out |
 //! | [`learner`] | the training loop, exact resume |
 //! | [`tasks`] | what is learned and what is asked: settings, data, losses, forward passes, predictions |
@@ -22,9 +24,11 @@
 pub use kiln_backend as backend;
 pub use kiln_bert as bert;
 pub use kiln_checkpoint as checkpoint;
+pub use kiln_datasets as datasets;
 pub use kiln_deberta as deberta;
 pub use kiln_electra as electra;
 pub use kiln_learner as learner;
+pub use kiln_metrics as metrics;
 pub use kiln_nn as nn;
 pub use kiln_roberta as roberta;
 pub use kiln_tasks as tasks;

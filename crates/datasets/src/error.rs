@@ -1,0 +1,34 @@
+//! What can go wrong with labelled data.
+
+use std::path::PathBuf;
+
+use kiln_text::TextError;
+
+/// Why labelled data could not be used. The message is the whole line a user needs: where, what, and
+/// the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the messages name the fields")]
+pub enum DataError {
+    /// A file is missing or unreadable.
+    #[error(
+        "{}: cannot be read ({reason}); check its path, its permissions and that it is whole",
+        path.display()
+    )]
+    Read {
+        path: PathBuf,
+        reason: std::io::Error,
+    },
+    /// A record of a file is not what it should be.
+    #[error("{place}: {problem}")]
+    Record {
+        place: crate::Place,
+        problem: String,
+    },
+    /// Text or tokenizer.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// Settings that can't be used: the field, its value and the remedy.
+    #[error("{0}")]
+    Settings(String),
+}
