@@ -70,7 +70,20 @@ impl Answers {
             earned: rows
                 .iter()
                 .zip(&given)
-                .map(|((_, answers), given)| question(given, answers, version))
+                .map(
+                    |((row, answers), given)| match options.no_answer_threshold {
+                        // The official scorer asks the file here, not the normalised answers: nothing said
+                        // to a question whose answer is `the` is wrong.
+                        Some(threshold) if row.null_odds > threshold => {
+                            let right = f64::from(u8::from(answers.is_empty()));
+                            Earned {
+                                exact: right,
+                                f1: right,
+                            }
+                        }
+                        _ => question(given, answers, version),
+                    },
+                )
                 .collect(),
             of_nothing: rows
                 .iter()
