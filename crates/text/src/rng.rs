@@ -25,6 +25,8 @@ pub enum Purpose {
     Split = 6,
     /// The part of a text that a tokenizer is trained on.
     Sample = 7,
+    /// Which examples a resample of scores draws, and which of two runs' answers change places.
+    Resample = 8,
 }
 
 /// A stream of random numbers found by its address.
