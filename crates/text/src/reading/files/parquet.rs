@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -9,6 +10,8 @@ use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
 use serde_json::{Map, Value};
+
+use crate::error::{TextError, read_failed};
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 256;
@@ -51,6 +54,61 @@ impl TextRows {
     }
 }
 
+/// All columns of a Parquet file, an object a row.
+pub struct Rows {
+    path: PathBuf,
+    rows: RowIter<'static>,
+    features: Option<Value>,
+}
+
+impl Rows {
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    /// If it can't be read or is damaged.
+    pub fn open(path: &Path) -> Result<Self, TextError> {
+        let reader = File::open(path)
+            .and_then(|file| SerializedFileReader::new(file).map_err(|error| failed(&error)))
+            .map_err(read_failed(path))?;
+        // Here an error, later a panic of the library.
+        for group in 0..reader.num_row_groups() {
+            reader
+                .get_row_group(group)
+                .map_err(|error| read_failed(path)(failed(&error)))?;
+        }
+        let pairs = reader.metadata().file_metadata().key_value_metadata();
+        let features = pairs
+            .into_iter()
+            .flatten()
+            .find(|pair| pair.key == "huggingface")
+            .and_then(|pair| serde_json::from_str::<Value>(pair.value.as_deref()?).ok())
+            .and_then(|value| value.pointer("/info/features").cloned());
+        let rows = RowIter::from_file_into(Box::new(reader)).with_batch_size(BATCH_ROWS);
+        Ok(Self {
+            path: path.to_path_buf(),
+            rows,
+            features,
+        })
+    }
+
+    /// What Hugging Face's `datasets` says of the columns, by name: `_type`, `names`, …
+    pub fn features(&self) -> Option<&Value> {
+        self.features.as_ref()
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Value, TextError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.rows.next()?;
+        Some(match row {
+            Ok(row) => Ok(record(&row)),
+            Err(error) => Err(read_failed(&self.path)(failed(&error))),
+        })
+    }
+}
+
 /// The schema of a file with one column. A file's own has no repetition, so this one has none.
 fn group(name: &str, column: &Arc<Type>) -> io::Result<Type> {
     Type::group_type_builder(name)
@@ -89,7 +147,7 @@ fn record(row: &Row) -> Value {
     )
 }
 
-/// A field as JSON. Of what is no text it takes to be told by its type.
+/// A field as JSON; dates and decimals, which nothing reads, as 0.
 fn value(field: &Field) -> Value {
     match field {
         Field::Null => Value::Null,
@@ -98,7 +156,14 @@ fn value(field: &Field) -> Value {
         // Older writers do not say that their strings are text.
         Field::Bytes(bytes) => std::str::from_utf8(bytes.data()).map_or(Value::Null, Value::from),
         Field::Group(row) => record(row),
-        Field::ListInternal(_) | Field::MapInternal(_) => Value::Array(Vec::new()),
+        Field::ListInternal(list) => list.elements().iter().map(value).collect(),
+        Field::MapInternal(_) => Value::Array(Vec::new()),
+        Field::Byte(value) => Value::from(*value),
+        Field::Short(value) => Value::from(*value),
+        Field::UByte(value) => Value::from(*value),
+        Field::UShort(value) => Value::from(*value),
+        Field::UInt(value) => Value::from(*value),
+        Field::ULong(value) => Value::from(*value),
         Field::Int(value) => Value::from(*value),
         Field::Long(value) => Value::from(*value),
         Field::Float(value) => Value::from(*value),
