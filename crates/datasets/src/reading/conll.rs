@@ -28,6 +28,8 @@ pub(super) struct Conll {
 struct Layout {
     has_tabs: bool,
     width: usize,
+    /// It looks like a comment.
+    has_hash: bool,
 }
 
 impl Conll {
@@ -77,13 +79,19 @@ impl Conll {
                 Layout {
                     has_tabs,
                     width: cells(text, has_tabs).count(),
+                    has_hash: text.starts_with("# "),
                 }
             });
             let cells: Vec<&str> = cells(text, layout.has_tabs).collect();
             let wrong = |reason: String| Err(problem(&self.file, line, reason));
             if cells.len() != layout.width {
+                let remedy = if layout.has_hash || text.starts_with("# ") {
+                    "if lines that begin with # are comments, say so with --comments"
+                } else {
+                    "mend the line"
+                };
                 return wrong(format!(
-                    "{} columns, the lines before have {}; mend the line",
+                    "{} columns, the lines before have {}; {remedy}",
                     cells.len(),
                     layout.width
                 ));

@@ -180,6 +180,7 @@ impl Json {
             let next = filled(&mut self.reader).map_err(read_failed(&self.file))?;
             let mut taken = 0;
             let mut is_over = next.is_empty();
+            let mut is_torn = false;
             for &byte in next {
                 if scan.ends_before(byte) {
                     is_over = true;
@@ -188,12 +189,17 @@ impl Json {
                 taken += 1;
                 self.line += u64::from(byte == b'\n');
                 if scan.ends_after(byte) {
+                    is_torn = scan.is_string;
                     is_over = true;
                     break;
                 }
             }
             bytes.extend_from_slice(next.get(..taken).unwrap_or_default());
             self.reader.consume(taken);
+            if is_torn {
+                let reason = "no JSON (a quote is open at the end of the line); mend the record";
+                return Err(problem(&self.file, self.line - 1, reason));
+            }
             if is_over {
                 break;
             }

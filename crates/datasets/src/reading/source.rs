@@ -283,6 +283,9 @@ impl Source {
                     }
                     self.decided.header = Some(first.clone());
                     if self.ahead.is_empty() {
+                        if let Some(error) = self.failed.take() {
+                            return Err(error);
+                        }
                         return empty(&self.file);
                     }
                 }
@@ -362,13 +365,13 @@ impl Source {
                 .count();
             let hint = match lines {
                 0 => String::new(),
-                lines => format!(" over {} lines: is a quote left open?", lines + 1),
+                lines => format!(" in {} lines (is a quote left open?)", lines + 1),
             };
             return Err(problem(
                 &self.file,
                 record.line,
                 format!(
-                    "{} columns, the first line has {width}{hint}; mend the line",
+                    "{} columns{hint}, the first line has {width}; mend the line",
                     cells.len()
                 ),
             ));
