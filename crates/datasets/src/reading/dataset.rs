@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use kiln_text::reading::InputFile;
 
 use super::examples::{Counts, Examples, Raws};
-use super::glue::GlueTask;
 use super::raw::RawTarget;
 use super::source::{Decided, Source};
 use super::spec::DatasetSpec;
@@ -32,7 +31,8 @@ pub struct Survey {
     pub examples: u64,
     /// How many of them have no label.
     pub unlabelled: u64,
-    /// The labels, in the order of [`collect_labels`].
+    /// The labels, in the order of [`collect_labels`]. Where a file lists them (a `ClassLabel`, a task
+    /// of GLUE), all that are listed.
     pub labels: Labels,
     /// How often each label stands in the files: examples, or words.
     pub frequencies: Vec<u64>,
@@ -158,13 +158,14 @@ impl Dataset {
             }
         }
         survey.counts = raws.counts;
-        let told = self.spec.glue.map_or(&[][..], GlueTask::label_names);
-        let all_told = names.keys().all(|name| told.contains(&name.as_str()));
         let mut found: Vec<String> = names.keys().cloned().collect();
-        if !told.is_empty() && all_told {
-            found = told.iter().map(|name| (*name).to_owned()).collect();
-        } else {
-            sort_names(&mut found);
+        // Tags of other schemes have names that IOB2 does not need.
+        let keeps_names = !matches!(self.scheme, Scheme::Bioes | Scheme::Bilou);
+        match raws.class_names {
+            Some(told) if keeps_names && found.iter().all(|name| told.contains(name)) => {
+                found = told;
+            }
+            _ => sort_names(&mut found),
         }
         let frequency = |name: &String| names.get(name).copied().unwrap_or(0);
         survey.frequencies = found.iter().map(frequency).collect();
@@ -238,8 +239,8 @@ fn recognised(
     recogniser.scheme()
 }
 
-/// The labels in the files of `spec`: sorted by name, by number where all are integers, and in GLUE's
-/// order where it is one of its tasks.
+/// The labels in the files of `spec`: sorted by name, by number where all are integers, and in the
+/// order of the list where a file has one (a `ClassLabel`) or it is a task of GLUE.
 ///
 /// # Errors
 /// As [`Dataset::open`] and [`Dataset::survey`].

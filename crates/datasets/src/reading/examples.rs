@@ -5,9 +5,10 @@ use std::io::BufRead;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::build::Context;
 use super::lines::problem;
 use super::questions;
-use super::raw::{Context, Raw, RawTarget};
+use super::raw::{Raw, RawTarget};
 use super::record::Content;
 use super::source::{Decided, Source};
 use super::spec::DatasetSpec;
@@ -63,6 +64,8 @@ pub(super) struct Raws<'a> {
     /// The first example's numbers, how many.
     numbers: Option<usize>,
     pub(super) counts: Counts,
+    /// Names of labels that a file numbers, where all number the same.
+    pub(super) class_names: Option<Vec<String>>,
     is_over: bool,
 }
 
@@ -83,6 +86,7 @@ impl<'a> Raws<'a> {
             ahead: VecDeque::new(),
             numbers: None,
             counts: Counts::default(),
+            class_names: None,
             is_over: false,
         }
     }
@@ -110,6 +114,11 @@ impl<'a> Raws<'a> {
                     return Ok(None);
                 };
                 let source = Source::open(self.spec, path, self.decided, self.needs_labels)?;
+                if self.next_file == 0 {
+                    self.class_names.clone_from(&source.class_names);
+                } else if self.class_names != source.class_names {
+                    self.class_names = None;
+                }
                 self.source = Some(source);
                 self.next_file = self.next_file.saturating_add(1);
                 continue;

@@ -5,9 +5,10 @@
 //! record of them.
 //!
 //! `table`, `json`, `conll` and `parquet` cut a file into records, `header` and `columns` find where in
-//! them everything stands, `raw` and `questions` make examples with labels by name of them, `tags`
+//! them everything stands, `build` and `questions` make examples with labels by name of them, `tags`
 //! turns tags into IOB2, `examples` maps names to a model's ids.
 
+mod build;
 mod columns;
 mod conll;
 mod dataset;

@@ -11,6 +11,8 @@ mod conll;
 mod glue;
 mod json;
 mod labels;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod questions;
 mod tables;
 
