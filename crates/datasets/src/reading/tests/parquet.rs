@@ -55,3 +55,21 @@ fn a_torn_file_is_refused() {
     spec.format = Some(Format::Csv);
     assert!(read(spec).is_err());
 }
+
+#[test]
+fn a_damaged_byte_gives_examples_or_an_error() {
+    let folder = Folder::new();
+    for name in ["classes.parquet", "tags.parquet", "questions.parquet"] {
+        let task = match name {
+            "tags.parquet" => Task::Tag,
+            "questions.parquet" => Task::Qa,
+            _ => Task::Classify,
+        };
+        let whole = std::fs::read(&file(task, name).files[0]).unwrap();
+        for place in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[place] ^= 0xff;
+            let _ = read(folder.spec(task, "a.parquet", &damaged));
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,13 +27,7 @@ pub(super) struct TextRows {
 impl TextRows {
     /// Opens a file for its column `text_field`, or the one whose name that begins with.
     pub(super) fn open(file: File, text_field: &str) -> io::Result<Self> {
-        let reader = SerializedFileReader::new(file).map_err(|error| failed(&error))?;
-        // Here an error, later a panic of the library.
-        for group in 0..reader.num_row_groups() {
-            reader
-                .get_row_group(group)
-                .map_err(|error| failed(&error))?;
-        }
+        let reader = opened(file)?;
         let root = reader.metadata().file_metadata().schema().clone();
         let column = root.get_fields().iter().find(|column| {
             let rest = text_field.strip_prefix(column.name());
@@ -54,6 +49,29 @@ impl TextRows {
     }
 }
 
+/// A file whose row groups can be read.
+fn opened(file: File) -> io::Result<SerializedFileReader<File>> {
+    guarded(|| {
+        let reader = SerializedFileReader::new(file)?;
+        for group in 0..reader.num_row_groups() {
+            reader.get_row_group(group)?;
+        }
+        Ok(reader)
+    })
+}
+
+/// What `read` gives; the library panics on some damaged files. Whoever gets an error of it reads on no
+/// more, so nothing half done is seen.
+fn guarded<T>(read: impl FnOnce() -> parquet::errors::Result<T>) -> io::Result<T> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(|error| failed(&error)),
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "as Parquet: the file is damaged",
+        )),
+    }
+}
+
 /// All columns of a Parquet file, an object a row.
 pub struct Rows {
     path: PathBuf,
@@ -68,14 +86,8 @@ impl Rows {
     /// If it can't be read or is damaged.
     pub fn open(path: &Path) -> Result<Self, TextError> {
         let reader = File::open(path)
-            .and_then(|file| SerializedFileReader::new(file).map_err(|error| failed(&error)))
+            .and_then(opened)
             .map_err(read_failed(path))?;
-        // Here an error, later a panic of the library.
-        for group in 0..reader.num_row_groups() {
-            reader
-                .get_row_group(group)
-                .map_err(|error| read_failed(path)(failed(&error)))?;
-        }
         let pairs = reader.metadata().file_metadata().key_value_metadata();
         let features = pairs
             .into_iter()
@@ -101,11 +113,9 @@ impl Iterator for Rows {
     type Item = Result<Value, TextError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let row = self.rows.next()?;
-        Some(match row {
-            Ok(row) => Ok(record(&row)),
-            Err(error) => Err(read_failed(&self.path)(failed(&error))),
-        })
+        let row = guarded(|| self.rows.next().transpose());
+        let row = row.map_err(read_failed(&self.path)).transpose()?;
+        Some(row.map(|row| record(&row)))
     }
 }
 
@@ -120,10 +130,9 @@ fn group(name: &str, column: &Arc<Type>) -> io::Result<Type> {
 impl Read for TextRows {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.position >= self.line.len() {
-            let Some(row) = self.rows.next() else {
+            let Some(row) = guarded(|| self.rows.next().transpose())? else {
                 return Ok(0);
             };
-            let row = row.map_err(|error| failed(&error))?;
             self.line = serde_json::to_vec(&record(&row))?;
             self.line.push(b'\n');
             self.position = 0;
