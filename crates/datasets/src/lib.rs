@@ -11,6 +11,8 @@
 pub mod example;
 pub mod feature;
 pub mod labels;
+pub mod reading;
+pub mod splits;
 pub mod task;
 
 mod error;
@@ -18,5 +20,5 @@ mod error;
 pub use error::DataError;
 pub use example::{Answer, Example, Input, Place, Target};
 pub use feature::{Feature, RowTarget, TokenMap};
-pub use labels::Labels;
+pub use labels::{LabelMap, Labels};
 pub use task::{Problem, Task};
