@@ -43,7 +43,7 @@ pub(super) fn search(
     if starts == 0
         || output.start_top_index.len() != starts
         || output.end_top_index.len() != ends
-        || ends % starts != 0
+        || !ends.is_multiple_of(starts)
     {
         return Err(format!(
             "its row has {starts} starts at {} positions and {ends} ends at {}; there should be as many \

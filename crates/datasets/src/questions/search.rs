@@ -43,6 +43,23 @@ pub struct SpanLogits<'a> {
     pub end: &'a [f32],
 }
 
+impl<'a> SpanLogits<'a> {
+    /// Those of a padded row's own tokens: so many, behind `padding_before` positions of padding (XLNet
+    /// has it on the left). None if the row is shorter.
+    pub fn of_row(
+        start: &'a [f32],
+        end: &'a [f32],
+        padding_before: usize,
+        tokens: usize,
+    ) -> Option<Self> {
+        let own = padding_before..padding_before.checked_add(tokens)?;
+        Some(Self {
+            start: start.get(own.clone())?,
+            end: end.get(own)?,
+        })
+    }
+}
+
 /// A span of a context that may be the answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {

@@ -82,6 +82,27 @@ fn the_check_gives_its_answer_and_odds() {
 }
 
 #[test]
+fn padding_changes_no_answer() {
+    let whole = checked(settings(true));
+    for (length, before) in [(384, 0), (512, 0), (384, 378), (512, 506), (40, 7)] {
+        let mut decoder = AnswerDecoder::new(settings(true)).unwrap();
+        for (row, start, end) in check() {
+            // Whatever a model says of padding.
+            let padded = |logits: &[f32]| {
+                let behind = length - before - logits.len();
+                [&vec![99.0; before], logits, &vec![f32::NAN; behind]].concat()
+            };
+            let (start, end) = (padded(&start), padded(&end));
+            let own = SpanLogits::of_row(&start, &end, before, 6).unwrap();
+            decoder.push("q", &row, own).unwrap();
+            assert!(SpanLogits::of_row(&start, &end, before, length + 1).is_none());
+        }
+        let row = answer(decoder.take(0, &example("q", "abcdefghij")).unwrap());
+        assert_eq!(row, whole, "{length} {before}");
+    }
+}
+
+#[test]
 fn none_is_the_answer_above_the_threshold_and_only_where_there_may_be_none() {
     let with = |null_threshold, allow_no_answer| {
         let settings = SearchSettings {
