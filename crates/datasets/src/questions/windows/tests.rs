@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use kiln_text::tokenizer::{WordPieceSettings, train_word_piece_on_texts};
+use kiln_text::tokenizer::{
+    ByteBpeSettings, WordPieceSettings, train_byte_bpe_on_texts, train_word_piece_on_texts,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -130,6 +132,25 @@ fn rows_have_the_order_of_their_architecture() {
     let types = [vec![0; c + 1], vec![1; q + 1], vec![2]].concat();
     assert_eq!(xlnet.type_ids, [types]);
     assert_eq!(xlnet.map, map(0, q + 3, q + c + 2));
+}
+
+#[test]
+fn blanks_before_a_question_go() {
+    // To byte-level BPE a space is a token's part.
+    let bytes = ByteBpeSettings {
+        vocab_size: 270,
+        ..ByteBpeSettings::default()
+    };
+    let tokenizer = train_byte_bpe_on_texts([CONTEXT], &bytes).unwrap();
+    let rows = |question: &str| {
+        let settings = WindowSettings::default();
+        let mut windows = QuestionWindows::new(&tokenizer, layout(), settings).unwrap();
+        windows
+            .features(0, &example(question, CONTEXT, None))
+            .unwrap()
+    };
+    assert_eq!(rows(" \t\u{a0}the kiln"), rows("the kiln"));
+    assert_ne!(rows("the kiln "), rows("the kiln"));
 }
 
 #[test]
