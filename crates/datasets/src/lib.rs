@@ -11,6 +11,7 @@
 pub mod example;
 pub mod feature;
 pub mod labels;
+pub mod questions;
 pub mod reading;
 pub mod splits;
 pub mod task;
