@@ -46,8 +46,8 @@ pub fn embedder<E: Encoder>(request: &EmbedRequest) -> Result<Box<dyn TextEmbedd
     }
     if !read.other_prompts.is_empty() {
         (request.warn)(&format!(
-            "the model has prompts that are not put before texts, as none of them is the default: {}; \
-             write the one that is meant before the texts",
+            "prompts of the model that are not put before texts, as they are not its default: {}; set \
+             default_prompt_name to the one that is meant",
             read.other_prompts.join(", ")
         ));
     }
