@@ -25,6 +25,8 @@ pub enum Purpose {
     Split = 6,
     /// The part of a text that a tokenizer is trained on.
     Sample = 7,
+    /// The order of the batches that a stretch of an epoch is cut into.
+    Batches = 8,
 }
 
 /// A stream of random numbers found by its address.
