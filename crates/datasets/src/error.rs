@@ -19,6 +19,19 @@ pub enum DataError {
         path: PathBuf,
         reason: std::io::Error,
     },
+    /// What was made of examples can't be kept on disk.
+    #[error(
+        "{}: what examples become can't be kept there ({reason}); free space, or name another folder \
+         in TMPDIR",
+        folder.display()
+    )]
+    Store {
+        folder: PathBuf,
+        reason: std::io::Error,
+    },
+    /// A model's logits can't be used.
+    #[error("example {}: {problem}", example + 1)]
+    Logits { example: u64, problem: String },
     /// A record of a file is not what it should be.
     #[error("{place}: {problem}")]
     Record {
