@@ -24,6 +24,7 @@
 //! | `arguments.rs`, `labels.rs`, `sizes.rs` | what a pass is given, checked; labels; the sizes that they are checked against |
 //! | `heads/` | [`heads::Head`]: what heads give, their labels, their losses as sums and weights |
 //! | `fine_tuning.rs`, `fine_tuning/` | [`fine_tuning::FineTuning`]: a class trained on its own head's loss |
+//! | `labelled/` | [`labelled::FineTuneSettings`]: runs on labelled files, their evaluation, predictions |
 //! | `token_heads.rs` | the heads over tokens and over the first one, on any encoder |
 //! | `forward/` | [`forward::forward`]: a checkpoint run on given tensors, as one of an architecture's classes |
 //! | `embedding.rs` | [`embedding::TextEmbedder`]: what is asked of an encoder, vectors of texts |
@@ -38,6 +39,7 @@ pub mod family;
 pub mod fine_tuning;
 pub mod forward;
 pub mod heads;
+pub mod labelled;
 pub mod masked_lm;
 pub mod masked_lm_data;
 pub mod masked_lm_pretraining;

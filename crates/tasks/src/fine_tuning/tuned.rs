@@ -5,7 +5,8 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Device;
-use kiln_checkpoint::WriteError;
+use kiln_checkpoint::{OpenError, WriteError};
+use kiln_datasets::Problem;
 use kiln_learner::{
     LearnError, ModelFiles, Objective, Observer, ParameterGroup, PartOutput, TermSpec, read_values,
 };
@@ -127,6 +128,27 @@ macro_rules! both {
     };
 }
 
+impl HeadKind {
+    /// The head that a problem needs.
+    pub fn of(problem: Problem) -> Self {
+        match problem {
+            Problem::SingleLabel | Problem::MultiLabel | Problem::Regression => Self::Sequence,
+            Problem::Tags => Self::Tokens,
+            Problem::Span => Self::Spans,
+            Problem::Choice => Self::Choices, // TODO
+        }
+    }
+
+    /// The names of the class that has it, as in config.json's `architectures`.
+    pub fn class_names<F: FineTuned>(self) -> &'static [&'static str] {
+        match self {
+            Self::Sequence => F::Sequence::NAMES,
+            Self::Tokens => F::Tokens::NAMES,
+            Self::Spans => F::Spans::NAMES,
+        }
+    }
+}
+
 impl<F: FineTuned> TunedObjective<F> {
     /// Fine-tuning of a model of `config` with this head.
     ///
@@ -187,21 +209,23 @@ impl<F: FineTuned> TunedObjective<F> {
                 each!(model, TunedModel, model => write_class(model, &config, folder))?;
                 write_tokenizer(tokenizer.as_ref(), folder)
             },
-            |model, folder| {
-                Ok(match model {
-                    TunedModel::Sequence(model) => {
-                        TunedModel::Sequence(F::open_complete(model, folder)?)
-                    }
-                    TunedModel::Tokens(model) => {
-                        TunedModel::Tokens(F::open_complete(model, folder)?)
-                    }
-                    TunedModel::Spans(model) => TunedModel::Spans(F::open_complete(model, folder)?),
-                })
-            },
+            |model, folder| load::<F>(model, folder),
         )
     }
 
-    /// What `model` gives for a batch, and its loss.
+    /// A model with the weights of the folder that has such a head.
+    ///
+    /// # Errors
+    /// If the weights are unreadable, or not exactly the model's.
+    pub fn load(
+        &self,
+        model: TunedModelOf<F>,
+        folder: &Path,
+    ) -> Result<TunedModelOf<F>, OpenError> {
+        load::<F>(model, folder)
+    }
+
+    /// What `model` gives for a batch, and its loss where the batch has labels.
     ///
     /// # Errors
     /// If the device fails.
@@ -212,11 +236,32 @@ impl<F: FineTuned> TunedObjective<F> {
         device: &Device,
     ) -> Result<Answers, LearnError> {
         both!((self, Self, objective), (model, TunedModel, model) => {
-            let targets = objective.host_targets(batch);
-            let weights = targets.weights();
-            answers(model, batch, Some((targets.upload(device), weights)), device)
+            let targets = has_labels(batch).then(|| objective.host_targets(batch));
+            let targets = targets.map(|targets| {
+                let weights = targets.weights();
+                (targets.upload(device), weights)
+            });
+            answers(model, batch, targets, device)
         })
     }
+}
+
+fn load<F: FineTuned>(
+    model: TunedModelOf<F>,
+    folder: &Path,
+) -> Result<TunedModelOf<F>, OpenError> {
+    Ok(match model {
+        TunedModel::Sequence(model) => TunedModel::Sequence(F::open_complete(model, folder)?),
+        TunedModel::Tokens(model) => TunedModel::Tokens(F::open_complete(model, folder)?),
+        TunedModel::Spans(model) => TunedModel::Spans(F::open_complete(model, folder)?),
+    })
+}
+
+/// Whether a batch says what the model is to give.
+fn has_labels(batch: &HostBatch) -> bool {
+    batch.ints.contains_key("labels")
+        || batch.floats.contains_key("labels")
+        || batch.ints.contains_key("start_positions")
 }
 
 /// What a class gives for a batch; with labels also the sums of its loss, each with its weight.
