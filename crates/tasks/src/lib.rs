@@ -25,11 +25,13 @@
 //! | `heads/` | [`heads::Head`]: what heads give, their labels, their losses as sums and weights |
 //! | `fine_tuning.rs`, `fine_tuning/` | [`fine_tuning::FineTuning`]: a class trained on its own head's loss |
 //! | `token_heads.rs` | the heads over tokens and over the first one, on any encoder |
+//! | `choice.rs`, `summary.rs` | the head that scores continuations, on any encoder; one vector for a sequence |
 //! | `forward/` | [`forward::forward`]: a checkpoint run on given tensors, as one of an architecture's classes |
 //! | `predict/` | [`Predictor`]: a model opened once that fills masks and tells replaced tokens |
 
 pub mod architecture;
 pub mod change;
+pub mod choice;
 pub mod class;
 pub mod documents;
 pub mod family;
@@ -47,6 +49,7 @@ pub mod replaced_tokens;
 pub mod settings;
 pub mod sift;
 pub mod start;
+pub mod summary;
 pub mod token_heads;
 pub mod tokenizer;
 pub mod tying;
