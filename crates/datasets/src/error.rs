@@ -19,6 +19,19 @@ pub enum DataError {
         path: PathBuf,
         reason: std::io::Error,
     },
+    /// What was made of examples can't be kept on disk.
+    #[error(
+        "{}: what examples become can't be kept there ({reason}); free space, or name another folder \
+         in TMPDIR",
+        folder.display()
+    )]
+    Store {
+        folder: PathBuf,
+        reason: std::io::Error,
+    },
+    /// A model's logits can't be used.
+    #[error("example {}: {problem}", example + 1)]
+    Logits { example: u64, problem: String },
     /// A record of a file is not what it should be.
     #[error("{place}: {problem}")]
     Record {
@@ -28,6 +41,9 @@ pub enum DataError {
     /// Text or tokenizer.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// What a model says to a question can't be used.
+    #[error("question {question:?}: {problem}")]
+    Output { question: String, problem: String },
     /// Settings that can't be used: the field, its value and the remedy.
     #[error("{0}")]
     Settings(String),

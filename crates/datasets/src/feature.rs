@@ -1,5 +1,7 @@
 //! What a model reads of one example, or of a window of it.
 
+use std::ops::Range;
+
 /// One row for a model, not yet padded.
 ///
 /// An example gives one, or several where it is longer than the model reads at once. A choice gives one
@@ -46,10 +48,14 @@ pub enum TokenMap {
     /// `(word, position)`: the first token of each word that this row decides.
     Words(Vec<(u32, u32)>),
     /// For each token of the row the characters `[start, end)` of the context that it stands for; none
-    /// outside the context. With the position that stands for "no answer".
+    /// outside the context, and where it stands for a blank alone. With the position that stands for
+    /// "no answer".
     Context {
         /// As many as there are tokens.
         characters: Vec<Option<(u32, u32)>>,
+        /// The positions that an answer may begin at: those of the context, or of the part of it that is
+        /// this row's to decide.
+        starts: Range<u32>,
         /// The position of `[CLS]`.
         no_answer: u32,
     },

@@ -8,15 +8,25 @@
 //!
 //! No tensors here.
 
+pub mod batching;
+pub mod decode;
 pub mod example;
 pub mod feature;
+pub mod features;
 pub mod labels;
+pub mod questions;
+pub mod reading;
+pub mod splits;
+pub mod store;
 pub mod task;
 
 mod error;
 
+pub use decode::Decoder;
 pub use error::DataError;
 pub use example::{Answer, Example, Input, Place, Target};
 pub use feature::{Feature, RowTarget, TokenMap};
-pub use labels::Labels;
+pub use features::{FeatureSettings, Featurizer};
+pub use labels::{LabelMap, Labels};
+pub use store::{FeatureStore, StoreWriter};
 pub use task::{Problem, Task};

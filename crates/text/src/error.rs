@@ -152,6 +152,9 @@ pub enum TextError {
         "batch {index}: building it panicked ({message}); please report this with your settings"
     )]
     BatchPanicked { index: u64, message: String },
+    /// A source of batches that stands above this crate could not build one.
+    #[error("batch {index}: {reason}")]
+    Source { index: u64, reason: String },
 }
 
 /// The alphabet that a vocabulary has room for.

@@ -22,6 +22,7 @@ use crate::vocabulary::Vocabulary;
 
 mod added;
 mod alphabet;
+mod around;
 mod bert;
 mod bpe_encoder;
 mod byte_bpe;
@@ -32,6 +33,7 @@ mod config;
 mod cuts;
 mod encoder;
 mod files;
+mod offsets;
 mod open;
 mod pair_merges;
 mod pickle;
@@ -52,6 +54,7 @@ mod xlnet;
 
 use added::Added;
 pub use alphabet::DroppedCharacters;
+pub use around::Around;
 pub use byte_bpe::{ByteBpeLayout, ByteBpeSettings};
 use cuts::Cuts;
 pub use encoder::{Encoder, Met};

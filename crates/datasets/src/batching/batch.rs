@@ -1,0 +1,283 @@
+//! Rows of one length, as a device takes them.
+//!
+//! | problem | buffers beside `input_ids`, `attention_mask`, `token_type_ids` |
+//! | --- | --- |
+//! | a label a sequence | `labels` `[batch]`; −100: not known |
+//! | labels, numbers | `labels` `[batch, num_labels]`, real; of one number `[batch]` |
+//! | a label a token | `labels` `[batch, seq_len]`; −100 where none is scored |
+//! | a span | `start_positions`, `end_positions` `[batch]`; `seq_len`: not known |
+//! | a continuation | `labels` `[batch]`; −100: not known; `num_choices` `[1]`. Rows are `[batch * num_choices, seq_len]`, those of an example one behind the other |
+//!
+//! `example_weight` `[batch]` is 0 for rows that only fill up and for those whose target is not known.
+//! Targets are left out where none is known.
+
+use kiln_text::HostBatch;
+
+use crate::features::Padding;
+use crate::{DataError, Feature, Problem, RowTarget};
+
+/// What is not scored.
+const NO_LABEL: i32 = -100;
+
+/// To what length rows are padded: few different ones, so that shapes repeat and a device makes few
+/// kernels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PadTo {
+    /// The next multiple, `max_len` at most. 1: the longest row's length.
+    Multiple(usize),
+    /// The shortest of these that is long enough, else `max_len`.
+    Lengths(Vec<usize>),
+}
+
+impl Default for PadTo {
+    /// Multiples of 8, which matrix units of GPUs want.
+    fn default() -> Self {
+        Self::Multiple(8)
+    }
+}
+
+/// How rows become batches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchSettings {
+    /// What labels mean.
+    pub problem: Problem,
+    /// Numbers a row where labels are real.
+    pub num_labels: usize,
+    /// What fills rows up.
+    pub padding: Padding,
+    /// To what length.
+    pub pad_to: PadTo,
+    /// No row is longer.
+    pub max_len: usize,
+}
+
+/// Makes batches of rows.
+#[derive(Debug, Clone)]
+pub struct Batcher {
+    settings: BatchSettings,
+}
+
+impl Batcher {
+    /// Batches by these settings.
+    ///
+    /// # Errors
+    /// If rows would be padded to nothing.
+    pub fn new(settings: BatchSettings) -> Result<Self, DataError> {
+        let refuse = |problem: &str| Err(DataError::Settings(problem.into()));
+        match &settings.pad_to {
+            PadTo::Multiple(0) => refuse("pad_to = a multiple of 0: choose 1 at least, 8 is usual"),
+            PadTo::Lengths(lengths) if lengths.contains(&0) => {
+                refuse("pad_to = a length of 0: choose 1 at least")
+            }
+            _ => Ok(Self { settings }),
+        }
+    }
+
+    /// The length to which rows are padded whose longest one has so many tokens.
+    pub fn padded(&self, longest: usize) -> usize {
+        let max_len = self.settings.max_len;
+        let padded = match &self.settings.pad_to {
+            PadTo::Multiple(multiple) => longest.max(1).div_ceil(*multiple) * multiple,
+            PadTo::Lengths(lengths) => {
+                let enough = lengths.iter().copied().filter(|&length| length >= longest);
+                enough.min().unwrap_or(max_len)
+            }
+        };
+        padded.min(max_len)
+    }
+
+    /// The position of a row's first token where rows are padded to `seq_len`.
+    pub fn first_token(&self, seq_len: usize, tokens: usize) -> usize {
+        self.settings.padding.first_token(seq_len, tokens)
+    }
+
+    /// A batch of `size` rows: these, and the last one again, without weight, until there are as many.
+    ///
+    /// # Errors
+    /// If there is no row, one is longer than `max_len`, or they do not go together.
+    pub fn batch(&self, rows: &[Feature], size: usize) -> Result<HostBatch, DataError> {
+        let refused = |problem: &str| Err(DataError::Settings(problem.into()));
+        let Some(last) = rows.last() else {
+            return refused("a batch of no rows; choose batches of 1 at least");
+        };
+        let longest = rows.iter().flat_map(|row| &row.ids).map(Vec::len).max();
+        let longest = longest.unwrap_or(0);
+        let max_len = self.settings.max_len;
+        if longest > max_len {
+            return Err(DataError::Settings(format!(
+                "max_len = {max_len}: a row has {longest} tokens; make rows with the same max_len"
+            )));
+        }
+        let num_choices = last.ids.len();
+        if num_choices == 0 || rows.iter().any(|row| row.ids.len() != num_choices) {
+            return refused("rows with different numbers of sequences cannot be one batch");
+        }
+        let seq_len = self.padded(longest);
+        let size = size.max(rows.len());
+        let filled = || {
+            rows.iter()
+                .chain(std::iter::repeat_n(last, size - rows.len()))
+        };
+
+        let mut batch = HostBatch::default();
+        let shape = [size * num_choices, seq_len];
+        let Padding { id, type_id, .. } = self.settings.padding;
+        let ids = || filled().flat_map(|row| &row.ids);
+        let matrix = |row: &mut dyn FnMut(&mut Vec<i32>)| {
+            let mut data = Vec::with_capacity(shape.iter().product());
+            row(&mut data);
+            data
+        };
+        batch.insert_ints(
+            "input_ids",
+            matrix(&mut |data| {
+                ids().for_each(|ids| self.pad(ids, |id| *id as i32, id as i32, seq_len, data));
+            }),
+            &shape,
+        );
+        batch.insert_ints(
+            "attention_mask",
+            matrix(&mut |data| ids().for_each(|ids| self.pad(ids, |_| 1, 0, seq_len, data))),
+            &shape,
+        );
+        batch.insert_ints(
+            "token_type_ids",
+            matrix(&mut |data| {
+                for row in filled() {
+                    for (ids, types) in row.ids.iter().zip(&row.type_ids) {
+                        let types = types.iter().copied().chain(std::iter::repeat(0));
+                        let types: Vec<u8> = types.take(ids.len()).collect();
+                        self.pad(&types, |&id| i32::from(id), type_id.into(), seq_len, data);
+                    }
+                }
+            }),
+            &shape,
+        );
+        if self.settings.problem == Problem::Choice {
+            batch.insert_ints("num_choices", vec![num_choices as i32], &[1]);
+        }
+        self.insert_targets(&mut batch, rows, size, seq_len)?;
+        batch.real_tokens = rows.iter().flat_map(|row| &row.ids).map(Vec::len).sum();
+        batch.all_tokens = shape.iter().product();
+        Ok(batch)
+    }
+
+    /// Appends a sequence's numbers and its padding.
+    fn pad<T>(
+        &self,
+        values: &[T],
+        number: impl Fn(&T) -> i32,
+        padding: i32,
+        seq_len: usize,
+        into: &mut Vec<i32>,
+    ) {
+        let first = self.first_token(seq_len, values.len());
+        let end = into.len() + seq_len;
+        into.extend(std::iter::repeat_n(padding, first));
+        into.extend(values.iter().map(number));
+        into.resize(end, padding);
+    }
+
+    fn insert_targets(
+        &self,
+        batch: &mut HostBatch,
+        rows: &[Feature],
+        size: usize,
+        seq_len: usize,
+    ) -> Result<(), DataError> {
+        let other = |row: &Feature| {
+            DataError::Settings(format!(
+                "example {}: its target is another problem's; make rows for {:?}",
+                row.example + 1,
+                self.settings.problem
+            ))
+        };
+        let is_known = |row: &Feature| row.target != RowTarget::None;
+        let mut weights: Vec<f32> = rows
+            .iter()
+            .map(|row| f32::from(u8::from(is_known(row))))
+            .collect();
+        weights.resize(size, 0.0);
+        batch.insert_floats("example_weight", weights, &[size]);
+        if !rows.iter().any(is_known) {
+            return Ok(());
+        }
+        match self.settings.problem {
+            Problem::SingleLabel | Problem::Choice => {
+                let mut labels = Vec::with_capacity(size);
+                for row in rows {
+                    labels.push(match row.target {
+                        RowTarget::Class(id) => id as i32,
+                        RowTarget::None => NO_LABEL,
+                        _ => return Err(other(row)),
+                    });
+                }
+                labels.resize(size, NO_LABEL);
+                batch.insert_ints("labels", labels, &[size]);
+            }
+            Problem::MultiLabel | Problem::Regression => {
+                let width = self.settings.num_labels;
+                let mut labels = Vec::with_capacity(size * width);
+                for row in rows {
+                    match &row.target {
+                        RowTarget::Numbers(numbers) if numbers.len() == width => {
+                            labels.extend_from_slice(numbers);
+                        }
+                        RowTarget::None => labels.extend(std::iter::repeat_n(0.0, width)),
+                        RowTarget::Numbers(numbers) => {
+                            return Err(DataError::Settings(format!(
+                                "example {}: {} numbers, the model gives {width}; train a model \
+                                 with as many",
+                                row.example + 1,
+                                numbers.len()
+                            )));
+                        }
+                        _ => return Err(other(row)),
+                    }
+                }
+                labels.resize(size * width, 0.0);
+                if width == 1 && self.settings.problem == Problem::Regression {
+                    batch.insert_floats("labels", labels, &[size]);
+                } else {
+                    batch.insert_floats("labels", labels, &[size, width]);
+                }
+            }
+            Problem::Tags => {
+                let mut labels = Vec::with_capacity(size * seq_len);
+                for row in rows {
+                    let tags = match &row.target {
+                        RowTarget::Tokens(tags) => tags.as_slice(),
+                        RowTarget::None => &[],
+                        _ => return Err(other(row)),
+                    };
+                    self.pad(tags, |tag| *tag, NO_LABEL, seq_len, &mut labels);
+                }
+                labels.resize(size * seq_len, NO_LABEL);
+                batch.insert_ints("labels", labels, &[size, seq_len]);
+            }
+            Problem::Span => {
+                let mut positions = [Vec::with_capacity(size), Vec::with_capacity(size)];
+                for row in rows {
+                    let tokens = row.ids.first().map_or(0, Vec::len);
+                    let first = self.first_token(seq_len, tokens);
+                    let [start, end] = match row.target {
+                        RowTarget::Span { start, end } => {
+                            [start, end].map(|at| (first + at as usize) as i32)
+                        }
+                        RowTarget::None => [seq_len as i32; 2],
+                        _ => return Err(other(row)),
+                    };
+                    let [starts, ends] = &mut positions;
+                    starts.push(start);
+                    ends.push(end);
+                }
+                let names = ["start_positions", "end_positions"];
+                for (name, mut positions) in names.into_iter().zip(positions) {
+                    positions.resize(size, seq_len as i32);
+                    batch.insert_ints(name, positions, &[size]);
+                }
+            }
+        }
+        Ok(())
+    }
+}

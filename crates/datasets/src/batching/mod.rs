@@ -1,0 +1,26 @@
+//! Features to batches: padded rows, and who chooses them for training, evaluation and prediction.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `batch.rs` | rows of one length as [`HostBatch`](kiln_text::HostBatch) |
+//! | `rows.rs` | all rows of a store, or those of some examples |
+//! | `epochs.rs` | the order in which training sees rows |
+//! | `train.rs` | the source of training |
+//! | `eval.rs` | the finite source of an evaluation |
+//! | `predict.rs` | batches of a window of features |
+
+mod batch;
+mod epochs;
+mod eval;
+mod predict;
+mod rows;
+mod train;
+
+pub use batch::{BatchSettings, Batcher, PadTo};
+pub use eval::EvalSource;
+pub use predict::{PREDICT_WINDOW, PredictBatch, PredictBatches};
+pub use rows::Rows;
+pub use train::{TrainOrder, TrainSource};
+
+#[cfg(test)]
+mod tests;
