@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Device;
 use kiln_checkpoint::WriteError;
 use kiln_learner::{
@@ -22,11 +22,11 @@ use crate::tokenizer::write_tokenizer;
 /// The classes of an architecture that are fine-tuned.
 pub trait FineTuned: Family {
     /// Labels, or numbers, for a sequence.
-    type Sequence: Class<Config = Self, Head = SequenceLogits>;
+    type Sequence: Class<Config = Self, Head = SequenceLogits> + ModuleDisplay;
     /// A label for each token.
-    type Tokens: Class<Config = Self, Head = TokenLogits>;
+    type Tokens: Class<Config = Self, Head = TokenLogits> + ModuleDisplay;
     /// The start and the end of an answer.
-    type Spans: Class<Config = Self, Head = SpanLogits>;
+    type Spans: Class<Config = Self, Head = SpanLogits> + ModuleDisplay;
 }
 
 /// Which of the heads.
