@@ -34,6 +34,8 @@ pub trait Kind: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
     const HAS_EMBEDDING_SIZE: bool = false;
     /// Whether its encoder has a pooler.
     const HAS_POOLER: bool = true;
+    /// Whether one of its heads sums a sequence up by `summary_…` fields.
+    const HAS_SUMMARY: bool = false;
     /// Whether positions begin behind the id of padding, and padding, which the ids tell, is not
     /// counted (Hugging Face `create_position_ids_from_input_ids`).
     const POSITIONS_BEHIND_PADDING: bool = false;
@@ -193,10 +195,15 @@ impl<K: Kind> EncoderConfig<K> {
 
     /// This config with dropout off, e.g. to compare gradients.
     pub fn without_dropout(&self) -> Self {
+        let mut other = self.other.clone();
+        if K::HAS_SUMMARY {
+            other.insert("summary_last_dropout".to_owned(), 0.0.into());
+        }
         Self {
             hidden_dropout_prob: 0.0,
             attention_probs_dropout_prob: 0.0,
             classifier_dropout: Some(0.0),
+            other,
             ..self.clone()
         }
     }

@@ -10,8 +10,9 @@ use kiln_tasks::model_config::num_labels;
 use crate::config::{BertKind, EncoderConfig, Kind};
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::{
-    BertConfig, BertForMaskedLm, BertForNextSentencePrediction, BertForPreTraining,
-    BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification, BertModel,
+    BertConfig, BertForMaskedLm, BertForMultipleChoice, BertForNextSentencePrediction,
+    BertForPreTraining, BertForQuestionAnswering, BertForSequenceClassification,
+    BertForTokenClassification, BertModel,
 };
 
 impl Kind for BertKind {
@@ -29,6 +30,7 @@ impl Kind for BertKind {
         ClassEntry::of::<BertForSequenceClassification>(),
         ClassEntry::of::<BertForTokenClassification>(),
         ClassEntry::of::<BertForQuestionAnswering>(),
+        ClassEntry::of::<BertForMultipleChoice>(),
     ];
 }
 
@@ -104,7 +106,7 @@ mod tests {
     #[test]
     fn a_class_is_found_by_either_name() {
         let known = ClassEntry::known(&BertConfig::default());
-        assert_eq!(known.split(", ").count(), 7, "{known}");
+        assert_eq!(known.split(", ").count(), 8, "{known}");
         for both in known.split(", ") {
             let (task, name) = both.split_once(" (").unwrap();
             let name = name.trim_end_matches(')');

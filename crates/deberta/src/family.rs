@@ -9,8 +9,9 @@ use kiln_tasks::model_config::num_labels;
 
 use crate::names::{LOAD_OPTIONS, NAMES, names_of};
 use crate::{
-    DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaForQuestionAnswering,
-    DebertaForSequenceClassification, DebertaForTokenClassification, DebertaModel, DebertaVersion,
+    DebertaConfig, DebertaForMaskedLm, DebertaForMultipleChoice, DebertaForPreTraining,
+    DebertaForQuestionAnswering, DebertaForSequenceClassification, DebertaForTokenClassification,
+    DebertaModel, DebertaVersion,
 };
 
 impl Classes for DebertaConfig {
@@ -21,6 +22,7 @@ impl Classes for DebertaConfig {
         ClassEntry::of::<DebertaForSequenceClassification>(),
         ClassEntry::of::<DebertaForTokenClassification>(),
         ClassEntry::of::<DebertaForQuestionAnswering>(),
+        ClassEntry::of::<DebertaForMultipleChoice>(),
     ];
 }
 

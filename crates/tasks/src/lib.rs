@@ -26,12 +26,14 @@
 //! | `fine_tuning.rs`, `fine_tuning/` | [`fine_tuning::FineTuning`]: a class trained on its own head's loss |
 //! | `labelled/` | [`labelled::FineTuneSettings`]: runs on labelled files, their evaluation, predictions |
 //! | `token_heads.rs` | the heads over tokens and over the first one, on any encoder |
+//! | `choice.rs`, `summary.rs` | the head that scores continuations, on any encoder; one vector for a sequence |
 //! | `forward/` | [`forward::forward`]: a checkpoint run on given tensors, as one of an architecture's classes |
 //! | `embedding.rs` | [`embedding::TextEmbedder`]: what is asked of an encoder, vectors of texts |
 //! | `predict/` | [`Predictor`]: a model opened once that fills masks, tells replaced tokens, gives vectors |
 
 pub mod architecture;
 pub mod change;
+pub mod choice;
 pub mod class;
 pub mod documents;
 pub mod embedding;
@@ -51,6 +53,7 @@ pub mod replaced_tokens;
 pub mod settings;
 pub mod sift;
 pub mod start;
+pub mod summary;
 pub mod token_heads;
 pub mod tokenizer;
 pub mod tying;
