@@ -17,7 +17,9 @@ use kiln_text::tokenizer::Tokenizer;
 use super::{FineTuning, FineTuningBatch, FineTuningSettings};
 use crate::class::{Class, InputsOf};
 use crate::family::{Family, ReadInputs, write_module};
-use crate::heads::{Head, HostTargets, SequenceLogits, SpanLogits, TokenLogits, TrainedHead};
+use crate::heads::{
+    ChoiceLogits, Head, HostTargets, SequenceLogits, SpanLogits, TokenLogits, TrainedHead,
+};
 use crate::tokenizer::write_tokenizer;
 
 /// The classes of an architecture that are fine-tuned.
@@ -28,6 +30,8 @@ pub trait FineTuned: Family {
     type Tokens: Class<Config = Self, Head = TokenLogits> + ModuleDisplay;
     /// The start and the end of an answer.
     type Spans: Class<Config = Self, Head = SpanLogits> + ModuleDisplay;
+    /// Which continuation fits.
+    type Choices: Class<Config = Self, Head = ChoiceLogits> + ModuleDisplay;
 }
 
 /// Which of the heads.
@@ -39,22 +43,30 @@ pub enum HeadKind {
     Tokens,
     /// [`FineTuned::Spans`].
     Spans,
+    /// [`FineTuned::Choices`].
+    Choices,
 }
 
 /// A model with one of the heads.
 #[derive(Module, Debug)]
-pub enum TunedModel<S: Module, T: Module, Q: Module> {
+pub enum TunedModel<S: Module, T: Module, Q: Module, C: Module> {
     /// Labels, or numbers, for a sequence.
     Sequence(S),
     /// A label for each token.
     Tokens(T),
     /// The start and the end of an answer.
     Spans(Q),
+    /// Which continuation fits.
+    Choices(C),
 }
 
 /// The model type of an architecture.
-pub type TunedModelOf<F> =
-    TunedModel<<F as FineTuned>::Sequence, <F as FineTuned>::Tokens, <F as FineTuned>::Spans>;
+pub type TunedModelOf<F> = TunedModel<
+    <F as FineTuned>::Sequence,
+    <F as FineTuned>::Tokens,
+    <F as FineTuned>::Spans,
+    <F as FineTuned>::Choices,
+>;
 
 type BatchOf<C> = FineTuningBatch<InputsOf<C>, <<C as Class>::Head as Head>::Targets>;
 
@@ -67,6 +79,8 @@ pub enum TunedBatch<F: FineTuned> {
     Tokens(BatchOf<F::Tokens>),
     /// The start and the end of an answer.
     Spans(BatchOf<F::Spans>),
+    /// Which continuation fits.
+    Choices(BatchOf<F::Choices>),
 }
 
 /// The objective: that of the class which has the head.
@@ -78,6 +92,8 @@ pub enum TunedObjective<F: FineTuned> {
     Tokens(FineTuning<F::Tokens>),
     /// The start and the end of an answer.
     Spans(FineTuning<F::Spans>),
+    /// Which continuation fits.
+    Choices(FineTuning<F::Choices>),
 }
 
 /// What a model gives for a batch, on the host.
@@ -112,6 +128,7 @@ macro_rules! each {
             $type::Sequence($inner) => $body,
             $type::Tokens($inner) => $body,
             $type::Spans($inner) => $body,
+            $type::Choices($inner) => $body,
         }
     };
 }
@@ -123,6 +140,7 @@ macro_rules! both {
             ($A::Sequence($left), $B::Sequence($right)) => $body,
             ($A::Tokens($left), $B::Tokens($right)) => $body,
             ($A::Spans($left), $B::Spans($right)) => $body,
+            ($A::Choices($left), $B::Choices($right)) => $body,
             _ => unreachable!("a model and its batches have the objective's head"),
         }
     };
@@ -135,7 +153,7 @@ impl HeadKind {
             Problem::SingleLabel | Problem::MultiLabel | Problem::Regression => Self::Sequence,
             Problem::Tags => Self::Tokens,
             Problem::Span => Self::Spans,
-            Problem::Choice => Self::Choices, // TODO
+            Problem::Choice => Self::Choices,
         }
     }
 
@@ -145,6 +163,7 @@ impl HeadKind {
             Self::Sequence => F::Sequence::NAMES,
             Self::Tokens => F::Tokens::NAMES,
             Self::Spans => F::Spans::NAMES,
+            Self::Choices => F::Choices::NAMES,
         }
     }
 }
@@ -163,6 +182,7 @@ impl<F: FineTuned> TunedObjective<F> {
             HeadKind::Sequence => Self::Sequence(FineTuning::new(config, settings)?),
             HeadKind::Tokens => Self::Tokens(FineTuning::new(config, settings)?),
             HeadKind::Spans => Self::Spans(FineTuning::new(config, settings)?),
+            HeadKind::Choices => Self::Choices(FineTuning::new(config, settings)?),
         })
     }
 
@@ -187,6 +207,9 @@ impl<F: FineTuned> TunedObjective<F> {
             Self::Spans(objective) => {
                 TunedModel::Spans(objective.start(folder, keeps_head, init, observer)?)
             }
+            Self::Choices(objective) => {
+                TunedModel::Choices(objective.start(folder, keeps_head, init, observer)?)
+            }
         })
     }
 
@@ -199,6 +222,7 @@ impl<F: FineTuned> TunedObjective<F> {
             Self::Sequence(objective) => TunedModel::Sequence(objective.random(folder, init)?),
             Self::Tokens(objective) => TunedModel::Tokens(objective.random(folder, init)?),
             Self::Spans(objective) => TunedModel::Spans(objective.random(folder, init)?),
+            Self::Choices(objective) => TunedModel::Choices(objective.random(folder, init)?),
         })
     }
 
@@ -246,14 +270,12 @@ impl<F: FineTuned> TunedObjective<F> {
     }
 }
 
-fn load<F: FineTuned>(
-    model: TunedModelOf<F>,
-    folder: &Path,
-) -> Result<TunedModelOf<F>, OpenError> {
+fn load<F: FineTuned>(model: TunedModelOf<F>, folder: &Path) -> Result<TunedModelOf<F>, OpenError> {
     Ok(match model {
         TunedModel::Sequence(model) => TunedModel::Sequence(F::open_complete(model, folder)?),
         TunedModel::Tokens(model) => TunedModel::Tokens(F::open_complete(model, folder)?),
         TunedModel::Spans(model) => TunedModel::Spans(F::open_complete(model, folder)?),
+        TunedModel::Choices(model) => TunedModel::Choices(F::open_complete(model, folder)?),
     })
 }
 
@@ -281,7 +303,11 @@ where
     let inputs = <InputsOf<C> as ReadInputs<C::Config>>::upload(batch, device);
     let rows = batch.ints.get("input_ids");
     let rows = rows.and_then(|ids| ids.shape.first().copied());
-    let rows = rows.unwrap_or_default();
+    let choices = batch.ints.get("num_choices");
+    let choices = choices.and_then(|buffer| buffer.data.first().copied());
+    let choices = choices.and_then(|count| usize::try_from(count).ok());
+    // Continuations of an example are rows one behind the other.
+    let rows = rows.unwrap_or_default() / choices.unwrap_or(1).max(1);
     let head = model.outputs(inputs).head;
     let outputs = head.named(rows).into_iter();
     let outputs = outputs
@@ -332,6 +358,7 @@ impl<F: FineTuned> Objective for TunedObjective<F> {
             Self::Sequence(objective) => TunedBatch::Sequence(objective.upload(batch, device)),
             Self::Tokens(objective) => TunedBatch::Tokens(objective.upload(batch, device)),
             Self::Spans(objective) => TunedBatch::Spans(objective.upload(batch, device)),
+            Self::Choices(objective) => TunedBatch::Choices(objective.upload(batch, device)),
         }
     }
 
@@ -359,6 +386,9 @@ impl<F: FineTuned> Objective for TunedObjective<F> {
                 own_output(own.forward(model, part, batch, (), &()))
             }
             (Self::Spans(own), TunedModel::Spans(model), TunedBatch::Spans(batch)) => {
+                own_output(own.forward(model, part, batch, (), &()))
+            }
+            (Self::Choices(own), TunedModel::Choices(model), TunedBatch::Choices(batch)) => {
                 own_output(own.forward(model, part, batch, (), &()))
             }
             _ => unreachable!("a model and its batches have the objective's head"),

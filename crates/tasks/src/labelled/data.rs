@@ -33,7 +33,8 @@ impl DevExamples {
     /// The examples, in the order of the files.
     pub fn examples(&self) -> impl Iterator<Item = Result<Example, DataError>> + '_ {
         let numbered = numbered(&self.dataset, &self.labels);
-        let wanted = move |example: &Result<(u64, Example), DataError>| match (example, &self.part) {
+        let wanted = move |example: &Result<(u64, Example), DataError>| match (example, &self.part)
+        {
             (Ok((number, _)), Some((parts, part))) => parts.part(*number) == Some(*part),
             _ => true,
         };
@@ -162,9 +163,11 @@ fn development(
         Development::HeldOut { share, seed } => {
             (Arc::new(held_out(dataset, map, *share, *seed)?), 1)
         }
-        Development::Fold { fold, folds: k, seed } => {
-            (Arc::new(folds(dataset, map, *k, *seed)?), *fold)
-        }
+        Development::Fold {
+            fold,
+            folds: k,
+            seed,
+        } => (Arc::new(folds(dataset, map, *k, *seed)?), *fold),
     };
     let dev = DevExamples {
         dataset: dataset.clone(),

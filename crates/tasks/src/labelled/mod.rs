@@ -29,7 +29,7 @@ mod tuned_family;
 pub use config::{label_names, task_config};
 pub use data::{DevExamples, TaskData};
 pub use pipeline::{Asked, TaskPipeline};
-pub use recipe::TuningRecipe;
+pub use recipe::{ModelSize, TuningRecipe};
 pub use settings::{Development, FineTuneSettings, LabelledData, TaskSettings, TunedFrom};
 pub use tuned_family::{HeadFacts, TaskModel, TaskModelRequest, TasksOf, TunedFamily};
 

@@ -43,7 +43,8 @@ pub struct Asked {
 
 impl Asked {
     fn add_losses(&mut self, losses: &[(f64, f64)]) {
-        self.losses.resize(self.losses.len().max(losses.len()), (0.0, 0.0));
+        self.losses
+            .resize(self.losses.len().max(losses.len()), (0.0, 0.0));
         for (sum, term) in self.losses.iter_mut().zip(losses) {
             sum.0 += term.0;
             sum.1 += term.1;
@@ -158,9 +159,7 @@ impl TaskPipeline {
 
     fn gatherer(&self) -> Result<Gatherer, DataError> {
         Ok(match self.settings.problem {
-            Problem::Span => {
-                Gatherer::Answers(AnswerDecoder::new(self.settings.search.clone())?)
-            }
+            Problem::Span => Gatherer::Answers(AnswerDecoder::new(self.settings.search.clone())?),
             problem => {
                 let decode = DecodeSettings {
                     threshold: self.settings.threshold,
@@ -202,8 +201,7 @@ impl TaskPipeline {
         ask: &mut dyn FnMut(&HostBatch) -> Result<Answers, LearnError>,
         give: &mut dyn FnMut(&Example, Row) -> Result<(), LearnError>,
     ) -> Result<Asked, LearnError> {
-        let batches =
-            PredictBatches::new(self.batcher.clone(), batch_size).map_err(data_error)?;
+        let batches = PredictBatches::new(self.batcher.clone(), batch_size).map_err(data_error)?;
         let mut maker = self.maker().map_err(data_error)?;
         let mut gatherer = self.gatherer().map_err(data_error)?;
         let mut asked = Asked::default();
