@@ -10,6 +10,9 @@ use crate::html::escape;
 use crate::number;
 use crate::plot::{HEIGHT, Plot, WIDTH};
 
+/// Curves whose newest values stand beside the title, if there are no more of them.
+const LATEST: usize = 3;
+
 /// One chart.
 #[derive(Debug)]
 pub(crate) struct Chart {
@@ -72,12 +75,14 @@ impl Chart {
     /// The newest values, beside the title.
     fn latest(&self) -> String {
         let mut out = String::new();
-        for (index, curve) in self.curves.iter().enumerate() {
+        // The newest values of many runs would be a row of numbers without names.
+        let shown = self.curves.iter().enumerate();
+        for (index, curve) in shown.filter(|_| self.curves.len() <= LATEST) {
             if let Some(&(step, value)) = curve.settled(self.log).last() {
                 out.push_str(&format!(
                     "<span class=\"now k{}\" title=\"{}, step {}\">{}</span>",
                     curve.colour(index),
-                    curve.label,
+                    escape(&curve.label),
                     number::grouped(step),
                     self.value(value),
                 ));
@@ -98,6 +103,7 @@ impl Chart {
     fn legend(&self, outside: usize) -> String {
         let mut items = Vec::new();
         let mut broken = false;
+        let mut smoothed = None;
         for (index, curve) in self.curves.iter().enumerate() {
             let colour = curve.colour(index);
             broken |= !curve.values.broken.is_empty();
@@ -108,7 +114,11 @@ impl Chart {
                     } else {
                         "thick"
                     };
-                    items.push((mark, colour, curve.label.to_owned()));
+                    items.push((mark, colour, curve.label.clone().into_owned()));
+                }
+                (Look::RunSteps, Some(half)) => {
+                    smoothed = smoothed.max(Some(half));
+                    items.push(("thick", colour, curve.label.clone().into_owned()));
                 }
                 (_, Some(half)) => {
                     items.push(("thin", colour, format!("{}, each step", curve.label)));
@@ -121,7 +131,7 @@ impl Chart {
                         ),
                     ));
                 }
-                (_, None) => items.push(("thick", colour, curve.label.to_owned())),
+                (_, None) => items.push(("thick", colour, curve.label.clone().into_owned())),
             }
         }
         for level in &self.levels {
@@ -136,6 +146,12 @@ impl Chart {
             out.push_str(&format!(
                 "<li class=\"{mark} k{colour}\">{}</li>",
                 escape(&text)
+            ));
+        }
+        if let Some(half) = smoothed {
+            let steps = number::grouped(2 * half as u64 + 1);
+            out.push_str(&format!(
+                "<li class=\"note\">smoothed over up to {steps} steps</li>"
             ));
         }
         if outside > 0 {
@@ -216,7 +232,7 @@ mod tests {
             log,
             from_zero: false,
             curves: vec![Curve {
-                label: "training",
+                label: "training".into(),
                 look: Look::Noisy,
                 values: values(&points),
             }],

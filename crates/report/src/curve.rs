@@ -1,5 +1,7 @@
 //! Curves: what a chart shows of one value.
 
+use std::borrow::Cow;
+
 use crate::history::Series;
 use crate::series::{Points, decimate, half_width, smooth};
 
@@ -11,6 +13,12 @@ const DIAMONDS: usize = 60;
 /// Up to this many steps each one is a dot as well.
 const DOTS: usize = 40;
 
+/// Classes of the style sheet for one of several runs: the letter of its colour, and its dashes.
+const RUNS: [&str; 16] = [
+    "0", "1", "2", "3", "4", "5", "6", "7", "0 dashes", "1 dashes", "2 dashes", "3 dashes",
+    "4 dashes", "5 dashes", "6 dashes", "7 dashes",
+];
+
 /// How a curve is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -20,12 +28,16 @@ pub(crate) enum Look {
     Exact,
     /// A thin line with diamonds, as long as those stay apart.
     Evaluations,
+    /// One of several runs by its steps: the smoothed line alone.
+    RunSteps,
+    /// One of several runs by its evaluations.
+    RunEvaluations,
 }
 
 /// One curve.
 #[derive(Debug)]
 pub(crate) struct Curve {
-    pub(crate) label: &'static str,
+    pub(crate) label: Cow<'static, str>,
     pub(crate) look: Look,
     pub(crate) values: Series,
 }
@@ -40,7 +52,7 @@ pub(crate) struct Level {
 impl Curve {
     /// Steps on either side that its smoothed line takes in, if it has one.
     pub(crate) fn half_width(&self) -> Option<usize> {
-        if self.look == Look::Noisy {
+        if matches!(self.look, Look::Noisy | Look::RunSteps) {
             half_width(self.values.means.len())
         } else {
             None
@@ -58,16 +70,25 @@ impl Curve {
     /// Whether each point has a mark of its own beside the line.
     pub(crate) fn has_marks(&self) -> bool {
         self.values.points.len()
-            <= if self.look == Look::Evaluations {
-                DIAMONDS
-            } else {
-                DOTS
+            <= match self.look {
+                Look::Evaluations => DIAMONDS,
+                Look::Noisy | Look::Exact | Look::RunEvaluations => DOTS,
+                Look::RunSteps => 1,
             }
     }
 
-    /// The style sheet's colour class: evaluations have their own, further curves the third.
+    /// Whether its marks tell their own values.
+    pub(crate) fn is_evaluations(&self) -> bool {
+        matches!(self.look, Look::Evaluations | Look::RunEvaluations)
+    }
+
+    /// The style sheet's colour class: evaluations have their own, further curves the third; each of
+    /// several runs one of eight, the next eight the same with dashes.
     pub(crate) fn colour(&self, index: usize) -> &'static str {
         match (self.look, index) {
+            (Look::RunSteps | Look::RunEvaluations, _) => {
+                RUNS.get(index % RUNS.len()).copied().unwrap_or("t")
+            }
             (Look::Evaluations, _) => "e",
             (_, 0) => "t",
             _ => "u",

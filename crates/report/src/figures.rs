@@ -1,13 +1,18 @@
 //! Which charts a run gets, and their names.
 
+use std::borrow::Cow;
+
 use crate::chart::Chart;
 use crate::curve::{Curve, Level, Look, finite_mean};
 use crate::history::{History, Series, is_logarithmic};
-use crate::html::escape;
+use crate::page::section;
 
 /// Losses of predicting words, which the word frequencies bound. Those of other tasks (next
 /// sentence, replaced tokens) have nothing to do with them.
 const WORD_TASKS: [&str; 3] = ["mlm", "generator", "plm"];
+
+/// What a baseline is called in a legend.
+pub(crate) const BASELINE: &str = "best single answer for all";
 
 /// Names that have no chart of their own: the summary tells them.
 const SUMMARISED: [&str; 4] = ["tokens", "seconds", "skipped_steps", "device_memory"];
@@ -16,6 +21,7 @@ const SUMMARISED: [&str; 4] = ["tokens", "seconds", "skipped_steps", "device_mem
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Group {
     Loss,
+    Scores,
     Quality,
     Optimization,
     Throughput,
@@ -23,8 +29,9 @@ enum Group {
 }
 
 impl Group {
-    const ALL: [(Self, &str); 5] = [
+    const ALL: [(Self, &str); 6] = [
         (Self::Loss, "Loss"),
+        (Self::Scores, "Development scores"),
         (Self::Quality, "Quality"),
         (Self::Optimization, "Optimisation"),
         (Self::Throughput, "Throughput and memory"),
@@ -54,29 +61,58 @@ fn is_share(name: &str) -> bool {
             .any(|ending| name.ends_with(ending))
 }
 
+/// What the values of a run are to be held against, beside what they say themselves.
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    /// Entropy of the corpus' word frequencies in nats.
+    pub(crate) unigram_entropy: Option<f64>,
+    /// Names of scores, each with the best that one answer for all examples reaches.
+    pub(crate) scores: Vec<(String, Option<f64>)>,
+}
+
+impl Extras {
+    pub(crate) fn entropy(unigram_entropy: Option<f64>) -> Self {
+        Self {
+            unigram_entropy,
+            scores: Vec::new(),
+        }
+    }
+
+    fn score(&self, name: &str) -> Option<&(String, Option<f64>)> {
+        self.scores.iter().find(|(score, _)| score == name)
+    }
+}
+
 /// All charts of the page, in their sections. A name that Kiln does not know gets its chart too.
-pub(crate) fn sections(history: &History, unigram_entropy: Option<f64>, last_step: u64) -> String {
+pub(crate) fn sections(history: &History, extras: &Extras, last_step: u64) -> String {
     let names = history.names();
     let repeated = repeats_its_only_part(history, &names);
     let mut out = String::new();
     let mut id = 0;
     for (group, heading) in Group::ALL {
         let mut drawn = String::new();
-        for name in names.iter().filter(|name| Group::of(name) == group) {
-            if SUMMARISED.contains(name) || (repeated && *name == "loss") {
+        for name in &names {
+            let of_name = extras
+                .score(name)
+                .map_or_else(|| Group::of(name), |_| Group::Scores);
+            let is_told = SUMMARISED.contains(name) || (repeated && *name == "loss");
+            if of_name != group || is_told {
                 continue;
             }
-            drawn.push_str(&chart(history, name, unigram_entropy).render(id, last_step));
+            drawn.push_str(&chart(history, name, extras).render(id, last_step));
             id += 1;
         }
-        if !drawn.is_empty() {
-            out.push_str(&format!(
-                "<section>\n<h2>{}</h2>\n<div class=\"charts\">\n{drawn}</div>\n</section>\n",
-                escape(heading)
-            ));
-        }
+        out.push_str(&section(heading, &charts(&drawn)));
     }
     out
+}
+
+/// Figures beside each other; nothing where there are none.
+pub(crate) fn charts(drawn: &str) -> String {
+    if drawn.is_empty() {
+        return String::new();
+    }
+    format!("<div class=\"charts\">\n{drawn}</div>\n")
 }
 
 /// Whether the total loss is one task's loss and nothing else: two equal charts tell no more
@@ -97,8 +133,13 @@ fn repeats_its_only_part(history: &History, names: &[&str]) -> bool {
     }
 }
 
-fn chart(history: &History, name: &str, unigram_entropy: Option<f64>) -> Chart {
-    let (unit, factor) = unit_of(history, name);
+fn chart(history: &History, name: &str, extras: &Extras) -> Chart {
+    let score = extras.score(name);
+    let (unit, factor) = match score {
+        // As scores.json and the tables of the page have it: some are per cent already.
+        Some(_) => ("score", 1.0),
+        None => unit_of(history, name),
+    };
     let log = is_logarithmic(name);
     let scaled = |mut values: Series| {
         for points in [&mut values.points, &mut values.means] {
@@ -112,10 +153,10 @@ fn chart(history: &History, name: &str, unigram_entropy: Option<f64>) -> Chart {
         Look::Noisy
     };
     let mut curves = Vec::new();
-    let mut add = |label, look, values: Series| {
+    let mut add = |label: &'static str, look, values: Series| {
         if !values.points.is_empty() {
             curves.push(Curve {
-                label,
+                label: Cow::Borrowed(label),
                 look,
                 values: scaled(values),
             });
@@ -137,7 +178,16 @@ fn chart(history: &History, name: &str, unigram_entropy: Option<f64>) -> Chart {
         log,
         from_zero: matches!(unit, "%" | "GiB" | "MiB")
             || matches!(name, "learning_rate" | "tokens_per_second"),
-        levels: levels(history, name, unigram_entropy),
+        levels: match score {
+            Some((_, baseline)) => baseline
+                .iter()
+                .map(|&value| Level {
+                    label: BASELINE,
+                    value,
+                })
+                .collect(),
+            None => levels(history, name, extras.unigram_entropy),
+        },
         curves,
     }
 }
@@ -231,6 +281,9 @@ pub(crate) fn title(name: &str) -> String {
         "padding" => return "Padding share".to_owned(),
         "replaced" => return "Replaced tokens".to_owned(),
         "sampled_accuracy" => return "Samples that restore the original".to_owned(),
+        "mcc" => return "Matthews correlation".to_owned(),
+        "mse" => return "Mean squared error".to_owned(),
+        "mae" => return "Mean absolute error".to_owned(),
         "discriminator_auc" => return "Discriminator area under the ROC curve".to_owned(),
         _ => {}
     }
@@ -273,7 +326,7 @@ mod tests {
             "rtd_accuracy",
             "new_thing",
         ];
-        let page = sections(&history(&names), None, 1);
+        let page = sections(&history(&names), &Extras::default(), 1);
         assert_eq!(page.matches("<svg").count(), names.len());
         for title in [
             "Generator loss",
@@ -355,22 +408,34 @@ mod tests {
             assert_eq!(title(name), title_of_it);
             assert_eq!(Group::of(name), group, "{name}");
         }
-        let page = sections(&history(&["discriminator_auc", "replaced"]), None, 1);
+        let page = sections(
+            &history(&["discriminator_auc", "replaced"]),
+            &Extras::default(),
+            1,
+        );
         assert!(page.contains("guessing: 0.5000"), "{page}");
         assert!(page.contains("50.00\u{a0}%"), "{page}");
     }
 
     #[test]
     fn a_total_that_repeats_its_only_part_is_drawn_once() {
-        let single = sections(&history(&["loss", "mlm_loss"]), None, 1);
+        let single = sections(&history(&["loss", "mlm_loss"]), &Extras::default(), 1);
         assert_eq!(single.matches("<svg").count(), 1);
-        let several = sections(&history(&["loss", "mlm_loss", "nsp_loss"]), None, 1);
+        let several = sections(
+            &history(&["loss", "mlm_loss", "nsp_loss"]),
+            &Extras::default(),
+            1,
+        );
         assert_eq!(several.matches("<svg").count(), 3);
     }
 
     #[test]
     fn memory_of_process_and_device_share_a_chart() {
-        let page = sections(&history(&["memory", "device_memory"]), None, 1);
+        let page = sections(
+            &history(&["memory", "device_memory"]),
+            &Extras::default(),
+            1,
+        );
         assert_eq!(page.matches("<svg").count(), 1);
         assert!(page.contains("process") && page.contains("device"));
     }

@@ -63,7 +63,10 @@ impl Plot<'_> {
         {
             match curve.look {
                 Look::Evaluations => self.draw_diamonds(&mut out, curve, show),
-                Look::Noisy | Look::Exact => self.draw_dots(&mut out, curve, index),
+                Look::RunEvaluations => self.draw_told_dots(&mut out, curve, index, show),
+                Look::Noisy | Look::Exact | Look::RunSteps => {
+                    self.draw_dots(&mut out, curve, index);
+                }
             }
         }
         self.draw_broken(&mut out);
@@ -126,7 +129,7 @@ impl Plot<'_> {
         let colour = curve.colour(index);
         let settled = curve.settled(self.log);
         match curve.look {
-            Look::Evaluations => {
+            Look::Evaluations | Look::RunEvaluations => {
                 out.push_str(&self.path(&settled, &format!("link k{colour}")));
             }
             Look::Noisy if curve.half_width().is_some() => {
@@ -134,7 +137,7 @@ impl Plot<'_> {
                 out.push_str(&self.path(&raw, &format!("raw k{colour}")));
                 out.push_str(&self.path(&settled, &format!("main k{colour}")));
             }
-            Look::Noisy | Look::Exact => {
+            Look::Noisy | Look::Exact | Look::RunSteps => {
                 out.push_str(&self.path(&settled, &format!("main k{colour}")));
             }
         }
@@ -190,7 +193,29 @@ impl Plot<'_> {
                  step {}: {}</title></path>\n",
                 self.x(step),
                 self.y(value) - 4.5,
-                curve.label,
+                escape(&curve.label),
+                number::grouped(step),
+                show(value),
+            ));
+        }
+    }
+
+    /// Dots with their values, one for each evaluation of one of several runs.
+    fn draw_told_dots(
+        &self,
+        out: &mut String,
+        curve: &Curve,
+        index: usize,
+        show: &dyn Fn(f64) -> String,
+    ) {
+        for &(step, value) in self.drawable(&curve.values.points) {
+            out.push_str(&format!(
+                "<circle class=\"dot k{}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3.2\"><title>{}, step {}: \
+                 {}</title></circle>\n",
+                curve.colour(index),
+                self.x(step),
+                self.y(value),
+                escape(&curve.label),
                 number::grouped(step),
                 show(value),
             ));
@@ -204,7 +229,7 @@ impl Plot<'_> {
         let told = || {
             self.curves
                 .iter()
-                .filter(|curve| curve.look != Look::Evaluations || !curve.has_marks())
+                .filter(|curve| !(curve.is_evaluations() && curve.has_marks()))
         };
         let Some(longest) = told().max_by_key(|curve| curve.values.means.len()) else {
             return;

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use kiln_learner::Stop;
-use kiln_tasks::RunSettings;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::figures::title;
 use crate::html::escape;
+use crate::page::section;
 use crate::shell::shell;
 
 /// Rows shown of one table; a config.json may list thousands of labels.
@@ -21,7 +22,7 @@ const MAX_VALUE: usize = 300;
 ///
 /// # Errors
 /// If the settings can't be written as JSON.
-pub(crate) fn render(settings: &RunSettings) -> Result<String, serde_json::Error> {
+pub(crate) fn render(settings: &impl Serialize) -> Result<String, serde_json::Error> {
     let Value::Object(fields) = serde_json::to_value(settings)? else {
         return Ok(String::new());
     };
@@ -45,12 +46,12 @@ pub(crate) fn render(settings: &RunSettings) -> Result<String, serde_json::Error
     }
     // What identifies the run first, the longest table (the model's) in the middle of its own.
     tables.insert(0, ("Run".to_owned(), run));
-    let mut out = String::from("<section>\n<h2>Settings</h2>\n<div class=\"tables\">\n");
+    let mut out = String::from("<div class=\"tables\">\n");
     for (heading, rows) in tables.iter().filter(|(_, rows)| !rows.is_empty()) {
         out.push_str(&table(heading, rows));
     }
-    out.push_str("</div>\n</section>\n");
-    Ok(out)
+    out.push_str("</div>\n");
+    Ok(section("Settings", &out))
 }
 
 /// What was changed after one step.
@@ -71,8 +72,14 @@ fn change_rows(change: &Value) -> Vec<(String, String)> {
     rows.collect()
 }
 
-/// The commands that continue the run, which ended by `stop` if it did, and make this page again.
-pub(crate) fn commands(run: &Path, stop: Option<Stop>, steps: u64) -> String {
+/// The commands that continue the run, which ended by `stop` if it did, and make this page again; between
+/// them `others` with what each does.
+pub(crate) fn commands(
+    run: &Path,
+    stop: Option<Stop>,
+    steps: u64,
+    others: &[(String, &str)],
+) -> String {
     let run = shell(run);
     let (resume, resume_note) = match stop {
         Some(Stop::Done) => {
@@ -91,23 +98,28 @@ pub(crate) fn commands(run: &Path, stop: Option<Stop>, steps: u64) -> String {
             "continues from the last checkpoint",
         ),
     };
-    let mut out = String::from("<section>\n<h2>Commands</h2>\n<div class=\"commands\">\n");
-    for (command, note) in [
-        (resume, resume_note),
-        (format!("kiln report {run}"), "writes this page again"),
-    ] {
+    let mut all = vec![(resume, resume_note)];
+    all.extend_from_slice(others);
+    all.push((format!("kiln report {run}"), "writes this page again"));
+    command_list(&all)
+}
+
+/// The section of commands, each with what it does.
+pub(crate) fn command_list(commands: &[(String, &str)]) -> String {
+    let mut out = String::from("<div class=\"commands\">\n");
+    for (command, note) in commands {
         out.push_str(&format!(
             "<p><code>{}</code><span>{}</span></p>\n",
-            escape(&command),
+            escape(command),
             escape(note)
         ));
     }
-    out.push_str("</div>\n</section>\n");
-    out
+    out.push_str("</div>\n");
+    section("Commands", &out)
 }
 
-/// Objects become dotted names, everything else a row.
-fn flatten(name: &str, value: &Value, rows: &mut Vec<(String, String)>) {
+/// Objects become dotted names, those in a list with their numbers from 1; everything else a row.
+pub(crate) fn flatten(name: &str, value: &Value, rows: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             for (field, value) in fields {
@@ -132,6 +144,11 @@ fn flatten(name: &str, value: &Value, rows: &mut Vec<(String, String)>) {
                 other => other.to_string(),
             });
             rows.push((name.to_owned(), words.collect::<Vec<_>>().join(", ")));
+        }
+        Value::Array(items) if items.iter().all(Value::is_object) => {
+            for (number, item) in (1..).zip(items) {
+                flatten(&format!("{name}.{number}"), item, rows);
+            }
         }
         other => rows.push((name.to_owned(), other.to_string())),
     }

@@ -2,12 +2,13 @@
 
 use kiln_learner::{Record, Stall, Stop};
 use kiln_tasks::RunSettings;
+use serde_json::Value;
 
+use crate::card::{Card, head};
 use crate::curve::{Curve, Look};
 use crate::facts::ReportFacts;
 use crate::figures::title;
 use crate::history::History;
-use crate::html::escape;
 use crate::number::{compact, duration, grouped, significant};
 
 /// The heading, the status by how the run ended at `last_step`, and the cards.
@@ -18,57 +19,13 @@ pub(crate) fn render(
     facts: &ReportFacts,
     (last_step, stop): (u64, Option<Stop>),
 ) -> String {
-    let (status, class) = status(stop);
-    let mut out = format!(
-        "<header>\n<p class=\"kicker\">Kiln training report</p>\n<h1>{}</h1>\n\
-         <p class=\"lead\">{} <span class=\"status {class}\">{}</span></p>\n</header>\n",
-        escape(name),
-        escape(&describe_model(settings, facts)),
-        escape(status),
-    );
-    out.push_str("<section>\n<h2 class=\"hidden\">Summary</h2>\n<dl class=\"cards\">\n");
-    for card in cards(settings, history, last_step) {
-        out.push_str(&card.render());
-    }
-    out.push_str("</dl>\n</section>\n");
-    out
-}
-
-/// One figure of the summary.
-struct Card {
-    label: String,
-    value: String,
-    detail: String,
-    /// Done share, for the card that has a bar.
-    done: Option<f64>,
-    alert: bool,
-}
-
-impl Card {
-    fn new(label: impl Into<String>, value: String, detail: String) -> Self {
-        Self {
-            label: label.into(),
-            value,
-            detail,
-            done: None,
-            alert: false,
-        }
-    }
-
-    fn render(&self) -> String {
-        let bar = self.done.map_or_else(String::new, |done| {
-            let percent = 100.0 * done.clamp(0.0, 1.0);
-            format!("<span class=\"bar\"><span style=\"width:{percent:.1}%\"></span></span>")
-        });
-        format!(
-            "<div class=\"card{}\"><dt>{}</dt><dd><span class=\"value\">{}</span>{bar}\
-             <span class=\"detail\">{}</span></dd></div>\n",
-            if self.alert { " alert" } else { "" },
-            escape(&self.label),
-            escape(&self.value),
-            escape(&self.detail),
-        )
-    }
+    head(
+        "Kiln training report",
+        name,
+        &describe_model(&settings.architecture, &settings.model, facts.parameters),
+        Some(status(stop)),
+        &cards(settings, history, last_step),
+    )
 }
 
 fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card> {
@@ -94,37 +51,8 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
     steps.done = Some(last_step as f64 / training.steps.max(1) as f64);
     cards.push(steps);
 
-    if let Some(last) = settled(history, "loss") {
-        let lowest = last.lowest.map_or_else(String::new, |(step, value)| {
-            format!("; lowest {} at {}", significant(value), grouped(step))
-        });
-        let word = if last.smoothed {
-            "smoothed"
-        } else {
-            "last step"
-        };
-        cards.push(Card::new(
-            "Training loss",
-            significant(last.value),
-            format!("{word}{lowest}"),
-        ));
-    }
-    let loss = |record: &Record| (record.step, record.get("loss").unwrap_or(f64::NAN));
-    match history.last_evaluation.as_ref().map(loss) {
-        Some((step, value)) => {
-            let best = history.best_evaluation.as_ref().map(loss);
-            let best = best.map_or_else(String::new, |(step, value)| {
-                format!("; best {} at {}", significant(value), grouped(step))
-            });
-            let detail = format!("at step {}{best}", grouped(step));
-            cards.push(Card::new("Evaluation loss", significant(value), detail));
-        }
-        None => cards.push(Card::new(
-            "Evaluation loss",
-            "none".into(),
-            "not evaluated yet".into(),
-        )),
-    }
+    cards.extend(training_loss(history));
+    cards.push(evaluation_loss(history));
 
     for name in history.names() {
         let percent = name.ends_with("accuracy");
@@ -152,9 +80,14 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
         cards.push(card);
     }
 
-    cards.extend(history.stalls().iter().map(stalled));
-    cards.extend(throughput(history));
+    cards.extend(course(history));
+    cards
+}
 
+/// What every run has: terms that learned nothing, throughput, steps that changed nothing.
+pub(crate) fn course(history: &History) -> Vec<Card> {
+    let mut cards: Vec<Card> = history.stalls().iter().map(stalled).collect();
+    cards.extend(throughput(history));
     let skipped = history.skipped_steps();
     let mut card = Card::new(
         "Skipped steps",
@@ -169,6 +102,37 @@ fn cards(settings: &RunSettings, history: &History, last_step: u64) -> Vec<Card>
     card.alert = skipped > 0;
     cards.push(card);
     cards
+}
+
+/// Where the training loss stands.
+pub(crate) fn training_loss(history: &History) -> Option<Card> {
+    let last = settled(history, "loss")?;
+    let lowest = last.lowest.map_or_else(String::new, |(step, value)| {
+        format!("; lowest {} at {}", significant(value), grouped(step))
+    });
+    let word = if last.smoothed {
+        "smoothed"
+    } else {
+        "last step"
+    };
+    let detail = format!("{word}{lowest}");
+    Some(Card::new("Training loss", significant(last.value), detail))
+}
+
+/// The loss of the last evaluation, and the lowest.
+pub(crate) fn evaluation_loss(history: &History) -> Card {
+    let loss = |record: &Record| (record.step, record.get("loss").unwrap_or(f64::NAN));
+    match history.last_evaluation.as_ref().map(loss) {
+        Some((step, value)) => {
+            let best = history.best_evaluation.as_ref().map(loss);
+            let best = best.map_or_else(String::new, |(step, value)| {
+                format!("; best {} at {}", significant(value), grouped(step))
+            });
+            let detail = format!("at step {}{best}", grouped(step));
+            Card::new("Evaluation loss", significant(value), detail)
+        }
+        None => Card::new("Evaluation loss", "none".into(), "not evaluated yet".into()),
+    }
 }
 
 /// A term that had learned nothing.
@@ -232,7 +196,7 @@ struct Settled {
 
 fn settled(history: &History, name: &str) -> Option<Settled> {
     let curve = Curve {
-        label: "training",
+        label: "training".into(),
         look: Look::Noisy,
         values: history.train(name),
     };
@@ -255,7 +219,7 @@ fn settled(history: &History, name: &str) -> Option<Settled> {
     })
 }
 
-fn status(stop: Option<Stop>) -> (&'static str, &'static str) {
+pub(crate) fn status(stop: Option<Stop>) -> (&'static str, &'static str) {
     match stop {
         Some(Stop::Done) => ("finished", "good"),
         Some(Stop::Early) => ("stopped early: evaluations no longer improved", "good"),
@@ -265,12 +229,9 @@ fn status(stop: Option<Stop>) -> (&'static str, &'static str) {
 }
 
 /// E.g. `bert, 11.2 M parameters: 4 layers of width 256, 4 heads, vocabulary of 30,522`.
-fn describe_model(settings: &RunSettings, facts: &ReportFacts) -> String {
+pub(crate) fn describe_model(architecture: &str, model: &Value, parameters: Option<u64>) -> String {
     // The discriminator of a model with two parts, and XLNet's spellings.
-    let model = settings
-        .model
-        .get("discriminator")
-        .unwrap_or(&settings.model);
+    let model = model.get("discriminator").unwrap_or(model);
     let field = |names: &[&str]| names.iter().find_map(|name| model.get(name)?.as_u64());
     let mut parts = Vec::new();
     if let (Some(layers), Some(width)) = (
@@ -289,8 +250,8 @@ fn describe_model(settings: &RunSettings, facts: &ReportFacts) -> String {
     if let Some(words) = field(&["vocab_size"]) {
         parts.push(format!("vocabulary of {}", grouped(words)));
     }
-    let mut out = settings.architecture.clone();
-    if let Some(parameters) = facts.parameters {
+    let mut out = architecture.to_owned();
+    if let Some(parameters) = parameters {
         out.push_str(&format!(", {} parameters", compact(parameters as f64)));
     }
     if !parts.is_empty() {

@@ -1,0 +1,242 @@
+//! The page of several runs of one task: seeds, folds, a grid.
+
+use kiln_metrics::Summary;
+
+use super::files::{Group, TunedRun};
+use super::heading::{collapsed_card, lead, score_card, score_names};
+use super::single::{classes, worst_examples};
+use super::worst::{Worst, of_runs};
+use super::wrong::{Judge, order_of};
+use super::{curves, examples, scores, spread};
+use crate::card::{Card, head};
+use crate::error::ReportError;
+use crate::figures::title;
+use crate::number::{compact, duration, grouped, significant};
+use crate::page::{page, section};
+use crate::settings_table::{command_list, render as settings};
+use crate::shell::shell;
+use crate::table::{Cell, Table};
+
+/// The page.
+///
+/// # Errors
+/// If no run has begun, or a file can't be read.
+pub(super) fn render(group: &Group) -> Result<String, ReportError> {
+    let begun: Vec<&TunedRun> = group.begun().collect();
+    let (Some(first), Some(first_begun)) = (group.runs.first(), begun.first()) else {
+        return Err(ReportError::NoRecords {
+            metrics: group.folder.path().join("*/metrics.jsonl"),
+            run: group.folder.path().to_owned(),
+        });
+    };
+    let summary = group.summary()?;
+    let done = group
+        .runs
+        .iter()
+        .filter(|run| run.best.scores.is_some())
+        .count();
+    let status = if done == group.runs.len() {
+        ("finished", "good")
+    } else {
+        ("not finished", "open")
+    };
+    let head = head(
+        "Kiln fine-tuning report",
+        &group.name,
+        &format!("{} runs · {}", group.runs.len(), lead(&first.settings)),
+        Some(status),
+        &cards(group, summary.as_ref(), done),
+    );
+    let baseline = |name: &str| {
+        // Each fold has its own.
+        let scores = first_begun
+            .best
+            .scores
+            .as_ref()
+            .filter(|_| !group.has_folds());
+        scores?.get(name)?.baseline
+    };
+    let mut over_runs = String::new();
+    if let Some(summary) = &summary {
+        over_runs.push_str(&spread::render(summary, baseline));
+    }
+    over_runs.push_str(&spread::runs(group, summary.as_ref())?);
+    let mut names = score_names(first_begun);
+    if group.has_folds() {
+        names.iter_mut().for_each(|(_, baseline)| *baseline = None);
+    }
+    let named: Vec<_> = begun
+        .iter()
+        .map(|run| (run.name.as_str(), &run.history))
+        .collect();
+    let tables = settings(&first.settings).map_err(|reason| ReportError::Settings { reason })?;
+    let main = [
+        out_of_fold(group),
+        section("Over runs", &over_runs),
+        curves::render(&named, &names),
+        group
+            .scores
+            .scores
+            .as_ref()
+            .map_or_else(String::new, |scores| {
+                classes(scores, first.settings.task.problem)
+            }),
+        worst(group, &begun)?,
+        // The tables of the runs say what differs.
+        tables.replacen("<h2>Settings</h2>", &settings_heading(&first.name), 1),
+        commands(group),
+    ];
+    Ok(page(&group.name, &head, &main.concat()))
+}
+
+fn settings_heading(run: &str) -> String {
+    format!("<h2>Settings of {}</h2>", crate::html::escape(run))
+}
+
+fn cards(group: &Group, summary: Option<&Summary>, done: usize) -> Vec<Card> {
+    let mut cards = Vec::new();
+    if let Some(score) = group.scores.main() {
+        let mut card = score_card(score);
+        card.label.push_str(", out of fold");
+        cards.push(card);
+    }
+    let spread = summary.and_then(|summary| summary.get(&summary.main));
+    if let Some(spread) = spread {
+        let mut detail = format!(
+            "mean and standard deviation of {} runs",
+            spread.values.len()
+        );
+        if let (Some(median), Some(min), Some(max)) = (spread.median, spread.min, spread.max) {
+            detail = format!(
+                "{detail}; median {}, from {} to {}",
+                significant(median),
+                significant(min),
+                significant(max)
+            );
+        }
+        let value = spread::mean_and_deviation(spread.mean, spread.deviation);
+        let mut card = Card::new(title(&spread.name), value, detail);
+        card.alert = spread.mean.is_none();
+        cards.push(card);
+    }
+    let first = group.runs.iter().find_map(|run| run.best.main());
+    if let Some(score) = first.filter(|_| !group.has_folds()) {
+        let baseline = score
+            .baseline
+            .map_or_else(|| "undefined".to_owned(), significant);
+        let detail = format!("{} of the best single answer for all", title(&score.name));
+        cards.push(Card::new("Baseline", baseline, detail));
+    }
+    if let Some(summary) = summary.filter(|summary| !summary.collapsed.is_empty()) {
+        let names = summary.collapsed.join(", ");
+        let (count, all) = (summary.collapsed.len(), summary.runs.len());
+        cards.push(collapsed_card(format!("{count} of {all} runs: {names}")));
+    }
+    let begun = group.begun().count();
+    let detail = format!("finished of {}; {begun} begun", group.runs.len());
+    let mut runs = Card::new("Runs", grouped(done as u64), detail);
+    runs.done = Some(done as f64 / group.runs.len().max(1) as f64);
+    cards.push(runs);
+    let sum = |value: fn(&TunedRun) -> f64| group.runs.iter().map(value).sum::<f64>();
+    let tokens = sum(|run| run.history.tokens);
+    if tokens > 0.0 {
+        cards.push(Card::new(
+            "Tokens seen",
+            compact(tokens),
+            "in all runs; padding not counted".into(),
+        ));
+    }
+    let (training, evaluating) = (
+        sum(|run| run.history.seconds),
+        sum(|run| run.history.evaluating),
+    );
+    if training > 0.0 {
+        let detail = format!(
+            "training {}, evaluation {}",
+            duration(training),
+            duration(evaluating)
+        );
+        cards.push(Card::new("Time", duration(training + evaluating), detail));
+    }
+    cards
+}
+
+/// The scores of what each fold's run says of the examples that it has not seen.
+fn out_of_fold(group: &Group) -> String {
+    let scores = group.scores.scores.as_ref();
+    scores.map_or_else(String::new, |scores| {
+        section("Scores out of fold", &scores::render(scores))
+    })
+}
+
+/// The examples most wrong: out of fold, or in the most runs.
+fn worst(group: &Group, begun: &[&TunedRun]) -> Result<String, ReportError> {
+    let Some(first) = group.runs.first() else {
+        return Ok(String::new());
+    };
+    let judge = Judge::of(&first.settings.task);
+    let mut worst = Worst::default();
+    if group.for_each_row(|_, row| worst.push(judge, row))? {
+        return Ok(worst_examples(&worst, judge));
+    }
+    let Some(found) = of_runs(begun)? else {
+        return Ok(String::new());
+    };
+    let Some(worst) = found.rows.first() else {
+        return Ok(String::new());
+    };
+    let mut table = Table::new("").texts("example").numbers("wrong in");
+    table = examples::columns(table, &worst.row);
+    for example in &found.rows {
+        let runs = format!("{} of {}", example.runs, found.runs);
+        let mut cells = vec![Cell::text(example.row.id()), Cell::number(runs)];
+        cells.extend(examples::cells(&example.row, judge));
+        table.push(cells);
+    }
+    let note = format!(
+        "All {} runs have {} of {} examples wrong. What the most runs have wrong comes first, then {}; shown \
+         is the run that is most wrong.",
+        found.runs,
+        grouped(found.by_all as u64),
+        grouped(found.all as u64),
+        order_of(&worst.row)
+    );
+    Ok(section("Most wrong", &table.note(note).render()))
+}
+
+fn commands(group: &Group) -> String {
+    let folder = shell(group.folder.path());
+    let mut commands = vec![(
+        format!("kiln resume {folder}"),
+        "goes on with the runs that are not finished",
+    )];
+    let best = group
+        .runs
+        .iter()
+        .filter(|run| run.best.main().is_some_and(|s| s.value.is_some()));
+    let best = best.max_by(|a, b| goodness(a).total_cmp(&goodness(b)));
+    if let Some(best) = best {
+        let (task, model) = (best.settings.fine_tune.name(), shell(&best.checkpoint()));
+        commands.push((
+            format!("kiln predict {task} --model {model} --data FILE"),
+            "asks the run with the best score",
+        ));
+    }
+    commands.push((
+        format!("kiln report {folder}"),
+        "writes this page and those of the runs again",
+    ));
+    command_list(&commands)
+}
+
+/// A number that is higher for the better run.
+fn goodness(run: &TunedRun) -> f64 {
+    let score = run.best.main();
+    score.map_or(f64::NEG_INFINITY, |score| {
+        match (score.value, score.higher_is_better) {
+            (None, _) => f64::NEG_INFINITY,
+            (Some(value), true) => value,
+            (Some(value), false) => -value,
+        }
+    })
+}

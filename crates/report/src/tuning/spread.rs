@@ -1,0 +1,159 @@
+//! Scores over runs: what is left of a difference when the seed is another.
+
+use kiln_metrics::Summary;
+
+use super::differences::{Difference, differences};
+use super::files::{Group, TunedRun};
+use crate::error::ReportError;
+use crate::html::escape;
+use crate::number::{grouped, significant};
+use crate::table::{Cell, NONE, Table, UNDEFINED};
+
+/// Settings that differ between runs and have a column.
+const SETTINGS: usize = 6;
+
+/// The table of all scores over runs.
+pub(super) fn render(summary: &Summary, baseline: impl Fn(&str) -> Option<f64>) -> String {
+    let mut table = Table::new("Scores over runs")
+        .texts("score")
+        .numbers("mean")
+        .numbers("standard deviation")
+        .numbers("median")
+        .numbers("lowest")
+        .numbers("highest")
+        .numbers("undefined in")
+        .numbers("best single answer for all");
+    for spread in &summary.scores {
+        let value = |value| Cell::value(value, UNDEFINED);
+        let mut row = vec![
+            Cell::text(&spread.name),
+            value(spread.mean),
+            Cell::value(spread.deviation, NONE),
+            value(spread.median),
+            value(spread.min),
+            value(spread.max),
+            Cell::number(match spread.undefined {
+                0 => NONE.to_owned(),
+                undefined => format!("{undefined} of {}", spread.values.len()),
+            }),
+            Cell::value(baseline(&spread.name), NONE),
+        ];
+        if spread.name == summary.main {
+            row = row.into_iter().map(Cell::strong).collect();
+        }
+        table.push(row);
+    }
+    let note = format!(
+        "Over {} runs; the standard deviation is that of a sample.",
+        summary.runs.len()
+    );
+    table.note(note).render()
+}
+
+/// The table of runs: what differs in their settings, and how each of them ended.
+///
+/// # Errors
+/// If settings can't be shown.
+pub(super) fn runs(group: &Group, summary: Option<&Summary>) -> Result<String, ReportError> {
+    let settings: Vec<_> = group.runs.iter().map(|run| &run.settings).collect();
+    let mut varied = differences(&settings)?;
+    // A seed stands in several places, a fold has its name.
+    varied.retain(|setting| !setting.name.starts_with("data.development"));
+    let left_out = varied.len().saturating_sub(SETTINGS);
+    varied.truncate(SETTINGS);
+    let main = summary.map_or("score", |summary| summary.main.as_str());
+    let mut table = Table::new("Runs").texts("run");
+    for setting in &varied {
+        table = table.numbers(last_word(&setting.name));
+    }
+    table = table
+        .numbers(main)
+        .numbers("best at step")
+        .numbers("lowest development loss")
+        .numbers("steps")
+        .texts("state");
+    for (place, run) in group.runs.iter().enumerate() {
+        table.push(row(run, place, &varied, summary));
+    }
+    if left_out > 0 {
+        table = table.note(format!(
+            "{left_out} more settings differ; they stand in config.json"
+        ));
+    }
+    Ok(table.render())
+}
+
+fn row(
+    run: &TunedRun,
+    place: usize,
+    varied: &[Difference],
+    summary: Option<&Summary>,
+) -> Vec<Cell> {
+    let mut row = vec![link(run)];
+    row.extend(
+        varied
+            .iter()
+            .map(|setting| Cell::number(setting.values.get(place).map_or(NONE, String::as_str))),
+    );
+    let lowest = run.history.best_evaluation.as_ref();
+    let last = run.history.last_step;
+    row.extend([
+        match run.best.main() {
+            Some(score) => Cell::value(score.value, UNDEFINED),
+            None => Cell::number(NONE),
+        },
+        Cell::number(run.best.step.map_or_else(|| NONE.to_owned(), grouped)),
+        Cell::value(lowest.and_then(|lowest| lowest.get("loss")), NONE),
+        Cell::number(last.map_or_else(|| NONE.to_owned(), grouped)),
+        Cell::text(state(run, summary)),
+    ]);
+    row
+}
+
+fn state(run: &TunedRun, summary: Option<&Summary>) -> &'static str {
+    if summary.is_some_and(|summary| summary.collapsed.contains(&run.name)) {
+        "collapsed: one answer for all"
+    } else if run.best.scores.is_some() {
+        "finished"
+    } else if run.history.last_step.is_some() {
+        "not finished"
+    } else {
+        "not begun"
+    }
+}
+
+/// The run's name, which leads to its page where it has one.
+fn link(run: &TunedRun) -> Cell {
+    let name = escape(&run.name);
+    if !run.folder.report().is_file() {
+        return Cell::html(name);
+    }
+    // A name is that of a folder: what a URL reads otherwise is written as its bytes.
+    let address: String = run
+        .name
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        })
+        .collect();
+    Cell::html(format!("<a href=\"./{address}/report.html\">{name}</a>"))
+}
+
+/// `learning_rate` of `training.optimizer.learning_rate`.
+fn last_word(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// `0.81 ± 0.02`, or why not.
+pub(super) fn mean_and_deviation(mean: Option<f64>, deviation: Option<f64>) -> String {
+    match (mean, deviation) {
+        (None, _) => UNDEFINED.to_owned(),
+        (Some(mean), None) => significant(mean),
+        (Some(mean), Some(deviation)) => {
+            format!("{} ± {}", significant(mean), significant(deviation))
+        }
+    }
+}
