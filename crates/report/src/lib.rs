@@ -77,7 +77,7 @@ fn render(
 
     let summary = summary::render(&name, settings, history, facts, (last_step, stop));
     let charts = figures::sections(history, &Extras::entropy(facts.unigram_entropy), last_step);
-    let commands = settings_table::commands(run, stop, steps, &[]);
+    let commands = settings_table::commands(run, stop, steps);
     Ok(page(
         &name,
         &summary,

@@ -72,14 +72,8 @@ fn change_rows(change: &Value) -> Vec<(String, String)> {
     rows.collect()
 }
 
-/// The commands that continue the run, which ended by `stop` if it did, and make this page again; between
-/// them `others` with what each does.
-pub(crate) fn commands(
-    run: &Path,
-    stop: Option<Stop>,
-    steps: u64,
-    others: &[(String, &str)],
-) -> String {
+/// The commands that continue the run, which ended by `stop` if it did, and make this page again.
+pub(crate) fn commands(run: &Path, stop: Option<Stop>, steps: u64) -> String {
     let run = shell(run);
     let (resume, resume_note) = match stop {
         Some(Stop::Done) => {
@@ -98,10 +92,8 @@ pub(crate) fn commands(
             "continues from the last checkpoint",
         ),
     };
-    let mut all = vec![(resume, resume_note)];
-    all.extend_from_slice(others);
-    all.push((format!("kiln report {run}"), "writes this page again"));
-    command_list(&all)
+    let report = (format!("kiln report {run}"), "writes this page again");
+    command_list(&[(resume, resume_note), report])
 }
 
 /// The section of commands, each with what it does.

@@ -88,10 +88,6 @@ impl Table {
         self.rows.push(row);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// The table; nothing without rows.
     pub(crate) fn render(&self) -> String {
         if self.rows.is_empty() {

@@ -177,7 +177,7 @@ fn scores(runs: &[Tuned]) -> Result<String, ReportError> {
 
 /// A run's scores by name.
 fn column(run: &Tuned) -> Result<Vec<(String, Cell)>, ReportError> {
-    if let Some(scores) = &run.scores().scores {
+    if let Some(scores) = run.scores().scores() {
         let cell = |score: &kiln_metrics::Score| {
             let value = score
                 .value

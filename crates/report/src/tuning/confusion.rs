@@ -226,8 +226,9 @@ mod tests {
 
     #[test]
     fn a_hundred_classes_stay_a_table_that_can_be_read() {
-        let counts =
-            |row: usize| (0..100).map(move |column| u64::from(row == column || row % 7 == column % 7));
+        let counts = |row: usize| {
+            (0..100).map(move |column| u64::from(row == column || row % 7 == column % 7))
+        };
         let html = render(
             &confusion((0..100).map(|row| counts(row).collect()).collect()),
             "examples",

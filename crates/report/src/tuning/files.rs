@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kiln_learner::{LearnError, RunFolder, Stop};
 use kiln_metrics::rows::Row;
-use kiln_metrics::{RowReader, Scores, Summary, over_runs};
+use kiln_metrics::{RowReader, Score, Scores, Summary, over_runs};
 use kiln_tasks::labelled::{Development, FineTuneSettings};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -42,15 +42,19 @@ impl RunKind {
     }
 }
 
-/// `scores.json`: of a run its best checkpoint's, of a group all runs', and those out of fold.
+/// `scores.json`, of a run or of a group.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ScoresFile {
-    /// The best checkpoint.
-    pub(super) checkpoint: Option<PathBuf>,
-    /// Its step.
+    /// Of a run: the step of the checkpoint that is scored, the best one. Whoever has one has ended.
     pub(super) step: Option<u64>,
-    pub(super) scores: Option<Scores>,
-    pub(super) summary: Option<Summary>,
+    /// What it scored; none: the run has nothing to be evaluated on.
+    scores: Option<Scores>,
+    /// Of a group: each score over its runs.
+    summary: Option<Summary>,
+    /// What the runs of all folds scored together.
+    out_of_fold: Option<Scores>,
+    /// The name of the best run.
+    pub(super) best: Option<String>,
 }
 
 impl ScoresFile {
@@ -65,9 +69,14 @@ impl ScoresFile {
         serde_json::from_str(&text).map_err(|reason| ReportError::Scores { path, reason })
     }
 
-    /// The value and the baseline of the score that decides.
-    pub(super) fn main(&self) -> Option<&kiln_metrics::Score> {
-        self.scores.as_ref()?.main()
+    /// The scores of the predictions that lie beside the file.
+    pub(super) fn scores(&self) -> Option<&Scores> {
+        self.scores.as_ref().or(self.out_of_fold.as_ref())
+    }
+
+    /// The score that decides.
+    pub(super) fn main(&self) -> Option<&Score> {
+        self.scores()?.main()
     }
 }
 
@@ -113,31 +122,20 @@ impl TunedRun {
         })
     }
 
-    /// Why it ended, as far as its files tell.
+    /// How it ended, if it has.
     pub(super) fn stop(&self) -> Option<Stop> {
+        self.best.step?;
         let last = self.history.last_step?;
-        if last >= self.settings.training.steps {
-            return Some(Stop::Done);
-        }
-        // Scores are written when a run has ended; before its last step it has ended early, or is on its way
-        // further than it went at first.
-        let can_end_early = self.settings.training.early_stop.is_some();
-        (can_end_early && self.best.scores.is_some()).then_some(Stop::Early)
+        Some(if last >= self.settings.training.steps {
+            Stop::Done
+        } else {
+            Stop::Early
+        })
     }
 
     /// As [`for_each_row`].
     pub(super) fn for_each_row(&self, take: impl FnMut(usize, Row)) -> Result<bool, ReportError> {
         for_each_row(&self.folder, take)
-    }
-
-    /// The best checkpoint's folder, wherever the run was moved to; else where checkpoints are.
-    pub(super) fn checkpoint(&self) -> PathBuf {
-        let named = self.best.checkpoint.as_deref().and_then(Path::file_name);
-        match (named, self.best.step) {
-            (Some(name), _) => self.folder.checkpoints().join(name),
-            (None, Some(step)) => self.folder.checkpoint(step),
-            (None, None) => self.folder.path().to_owned(),
-        }
     }
 }
 

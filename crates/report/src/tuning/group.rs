@@ -33,7 +33,7 @@ pub(super) fn render(group: &Group) -> Result<String, ReportError> {
     let done = group
         .runs
         .iter()
-        .filter(|run| run.best.scores.is_some())
+        .filter(|run| run.best.step.is_some())
         .count();
     let status = if done == group.runs.len() {
         ("finished", "good")
@@ -49,11 +49,7 @@ pub(super) fn render(group: &Group) -> Result<String, ReportError> {
     );
     let baseline = |name: &str| {
         // Each fold has its own.
-        let scores = first_begun
-            .best
-            .scores
-            .as_ref()
-            .filter(|_| !group.has_folds());
+        let scores = first_begun.best.scores().filter(|_| !group.has_folds());
         scores?.get(name)?.baseline
     };
     let mut over_runs = String::new();
@@ -74,13 +70,9 @@ pub(super) fn render(group: &Group) -> Result<String, ReportError> {
         out_of_fold(group),
         section("Over runs", &over_runs),
         curves::render(&named, &names),
-        group
-            .scores
-            .scores
-            .as_ref()
-            .map_or_else(String::new, |scores| {
-                classes(scores, first.settings.task.problem)
-            }),
+        group.scores.scores().map_or_else(String::new, |scores| {
+            classes(scores, first.settings.task.problem)
+        }),
         worst(group, &begun)?,
         // The tables of the runs say what differs.
         tables.replacen("<h2>Settings</h2>", &settings_heading(&first.name), 1),
@@ -163,7 +155,7 @@ fn cards(group: &Group, summary: Option<&Summary>, done: usize) -> Vec<Card> {
 
 /// The scores of what each fold's run says of the examples that it has not seen.
 fn out_of_fold(group: &Group) -> String {
-    let scores = group.scores.scores.as_ref();
+    let scores = group.scores.scores();
     scores.map_or_else(String::new, |scores| {
         section("Scores out of fold", &scores::render(scores))
     })
@@ -206,20 +198,18 @@ fn worst(group: &Group, begun: &[&TunedRun]) -> Result<String, ReportError> {
 
 fn commands(group: &Group) -> String {
     let folder = shell(group.folder.path());
-    let mut commands = vec![(
-        format!("kiln resume {folder}"),
-        "goes on with the runs that are not finished",
-    )];
-    let best = group
-        .runs
-        .iter()
-        .filter(|run| run.best.main().is_some_and(|s| s.value.is_some()));
-    let best = best.max_by(|a, b| goodness(a).total_cmp(&goodness(b)));
+    let mut commands = Vec::new();
+    if group.runs.iter().any(|run| run.best.step.is_none()) {
+        let note = "goes on with the runs that have not ended";
+        commands.push((format!("kiln resume {folder}"), note));
+    }
+    let best = group.scores.best.as_ref();
+    let best = best.and_then(|best| group.runs.iter().find(|run| run.name == *best));
     if let Some(best) = best {
-        let (task, model) = (best.settings.fine_tune.name(), shell(&best.checkpoint()));
+        let (task, model) = (best.settings.fine_tune.name(), shell(best.folder.path()));
         commands.push((
             format!("kiln predict {task} --model {model} --data FILE"),
-            "asks the run with the best score",
+            "what the run with the best score says of other examples",
         ));
     }
     commands.push((
@@ -227,16 +217,4 @@ fn commands(group: &Group) -> String {
         "writes this page and those of the runs again",
     ));
     command_list(&commands)
-}
-
-/// A number that is higher for the better run.
-fn goodness(run: &TunedRun) -> f64 {
-    let score = run.best.main();
-    score.map_or(f64::NEG_INFINITY, |score| {
-        match (score.value, score.higher_is_better) {
-            (None, _) => f64::NEG_INFINITY,
-            (Some(value), true) => value,
-            (Some(value), false) => -value,
-        }
-    })
 }

@@ -40,8 +40,6 @@ pub(super) fn render(run: &TunedRun) -> Result<String, ReportError> {
     run.for_each_row(|_, row| worst.push(judge, row))?;
     let tables =
         settings_table::render(&run.settings).map_err(|reason| ReportError::Settings { reason })?;
-    let steps = run.settings.training.steps;
-    let commands = settings_table::commands(run.folder.path(), run.stop(), steps, &ask(run));
     let head = head(
         "Kiln fine-tuning report",
         &run.name,
@@ -49,14 +47,14 @@ pub(super) fn render(run: &TunedRun) -> Result<String, ReportError> {
         Some(status(run.stop())),
         &cards(run, last_step),
     );
-    let all_scores = run.best.scores.as_ref();
+    let all_scores = run.best.scores();
     let main = [
         all_scores.map_or_else(String::new, |all| section("Scores", &scores::render(all))),
         all_scores.map_or_else(String::new, |all| classes(all, run.settings.task.problem)),
         sections(&run.history, &extras, last_step),
         worst_examples(&worst, judge),
         tables,
-        commands,
+        settings_table::command_list(&commands(run)),
     ];
     Ok(page(&run.name, &head, &main.concat()))
 }
@@ -67,7 +65,7 @@ fn cards(run: &TunedRun, last_step: u64) -> Vec<Card> {
         Some(score) => cards.push(score_card(score)),
         None => cards.extend(newest_score(run)),
     }
-    let scores = run.best.scores.as_ref();
+    let scores = run.best.scores();
     if scores.is_some_and(|scores| scores.collapsed) {
         let detail = "the targets are not one; learned nothing from its input";
         cards.push(collapsed_card(detail.to_owned()));
@@ -143,25 +141,29 @@ pub(super) fn worst_examples(worst: &Worst, judge: Judge) -> String {
     section("Most wrong", &table.note(note).render())
 }
 
-/// The commands that ask the model.
-fn ask(run: &TunedRun) -> Vec<(String, &'static str)> {
-    if run.best.step.is_none() {
-        return Vec::new();
+/// The commands that go on with the run, ask its model, and make this page again.
+fn commands(run: &TunedRun) -> Vec<(String, &'static str)> {
+    let (task, folder) = (run.settings.fine_tune.name(), shell(run.folder.path()));
+    let mut commands = Vec::new();
+    if run.stop().is_none() {
+        let note = "goes on from the last checkpoint";
+        commands.push((format!("kiln resume {folder}"), note));
     }
-    let (task, model) = (run.settings.fine_tune.name(), shell(&run.checkpoint()));
-    vec![
+    commands.extend([
         (
             format!(
-                "kiln evaluate {task} --model {model} --data {}",
+                "kiln evaluate {task} --model {folder} --data {}",
                 data(&run.settings)
             ),
             "scores the best checkpoint on a labelled file",
         ),
         (
-            format!("kiln predict {task} --model {model} --data FILE"),
-            "what the best checkpoint says of a file without labels",
+            format!("kiln predict {task} --model {folder} --data FILE"),
+            "what the best checkpoint says of other examples",
         ),
-    ]
+        (format!("kiln report {folder}"), "writes this page again"),
+    ]);
+    commands
 }
 
 /// The development files, or what stands for a file.

@@ -113,7 +113,7 @@ fn row(
 fn state(run: &TunedRun, summary: Option<&Summary>) -> &'static str {
     if summary.is_some_and(|summary| summary.collapsed.contains(&run.name)) {
         "collapsed: one answer for all"
-    } else if run.best.scores.is_some() {
+    } else if run.best.step.is_some() {
         "finished"
     } else if run.history.last_step.is_some() {
         "not finished"
