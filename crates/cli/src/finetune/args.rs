@@ -111,7 +111,8 @@ pub(crate) struct ExampleArgs {
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Training")]
 pub(crate) struct TrainingArgs {
-    /// How often each example is seen
+    /// How often each example is seen. Default: as published, and up to 20 times where that is fewer
+    /// than 1,000 steps
     #[arg(long, value_name = "X", conflicts_with = "steps")]
     pub(crate) epochs: Option<f64>,
     /// Optimizer updates, instead of --epochs

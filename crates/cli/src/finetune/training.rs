@@ -114,7 +114,8 @@ pub(super) fn train(
     let data = TaskData::open(&settings.data, &settings.task, Arc::new(pipeline))?;
     tell_counts(&data.counts, show.console);
     let dev = data.dev.clone();
-    let progress = Arc::new(Progress::new(show.console, show.dashboard));
+    let progress = Progress::new(show.console, show.dashboard);
+    let progress = Arc::new(progress.with_score(&settings.training.select.value));
     let context = RunContext {
         run: run.clone(),
         devices: devices.clone(),
