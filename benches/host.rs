@@ -11,7 +11,7 @@ mod allocator;
 
 use std::error::Error;
 use std::hint::black_box;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput};
@@ -35,7 +35,10 @@ const SEED: u64 = 1;
 fn main() -> Result<(), Box<dyn Error>> {
     allocator::keep_freed_memory();
     let mut criterion = Criterion::default().configure_from_args();
-    let texts = [Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data")];
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
+    let english = (1..=8).map(|number| data.join(format!("english-{number}.txt")));
+    let russian = (1..=3).map(|number| data.join(format!("russian-{number}.txt")));
+    let texts: Vec<PathBuf> = english.chain(russian).collect();
     let settings = WordPieceSettings {
         vocab_size: 8_000,
         ..Default::default()
@@ -44,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tokenizer = train_word_piece(&inputs, &settings, &mut |_| ())?;
     let folder = tempfile::tempdir()?;
 
-    tokenise(&mut criterion, &tokenizer, &texts[0])?;
+    tokenise(&mut criterion, &tokenizer, &data)?;
     prepare_shard(&mut criterion, &tokenizer, &inputs, folder.path())?;
 
     let shard = folder.path().join("shard");

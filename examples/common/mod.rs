@@ -43,7 +43,10 @@ pub(crate) fn set_up(output: &str, tokenizer: &TrainSettings) -> Result<Setup, B
     let steps: u64 = arguments.next().map_or(Ok(300), |steps| steps.parse())?;
 
     let run = RunFolder::create(&output)?;
-    let texts = [Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data")];
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
+    let english = (1..=8).map(|number| data.join(format!("english-{number}.txt")));
+    let russian = (1..=3).map(|number| data.join(format!("russian-{number}.txt")));
+    let texts: Vec<PathBuf> = english.chain(russian).collect();
     let inputs = Inputs::find(&texts, Reading::default())?;
     let tokenizer = train(&inputs, tokenizer, &mut |_| ())?.tokenizer;
     tokenizer.save(&run.tokenizer())?;

@@ -6,6 +6,7 @@ use kiln_nn::Init;
 use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext, unknown_preset,
 };
+use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
 use kiln_tasks::masked_lm_data::{check_masked_run, open_masked};
 use kiln_tasks::memory::Footprint;
 use kiln_tasks::model_config::config_value;
@@ -20,7 +21,7 @@ use kiln_text::masking::Masking;
 use serde_json::Value;
 
 use crate::presets::{PRESETS, Preset};
-use crate::{BertConfig, BertForMaskedLm, BertPretraining};
+use crate::{BertConfig, BertForMaskedLm, BertModel, BertPretraining};
 
 /// BERT: masked language modelling and next sentence prediction.
 #[derive(Debug, Clone, Copy, Default)]
@@ -96,6 +97,10 @@ impl Architecture for Bert {
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
         predict::fill_mask::<BertForMaskedLm>(request)
+    }
+
+    fn embedder(&self, request: &EmbedRequest) -> Result<Box<dyn TextEmbedder>, LearnError> {
+        predict::embedder::<BertModel>(request)
     }
 
     fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {

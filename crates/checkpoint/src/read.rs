@@ -86,6 +86,11 @@ impl ModelFile {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// Leaves aside the tensors whose names `is_wanted` refuses, as if the file did not hold them.
+    pub fn keep(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        self.tensors.retain(|name, _| is_wanted(name));
+    }
+
     /// The names of tensors that are not the model's, since they stand beside what it was wrapped in.
     pub(crate) fn outside(&self) -> impl Iterator<Item = &str> {
         self.outside.iter().map(String::as_str)

@@ -1,7 +1,9 @@
 //! `kiln predict`: a trained model at work.
 
+mod embed;
 mod replaced_tokens;
 mod texts;
+mod vectors_file;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -14,6 +16,7 @@ use crate::console::Console;
 use crate::devices;
 use crate::failure::Failure;
 use crate::model_folder::ModelFolder;
+use embed::EmbedArgs;
 use replaced_tokens::ReplacedTokensArgs;
 use texts::texts_or_lines;
 
@@ -28,6 +31,8 @@ pub(crate) enum PredictCommand {
     FillMask(FillMaskArgs),
     /// Tell which tokens of a text do not belong there, with a discriminator
     ReplacedTokens(ReplacedTokensArgs),
+    /// Make a vector of each text, for search, clustering, or a classifier of another kind
+    Embed(EmbedArgs),
 }
 
 // Which texts, and which model.
@@ -64,6 +69,7 @@ pub(crate) fn run(
     match command {
         PredictCommand::FillMask(args) => fill_mask(args, backend, console),
         PredictCommand::ReplacedTokens(args) => replaced_tokens::run(args, backend, console),
+        PredictCommand::Embed(args) => embed::run(args, backend, console),
     }
 }
 

@@ -41,6 +41,9 @@ pub enum DataError {
     /// Text or tokenizer.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// What a model says to a question can't be used.
+    #[error("question {question:?}: {problem}")]
+    Output { question: String, problem: String },
     /// Settings that can't be used: the field, its value and the remedy.
     #[error("{0}")]
     Settings(String),

@@ -14,6 +14,9 @@ pub mod example;
 pub mod feature;
 pub mod features;
 pub mod labels;
+pub mod questions;
+pub mod reading;
+pub mod splits;
 pub mod store;
 pub mod task;
 
@@ -24,6 +27,6 @@ pub use error::DataError;
 pub use example::{Answer, Example, Input, Place, Target};
 pub use feature::{Feature, RowTarget, TokenMap};
 pub use features::{FeatureSettings, Featurizer};
-pub use labels::Labels;
+pub use labels::{LabelMap, Labels};
 pub use store::{FeatureStore, StoreWriter};
 pub use task::{Problem, Task};

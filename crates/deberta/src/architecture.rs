@@ -5,6 +5,7 @@ use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
+use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
 use kiln_tasks::masked_lm_data::check_masked_run;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
@@ -21,7 +22,10 @@ use serde_json::Value;
 use crate::config::DebertaVersion;
 use crate::pair_config::PairConfig;
 use crate::presets::{PRESETS, Preset};
-use crate::{DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaPair, MaskedLmForm};
+use crate::{
+    DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaModel, DebertaPair,
+    MaskedLmForm,
+};
 
 /// The name of masked language modelling among [`Architecture::objectives`].
 const MLM: &str = "mlm";
@@ -184,6 +188,10 @@ impl Architecture for Deberta {
         request: &ReplacedTokensRequest,
     ) -> Result<Vec<Vec<TokenScore>>, LearnError> {
         predict::replaced_tokens::<DebertaForPreTraining>(request)
+    }
+
+    fn embedder(&self, request: &EmbedRequest) -> Result<Box<dyn TextEmbedder>, LearnError> {
+        predict::embedder::<DebertaModel>(request)
     }
 
     fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {

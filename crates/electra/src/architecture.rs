@@ -5,6 +5,7 @@ use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
+use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
 use kiln_tasks::masked_lm_data::check_masked_run;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
@@ -20,7 +21,9 @@ use kiln_text::masking::Masking;
 use serde_json::Value;
 
 use crate::presets::{PRESETS, Preset};
-use crate::{ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraPair, PairConfig};
+use crate::{
+    ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraModel, ElectraPair, PairConfig,
+};
 
 /// Share of tokens chosen where no preset says otherwise.
 const MASK_RATE: f64 = 0.15;
@@ -117,6 +120,10 @@ impl Architecture for Electra {
         request: &ReplacedTokensRequest,
     ) -> Result<Vec<Vec<TokenScore>>, LearnError> {
         predict::replaced_tokens::<ElectraForPreTraining>(request)
+    }
+
+    fn embedder(&self, request: &EmbedRequest) -> Result<Box<dyn TextEmbedder>, LearnError> {
+        predict::embedder::<ElectraModel>(request)
     }
 
     fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {

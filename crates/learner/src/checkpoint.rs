@@ -20,19 +20,13 @@ use crate::newest::NewestCheckpoint;
 use crate::objective::{Carry as _, Objective};
 use crate::observer::{Stop, TrainOutcome};
 use crate::run::RunFolder;
+use crate::selection::{Evaluation, Selection};
 use crate::settings::TrainingSettings;
 use crate::step::Stepper;
 
 /// The layout of `training/`; another number is another layout. Format 1 counted devices in place of
 /// micro-batches.
 const FORMAT: u32 = 2;
-
-/// The loss of one evaluation.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Evaluation {
-    pub(crate) step: u64,
-    pub(crate) loss: f64,
-}
 
 /// Where a run stands, besides its tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -169,13 +163,14 @@ pub(crate) fn prune(
         .rev()
         .take(settings.keep_last)
         .map(|(step, _)| *step);
-    let mut by_loss: Vec<&Evaluation> = state
+    let select = &settings.select;
+    let mut by_rank: Vec<&Evaluation> = state
         .evaluations
         .iter()
         .filter(|evaluation| present.iter().any(|(step, _)| *step == evaluation.step))
         .collect();
-    by_loss.sort_by(|a, b| a.loss.total_cmp(&b.loss));
-    let best = by_loss
+    by_rank.sort_by(|a, b| select.badness(a).total_cmp(&select.badness(b)));
+    let best = by_rank
         .iter()
         .take(settings.keep_best)
         .map(|evaluation| evaluation.step);
@@ -202,10 +197,11 @@ pub(crate) fn prune(
     Ok(stuck)
 }
 
-/// Step, folder and loss of the checkpoint on disk whose evaluation was the best.
+/// Step, folder and deciding value of the checkpoint on disk whose evaluation was the best.
 pub(crate) fn best_checkpoint(
     run: &RunFolder,
     state: &TrainingState,
+    select: &Selection,
 ) -> Option<(u64, PathBuf, f64)> {
     let present = run.list_checkpoints().ok()?;
     let is_present = |step: u64| present.iter().any(|(found, _)| *found == step);
@@ -213,22 +209,25 @@ pub(crate) fn best_checkpoint(
         .evaluations
         .iter()
         .filter(|evaluation| is_present(evaluation.step))
-        .min_by(|a, b| a.loss.total_cmp(&b.loss))
-        .map(|best| (best.step, run.checkpoint(best.step), best.loss))
+        .min_by(|a, b| select.badness(a).total_cmp(&select.badness(b)))
+        .and_then(|best| {
+            let value = select.value_of(best)?;
+            Some((best.step, run.checkpoint(best.step), value))
+        })
 }
 
 impl NewestCheckpoint {
-    /// How a run ended whose last step this is.
+    /// How a run ended whose last step this is; `select` says which checkpoint is its best.
     ///
     /// # Errors
     /// If where the run stood can't be read.
-    pub fn outcome(&self, run: &RunFolder) -> Result<TrainOutcome, LearnError> {
+    pub fn outcome(&self, run: &RunFolder, select: &Selection) -> Result<TrainOutcome, LearnError> {
         let state = read_state(&self.path.join("training/state.json"))?;
         Ok(TrainOutcome {
             step: self.step,
             stop: Stop::Done,
             checkpoint: self.path.clone(),
-            best_checkpoint: best_checkpoint(run, &state),
+            best_checkpoint: best_checkpoint(run, &state, select),
             bad_steps: state.bad_steps,
         })
     }

@@ -23,6 +23,7 @@
 //! | `orders.rs`, `follow.rs` | what ranks say to each other; the loop of the others than rank 0 |
 //! | `watch.rs` | notices a part that learns nothing |
 //! | `optimizer.rs`, `gradients.rs` | AdamW, the global norm |
+//! | `evaluator.rs`, `selection.rs` | evaluations of another kind, and which is the best |
 //! | `checkpoint.rs`, `newest.rs`, `record.rs` | what is written, and read again |
 //!
 //! Every random choice is a function of (seed, step): the data is found by its number, and the
@@ -39,6 +40,7 @@ mod burn_train;
 mod checkpoint;
 mod collective;
 mod error;
+mod evaluator;
 mod follow;
 mod gradients;
 mod model_files;
@@ -51,6 +53,7 @@ mod placement;
 mod precision;
 mod readings;
 mod run;
+mod selection;
 mod soundness;
 mod step;
 mod terms;
@@ -59,6 +62,7 @@ mod train;
 pub use burn_train::renderer::HAS_DASHBOARD;
 pub use collective::{Alone, Collective, CollectiveError};
 pub use error::LearnError;
+pub use evaluator::Evaluator;
 pub use model_files::ModelFiles;
 pub use newest::NewestCheckpoint;
 pub use objective::{
@@ -69,6 +73,7 @@ pub use precision::Precision;
 pub use readings::read_values;
 pub use record::{Record, RecordKind};
 pub use run::RunFolder;
+pub use selection::Selection;
 pub use settings::{OptimizerSettings, ScheduleKind, Stretch, TrainingSettings};
 pub use train::{EvalData, Resumption, TrainRequest, train};
 pub use watch::Stall;

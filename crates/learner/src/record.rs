@@ -282,21 +282,20 @@ impl History {
         self.seen_steps
     }
 
-    /// Adds the evaluations, as step and loss, that the file lost and a checkpoint remembers; gives
+    /// Adds the evaluations, as step and values, that the file lost and a checkpoint remembers; gives
     /// their number.
-    pub(crate) fn supply(&mut self, remembered: impl Iterator<Item = (u64, f64)>) -> usize {
+    pub(crate) fn supply(
+        &mut self,
+        remembered: impl Iterator<Item = (u64, Vec<(String, f64)>)>,
+    ) -> usize {
         let known = self.rare.iter().map(|(_, record)| record);
         let known = known.filter(|record| record.kind == RecordKind::Eval);
         let known: BTreeSet<u64> = known.map(|record| record.step).collect();
         let before = self.rare.len();
         let lost = remembered.filter(|(step, _)| !known.contains(step));
-        self.rare.extend(lost.map(|(step, loss)| {
-            let record = Record {
-                kind: RecordKind::Eval,
-                step,
-                values: vec![("loss".to_owned(), loss)],
-            };
-            (0, record)
+        self.rare.extend(lost.map(|(step, values)| {
+            let kind = RecordKind::Eval;
+            (0, Record { kind, step, values })
         }));
         self.rare.len() - before
     }
@@ -400,7 +399,9 @@ mod tests {
         file.append(&eval(4)).unwrap();
         let (_, mut kept) = MetricsFile::open_after(&path, 4).unwrap();
         assert_eq!(kept.steps(), 2, "of four");
-        assert_eq!(kept.supply([(2, 0.5), (3, 0.75), (4, 1.0)].into_iter()), 2);
+        let remembered = [(2, 0.5), (3, 0.75), (4, 1.0)]
+            .map(|(step, loss)| (step, vec![("loss".to_owned(), loss)]));
+        assert_eq!(kept.supply(remembered.into_iter()), 2);
         let expected = [
             Record {
                 kind: RecordKind::Eval,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::precision::Precision;
+use crate::selection::Selection;
 
 /// Sequences that a step has at most on one device; more is a slip of the hand.
 const MOST_SEQUENCES: usize = 1 << 30;
@@ -95,11 +96,14 @@ pub struct TrainingSettings {
     pub save_every: u64,
     /// Newest checkpoints kept.
     pub keep_last: usize,
-    /// Checkpoints kept for the lowest evaluation loss, beside the newest.
+    /// Checkpoints kept for the best evaluations, beside the newest.
     pub keep_best: usize,
+    /// Which evaluation is the best.
+    #[serde(default, skip_serializing_if = "Selection::is_default")]
+    pub select: Selection,
     /// Steps between lines of progress.
     pub log_every: u64,
-    /// Evaluations without a lower loss after which the run stops; none: never.
+    /// Evaluations that are no better after which the run stops; none: never.
     pub early_stop: Option<usize>,
     /// Steps in a row with a gradient that is not finite after which the run stops.
     pub max_bad_steps: u64,
@@ -127,6 +131,7 @@ impl Default for TrainingSettings {
             save_every: 0,
             keep_last: 3,
             keep_best: 1,
+            select: Selection::default(),
             log_every: 10,
             early_stop: None,
             max_bad_steps: 5,

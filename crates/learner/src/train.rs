@@ -23,6 +23,7 @@ use crate::burn_train::trainee::Trainee;
 use crate::checkpoint::{TrainingState, restore};
 use crate::collective::{Alone, Collective};
 use crate::error::LearnError;
+use crate::evaluator::Evaluator;
 use crate::follow::{Follower, follow};
 use crate::model_files::ModelFiles;
 use crate::newest::NewestCheckpoint;
@@ -32,6 +33,7 @@ use crate::orders::{agree, share};
 use crate::placement::Placement;
 use crate::record::MetricsFile;
 use crate::run::RunFolder;
+use crate::selection::Selection;
 use crate::settings::TrainingSettings;
 use crate::step::Stepper;
 use crate::watch::Watch;
@@ -63,6 +65,8 @@ pub struct TrainRequest<O: Objective> {
     pub train: Arc<dyn BatchSource>,
     /// Evaluation batches.
     pub eval: Option<EvalData>,
+    /// Evaluates in place of the objective, on data of its own.
+    pub evaluator: Option<Arc<dyn Evaluator<O::Model>>>,
     /// Stops the run after the step at hand; give a clone to a signal handler.
     pub interrupter: Interrupter,
     /// Told of everything.
@@ -97,6 +101,7 @@ impl<O: Objective> TrainRequest<O> {
             settings,
             train,
             eval: None,
+            evaluator: None,
             interrupter: Interrupter::new(),
             observer: Arc::new(NoObserver),
             dashboard: false,
@@ -147,6 +152,7 @@ fn train_here<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Le
         settings,
         train,
         eval,
+        evaluator,
         mut observer,
         resumption,
         collective,
@@ -253,8 +259,13 @@ fn train_here<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Le
     }
 
     let (metrics, mut history) = MetricsFile::open_after(&run.metrics(), state.step)?;
-    let remembered = state.evaluations.iter();
-    let supplied = history.supply(remembered.map(|evaluation| (evaluation.step, evaluation.loss)));
+    let remembered = state.evaluations.iter().map(|evaluation| {
+        let mut values = vec![("loss".to_owned(), evaluation.loss)];
+        let score = evaluation.score;
+        values.extend(score.map(|score| (settings.select.value.clone(), score)));
+        (evaluation.step, values)
+    });
+    let supplied = history.supply(remembered);
     if let Some(warning) = lost_metrics(&run, state.step, history.steps(), supplied) {
         observer.warning(&warning);
     }
@@ -280,9 +291,10 @@ fn train_here<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Le
     };
 
     let renderer = renderer(request.dashboard, &request.interrupter)?;
-    let evaluations = match (settings.eval_every, &eval) {
-        (_, None) | (0, _) => 1,
-        (every, Some(_)) => settings.steps.div_ceil(every) as usize,
+    let has_eval = eval.is_some() || evaluator.is_some();
+    let evaluations = match settings.eval_every {
+        every if has_eval && every > 0 => settings.steps.div_ceil(every) as usize,
+        _ => 1,
     };
     let mut training = SupervisedTraining::new(run.path(), batches, valid)
         .with_application_logger(None)
@@ -290,16 +302,20 @@ fn train_here<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Le
         .with_interrupter(request.interrupter.clone())
         .renderer(renderer)
         .num_epochs(evaluations);
-    for name in metric_names(&*objective) {
+    for name in metric_names(&*objective, &settings.select) {
         training = training
             .metric_train_numeric(StepMetric::new(&name))
             .metric_valid_numeric(StepMetric::new(&name));
     }
     if let Some(evaluations) = settings.early_stop {
         training = training.early_stopping(MetricEarlyStoppingStrategy::new(
-            &StepMetric::new("loss"),
+            &StepMetric::new(&settings.select.value),
             Aggregate::Mean,
-            Direction::Lowest,
+            if settings.select.higher_is_better {
+                Direction::Highest
+            } else {
+                Direction::Lowest
+            },
             Split::Valid,
             StoppingCondition::NoImprovementSince {
                 n_epochs: evaluations,
@@ -317,7 +333,8 @@ fn train_here<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Le
         metrics,
         watch,
         history,
-        has_eval: eval.is_some(),
+        has_eval,
+        evaluator,
         observer,
     }));
     let trainee = Trainee {
@@ -439,8 +456,11 @@ fn lost_metrics(run: &RunFolder, step: u64, found: u64, supplied: usize) -> Opti
 }
 
 /// The values worth drawing: the losses, then what every step has.
-fn metric_names<O: Objective>(objective: &O) -> Vec<String> {
+fn metric_names<O: Objective>(objective: &O, select: &Selection) -> Vec<String> {
     let mut names = vec!["loss".to_owned()];
+    if !select.is_default() {
+        names.push(select.value.clone());
+    }
     names.extend(objective.terms().iter().map(|term| term.name.to_owned()));
     names.extend(
         objective

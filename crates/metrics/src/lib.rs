@@ -5,7 +5,49 @@
 //! ```
 //!
 //! What is scored during training, by `kiln evaluate` and from a file of predictions goes through
-//! [`rows`] and the scores of this crate alone: the same predictions give the same numbers to the last
-//! digit. No tensors here.
+//! [`rows`] and [`score`] alone: the same predictions give the same numbers to the last digit. No
+//! tensors here.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `rows` | what a model says of one example |
+//! | `file` | `predictions.jsonl`: a row a line, written and read |
+//! | `classes` | accuracy, F1, precision, recall, Matthews' correlation |
+//! | `labels` | F1 and exact match where an example has several labels |
+//! | `numbers` | Pearson, Spearman, squared and absolute error, R² |
+//! | `entities` | entities in IOB2, lenient and strict, and words |
+//! | `squad` | exact match and F1 as the official scorers of SQuAD 1.1 and 2.0 count them |
+//! | `choices` | accuracy beside chance |
+//! | `scores` | the names and numbers that come out, and what can be asked for |
+//! | `sample` | what all kinds of rows can do: scores of a weighted sample; the bootstrap |
+//! | `kinds/…` | each kind of row as such a sample |
+//! | `scoring` | rows to scores |
+//! | `seeds` | several runs of one task |
+//! | `paired` | two runs on the same examples |
+//! | `error` | why rows can't be scored, read or written |
+//!
+//! An undefined number is `None`, never NaN. Which empty cases count as 0 and which are undefined stands
+//! with each function.
 
+pub mod choices;
+pub mod classes;
+pub mod entities;
+mod error;
+pub mod file;
+mod kinds;
+pub mod labels;
+pub mod numbers;
+pub mod paired;
 pub mod rows;
+mod sample;
+pub mod scores;
+mod scoring;
+pub mod seeds;
+pub mod squad;
+
+pub use error::MetricsError;
+pub use file::{RowReader, RowWriter, read_rows};
+pub use paired::{Paired, compare};
+pub use scores::{GlueTask, Score, ScoreOptions, Scores};
+pub use scoring::score;
+pub use seeds::{Summary, over_runs};

@@ -125,3 +125,120 @@ pub enum Row {
     /// One of several continuations.
     Choice(ChoiceRow),
 }
+
+impl Row {
+    /// The example's id.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Class(row) => &row.id,
+            Self::Labels(row) => &row.id,
+            Self::Numbers(row) => &row.id,
+            Self::Tags(row) => &row.id,
+            Self::Answer(row) => &row.id,
+            Self::Choice(row) => &row.id,
+        }
+    }
+
+    /// What the line calls its task.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Class(_) => "class",
+            Self::Labels(_) => "labels",
+            Self::Numbers(_) => "numbers",
+            Self::Tags(_) => "tags",
+            Self::Answer(_) => "answer",
+            Self::Choice(_) => "choice",
+        }
+    }
+
+    /// Whether the file told what is right.
+    pub fn has_target(&self) -> bool {
+        match self {
+            Self::Class(row) => row.label.is_some(),
+            Self::Labels(row) => row.labels.is_some(),
+            Self::Numbers(row) => row.targets.is_some(),
+            Self::Tags(row) => row.tags.is_some(),
+            Self::Answer(row) => row.answers.is_some(),
+            Self::Choice(row) => row.label.is_some(),
+        }
+    }
+
+    /// Whether both rows were scored by the same, if by anything.
+    pub fn same_target(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Class(a), Self::Class(b)) => a.label == b.label,
+            (Self::Labels(a), Self::Labels(b)) => a.labels == b.labels,
+            (Self::Numbers(a), Self::Numbers(b)) => a.targets == b.targets,
+            (Self::Tags(a), Self::Tags(b)) => a.tags == b.tags,
+            (Self::Answer(a), Self::Answer(b)) => a.answers == b.answers,
+            (Self::Choice(a), Self::Choice(b)) => a.label == b.label,
+            _ => false,
+        }
+    }
+
+    /// What is wrong with the row by itself: numbers that are not finite, which JSON can't hold, and
+    /// lists that should be of one length.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self) -> Result<(), String> {
+        let finite = match self {
+            Self::Class(row) => row.probabilities.iter().all(|(_, p)| p.is_finite()),
+            Self::Labels(row) => row.probabilities.iter().all(|(_, p)| p.is_finite()),
+            Self::Numbers(row) => row
+                .targets
+                .iter()
+                .flatten()
+                .chain(&row.predictions)
+                .all(|number| number.is_finite()),
+            Self::Tags(_) => true,
+            Self::Answer(row) => {
+                row.null_odds.is_finite()
+                    && row
+                        .n_best
+                        .iter()
+                        .all(|best| best.probability.is_finite() && best.score.is_finite())
+            }
+            Self::Choice(row) => row.probabilities.iter().all(|p| p.is_finite()),
+        };
+        if !finite {
+            return Err(
+                "a number is not finite; the model gives no usable output, train it anew at a lower \
+                 rate"
+                    .to_owned(),
+            );
+        }
+        match self {
+            Self::Numbers(row) => match &row.targets {
+                Some(targets) if targets.len() != row.predictions.len() => Err(format!(
+                    "{} targets and {} predictions; there must be one for each",
+                    targets.len(),
+                    row.predictions.len()
+                )),
+                _ => Ok(()),
+            },
+            Self::Tags(row) => {
+                let tags = row.tags.as_ref().map_or(row.words.len(), Vec::len);
+                if tags == row.words.len() && row.predictions.len() == row.words.len() {
+                    return Ok(());
+                }
+                Err(format!(
+                    "{} words, {tags} tags and {} predicted tags; there must be one for each word",
+                    row.words.len(),
+                    row.predictions.len()
+                ))
+            }
+            Self::Choice(row) => {
+                let count = row.probabilities.len();
+                let outside = row.prediction >= count || row.label.is_some_and(|l| l >= count);
+                if outside {
+                    return Err(format!(
+                        "a choice that is not among the {count} continuations; they are counted from 0"
+                    ));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -5,6 +5,7 @@ use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe, RunContext,
     unknown_preset,
 };
+use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
 use kiln_tasks::masked_lm_data::check_masked_run;
 use kiln_tasks::masked_lm_pretraining::pretrain;
 use kiln_tasks::memory::Footprint;
@@ -16,7 +17,7 @@ use kiln_text::tokenizer::TokenizerKind;
 use serde_json::{Map, Value};
 
 use crate::presets::{PRESETS, Preset};
-use crate::{RobertaConfig, RobertaForMaskedLm};
+use crate::{RobertaConfig, RobertaForMaskedLm, RobertaModel};
 
 /// RoBERTa: masked language modelling on full sequences.
 #[derive(Debug, Clone, Copy, Default)]
@@ -86,6 +87,10 @@ impl Architecture for Roberta {
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
         predict::fill_mask::<RobertaForMaskedLm>(request)
+    }
+
+    fn embedder(&self, request: &EmbedRequest) -> Result<Box<dyn TextEmbedder>, LearnError> {
+        predict::embedder::<RobertaModel>(request)
     }
 
     fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {

@@ -15,6 +15,7 @@ use kiln_text::masking::default_max_predictions;
 use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
 use serde_json::{Map, Value};
 
+use crate::embedding::{EmbedRequest, TextEmbedder};
 use crate::memory::Footprint;
 use crate::run_data::RunData;
 use crate::settings::{ObjectiveSettings, RunSettings};
@@ -321,6 +322,13 @@ pub trait Architecture: Sync {
             self.name()
         )))
     }
+
+    /// Opens an encoder that gives vectors of texts; of a pair the discriminator.
+    ///
+    /// # Errors
+    /// If the model can't be opened, or a file of sentence-transformers beside it asks for what Kiln
+    /// does not have.
+    fn embedder(&self, request: &EmbedRequest) -> Result<Box<dyn TextEmbedder>, LearnError>;
 
     /// Runs a forward pass, and the backward pass if asked.
     ///

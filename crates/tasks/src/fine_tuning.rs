@@ -30,11 +30,15 @@ use crate::family::{Family, ReadInputs};
 use crate::heads::{Head, HostTargets, Problem, TrainedHead};
 use crate::model_files::model_files;
 use crate::sift::{CleanPass, SiftSettings, normalise};
-use crate::start::start_with_encoder;
+use crate::start::{start_with_encoder, weights_of};
 
 mod layer_decay;
+mod tuned;
 
 pub use layer_decay::{LayerCount, LayerDecay};
+pub use tuned::{
+    Answers, FineTuned, HeadKind, TunedBatch, TunedModel, TunedModelOf, TunedObjective,
+};
 
 /// How a class is fine-tuned.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -102,21 +106,32 @@ impl<C: Class> FineTuning<C> {
     }
 
     /// A model to train with the weights of a folder, of the half with such a head where it holds a pair; a
-    /// head that is not there is drawn by `init`, and `observer` is told.
+    /// head that is not there, or that the folder has for other labels, is drawn by `init`, and `observer`
+    /// is told. `keeps_head` says whether the folder's head is one for these labels.
     ///
     /// # Errors
     /// If the folder can't be opened, does not fit, or lacks a part of the encoder.
     pub fn start(
         &self,
         folder: &Path,
+        keeps_head: bool,
         init: &mut Init,
         observer: &dyn Observer,
     ) -> Result<C, LearnError> {
         let folder = &C::Head::HALF.meant_by(folder);
-        let file = ModelFile::open(folder)?;
+        let file = weights_of::<C::Config>(folder, keeps_head)?;
         C::sizes(&self.config, &file)?;
         let model = C::for_file(&self.config, &file, init)?;
         start_with_encoder::<C::Config, C>(model, (folder, &file), observer)
+    }
+
+    /// A model with random weights, of the kind that the file in `folder` holds.
+    ///
+    /// # Errors
+    /// If the file is unreadable, or the config has no such class.
+    pub fn random(&self, folder: &Path, init: &mut Init) -> Result<C, LearnError> {
+        let file = ModelFile::open(C::Head::HALF.meant_by(folder))?;
+        Ok(C::for_file(&self.config, &file, init)?)
     }
 
     /// The model's files in a checkpoint, with the tokenizer if there is one.

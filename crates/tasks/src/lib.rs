@@ -26,12 +26,14 @@
 //! | `fine_tuning.rs`, `fine_tuning/` | [`fine_tuning::FineTuning`]: a class trained on its own head's loss |
 //! | `token_heads.rs` | the heads over tokens and over the first one, on any encoder |
 //! | `forward/` | [`forward::forward`]: a checkpoint run on given tensors, as one of an architecture's classes |
-//! | `predict/` | [`Predictor`]: a model opened once that fills masks and tells replaced tokens |
+//! | `embedding.rs` | [`embedding::TextEmbedder`]: what is asked of an encoder, vectors of texts |
+//! | `predict/` | [`Predictor`]: a model opened once that fills masks, tells replaced tokens, gives vectors |
 
 pub mod architecture;
 pub mod change;
 pub mod class;
 pub mod documents;
+pub mod embedding;
 pub mod family;
 pub mod fine_tuning;
 pub mod forward;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::module::Module;
-use kiln_checkpoint::{LoadReport, ModelFile};
+use kiln_checkpoint::{LoadReport, ModelFile, OpenError};
 use kiln_learner::{LearnError, Observer};
 
 use crate::family::Family;
@@ -79,4 +79,21 @@ pub fn start_from<F: Family, M: Module>(
         }
     }
     Ok(model)
+}
+
+/// The weights of a folder, without the heads of its model where they are not wanted.
+///
+/// # Errors
+/// If there are none, or they are unreadable.
+pub(crate) fn weights_of<F: Family>(
+    folder: &Path,
+    keeps_head: bool,
+) -> Result<ModelFile, OpenError> {
+    let mut file = ModelFile::open(folder)?;
+    let encoder = F::names_of(&file).options.base_prefix.unwrap_or_default();
+    let has_heads = file.names().any(|name| name.starts_with(encoder));
+    if !keeps_head && has_heads {
+        file.keep(|name| name.starts_with(encoder));
+    }
+    Ok(file)
 }

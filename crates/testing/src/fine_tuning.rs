@@ -75,7 +75,7 @@ pub fn check_fine_tuning<C>(
         let config = must(C::Config::open(&root.join(start))).for_inference();
         let objective = must(FineTuning::<C>::new(config, settings.clone()));
         let mut init = Init::zeros(&device.autodiff());
-        let model = must(objective.start(&root.join(start), &mut init, &NoObserver));
+        let model = must(objective.start(&root.join(start), true, &mut init, &NoObserver));
         let files = objective.files(None);
         let trained = (objective, model, files);
         let batches = |fixture, batch_size| Batches {

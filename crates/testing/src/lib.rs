@@ -12,7 +12,7 @@
 //! | `parity.rs` | [`check_parity`]: every single-pass case of an architecture |
 //! | `ranks.rs` | [`ranks()`]: processes of a run as threads |
 //! | `replaced_tokens.rs` | [`SampledBatches`], [`check_joint_step`]: a pair's step with given samples |
-//! | `texts.rs` | [`check_fill_mask`], [`check_replaced_tokens`]: texts in padded batches |
+//! | `texts.rs` | [`check_fill_mask`], [`check_replaced_tokens`], [`check_embed`]: texts in padded batches |
 //! | `fine_tuning.rs` | [`check_fine_tuning`]: a class fine-tuned as the reference does |
 //! | `trajectory.rs` | [`check_trajectory`], [`check_curves`]: a training run against the reference's |
 //!
@@ -60,5 +60,5 @@ pub use fixture::{FIXTURES_VARIABLE, Fixture, FixtureTensor, Values, cases, fixt
 pub use parity::{Named, check_parity, named, request};
 pub use ranks::{Rank, ranks};
 pub use replaced_tokens::{SampledBatches, check_joint_step, open_pair};
-pub use texts::{check_fill_mask, check_replaced_tokens};
+pub use texts::{check_embed, check_fill_mask, check_replaced_tokens};
 pub use trajectory::{check_curves, check_trajectory, training_settings};

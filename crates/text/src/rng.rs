@@ -25,8 +25,10 @@ pub enum Purpose {
     Split = 6,
     /// The part of a text that a tokenizer is trained on.
     Sample = 7,
+    /// Which examples a resample of scores draws, and which of two runs' answers change places.
+    Resample = 8,
     /// The order of the batches that a stretch of an epoch is cut into.
-    Batches = 8,
+    Batches = 9,
 }
 
 /// A stream of random numbers found by its address.

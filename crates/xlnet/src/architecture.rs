@@ -8,6 +8,7 @@ use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe, RunContext,
     unknown_preset,
 };
+use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{ObjectiveSettings, PermutedLmSettings, RunSettings};
@@ -21,7 +22,9 @@ use serde_json::Value;
 
 use crate::data::{open_permuted, permuted};
 use crate::presets::{PRESETS, Preset};
-use crate::{AttentionType, XlnetConfig, XlnetLmHeadModel, XlnetPretraining, check_shared};
+use crate::{
+    AttentionType, XlnetConfig, XlnetLmHeadModel, XlnetModel, XlnetPretraining, check_shared,
+};
 
 /// Share of tokens that are predicted (the paper's 1/K with K = 6).
 const PREDICTED: f64 = 1.0 / 6.0;
@@ -153,6 +156,10 @@ impl Architecture for Xlnet {
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
         predict::fill_mask::<XlnetLmHeadModel>(request)
+    }
+
+    fn embedder(&self, request: &EmbedRequest) -> Result<Box<dyn TextEmbedder>, LearnError> {
+        predict::embedder::<XlnetModel>(request)
     }
 
     fn forward(&self, request: &ForwardRequest) -> Result<Vec<Output>, LearnError> {

@@ -12,7 +12,7 @@ use kiln_tasks::Family;
 use kiln_tasks::architecture::{ForwardRequest, Output};
 use kiln_tasks::family::write_folder;
 use kiln_tasks::forward::forward;
-use kiln_testing::{Bound, assert_close, check_fill_mask, devices};
+use kiln_testing::{Bound, assert_close, check_embed, check_fill_mask, devices};
 
 fn config() -> BertConfig {
     BertConfig {
@@ -325,7 +325,7 @@ fn without_dropout_means_none_and_with_it_training_drops() {
 }
 
 #[test]
-fn masks_are_filled_in_padded_batches_as_in_each_text_alone() {
+fn texts_are_answered_in_padded_batches_as_each_alone() {
     let folder = folder(&first_device());
     let words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ncat\nsat\n";
     std::fs::write(folder.path().join("vocab.txt"), words).unwrap();
@@ -337,5 +337,7 @@ fn masks_are_filled_in_padded_batches_as_in_each_text_alone() {
     ];
     for on in devices() {
         check_fill_mask::<BertForMaskedLm>(folder.path(), &texts, &on);
+        let texts = ["the", "the cat sat the cat", "", "cat sat"];
+        check_embed::<BertModel>(folder.path(), &texts, &on);
     }
 }

@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use kiln_learner::{LearnError, RunFolder};
 use kiln_tasks::architecture::{Architecture, ForwardRequest, MaskFilling, Output};
+use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
 use kiln_tasks::memory::Footprint;
 use kiln_tasks::settings::ObjectiveSettings;
 use kiln_text::tokenizer::{WordPieceSettings, train_word_piece_on_texts};
@@ -44,6 +45,10 @@ impl Architecture for Panicking {
 
     fn fill_mask(&self, _: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {
         panic!("no such length")
+    }
+
+    fn embedder(&self, _: &EmbedRequest) -> Result<Box<dyn TextEmbedder>, LearnError> {
+        unreachable!("never asked")
     }
 
     fn forward(&self, _: &ForwardRequest) -> Result<Vec<Output>, LearnError> {

@@ -298,7 +298,7 @@ fn nothing_to_do(
         // What the run said at its end, from what it left.
         let devices = devices::open(&devices::choose(&settings.devices)?)?;
         let ready = ready_run(args, architecture, run, settings, devices, console);
-        let outcome = newest.outcome(run)?;
+        let outcome = newest.outcome(run, &settings.training.select)?;
         return finish::conclude(&ready, outcome, None).tell();
     }
     console.out(format_args!(

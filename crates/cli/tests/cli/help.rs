@@ -27,6 +27,7 @@ fn help_of_the_other_commands_has_two_examples_each() {
         "resume",
         "predict fill-mask",
         "predict replaced-tokens",
+        "predict embed",
         "forward",
         "report",
         "cache list",
@@ -44,4 +45,5 @@ fn help_of_forward_and_predict() {
     insta::assert_snapshot!("forward", help("forward"));
     insta::assert_snapshot!("fill_mask", help("predict fill-mask"));
     insta::assert_snapshot!("replaced_tokens", help("predict replaced-tokens"));
+    insta::assert_snapshot!("embed", help("predict embed"));
 }

@@ -9,6 +9,7 @@ mod cache;
 mod command;
 mod deberta;
 mod electra;
+mod embed;
 mod errors;
 mod evaluation;
 mod faults;

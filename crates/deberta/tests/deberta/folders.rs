@@ -18,8 +18,8 @@ use kiln_tasks::family::write_folder;
 use kiln_tasks::forward::forward;
 use kiln_tasks::{Family, Predictor};
 use kiln_testing::{
-    Bound, Fixture, Named, assert_close, cases, check_fill_mask, check_replaced_tokens, devices,
-    fixtures_dir, named, request,
+    Bound, Fixture, Named, assert_close, cases, check_embed, check_fill_mask,
+    check_replaced_tokens, devices, fixtures_dir, named, request,
 };
 
 fn first_device() -> Device {
@@ -404,7 +404,7 @@ fn masks_are_filled_by_the_logits_of_the_checkpoints_own_kind() {
 }
 
 #[test]
-fn tokens_are_scored_in_padded_batches_as_each_text_alone() {
+fn texts_are_scored_in_padded_batches_as_each_alone() {
     let folder = tempfile::tempdir().unwrap();
     let words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ncat\nsat\n";
     std::fs::write(folder.path().join("vocab.txt"), words).unwrap();
@@ -420,6 +420,7 @@ fn tokens_are_scored_in_padded_batches_as_each_text_alone() {
         let texts = ["the", "the cat sat the cat", "", "cat sat"];
         for on in devices() {
             check_replaced_tokens::<DebertaForPreTraining>(folder.path(), &texts, &on);
+            check_embed::<DebertaModel>(folder.path(), &texts, &on);
         }
     }
 }

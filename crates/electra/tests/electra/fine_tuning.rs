@@ -61,7 +61,7 @@ fn a_pairs_discriminator_is_started_from_and_a_fresh_head_is_named() {
     let objective = FineTuning::<ElectraForSequenceClassification>::new(small, settings).unwrap();
     let heard = Heard::default();
     let init = &mut Init::new(4, 0.2, &device);
-    let model = objective.start(folder.path(), init, &heard).unwrap();
+    let model = objective.start(folder.path(), true, init, &heard).unwrap();
     let tensors = |electra| module_tensors(electra, &Names::SAME).unwrap();
     let expected = tensors(&pair.discriminator.electra);
     assert_eq!(tensors(&model.base_model), expected, "{name}");

@@ -1,9 +1,9 @@
 //! Texts in padded batches, and one by one.
 
-use kiln_electra::{ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining};
+use kiln_electra::{ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraModel};
 use kiln_nn::Init;
 use kiln_tasks::family::write_folder;
-use kiln_testing::{check_fill_mask, check_replaced_tokens, devices};
+use kiln_testing::{check_embed, check_fill_mask, check_replaced_tokens, devices};
 
 #[test]
 fn texts_are_answered_in_padded_batches_as_each_alone() {
@@ -40,5 +40,6 @@ fn texts_are_answered_in_padded_batches_as_each_alone() {
         write_folder(&model, &config, folder.path()).unwrap();
         let texts = ["the", "the cat sat the cat", "", "cat sat"];
         check_replaced_tokens::<ElectraForPreTraining>(folder.path(), &texts, &on);
+        check_embed::<ElectraModel>(folder.path(), &texts, &on);
     }
 }

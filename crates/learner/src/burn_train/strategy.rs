@@ -22,8 +22,9 @@ use kiln_text::HostBatch;
 
 use super::loader::next_batches;
 use super::trainee::{StepItem, Trainee, TraineeOf};
-use crate::checkpoint::{Evaluation, TrainingState, best_checkpoint};
+use crate::checkpoint::{TrainingState, best_checkpoint};
 use crate::error::LearnError;
+use crate::evaluator::Evaluator;
 use crate::model_files::ModelFiles;
 use crate::objective::Objective;
 use crate::observer::{Observer, Stop, TrainOutcome};
@@ -52,6 +53,8 @@ pub(crate) struct Job<O: Objective> {
     /// The records of the steps before, for the dashboard and early stopping.
     pub(crate) history: Vec<Record>,
     pub(crate) has_eval: bool,
+    /// Evaluates in place of the objective.
+    pub(crate) evaluator: Option<Arc<dyn Evaluator<O::Model>>>,
     pub(crate) observer: Arc<dyn Observer>,
 }
 
@@ -330,7 +333,11 @@ impl<O: Objective> Fit<'_, O> {
             step: self.job.state.step,
             stop,
             checkpoint,
-            best_checkpoint: best_checkpoint(&self.job.run, &self.job.state),
+            best_checkpoint: best_checkpoint(
+                &self.job.run,
+                &self.job.state,
+                &self.job.settings.select,
+            ),
             bad_steps: self.job.state.bad_steps,
         };
         Order::End.pass(&*collective, false)?;
@@ -410,18 +417,17 @@ impl<O: Objective> Fit<'_, O> {
         let started = Instant::now();
         let model = model.valid();
         let device = self.job.stepper.placement.first().clone().inner();
-        let batches = self
-            .valid
-            .iter()
-            .map(|batch| batch.map_err(|error| LearnError::Batch(error.to_string())));
-        let mut values = evaluate(
-            &*self.job.objective,
-            &model,
-            &device,
-            batches,
-            self.job.settings.seed,
-        )
-        .map_err(|error| at_step(error, step))?;
+        let values = match &self.job.evaluator {
+            Some(evaluator) => evaluator.evaluate(&model, &device),
+            None => {
+                let batches = self.valid.iter();
+                let batches = batches
+                    .map(|batch| batch.map_err(|error| LearnError::Batch(error.to_string())));
+                let seed = self.job.settings.seed;
+                evaluate(&*self.job.objective, &model, &device, batches, seed)
+            }
+        };
+        let mut values = values.map_err(|error| at_step(error, step))?;
         values.push(("seconds".into(), started.elapsed().as_secs_f64()));
         let record = Record {
             kind: RecordKind::Eval,
@@ -432,9 +438,8 @@ impl<O: Objective> Fit<'_, O> {
         self.job.observer.evaluation(&record);
         self.evaluated = record.get("loss").map(|loss| (step, loss));
         // One that is not finite is no candidate for the best, and JSON has no word for it.
-        if let Some(loss) = record.get("loss").filter(|loss| loss.is_finite()) {
-            self.job.state.evaluations.push(Evaluation { step, loss });
-        }
+        let remembered = self.job.settings.select.remembered(&record);
+        self.job.state.evaluations.extend(remembered);
         let stop = self.dashboard.evaluation(&record)?;
         Ok((stop && step < self.job.settings.steps).then_some(Stop::Early))
     }

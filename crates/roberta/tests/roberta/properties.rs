@@ -12,7 +12,7 @@ use kiln_tasks::architecture::{ForwardRequest, Output};
 use kiln_tasks::class::{Class, Encoder};
 use kiln_tasks::family::write_folder;
 use kiln_tasks::forward::forward;
-use kiln_testing::{Bound, assert_close, check_fill_mask, devices};
+use kiln_testing::{Bound, assert_close, check_embed, check_fill_mask, devices};
 use kiln_text::tokenizer::{ByteBpeLayout, ByteBpeSettings, train_byte_bpe_on_texts};
 
 /// Ten tokens at most, of 300 words.
@@ -152,7 +152,7 @@ fn without_dropout_means_none_and_with_it_training_drops() {
 }
 
 #[test]
-fn masks_are_filled_in_padded_batches_as_in_each_text_alone() {
+fn texts_are_answered_in_padded_batches_as_each_alone() {
     let folder = folder(&devices().remove(0).1);
     let settings = ByteBpeSettings {
         vocab_size: 300,
@@ -169,5 +169,7 @@ fn masks_are_filled_in_padded_batches_as_in_each_text_alone() {
     ];
     for on in devices() {
         check_fill_mask::<RobertaForMaskedLm>(folder.path(), &texts, &on);
+        let texts = ["the", "the cat sat", "", "cat sat"];
+        check_embed::<RobertaModel>(folder.path(), &texts, &on);
     }
 }

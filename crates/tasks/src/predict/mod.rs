@@ -5,8 +5,11 @@
 //! ```
 
 mod batch;
+mod embed;
 mod fill_mask;
+mod pooling;
 mod replaced_tokens;
+mod sentence_folder;
 mod table;
 
 use std::path::Path;
@@ -17,8 +20,10 @@ use kiln_learner::LearnError;
 use kiln_text::tokenizer::Tokenizer;
 
 pub use batch::{Text, TextBatch};
+pub use embed::embedder;
 pub use fill_mask::{PredictWords, fill_mask};
 pub use replaced_tokens::replaced_tokens;
+pub use sentence_folder::SentenceFolder;
 
 use crate::class::{Class, open_module};
 use crate::family::{Family, Sizes};

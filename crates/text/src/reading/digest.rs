@@ -7,6 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::error::{TextError, read_failed};
+
 /// A file: its size and what its bytes hash to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +32,22 @@ pub struct InputFile {
     /// Whether the text came through a pipe: there is no such file to read again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_pipe: bool,
+}
+
+impl InputFile {
+    /// Reads the file at `path` to its end.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn of(path: &Path) -> Result<Self, TextError> {
+        let file = file_digest(path).map_err(read_failed(path))?;
+        Ok(Self {
+            path: path.display().to_string(),
+            bytes: file.bytes,
+            sha256: file.sha256,
+            is_pipe: false,
+        })
+    }
 }
 
 /// The size of a file and what its bytes hash to.

@@ -16,6 +16,9 @@ mod values;
 
 pub(crate) use digest::file_digest;
 pub use digest::{DataFile, InputFile, hex};
+#[cfg(feature = "parquet")]
+pub use files::Rows;
+pub use files::{Content, Unpacked};
 pub(crate) use inputs::TEXT_FIELD;
 pub use inputs::{Counted, Inputs, OnInvalid, Reading};
 pub use left_out::{LeftOut, LeftOutFiles};

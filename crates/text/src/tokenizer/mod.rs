@@ -33,6 +33,7 @@ mod config;
 mod cuts;
 mod encoder;
 mod files;
+mod offsets;
 mod open;
 mod pair_merges;
 mod pickle;

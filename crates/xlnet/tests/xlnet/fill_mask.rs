@@ -8,9 +8,9 @@ use kiln_tasks::Predictor;
 use kiln_tasks::architecture::ForwardRequest;
 use kiln_tasks::family::write_folder;
 use kiln_tasks::forward::forward;
-use kiln_testing::{check_fill_mask, devices};
+use kiln_testing::{check_embed, check_fill_mask, devices};
 use kiln_text::tokenizer::{UnigramSettings, XlnetLetters, train_unigram_on_texts};
-use kiln_xlnet::{XlnetConfig, XlnetLmHeadModel};
+use kiln_xlnet::{XlnetConfig, XlnetLmHeadModel, XlnetModel};
 
 const TEXT: &str = "the <mask> watched the <mask> near the old wall";
 
@@ -99,6 +99,7 @@ fn masks_are_filled_from_all_that_is_not_masked() {
             ];
             let on = (name.clone(), device.clone());
             check_fill_mask::<XlnetLmHeadModel>(folder.path(), &texts, &on);
+            check_embed::<XlnetModel>(folder.path(), &texts, &on);
             for (slot, filling) in filled.iter().enumerate() {
                 assert_eq!(filling.position, masks[slot]);
                 let words = tokenizer.vocab_size() as usize;

@@ -17,12 +17,16 @@ use crate::soundness::{fault_of_loss, fault_of_weights};
 use crate::step::evaluate;
 
 impl<O: Objective> Fit<'_, O> {
-    /// Whether `step` has just been evaluated, with a lower loss than all before.
+    /// Whether `step` has just been evaluated, and is better than all before.
     pub(super) fn is_best(&self, step: u64) -> bool {
         let Some((last, before)) = self.job.state.evaluations.split_last() else {
             return false;
         };
-        last.step == step && before.iter().all(|earlier| last.loss < earlier.loss)
+        let badness = |evaluation| self.job.settings.select.badness(evaluation);
+        last.step == step
+            && before
+                .iter()
+                .all(|earlier| badness(last) < badness(earlier))
     }
 
     /// The checkpoint that a run leaves which ends with the step at hand, saved now if need be.

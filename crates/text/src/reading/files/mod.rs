@@ -17,6 +17,7 @@ mod open_file;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod tar;
+mod unpacked;
 mod wide;
 mod zip;
 
@@ -26,6 +27,9 @@ pub(super) use kind::HEAD_BYTES;
 use kind::{Compression, Kind};
 pub(super) use known::NotText;
 pub(super) use open_file::OpenFile;
+#[cfg(feature = "parquet")]
+pub use parquet::Rows;
+pub use unpacked::{Content, Unpacked};
 
 /// A file that is compressed more often is refused.
 const MAX_COMPRESSIONS: usize = 3;
@@ -160,8 +164,13 @@ pub(super) fn look_at(
     })
 }
 
-/// Unpacks a stream as often as it is compressed, and tells what is in it.
-fn look(name: &Path, mut reader: Bytes) -> Result<Found, TextError> {
+/// Unpacks a stream as often as it is compressed, and tells what is in it. Tables hold no text.
+fn look(name: &Path, reader: Bytes) -> Result<Found, TextError> {
+    look_into(name, reader, false)
+}
+
+/// [`look`], where `takes_tables` says whether a name that promises a table is one of text.
+fn look_into(name: &Path, mut reader: Bytes, takes_tables: bool) -> Result<Found, TextError> {
     let failed = || read_failed(name);
     for compressions in 0.. {
         let (head, is_whole) = match peek(&mut reader) {
@@ -193,7 +202,8 @@ fn look(name: &Path, mut reader: Bytes) -> Result<Found, TextError> {
                 return text(name, reader).map(Found::Text).map_err(failed());
             }
             Kind::Text => {
-                if let Some(not_text) = known::by_name(&extension(name)) {
+                let table = known::by_name(&extension(name)).filter(|_| !takes_tables);
+                if let Some(not_text) = table {
                     return Ok(Found::NotText(not_text));
                 }
                 return text(name, reader).map(Found::Text).map_err(failed());

@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -9,6 +11,8 @@ use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
 use serde_json::{Map, Value};
+
+use crate::error::{TextError, read_failed};
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 256;
@@ -23,13 +27,7 @@ pub(super) struct TextRows {
 impl TextRows {
     /// Opens a file for its column `text_field`, or the one whose name that begins with.
     pub(super) fn open(file: File, text_field: &str) -> io::Result<Self> {
-        let reader = SerializedFileReader::new(file).map_err(|error| failed(&error))?;
-        // Here an error, later a panic of the library.
-        for group in 0..reader.num_row_groups() {
-            reader
-                .get_row_group(group)
-                .map_err(|error| failed(&error))?;
-        }
+        let reader = opened(file)?;
         let root = reader.metadata().file_metadata().schema().clone();
         let column = root.get_fields().iter().find(|column| {
             let rest = text_field.strip_prefix(column.name());
@@ -51,6 +49,76 @@ impl TextRows {
     }
 }
 
+/// A file whose row groups can be read.
+fn opened(file: File) -> io::Result<SerializedFileReader<File>> {
+    guarded(|| {
+        let reader = SerializedFileReader::new(file)?;
+        for group in 0..reader.num_row_groups() {
+            reader.get_row_group(group)?;
+        }
+        Ok(reader)
+    })
+}
+
+/// What `read` gives; the library panics on some damaged files. Whoever gets an error of it reads on no
+/// more, so nothing half done is seen.
+fn guarded<T>(read: impl FnOnce() -> parquet::errors::Result<T>) -> io::Result<T> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(|error| failed(&error)),
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "as Parquet: the file is damaged",
+        )),
+    }
+}
+
+/// All columns of a Parquet file, an object a row.
+pub struct Rows {
+    path: PathBuf,
+    rows: RowIter<'static>,
+    features: Option<Value>,
+}
+
+impl Rows {
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    /// If it can't be read or is damaged.
+    pub fn open(path: &Path) -> Result<Self, TextError> {
+        let reader = File::open(path)
+            .and_then(opened)
+            .map_err(read_failed(path))?;
+        let pairs = reader.metadata().file_metadata().key_value_metadata();
+        let features = pairs
+            .into_iter()
+            .flatten()
+            .find(|pair| pair.key == "huggingface")
+            .and_then(|pair| serde_json::from_str::<Value>(pair.value.as_deref()?).ok())
+            .and_then(|value| value.pointer("/info/features").cloned());
+        let rows = RowIter::from_file_into(Box::new(reader)).with_batch_size(BATCH_ROWS);
+        Ok(Self {
+            path: path.to_path_buf(),
+            rows,
+            features,
+        })
+    }
+
+    /// What Hugging Face's `datasets` says of the columns, by name: `_type`, `names`, …
+    pub fn features(&self) -> Option<&Value> {
+        self.features.as_ref()
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Value, TextError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = guarded(|| self.rows.next().transpose());
+        let row = row.map_err(read_failed(&self.path)).transpose()?;
+        Some(row.map(|row| record(&row)))
+    }
+}
+
 /// The schema of a file with one column. A file's own has no repetition, so this one has none.
 fn group(name: &str, column: &Arc<Type>) -> io::Result<Type> {
     Type::group_type_builder(name)
@@ -62,10 +130,9 @@ fn group(name: &str, column: &Arc<Type>) -> io::Result<Type> {
 impl Read for TextRows {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.position >= self.line.len() {
-            let Some(row) = self.rows.next() else {
+            let Some(row) = guarded(|| self.rows.next().transpose())? else {
                 return Ok(0);
             };
-            let row = row.map_err(|error| failed(&error))?;
             self.line = serde_json::to_vec(&record(&row))?;
             self.line.push(b'\n');
             self.position = 0;
@@ -89,7 +156,7 @@ fn record(row: &Row) -> Value {
     )
 }
 
-/// A field as JSON. Of what is no text it takes to be told by its type.
+/// A field as JSON; dates and decimals, which nothing reads, as 0.
 fn value(field: &Field) -> Value {
     match field {
         Field::Null => Value::Null,
@@ -98,7 +165,14 @@ fn value(field: &Field) -> Value {
         // Older writers do not say that their strings are text.
         Field::Bytes(bytes) => std::str::from_utf8(bytes.data()).map_or(Value::Null, Value::from),
         Field::Group(row) => record(row),
-        Field::ListInternal(_) | Field::MapInternal(_) => Value::Array(Vec::new()),
+        Field::ListInternal(list) => list.elements().iter().map(value).collect(),
+        Field::MapInternal(_) => Value::Array(Vec::new()),
+        Field::Byte(value) => Value::from(*value),
+        Field::Short(value) => Value::from(*value),
+        Field::UByte(value) => Value::from(*value),
+        Field::UShort(value) => Value::from(*value),
+        Field::UInt(value) => Value::from(*value),
+        Field::ULong(value) => Value::from(*value),
         Field::Int(value) => Value::from(*value),
         Field::Long(value) => Value::from(*value),
         Field::Float(value) => Value::from(*value),

@@ -1,0 +1,129 @@
+//! Answers to tokens and back.
+
+use std::sync::LazyLock;
+
+use kiln_text::Tokenizer;
+use kiln_text::tokenizer::{
+    ByteBpeSettings, UnigramSettings, WordPieceSettings, train_byte_bpe_on_texts,
+    train_unigram_on_texts, train_word_piece_on_texts,
+};
+use proptest::prelude::*;
+
+use super::*;
+
+const TEXT: &str = "The potter opened the kiln in Zürich's old town; 東京。 Ёжик пил чай, её чай.";
+
+static ALL: LazyLock<[Tokenizer; 3]> = LazyLock::new(|| {
+    let word_piece = WordPieceSettings {
+        vocab_size: 90,
+        ..WordPieceSettings::default()
+    };
+    let unigram = UnigramSettings {
+        vocab_size: 70,
+        character_coverage: 1.0,
+        ..UnigramSettings::default()
+    };
+    let bytes = ByteBpeSettings {
+        vocab_size: 270,
+        ..ByteBpeSettings::default()
+    };
+    [
+        train_word_piece_on_texts([TEXT], &word_piece).unwrap(),
+        train_unigram_on_texts([TEXT], &unigram).unwrap(),
+        train_byte_bpe_on_texts([TEXT], &bytes).unwrap(),
+    ]
+});
+
+fn tokens(ranges: &[(usize, usize)]) -> Vec<(u32, Range<usize>)> {
+    ranges.iter().map(|&(start, end)| (0, start..end)).collect()
+}
+
+#[test]
+fn an_answer_is_the_tokens_that_its_characters_are_in() {
+    // "the red kilns": the, red, kiln, s.
+    let words = tokens(&[(0, 3), (4, 7), (8, 12), (12, 13)]);
+    for (answer, expected) in [
+        (0..3, (0, 0)),
+        (4..7, (1, 1)),
+        (4..13, (1, 3)),
+        // Within words: all of them.
+        (5..6, (1, 1)),
+        (9..13, (2, 3)),
+        // Hugging Face's rule gives "the red" and "red kiln" for these.
+        (3..7, (1, 1)),
+        (4..8, (1, 1)),
+    ] {
+        assert_eq!(
+            answer_tokens(&words, answer.clone()),
+            Some(expected),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(answer_characters(&words, (1, 3)), Some(4..13));
+    assert_eq!(answer_characters(&words, (1, 4)), None);
+}
+
+#[test]
+fn a_character_of_three_tokens_is_a_span_that_runs_forwards() {
+    let bytes = tokens(&[(0, 1), (1, 1), (2, 3), (2, 3), (2, 3), (3, 4)]);
+    assert_eq!(answer_tokens(&bytes, 2..3), Some((2, 4)));
+    assert_eq!(answer_tokens(&bytes, 2..4), Some((4, 5)));
+    assert_eq!(answer_characters(&bytes, (2, 4)), Some(2..3));
+    // The second token has a byte of each of two characters.
+    let across = tokens(&[(0, 1), (0, 2), (1, 2), (2, 3)]);
+    assert_eq!(answer_tokens(&across, 1..2), Some((2, 2)));
+    assert_eq!(answer_tokens(&across, 0..1), Some((0, 0)));
+}
+
+#[test]
+fn an_answer_that_no_token_stands_for_has_none() {
+    let words = tokens(&[(0, 3), (3, 3), (5, 7)]);
+    for answer in [3..4, 3..5, 4..4, 7..9, 9..12] {
+        assert_eq!(answer_tokens(&words, answer.clone()), None, "{answer:?}");
+    }
+    assert_eq!(answer_tokens(&[], 0..1), None);
+    // Half of it is not read.
+    assert_eq!(answer_tokens(&words, 4..6), Some((2, 2)));
+}
+
+proptest! {
+    #[test]
+    fn any_answer_comes_back_with_all_its_characters_that_are_seen(
+        from in 0usize..80, length in 1usize..30,
+    ) {
+        let characters: Vec<char> = TEXT.chars().collect();
+        let end = (from + length).min(characters.len());
+        let answer = from.min(end)..end;
+        let seen = answer.clone().filter(|&at| !characters[at].is_whitespace());
+        let seen: Vec<usize> = seen.collect();
+        for tokenizer in &*ALL {
+            let tokens = tokenizer.encode_with_offsets(TEXT).unwrap();
+            let Some((first, last)) = answer_tokens(&tokens, answer.clone()) else {
+                prop_assert!(seen.is_empty());
+                continue;
+            };
+            prop_assert!(first <= last);
+            let back = answer_characters(&tokens, (first, last)).unwrap();
+            prop_assert!(seen.iter().all(|at| back.contains(at)), "{:?} {:?}", answer, back);
+            // No more than the rest of the tokens at the two ends.
+            prop_assert!(tokens[first].1.end > answer.start && tokens[last].1.start < answer.end);
+        }
+    }
+
+    #[test]
+    fn what_is_made_of_whole_tokens_comes_back_to_the_same_characters(
+        first in 0usize..200, length in 0usize..12,
+    ) {
+        for tokenizer in &*ALL {
+            let tokens = tokenizer.encode_with_offsets(TEXT).unwrap();
+            let first = first % tokens.len();
+            let last = (first + length).min(tokens.len() - 1);
+            let answer = tokens[first].1.start..tokens[last].1.end;
+            if tokens[first].1.is_empty() || tokens[last].1.is_empty() {
+                continue;
+            }
+            let found = answer_tokens(&tokens, answer.clone()).unwrap();
+            prop_assert_eq!(answer_characters(&tokens, found), Some(answer));
+        }
+    }
+}
