@@ -54,8 +54,7 @@ def tokenizers():
 
 
 def row(encoding):
-    types = encoding.get("token_type_ids") or [0] * len(encoding["input_ids"])
-    return [encoding["input_ids"], types]
+    return [encoding["input_ids"], encoding["token_type_ids"]]
 
 
 def cases(model_type, files):
@@ -68,21 +67,28 @@ def cases(model_type, files):
         tokenizer = AutoTokenizer.from_pretrained(folder)
         # Words are given apart: byte-level BPE asks for a space before each.
         apart = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
+        # Classes whose models have no table of types leave them out otherwise.
+        types = {"return_token_type_ids": True}
+
+        def cut(*texts, most):
+            # As batches, as data sets are mapped: by itself an empty second text counts as none.
+            rows = tokenizer(*([text] for text in texts), truncation=True, max_length=most, **types)
+            return row({name: values[0] for name, values in rows.items()})
+
         singles = [
-            {"first": text, "max_len": most, "row": row(tokenizer(text, truncation=True, max_length=most))}
+            {"first": text, "max_len": most, "row": cut(text, most=most)}
             for text in TEXTS for most in MAX_LENS
         ]
         pairs = [
-            {"first": a, "second": b, "max_len": most, "row": row(tokenizer(a, b, truncation=True, max_length=most))}
+            {"first": a, "second": b, "max_len": most, "row": cut(a, b, most=most)}
             for a in TEXTS for b in TEXTS for most in MAX_LENS
         ]
         words = []
         for sentence in SENTENCES:
-            encoding = apart(sentence, is_split_into_words=True)
+            encoding = apart(sentence, is_split_into_words=True, **types)
             words.append({"words": sentence, "row": row(encoding), "word_ids": encoding.word_ids()})
-        padded = tokenizer([[TEXTS[1], TEXTS[1]], [TEXTS[2], TEXTS[1]]], padding=True)
-        types = padded.get("token_type_ids") or [[0] * len(ids) for ids in padded["input_ids"]]
-        rows = [padded["input_ids"], padded["attention_mask"], types]
+        padded = tokenizer([[TEXTS[1], TEXTS[1]], [TEXTS[2], TEXTS[1]]], padding=True, **types)
+        rows = [padded["input_ids"], padded["attention_mask"], padded["token_type_ids"]]
         return {
             "model_type": model_type, "files": files, "singles": singles, "pairs": pairs, "words": words,
             "padded": {"pairs": [[TEXTS[1], TEXTS[1]], [TEXTS[2], TEXTS[1]]], "rows": rows},
