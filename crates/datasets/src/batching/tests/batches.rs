@@ -284,7 +284,7 @@ fn balanced_weights_are_scikit_learns() {
     // compute_class_weight("balanced", classes=[0, 1, 2], y=[0] * 6 + [1] * 3 + [2]):
     // 10 / (3 * 6), 10 / (3 * 3), 10 / (3 * 1).
     let weights = balanced_weights(&[6, 3, 1]);
-    for (weight, expected) in weights.iter().zip([0.555_555_6, 1.111_111_1, 3.333_333_3]) {
+    for (weight, expected) in weights.iter().zip([5.0 / 9.0, 10.0 / 9.0, 10.0 / 3.0]) {
         assert!((weight - expected).abs() < 1e-6, "{weights:?}");
     }
     assert_eq!(balanced_weights(&[4, 0, 4]), [1.0, 1.0, 1.0]);

@@ -136,7 +136,7 @@ fn a_word_longer_than_a_window_is_decided_by_its_beginning() {
     assert_eq!(decided, [0, 1, 2]);
     assert!(made.rows.iter().all(|row| row.ids[0].len() <= 6));
     // No label of it stands in a row that does not decide it.
-    let labels = made.rows.iter().flat_map(|row| labels_of(row));
+    let labels = made.rows.iter().flat_map(labels_of);
     assert_eq!(labels.filter(|&&label| label == 2).count(), 4);
 }
 
