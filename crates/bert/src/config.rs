@@ -1,6 +1,9 @@
 //! config.json of BERT and of the architectures on its encoder, field by field, with Hugging Face's
 //! names; what sets one apart from the others is its [`Kind`].
 
+use burn::module::ModuleDisplay;
+use kiln_tasks::class::Class;
+use kiln_tasks::heads::{ChoiceLogits, SequenceLogits, SpanLogits, TokenLogits};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
@@ -34,6 +37,8 @@ pub trait Kind: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
     const HAS_EMBEDDING_SIZE: bool = false;
     /// Whether its encoder has a pooler.
     const HAS_POOLER: bool = true;
+    /// Whether one of its heads sums a sequence up by `summary_…` fields.
+    const HAS_SUMMARY: bool = false;
     /// Whether positions begin behind the id of padding, and padding, which the ids tell, is not
     /// counted (Hugging Face `create_position_ids_from_input_ids`).
     const POSITIONS_BEHIND_PADDING: bool = false;
@@ -41,6 +46,15 @@ pub trait Kind: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
     const FILE_NAMES: FileNames;
     /// The classes that can be run.
     const CLASSES: &'static [ClassEntry<EncoderConfig<Self>>];
+
+    /// The class with labels, or numbers, for a sequence.
+    type Sequence: Class<Config = EncoderConfig<Self>, Head = SequenceLogits> + ModuleDisplay;
+    /// The class with a label for each token.
+    type Tokens: Class<Config = EncoderConfig<Self>, Head = TokenLogits> + ModuleDisplay;
+    /// The class with the start and the end of an answer.
+    type Spans: Class<Config = EncoderConfig<Self>, Head = SpanLogits> + ModuleDisplay;
+    /// The class that chooses a continuation.
+    type Choices: Class<Config = EncoderConfig<Self>, Head = ChoiceLogits> + ModuleDisplay;
 
     /// Hugging Face's defaults.
     fn defaults() -> EncoderConfig<Self> {
@@ -193,10 +207,15 @@ impl<K: Kind> EncoderConfig<K> {
 
     /// This config with dropout off, e.g. to compare gradients.
     pub fn without_dropout(&self) -> Self {
+        let mut other = self.other.clone();
+        if K::HAS_SUMMARY {
+            other.insert("summary_last_dropout".to_owned(), 0.0.into());
+        }
         Self {
             hidden_dropout_prob: 0.0,
             attention_probs_dropout_prob: 0.0,
             classifier_dropout: Some(0.0),
+            other,
             ..self.clone()
         }
     }

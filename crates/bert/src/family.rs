@@ -4,14 +4,16 @@
 use kiln_nn::EncoderInputs;
 use kiln_tasks::ConfigError;
 use kiln_tasks::family::{Family, FileNames, Sizes};
+use kiln_tasks::fine_tuning::FineTuned;
 use kiln_tasks::forward::{ClassEntry, Classes};
 use kiln_tasks::model_config::num_labels;
 
 use crate::config::{BertKind, EncoderConfig, Kind};
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::{
-    BertConfig, BertForMaskedLm, BertForNextSentencePrediction, BertForPreTraining,
-    BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification, BertModel,
+    BertConfig, BertForMaskedLm, BertForMultipleChoice, BertForNextSentencePrediction,
+    BertForPreTraining, BertForQuestionAnswering, BertForSequenceClassification,
+    BertForTokenClassification, BertModel,
 };
 
 impl Kind for BertKind {
@@ -29,11 +31,24 @@ impl Kind for BertKind {
         ClassEntry::of::<BertForSequenceClassification>(),
         ClassEntry::of::<BertForTokenClassification>(),
         ClassEntry::of::<BertForQuestionAnswering>(),
+        ClassEntry::of::<BertForMultipleChoice>(),
     ];
+
+    type Sequence = BertForSequenceClassification;
+    type Tokens = BertForTokenClassification;
+    type Spans = BertForQuestionAnswering;
+    type Choices = BertForMultipleChoice;
 }
 
 impl<K: Kind> Classes for EncoderConfig<K> {
     const CLASSES: &'static [ClassEntry<Self>] = K::CLASSES;
+}
+
+impl<K: Kind> FineTuned for EncoderConfig<K> {
+    type Sequence = K::Sequence;
+    type Tokens = K::Tokens;
+    type Spans = K::Spans;
+    type Choices = K::Choices;
 }
 
 impl<K: Kind> Family for EncoderConfig<K> {
@@ -104,7 +119,7 @@ mod tests {
     #[test]
     fn a_class_is_found_by_either_name() {
         let known = ClassEntry::known(&BertConfig::default());
-        assert_eq!(known.split(", ").count(), 7, "{known}");
+        assert_eq!(known.split(", ").count(), 8, "{known}");
         for both in known.split(", ") {
             let (task, name) = both.split_once(" (").unwrap();
             let name = name.trim_end_matches(')');

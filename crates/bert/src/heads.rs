@@ -1,4 +1,4 @@
-//! The encoder with one head: sentence pairs, sequences, tokens, spans.
+//! The encoder with one head: sentence pairs, sequences, tokens, spans, choices.
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -6,17 +6,34 @@ use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Dropout, Init};
 use kiln_tasks::Family;
+use kiln_tasks::choice::{ChoiceEncoder, MultipleChoice, OwnPooler};
 use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::{ClassLogits, RealLabels, SequenceLogits};
 use kiln_tasks::token_heads::{QuestionAnswering, TokenClassification};
 
-use crate::{BertConfig, BertModel};
+use crate::{BertConfig, BertModel, ConfigError};
 
 /// A label for each token.
 pub type BertForTokenClassification = TokenClassification<BertModel>;
 
 /// The start and the end of an answer within the sequence.
 pub type BertForQuestionAnswering = QuestionAnswering<BertModel>;
+
+/// Which of several continuations fits.
+pub type BertForMultipleChoice = MultipleChoice<BertModel, OwnPooler>;
+
+impl ChoiceEncoder for BertModel {
+    const MULTIPLE_CHOICE: &'static [&'static str] = &["BertForMultipleChoice"];
+    type Pooler = OwnPooler;
+
+    fn draw_pooled(config: &BertConfig, init: &mut Init) -> Result<(Self, OwnPooler), ConfigError> {
+        Ok((Self::new(config, init), OwnPooler))
+    }
+
+    fn choice_dropout(config: &BertConfig) -> f64 {
+        config.classifier_dropout()
+    }
+}
 
 /// The head's part of [`BertForNextSentencePrediction`]; Hugging Face `BertOnlyNSPHead`.
 #[derive(Module, Debug)]

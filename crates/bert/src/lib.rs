@@ -36,8 +36,8 @@ pub use config::{BertConfig, BertKind, EncoderConfig, Kind};
 pub use embeddings::BertEmbeddings;
 pub use for_pretraining::{BertForPreTraining, BertPreTrainingHeads, PreTrainingLogits};
 pub use heads::{
-    BertForNextSentencePrediction, BertForQuestionAnswering, BertForSequenceClassification,
-    BertForTokenClassification, NextSentenceHead,
+    BertForMultipleChoice, BertForNextSentencePrediction, BertForQuestionAnswering,
+    BertForSequenceClassification, BertForTokenClassification, NextSentenceHead,
 };
 pub use kiln_nn::EncoderInputs as BertInputs;
 pub use kiln_tasks::ConfigError;

@@ -4,13 +4,15 @@ use kiln_checkpoint::ModelFile;
 use kiln_nn::EncoderInputs;
 use kiln_tasks::ConfigError;
 use kiln_tasks::family::{Family, FileNames, Sizes};
+use kiln_tasks::fine_tuning::FineTuned;
 use kiln_tasks::forward::{ClassEntry, Classes};
 use kiln_tasks::model_config::num_labels;
 
 use crate::names::{LOAD_OPTIONS, NAMES, names_of};
 use crate::{
-    DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaForQuestionAnswering,
-    DebertaForSequenceClassification, DebertaForTokenClassification, DebertaModel, DebertaVersion,
+    DebertaConfig, DebertaForMaskedLm, DebertaForMultipleChoice, DebertaForPreTraining,
+    DebertaForQuestionAnswering, DebertaForSequenceClassification, DebertaForTokenClassification,
+    DebertaModel, DebertaVersion,
 };
 
 impl Classes for DebertaConfig {
@@ -21,6 +23,7 @@ impl Classes for DebertaConfig {
         ClassEntry::of::<DebertaForSequenceClassification>(),
         ClassEntry::of::<DebertaForTokenClassification>(),
         ClassEntry::of::<DebertaForQuestionAnswering>(),
+        ClassEntry::of::<DebertaForMultipleChoice>(),
     ];
 }
 
@@ -121,4 +124,10 @@ impl Family for DebertaConfig {
     fn names_of(file: &ModelFile) -> FileNames {
         names_of(file)
     }
+}
+impl FineTuned for DebertaConfig {
+    type Sequence = DebertaForSequenceClassification;
+    type Tokens = DebertaForTokenClassification;
+    type Spans = DebertaForQuestionAnswering;
+    type Choices = DebertaForMultipleChoice;
 }

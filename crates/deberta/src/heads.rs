@@ -1,4 +1,4 @@
-//! The encoder with one head of fine-tuning: sequences, tokens, spans.
+//! The encoder with one head of fine-tuning: sequences, tokens, spans, choices.
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -6,11 +6,13 @@ use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Activation, Dropout, Init};
 use kiln_tasks::Family;
+use kiln_tasks::choice::{ChoiceEncoder, MultipleChoice, Pool};
 use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::{RealLabels, SequenceLogits};
+use kiln_tasks::model_config::refuse;
 use kiln_tasks::token_heads::{QuestionAnswering, TokenClassification};
 
-use crate::{DebertaConfig, DebertaModel};
+use crate::{ConfigError, DebertaConfig, DebertaModel, DebertaVersion};
 
 /// A label for each token.
 #[doc(alias = "DebertaV2ForTokenClassification")]
@@ -42,6 +44,38 @@ impl ContextPooler {
         let first = hidden_states.narrow(1, 0, 1).squeeze_dim::<2>(1);
         let pooled = self.dense.forward(self.dropout.forward(first));
         self.activation.forward(pooled)
+    }
+}
+
+impl Pool for ContextPooler {
+    fn pool(&self, encoded: &Encoded) -> Tensor<2> {
+        self.forward(encoded.hidden_states.clone())
+    }
+}
+
+/// Which of several continuations fits.
+#[doc(alias = "DebertaV2ForMultipleChoice")]
+pub type DebertaForMultipleChoice = MultipleChoice<DebertaModel, ContextPooler>;
+
+impl ChoiceEncoder for DebertaModel {
+    const MULTIPLE_CHOICE: &'static [&'static str] = &["DebertaV2ForMultipleChoice"];
+    type Pooler = ContextPooler;
+
+    /// v1 has no such class in Hugging Face.
+    fn draw_pooled(
+        config: &DebertaConfig,
+        init: &mut Init,
+    ) -> Result<(Self, ContextPooler), ConfigError> {
+        if config.version() == DebertaVersion::V1 {
+            let remedy = "only v2 and v3 choose among continuations; choose a model of theirs";
+            refuse("model_type", config.model_type(), remedy)?;
+        }
+        let model = Self::new(config, init);
+        Ok((model, ContextPooler::new(config, init)))
+    }
+
+    fn choice_dropout(config: &DebertaConfig) -> f64 {
+        config.cls_dropout()
     }
 }
 

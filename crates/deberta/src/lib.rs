@@ -61,8 +61,8 @@ pub use discriminator::{DebertaForPreTraining, MaskPredictions};
 pub use embeddings::{DebertaEmbeddings, EmbeddingBlock};
 pub use encoder::DebertaEncoder;
 pub use heads::{
-    ContextPooler, DebertaForQuestionAnswering, DebertaForSequenceClassification,
-    DebertaForTokenClassification,
+    ContextPooler, DebertaForMultipleChoice, DebertaForQuestionAnswering,
+    DebertaForSequenceClassification, DebertaForTokenClassification,
 };
 pub use kiln_tasks::ConfigError;
 pub use layer::DebertaLayer;

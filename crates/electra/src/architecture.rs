@@ -6,6 +6,7 @@ use kiln_tasks::architecture::{
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
 use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
+use kiln_tasks::labelled::{TasksOf, TunedFamily};
 use kiln_tasks::masked_lm_data::check_masked_run;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
@@ -109,6 +110,10 @@ impl Architecture for Electra {
     ) -> Result<TrainOutcome, LearnError> {
         let (config, objective) = checked(settings)?;
         pretrain::<ElectraPair>(config, &objective.detection, settings, context)
+    }
+
+    fn tuned(&self) -> &'static dyn TunedFamily {
+        &TasksOf::<ElectraConfig>::ALL
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {

@@ -7,8 +7,9 @@ use kiln_tasks::forward::ClassEntry;
 use crate::config::ElectraKind;
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::{
-    ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraForQuestionAnswering,
-    ElectraForSequenceClassification, ElectraForTokenClassification, ElectraModel,
+    ElectraConfig, ElectraForMaskedLm, ElectraForMultipleChoice, ElectraForPreTraining,
+    ElectraForQuestionAnswering, ElectraForSequenceClassification, ElectraForTokenClassification,
+    ElectraModel,
 };
 
 impl Kind for ElectraKind {
@@ -16,6 +17,7 @@ impl Kind for ElectraKind {
     const TITLE: &'static str = "ELECTRA";
     const HAS_EMBEDDING_SIZE: bool = true;
     const HAS_POOLER: bool = false;
+    const HAS_SUMMARY: bool = true;
     const FILE_NAMES: FileNames = FileNames {
         names: &NAMES,
         options: &LOAD_OPTIONS,
@@ -27,6 +29,7 @@ impl Kind for ElectraKind {
         ClassEntry::of::<ElectraForSequenceClassification>(),
         ClassEntry::of::<ElectraForTokenClassification>(),
         ClassEntry::of::<ElectraForQuestionAnswering>(),
+        ClassEntry::of::<ElectraForMultipleChoice>(),
     ];
 
     /// ELECTRA-small's discriminator.
@@ -39,4 +42,9 @@ impl Kind for ElectraKind {
             ..EncoderConfig::of_bert_base()
         }
     }
+
+    type Sequence = ElectraForSequenceClassification;
+    type Tokens = ElectraForTokenClassification;
+    type Spans = ElectraForQuestionAnswering;
+    type Choices = ElectraForMultipleChoice;
 }

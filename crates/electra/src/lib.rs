@@ -38,7 +38,8 @@ pub use config::{ElectraConfig, ElectraKind, generator_of};
 pub use discriminator::{DiscriminatorPredictions, ElectraForPreTraining};
 pub use generator::{ElectraForMaskedLm, GeneratorHead};
 pub use heads::{
-    ElectraForQuestionAnswering, ElectraForSequenceClassification, ElectraForTokenClassification,
+    ElectraForMultipleChoice, ElectraForQuestionAnswering, ElectraForSequenceClassification,
+    ElectraForTokenClassification,
 };
 pub use kiln_bert::ConfigError;
 pub use kiln_tasks::token_heads::ClassificationHead;

@@ -11,6 +11,7 @@ pub const NAMES: Names = Names {
         ("body", ""),
         ("generator_lm_head.decoder", "generator_lm_head"),
         ("head", ""),
+        ("pooler.summary", "sequence_summary.summary"),
         ("layer_norm", "LayerNorm"),
         ("attention.self_attention", "attention.self"),
     ],
@@ -35,8 +36,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        ElectraConfig, ElectraForMaskedLm, ElectraForPreTraining, ElectraForTokenClassification,
-        ElectraModel,
+        ElectraConfig, ElectraForMaskedLm, ElectraForMultipleChoice, ElectraForPreTraining,
+        ElectraForTokenClassification, ElectraModel,
     };
 
     fn config() -> ElectraConfig {
@@ -160,7 +161,9 @@ mod tests {
         let bare = parameters(&ElectraModel::new(&config(), init), &Names::SAME);
         let tagger = ElectraForTokenClassification::new(&config(), init);
         let tagger = parameters(&tagger, &Names::SAME);
-        let paths = generator.iter().chain(&bare).chain(&tagger);
+        let choice = ElectraForMultipleChoice::new(&config(), init).unwrap();
+        let choice = parameters(&choice, &Names::SAME);
+        let paths = generator.iter().chain(&bare).chain(&tagger).chain(&choice);
         let paths = paths.map(|parameter| parameter.path.as_str());
         assert!(NAMES.unused_rules(paths).is_empty());
     }

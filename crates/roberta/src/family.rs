@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::config::RobertaKind;
 use crate::names::{LOAD_OPTIONS, NAMES};
 use crate::{
-    RobertaConfig, RobertaForMaskedLm, RobertaForQuestionAnswering,
+    RobertaConfig, RobertaForMaskedLm, RobertaForMultipleChoice, RobertaForQuestionAnswering,
     RobertaForSequenceClassification, RobertaForTokenClassification, RobertaModel,
 };
 
@@ -29,6 +29,7 @@ impl Kind for RobertaKind {
         ClassEntry::of::<RobertaForSequenceClassification>(),
         ClassEntry::of::<RobertaForTokenClassification>(),
         ClassEntry::of::<RobertaForQuestionAnswering>(),
+        ClassEntry::of::<RobertaForMultipleChoice>(),
     ];
 
     /// BERT-base's sizes with 50,265 words, padding's id 1.
@@ -56,4 +57,9 @@ impl Kind for RobertaKind {
             Some(_) => Ok(()),
         }
     }
+
+    type Sequence = RobertaForSequenceClassification;
+    type Tokens = RobertaForTokenClassification;
+    type Spans = RobertaForQuestionAnswering;
+    type Choices = RobertaForMultipleChoice;
 }

@@ -26,7 +26,7 @@ pub use architecture::Roberta;
 pub use config::{RobertaConfig, RobertaKind};
 pub use masked_lm::{RobertaForMaskedLm, RobertaPretraining};
 pub use model::{
-    RobertaForQuestionAnswering, RobertaForSequenceClassification, RobertaForTokenClassification,
-    RobertaModel,
+    RobertaForMultipleChoice, RobertaForQuestionAnswering, RobertaForSequenceClassification,
+    RobertaForTokenClassification, RobertaModel,
 };
 pub use presets::Preset;

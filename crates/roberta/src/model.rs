@@ -5,6 +5,8 @@ use burn::tensor::Tensor;
 use kiln_bert::{BertInputs, BertModel};
 use kiln_checkpoint::ModelFile;
 use kiln_nn::{Activation, Init};
+use kiln_tasks::ConfigError;
+use kiln_tasks::choice::{ChoiceEncoder, MultipleChoice, OwnPooler};
 use kiln_tasks::class::{Encoded, Encoder};
 use kiln_tasks::token_heads::{
     FirstTokenEncoder, QuestionAnswering, SequenceClassification, TokenClassification,
@@ -20,6 +22,9 @@ pub type RobertaForTokenClassification = TokenClassification<RobertaModel>;
 
 /// The start and the end of an answer within the sequence.
 pub type RobertaForQuestionAnswering = QuestionAnswering<RobertaModel>;
+
+/// Which of several continuations fits.
+pub type RobertaForMultipleChoice = MultipleChoice<RobertaModel, OwnPooler>;
 
 /// Token ids to hidden states, and with a pooler to one vector a sequence; Hugging Face
 /// `RobertaModel`.
@@ -69,4 +74,22 @@ impl Encoder for RobertaModel {
 impl FirstTokenEncoder for RobertaModel {
     const SEQUENCE_CLASSIFICATION: &'static [&'static str] = &["RobertaForSequenceClassification"];
     const ACTIVATION: Activation = Activation::Tanh;
+}
+
+impl ChoiceEncoder for RobertaModel {
+    const MULTIPLE_CHOICE: &'static [&'static str] = &["RobertaForMultipleChoice"];
+    type Pooler = OwnPooler;
+
+    fn draw_pooled(
+        config: &RobertaConfig,
+        init: &mut Init,
+    ) -> Result<(Self, OwnPooler), ConfigError> {
+        let bert = BertModel::new(config, init);
+        Ok((Self { bert }, OwnPooler))
+    }
+
+    /// Not `classifier_dropout`, as in Hugging Face.
+    fn choice_dropout(config: &RobertaConfig) -> f64 {
+        config.hidden_dropout_prob
+    }
 }

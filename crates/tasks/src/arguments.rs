@@ -10,8 +10,10 @@ use kiln_nn::EncoderInputs;
 use crate::labels::{HostLabels, Labels};
 use crate::sizes::Sizes;
 
+mod choices;
 mod error;
 
+pub(crate) use choices::as_rows;
 pub use error::InputError;
 
 /// Hugging Face's label for "not scored".
@@ -52,6 +54,8 @@ pub struct Inputs<'a> {
     pub batch: usize,
     /// Columns of `input_ids`, at least one.
     pub seq_len: usize,
+    /// How many of the rows are continuations of one example; 1 where each is an example.
+    pub num_choices: usize,
 }
 
 impl<'a> Inputs<'a> {
@@ -105,7 +109,22 @@ impl<'a> Inputs<'a> {
             device: device.clone(),
             batch,
             seq_len,
+            num_choices: 1,
         })
+    }
+
+    /// These arguments, whose rows are so many continuations each of fewer examples.
+    #[must_use]
+    pub(crate) fn of_choices(self, num_choices: usize) -> Self {
+        Self {
+            num_choices,
+            ..self
+        }
+    }
+
+    /// How many examples there are.
+    pub fn examples(&self) -> usize {
+        self.batch / self.num_choices.max(1)
     }
 
     /// What the encoder reads. Without a mask everything is attended to, missing types are all 0.

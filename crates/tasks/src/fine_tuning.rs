@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Every class whose head is a [`TrainedHead`] can be trained so: a label, several or a number for each
-//! sequence, a label for each token, the start and the end of a span. The sums run over the whole step,
+//! sequence, a label for each token, the start and the end of a span, one of several continuations. The sums run over the whole step,
 //! whatever its number of micro-batches and devices.
 
 use std::fmt::Debug;
@@ -130,7 +130,8 @@ impl<C: Class> FineTuning<C> {
     /// # Errors
     /// If the file is unreadable, or the config has no such class.
     pub fn random(&self, folder: &Path, init: &mut Init) -> Result<C, LearnError> {
-        let file = ModelFile::open(C::Head::HALF.meant_by(folder))?;
+        let file = ModelFile::open(&C::Head::HALF.meant_by(folder))?;
+        C::sizes(&self.config, &file)?;
         Ok(C::for_file(&self.config, &file, init)?)
     }
 
@@ -224,7 +225,7 @@ where
             .settings
             .sift
             .as_ref()
-            .map(|sift| sift_sum(sift, model, batch, sum, head.rows()));
+            .map(|sift| sift_sum(sift, model, batch, sum, head.rows(&batch.targets)));
         let terms = head.losses(batch.targets.clone());
         PartOutput {
             sums: terms.into_iter().map(|term| term.sum).chain(sift).collect(),
@@ -258,6 +259,7 @@ where
         row_weights: C::Head::row_weights(&batch.targets),
     };
     clean.sift_sum(settings, start, model, |model, sum| {
-        model.outputs_from(sum, batch.inputs.clone()).head.rows()
+        let head = model.outputs_from(sum, batch.inputs.clone()).head;
+        head.rows(&batch.targets)
     })
 }

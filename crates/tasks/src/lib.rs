@@ -24,13 +24,16 @@
 //! | `arguments.rs`, `labels.rs`, `sizes.rs` | what a pass is given, checked; labels; the sizes that they are checked against |
 //! | `heads/` | [`heads::Head`]: what heads give, their labels, their losses as sums and weights |
 //! | `fine_tuning.rs`, `fine_tuning/` | [`fine_tuning::FineTuning`]: a class trained on its own head's loss |
+//! | `labelled/` | [`labelled::FineTuneSettings`]: runs on labelled files, their evaluation, predictions |
 //! | `token_heads.rs` | the heads over tokens and over the first one, on any encoder |
+//! | `choice.rs`, `summary.rs` | the head that scores continuations, on any encoder; one vector for a sequence |
 //! | `forward/` | [`forward::forward`]: a checkpoint run on given tensors, as one of an architecture's classes |
 //! | `embedding.rs` | [`embedding::TextEmbedder`]: what is asked of an encoder, vectors of texts |
 //! | `predict/` | [`Predictor`]: a model opened once that fills masks, tells replaced tokens, gives vectors |
 
 pub mod architecture;
 pub mod change;
+pub mod choice;
 pub mod class;
 pub mod documents;
 pub mod embedding;
@@ -38,6 +41,7 @@ pub mod family;
 pub mod fine_tuning;
 pub mod forward;
 pub mod heads;
+pub mod labelled;
 pub mod masked_lm;
 pub mod masked_lm_data;
 pub mod masked_lm_pretraining;
@@ -49,6 +53,7 @@ pub mod replaced_tokens;
 pub mod settings;
 pub mod sift;
 pub mod start;
+pub mod summary;
 pub mod token_heads;
 pub mod tokenizer;
 pub mod tying;

@@ -40,6 +40,9 @@ impl BatchSource for Batches {
             let mut shape = stacked.shape[1..].to_vec();
             shape[0] = rows;
             let size: usize = shape.iter().product();
+            if let &[rows, num_choices, seq_len] = shape.as_slice() {
+                shape = vec![rows * num_choices, seq_len];
+            }
             // Batches are built ahead, beyond the last step.
             let batches = stacked.shape.iter().product::<usize>() / size;
             let start = index as usize % batches * size;

@@ -122,7 +122,12 @@ fn real(fixture: &Fixture, shape: &[usize], values: &[f32]) -> Vec<f32> {
     let Some(mask) = fixture.inputs.get("attention_mask") else {
         return values.to_vec();
     };
-    if !shape.starts_with(&mask.shape) {
+    // Continuations are rows of their own.
+    let (seq_len, rows) = match mask.shape.split_last() {
+        Some((&seq_len, outer)) => (seq_len, outer.iter().product()),
+        None => return values.to_vec(),
+    };
+    if !shape.starts_with(&[rows, seq_len]) {
         return values.to_vec();
     }
     let width = values.len() / mask.ints().len();

@@ -9,6 +9,7 @@ use kiln_tasks::architecture::{
     unknown_preset,
 };
 use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
+use kiln_tasks::labelled::{TasksOf, TunedFamily};
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{ObjectiveSettings, PermutedLmSettings, RunSettings};
@@ -152,6 +153,10 @@ impl Architecture for Xlnet {
             model = start_with_encoder::<XlnetConfig, _>(model, origin, observer)?;
         }
         context.train(objective, model, files, settings, data)
+    }
+
+    fn tuned(&self) -> &'static dyn TunedFamily {
+        &TasksOf::<XlnetConfig>::ALL
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {

@@ -3,9 +3,9 @@
 use kiln_nn::Activation;
 use kiln_tasks::ConfigError;
 use kiln_tasks::model_config::{
-    check_demands, check_heads, check_labels, check_model_type, check_parameters, check_rates,
-    check_sizes, refuse,
+    check_heads, check_labels, check_model_type, check_parameters, check_rates, check_sizes, refuse,
 };
+use kiln_tasks::summary::{Summary, SummaryFields};
 use kiln_tasks::tying::check_tying;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,28 +21,6 @@ pub enum AttentionType {
     Bi,
     /// Tokens before the query alone: Transformer-XL.
     Uni,
-}
-
-/// Which vector stands for a whole sequence in a classifier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SummaryType {
-    /// The last token's: `<cls>`, where padding is on the left.
-    Last,
-    /// The first token's.
-    First,
-    /// The mean of all tokens', padding included.
-    Mean,
-    /// The last token's too: no argument here says which token is `<cls>`.
-    ClsIndex,
-}
-
-/// How a classifier sums up a sequence, checked.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Summary {
-    /// Which vector stands for it.
-    pub kind: SummaryType,
-    /// What is applied to that vector, or to its projection, if anything.
-    pub activation: Option<Activation>,
 }
 
 /// What an XLNet is made of. Fields that Kiln has no use for are kept and written back.
@@ -215,29 +193,13 @@ impl XlnetConfig {
     /// # Errors
     /// With the first of its fields that has an impossible or unsupported value.
     pub fn summary(&self) -> Result<Summary, ConfigError> {
-        let kind = match self.summary_type.as_str() {
-            "last" => SummaryType::Last,
-            "first" => SummaryType::First,
-            "mean" => SummaryType::Mean,
-            "cls_index" => SummaryType::ClsIndex,
-            other => {
-                return Err(ConfigError {
-                    field: "summary_type",
-                    value: Value::from(other).to_string(),
-                    remedy: "choose last, first, mean or cls_index".to_owned(),
-                });
-            }
+        let fields = SummaryFields {
+            summary_type: self.summary_type.clone(),
+            summary_use_proj: self.summary_use_proj,
+            summary_activation: self.summary_activation.clone(),
+            summary_last_dropout: self.summary_last_dropout,
         };
-        let activation = match self.summary_activation.as_deref() {
-            None | Some("") => None,
-            Some(name) => Some(Activation::from_name(name).map_err(|error| ConfigError {
-                field: "summary_activation",
-                value: Value::from(name).to_string(),
-                remedy: error.to_string(),
-            })?),
-        };
-        check_demands(&self.other, &[("summary_proj_to_labels", false.into())])?;
-        Ok(Summary { kind, activation })
+        fields.summary(&self.other)
     }
 
     /// This config with dropout off, e.g. to compare gradients.

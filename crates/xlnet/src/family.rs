@@ -4,14 +4,16 @@ use kiln_checkpoint::NamedTensor;
 use kiln_learner::ParameterGroup;
 use kiln_tasks::ConfigError;
 use kiln_tasks::family::{Family, FileNames, Sizes};
+use kiln_tasks::fine_tuning::FineTuned;
 use kiln_tasks::forward::{ClassEntry, Classes};
 use kiln_tasks::model_config::num_labels;
 
 use crate::names::{LOAD_OPTIONS, NAMES, QUERY_BIASES};
 use crate::shared_biases::copies;
 use crate::{
-    XlnetConfig, XlnetForQuestionAnsweringSimple, XlnetForSequenceClassification,
-    XlnetForTokenClassification, XlnetInputs, XlnetLmHeadModel, XlnetModel,
+    XlnetConfig, XlnetForMultipleChoice, XlnetForQuestionAnsweringSimple,
+    XlnetForSequenceClassification, XlnetForTokenClassification, XlnetInputs, XlnetLmHeadModel,
+    XlnetModel,
 };
 
 impl Classes for XlnetConfig {
@@ -21,6 +23,7 @@ impl Classes for XlnetConfig {
         ClassEntry::of::<XlnetForSequenceClassification>(),
         ClassEntry::of::<XlnetForTokenClassification>(),
         ClassEntry::of::<XlnetForQuestionAnsweringSimple>(),
+        ClassEntry::of::<XlnetForMultipleChoice>(),
     ];
 }
 
@@ -119,4 +122,10 @@ impl Family for XlnetConfig {
             Vec::new()
         }
     }
+}
+impl FineTuned for XlnetConfig {
+    type Sequence = XlnetForSequenceClassification;
+    type Tokens = XlnetForTokenClassification;
+    type Spans = XlnetForQuestionAnsweringSimple;
+    type Choices = XlnetForMultipleChoice;
 }

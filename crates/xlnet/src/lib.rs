@@ -47,12 +47,13 @@ mod visibility;
 
 pub use architecture::Xlnet;
 pub use attention::{QueryBiases, RelativeAttention};
-pub use config::{AttentionType, Summary, SummaryType, XlnetConfig};
+pub use config::{AttentionType, XlnetConfig};
 pub use heads::{
-    SequenceSummary, XlnetForQuestionAnsweringSimple, XlnetForSequenceClassification,
+    XlnetForMultipleChoice, XlnetForQuestionAnsweringSimple, XlnetForSequenceClassification,
     XlnetForTokenClassification,
 };
 pub use kiln_tasks::ConfigError;
+pub use kiln_tasks::summary::{SequenceSummary, Summary, SummaryType};
 pub use layer::{FeedForward, XlnetLayer};
 pub use lm_head::XlnetLmHeadModel;
 pub use memory::Memory;

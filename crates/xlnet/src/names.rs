@@ -6,6 +6,7 @@ use kiln_checkpoint::{LoadOptions, Names, Tied};
 pub const NAMES: Names = Names {
     rules: &[
         ("base_model", "transformer"),
+        ("scorer", ""),
         ("rel_attn.biases", "rel_attn"),
         ("lm_loss.decoder", "lm_loss"),
     ],

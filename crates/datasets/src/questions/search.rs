@@ -7,10 +7,13 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Feature, TokenMap};
 
 /// How answers are sought.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SearchSettings {
     /// How many starts and ends of a window are looked at, and how many spans of a question are kept.
     pub n_best: usize,

@@ -4,13 +4,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kiln_text::Tokenizer;
+use serde::{Deserialize, Serialize};
 
 use super::labels::answer_tokens;
 use super::layout::QuestionLayout;
 use crate::{Answer, DataError, Example, Feature, Input, RowTarget, Target, TokenMap};
 
 /// How far windows go on from one to the next. Two readings of one setting are in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stride {
     /// Hugging Face's `stride`: so many tokens of a window are in the next one again. An answer may begin
     /// anywhere in a window.

@@ -36,7 +36,7 @@ impl Results {
         );
         let memory = encoded.memory.into_iter().enumerate();
         tensors.extend(memory.map(|(layer, state)| Named::new(format!("mems.{layer}"), state)));
-        tensors.extend(head.named(inputs.batch));
+        tensors.extend(head.named(inputs.examples()));
         let mut results = Self {
             tensors,
             loss: None,

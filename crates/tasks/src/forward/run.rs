@@ -1,5 +1,6 @@
 //! One pass of a class, and its gradients.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use burn::module::Module;
@@ -10,7 +11,7 @@ use kiln_learner::LearnError;
 
 use super::results::Results;
 use crate::architecture::{ForwardRequest, Output};
-use crate::arguments::{ClassSpec, InputError, Inputs};
+use crate::arguments::{ClassSpec, InputError, Inputs, as_rows};
 use crate::class::{Class, InputsOf, open_module};
 use crate::family::{Family, ReadInputs};
 use crate::heads::Head;
@@ -35,7 +36,12 @@ pub(super) fn run<C: Class>(
     let sizes = C::sizes(config, &file)?;
     let class = spec_of::<C>(config);
     // Before the weights are read: wrong inputs are answered at once. Labels wait for the outputs.
-    let inputs = Inputs::new(&request.inputs, class.clone(), sizes, &device)?;
+    let (given, num_choices) = if C::Head::CHOOSES {
+        as_rows(&request.inputs)?
+    } else {
+        (Cow::Borrowed(&request.inputs), 1)
+    };
+    let inputs = Inputs::new(&given, class.clone(), sizes, &device)?.of_choices(num_choices);
     let read = <InputsOf<C> as ReadInputs<C::Config>>::read(&inputs, config)?;
     let (model, warning) = open_module::<C>(config, &file, &device)?;
     if let Some(warning) = warning {

@@ -4,6 +4,7 @@
 //! A loss is a sum and a weight: a forward pass divides the one by the other, a training step
 //! divides the sums of all its micro-batches by the weights of all.
 
+mod choice;
 mod named;
 mod sequence;
 mod tokens;
@@ -17,6 +18,7 @@ use kiln_learner::LearnError;
 use kiln_nn::loss::cross_entropy_sum;
 
 pub use crate::labels::{HostLabels, Labels, Numbers};
+pub use choice::ChoiceLogits;
 pub use named::Named;
 pub use sequence::{ClassLogits, Problem, RealLabels, SequenceLabels, SequenceLogits};
 pub use tokens::{ReplacedLogits, SpanLogits, TokenLogits};
@@ -58,6 +60,9 @@ pub trait Head: Sized {
     const COEFFICIENT: f64 = 1.0;
     /// Of a pair of models, the one that has it.
     const HALF: Half = Half::Discriminator;
+    /// Whether a batch's rows are the continuations of fewer examples, of which each has as many: the
+    /// arguments of a forward pass are `[batch, num_choices, seq_len]`.
+    const CHOOSES: bool = false;
     /// Whether the terms are outputs too.
     const TELLS_TERMS: bool = false;
 

@@ -6,6 +6,7 @@
 //! | yes or no for each label | `labels` `[batch, num_labels]`, real numbers 0 or 1 |
 //! | a number a sequence | `labels` `[batch]`, real numbers |
 //! | a label a token | `labels` `[batch, seq_len]`, whole numbers; −100 is not scored |
+//! | one of several continuations | `labels` `[batch]`; rows are `[batch * num_choices, seq_len]` |
 //! | a span | `start_positions`, `end_positions` `[batch]`; one beyond the sequence is not scored |
 //!
 //! With `example_weight` `[batch]` a row weighs as much as it says: 0 where it only fills up an
@@ -59,8 +60,8 @@ pub trait TrainedHead: Head {
     /// What is to be reported beside the loss.
     fn measures(&self, targets: &Self::Targets) -> Vec<Measure>;
 
-    /// Predictions row by row, each over its labels `[rows, labels]`.
-    fn rows(&self) -> Tensor<2>;
+    /// Predictions row by row, each over its labels `[rows, labels]`, as `targets` has the rows.
+    fn rows(&self, targets: &Self::Targets) -> Tensor<2>;
 
     /// `[rows]`, what each row weighs.
     fn row_weights(targets: &Self::Targets) -> Tensor<1>;
@@ -168,7 +169,7 @@ impl TrainedHead for SequenceLogits {
 
     fn host_targets(batch: &HostBatch, problem: Problem, num_labels: usize) -> HostSequence {
         let meaning = match problem {
-            Problem::SingleLabel => return HostSequence::Class(classes(batch, num_labels)),
+            Problem::SingleLabel => return HostSequence::Class(weighed_classes(batch, num_labels)),
             Problem::MultiLabel => SequenceLabels::YesOrNo,
             Problem::Regression => SequenceLabels::Numbers,
         };
@@ -194,13 +195,13 @@ impl TrainedHead for SequenceLogits {
     fn measures(&self, targets: &SequenceLabels) -> Vec<Measure> {
         match targets {
             SequenceLabels::Class(labels) => {
-                vec![accuracy("label_accuracy", self.rows(), labels)]
+                vec![accuracy("label_accuracy", self.logits.clone(), labels)]
             }
             _ => Vec::new(),
         }
     }
 
-    fn rows(&self) -> Tensor<2> {
+    fn rows(&self, _: &SequenceLabels) -> Tensor<2> {
         self.logits.clone()
     }
 
@@ -223,7 +224,7 @@ impl TrainedHead for TokenLogits {
     type Host = HostLabels;
 
     fn host_targets(batch: &HostBatch, _: Problem, num_labels: usize) -> HostLabels {
-        classes(batch, num_labels)
+        weighed_classes(batch, num_labels)
     }
 
     fn measure_names(_: Problem) -> Vec<&'static str> {
@@ -231,10 +232,10 @@ impl TrainedHead for TokenLogits {
     }
 
     fn measures(&self, labels: &Labels) -> Vec<Measure> {
-        vec![accuracy("label_accuracy", self.rows(), labels)]
+        vec![accuracy("label_accuracy", self.rows(labels), labels)]
     }
 
-    fn rows(&self) -> Tensor<2> {
+    fn rows(&self, _: &Labels) -> Tensor<2> {
         self.logits.clone().flatten(0, 1)
     }
 
@@ -266,7 +267,7 @@ impl TrainedHead for SpanLogits {
     }
 
     /// The starts of all sequences, then the ends.
-    fn rows(&self) -> Tensor<2> {
+    fn rows(&self, _: &Self::Targets) -> Tensor<2> {
         Tensor::cat(vec![self.start.clone(), self.end.clone()], 0)
     }
 
@@ -275,12 +276,12 @@ impl TrainedHead for SpanLogits {
     }
 }
 
-fn accuracy(name: &'static str, logits: Tensor<2>, labels: &Labels) -> Measure {
+pub(super) fn accuracy(name: &'static str, logits: Tensor<2>, labels: &Labels) -> Measure {
     let (classes, weights) = (labels.labels.clone(), labels.weights.clone());
     masked_lm::accuracy(name, logits, classes, weights)
 }
 
-fn classes(batch: &HostBatch, num_labels: usize) -> HostLabels {
+pub(super) fn weighed_classes(batch: &HostBatch, num_labels: usize) -> HostLabels {
     let labels = ints(batch, "labels");
     for &label in &labels {
         // On a device a wrong label may be an unchecked read.
@@ -305,7 +306,7 @@ fn row_weights(batch: &HostBatch) -> Option<&[f32]> {
     Some(&weights.data)
 }
 
-fn ints(batch: &HostBatch, name: &str) -> Vec<i32> {
+pub(super) fn ints(batch: &HostBatch, name: &str) -> Vec<i32> {
     let buffer = batch.ints.get(name).map(|buffer| buffer.data.clone());
     buffer.unwrap_or_else(|| missing(name))
 }
@@ -322,7 +323,7 @@ fn shape(batch: &HostBatch) -> [usize; 2] {
     }
 }
 
-fn rows(batch: &HostBatch) -> usize {
+pub(super) fn rows(batch: &HostBatch) -> usize {
     shape(batch)[0]
 }
 

@@ -1,0 +1,52 @@
+//! Fine-tuning on labelled files and what is asked of the model afterwards, for any architecture.
+//!
+//! ```text
+//! files -> examples -> features -> batches -> the model -> logits -> rows of predictions -> scores
+//! ```
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `settings.rs` | [`FineTuneSettings`]: everything that repeats a run |
+//! | `config.rs` | the model's config.json with the labels of a task |
+//! | `pipeline.rs` | [`TaskPipeline`]: examples to rows, by whatever answers for a batch |
+//! | `data.rs` | [`TaskData`]: what a run trains and is evaluated on |
+//! | `evaluation.rs` | the evaluation within training: the same pipeline |
+//! | `run.rs`, `tuned_family.rs` | a run; what the command line asks of an architecture |
+//! | `recipe.rs` | [`TuningRecipe`]: published settings |
+//!
+//! There is one way from a file to a score: training's evaluations, `kiln evaluate` and `kiln predict`
+//! take it.
+
+mod config;
+mod data;
+mod evaluation;
+mod pipeline;
+mod recipe;
+mod run;
+mod settings;
+mod tuned_family;
+
+pub use config::{label_names, task_config};
+pub use data::{DevExamples, TaskData};
+pub use pipeline::{Asked, TaskPipeline};
+pub use recipe::{ModelSize, TuningRecipe};
+pub use settings::{Development, FineTuneSettings, LabelledData, TaskSettings, TunedFrom};
+pub use tuned_family::{HeadFacts, TaskModel, TaskModelRequest, TasksOf, TunedFamily};
+
+use kiln_datasets::DataError;
+use kiln_learner::LearnError;
+use kiln_metrics::MetricsError;
+
+/// An error of labelled data, as a run has it.
+pub fn data_error(error: DataError) -> LearnError {
+    match error {
+        DataError::Settings(message) => LearnError::Settings(message),
+        DataError::Text(error) => error.into(),
+        error => LearnError::Batch(error.to_string()),
+    }
+}
+
+/// An error of scoring, as a run has it.
+pub fn metrics_error(error: MetricsError) -> LearnError {
+    LearnError::Batch(error.to_string())
+}
