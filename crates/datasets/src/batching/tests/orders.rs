@@ -84,6 +84,28 @@ fn a_step_has_rows_of_about_one_length_and_steps_are_not_sorted() {
 }
 
 #[test]
+fn steps_of_one_length_go_on_where_an_epoch_began_within_a_step() {
+    // Lengths of two kinds. 259 rows are 32 steps of 8 and 3 rows: the second epoch begins within a
+    // step, its whole steps are those from 264 to 512, in 4 pools.
+    let lengths: Vec<usize> = (0..259).map(|row| 8 + 8 * (row * 31 % 2)).collect();
+    let source = source(&rows_of(&lengths), 6, 8, 8);
+    let is_mixed = |step: &u64| {
+        let rows = source.features(*step);
+        rows.iter().any(|&row| lengths[row] != lengths[rows[0]])
+    };
+    // A pool has one step at most where the shorter rows end and the longer begin.
+    assert!((0..32).filter(is_mixed).count() <= 4);
+    assert!((33..64).filter(is_mixed).count() <= 4);
+}
+
+#[test]
+fn rows_that_are_no_whole_step_have_another_order_in_each_epoch_too() {
+    let rows = rows_of(&[4; 40]);
+    let stream = stream(&source(&rows, 1, 4, 64), 80);
+    assert_ne!(stream[..40], stream[40..]);
+}
+
+#[test]
 fn nothing_to_train_or_to_evaluate_on_is_refused() {
     let empty = rows_of(&[]);
     let batcher = || batcher(Problem::SingleLabel, RIGHT);

@@ -206,7 +206,11 @@ proptest! {
             let window = &windows[decider];
             prop_assert!(window.contains(&word.start));
             let holding = windows.iter().filter(|window| window.contains(&word.start));
-            prop_assert!(holding.map(context).max() == Some(context(window)));
+            prop_assert_eq!(holding.map(context).max(), Some(context(window)));
+            // The first of equals.
+            let before = windows[..decider].iter();
+            let mut before = before.filter(|window| window.contains(&word.start));
+            prop_assert!(before.all(|earlier| context(earlier) < context(window)));
         }
     }
 
