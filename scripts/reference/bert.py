@@ -9,11 +9,13 @@
     sequence_classification  three labels
     token_classification     five labels, some positions not scored
     question_answering       start and end of a span; the softmax runs over padding too
+    multiple_choice          three continuations each of two examples
     single_row_long          one row as long as the position table, a LayerNorm epsilon that shows
     golden                   weights from a formula; checked against numbers known beforehand
     trajectory_hf            thirty steps from `pretraining`, as torch and transformers take them
     trajectory_original      the same batches, as the original BERT code takes them
-    trajectory_classify, trajectory_tag, trajectory_qa
+    trajectory_classify, trajectory_tag, trajectory_qa, trajectory_choose,
+    trajectory_tag_weighed, trajectory_tag_frozen
                              thirty steps of fine-tuning; see fine_tuning.py
     sift, sift_trajectory    scale-invariant fine-tuning of the classifier; see sift.py
 """
@@ -25,6 +27,7 @@ from torch import Tensor
 from transformers import (
     BertConfig,
     BertForMaskedLM,
+    BertForMultipleChoice,
     BertForNextSentencePrediction,
     BertForPreTraining,
     BertForQuestionAnswering,
@@ -58,6 +61,7 @@ def make_bert(folder: Path) -> None:
     pretraining_case = pretraining()
     classification_case = sequence_classification()
     tagging_case, answering_case = token_classification(), question_answering()
+    choosing_case = multiple_choice()
     cases = [
         pretraining_case,
         masked_lm(),
@@ -68,6 +72,7 @@ def make_bert(folder: Path) -> None:
         classification_case,
         tagging_case,
         answering_case,
+        choosing_case,
         single_row_long(),
         golden(),
     ]
@@ -79,6 +84,9 @@ def make_bert(folder: Path) -> None:
     write_fine_tuning(folder, "classify", classification_case)
     write_fine_tuning(folder, "tag", tagging_case)
     write_fine_tuning(folder, "qa", answering_case)
+    write_fine_tuning(folder, "choose", choosing_case)
+    write_fine_tuning(folder, "tag", tagging_case, variant="weighed")
+    write_fine_tuning(folder, "tag", tagging_case, variant="frozen")
 
 
 def small_config(**changes) -> BertConfig:
@@ -195,6 +203,10 @@ def token_classification() -> Case:
 
 def question_answering() -> Case:
     return head_cases.answering("bert", BertForQuestionAnswering, small_config())
+
+
+def multiple_choice() -> Case:
+    return head_cases.choosing("bert", BertForMultipleChoice, small_config())
 
 
 def single_row_long() -> Case:

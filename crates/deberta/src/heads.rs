@@ -68,7 +68,7 @@ impl ChoiceEncoder for DebertaModel {
     ) -> Result<(Self, ContextPooler), ConfigError> {
         if config.version() == DebertaVersion::V1 {
             let remedy = "only v2 and v3 choose among continuations; choose a model of theirs";
-            return refuse("model_type", config.model_type(), remedy);
+            refuse("model_type", config.model_type(), remedy)?;
         }
         let model = Self::new(config, init);
         Ok((model, ContextPooler::new(config, init)))
