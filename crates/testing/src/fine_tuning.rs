@@ -14,13 +14,16 @@ use crate::trajectory::{check_run, must};
 use crate::{Fixture, Report, Values, devices, lock_generator};
 
 /// The buffers of a batch, by Hugging Face's names.
-const BUFFERS: [&str; 6] = [
+const BUFFERS: [&str; 9] = [
     "input_ids",
     "attention_mask",
     "token_type_ids",
     "labels",
     "start_positions",
     "end_positions",
+    "is_impossible",
+    "cls_index",
+    "p_mask",
 ];
 
 /// The reference's batches, a step each `[steps, rows, …]`, of so many rows.
