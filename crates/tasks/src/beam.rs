@@ -175,12 +175,11 @@ impl SpanBeam {
         cls_index: Option<&Tensor<1, Int>>,
         [start_n_top, end_n_top]: [usize; 2],
     ) -> Found {
-        let [_, seq_len, _] = hidden_states.dims();
         let start_shares = softmax(widened(self.start(hidden_states.clone(), p_mask)), 1);
-        let starts = start_shares.clone().argtopk(start_n_top.min(seq_len), 1);
+        let starts = best(start_shares.clone(), start_n_top, 1);
         let end_logits = self.ends(hidden_states.clone(), starts.clone(), p_mask);
         let end_shares = softmax(widened(end_logits), 2);
-        let ends = end_shares.clone().argtopk(end_n_top.min(seq_len), 2);
+        let ends = best(end_shares.clone(), end_n_top, 2);
         let weights = like(start_shares.clone(), &hidden_states).unsqueeze_dim::<3>(1);
         let start_states = weights.matmul(hidden_states.clone()).squeeze_dim::<2>(1);
         Found {
@@ -191,6 +190,14 @@ impl SpanBeam {
             no_answer: self.no_answer(start_states, states_at(hidden_states, cls_index)),
         }
     }
+}
+
+/// The positions of the `count` largest along `axis`, falling; of all where there are fewer.
+fn best<const D: usize>(shares: Tensor<D>, count: usize, axis: usize) -> Tensor<D, Int> {
+    let there = shares.dims().get(axis).copied().unwrap_or_default();
+    // Not `argtopk`, which not every backend has, and which refuses to take all.
+    let (_, positions) = shares.detach().topk_with_indices(count.min(there), axis);
+    positions
 }
 
 /// The hidden states at a position of each sequence, the last one where none is given.

@@ -5,6 +5,7 @@ use kiln_bert::{
     BertForTokenClassification,
 };
 use kiln_tasks::fine_tuning::FineTuningSettings;
+use kiln_tasks::sift::{AscentLoss, SiftSettings};
 use kiln_testing::{check_fine_tuning, fixtures_dir};
 
 fn settings() -> FineTuningSettings {
@@ -82,4 +83,21 @@ fn what_is_not_frozen_learns_as_in_pytorch() {
     for accumulate in [1, 3] {
         check_fine_tuning::<BertForTokenClassification>(&root, cases, &settings, accumulate);
     }
+}
+
+/// The perturbed pass has the continuations' rows, and its term compares the choices of examples.
+#[test]
+fn continuations_are_chosen_among_alike_under_disturbed_embeddings() {
+    let root = fixtures_dir("bert", env!("CARGO_MANIFEST_DIR"));
+    let cases = ("multiple_choice", "sift_choose");
+    let settings = FineTuningSettings {
+        sift: Some(SiftSettings {
+            weight: 5.0,
+            step_size: 0.1,
+            init_perturbation: 0.1,
+            ascent_loss: AscentLoss::SymmetricKl,
+        }),
+        ..FineTuningSettings::default()
+    };
+    check_fine_tuning::<BertForMultipleChoice>(&root, cases, &settings, 1);
 }
