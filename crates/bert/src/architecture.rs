@@ -7,6 +7,7 @@ use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext, unknown_preset,
 };
 use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
+use kiln_tasks::labelled::{TasksOf, TunedFamily};
 use kiln_tasks::masked_lm_data::{check_masked_run, open_masked};
 use kiln_tasks::memory::Footprint;
 use kiln_tasks::model_config::config_value;
@@ -93,6 +94,10 @@ impl Architecture for Bert {
             model = start_with_encoder::<BertConfig, _>(model, origin, &*context.observer)?;
         }
         context.train(objective, model, files, settings, data)
+    }
+
+    fn tuned(&self) -> &'static dyn TunedFamily {
+        &TasksOf::<BertConfig>::ALL
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {

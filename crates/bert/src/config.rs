@@ -1,6 +1,9 @@
 //! config.json of BERT and of the architectures on its encoder, field by field, with Hugging Face's
 //! names; what sets one apart from the others is its [`Kind`].
 
+use burn::module::ModuleDisplay;
+use kiln_tasks::class::Class;
+use kiln_tasks::heads::{ChoiceLogits, SequenceLogits, SpanLogits, TokenLogits};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
@@ -43,6 +46,15 @@ pub trait Kind: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
     const FILE_NAMES: FileNames;
     /// The classes that can be run.
     const CLASSES: &'static [ClassEntry<EncoderConfig<Self>>];
+
+    /// The class with labels, or numbers, for a sequence.
+    type Sequence: Class<Config = EncoderConfig<Self>, Head = SequenceLogits> + ModuleDisplay;
+    /// The class with a label for each token.
+    type Tokens: Class<Config = EncoderConfig<Self>, Head = TokenLogits> + ModuleDisplay;
+    /// The class with the start and the end of an answer.
+    type Spans: Class<Config = EncoderConfig<Self>, Head = SpanLogits> + ModuleDisplay;
+    /// The class that chooses a continuation.
+    type Choices: Class<Config = EncoderConfig<Self>, Head = ChoiceLogits> + ModuleDisplay;
 
     /// Hugging Face's defaults.
     fn defaults() -> EncoderConfig<Self> {

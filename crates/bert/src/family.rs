@@ -4,6 +4,7 @@
 use kiln_nn::EncoderInputs;
 use kiln_tasks::ConfigError;
 use kiln_tasks::family::{Family, FileNames, Sizes};
+use kiln_tasks::fine_tuning::FineTuned;
 use kiln_tasks::forward::{ClassEntry, Classes};
 use kiln_tasks::model_config::num_labels;
 
@@ -32,10 +33,22 @@ impl Kind for BertKind {
         ClassEntry::of::<BertForQuestionAnswering>(),
         ClassEntry::of::<BertForMultipleChoice>(),
     ];
+
+    type Sequence = BertForSequenceClassification;
+    type Tokens = BertForTokenClassification;
+    type Spans = BertForQuestionAnswering;
+    type Choices = BertForMultipleChoice;
 }
 
 impl<K: Kind> Classes for EncoderConfig<K> {
     const CLASSES: &'static [ClassEntry<Self>] = K::CLASSES;
+}
+
+impl<K: Kind> FineTuned for EncoderConfig<K> {
+    type Sequence = K::Sequence;
+    type Tokens = K::Tokens;
+    type Spans = K::Spans;
+    type Choices = K::Choices;
 }
 
 impl<K: Kind> Family for EncoderConfig<K> {

@@ -1,11 +1,12 @@
 //! DeBERTa as the command line lists it.
 
-use kiln_learner::{LearnError, TrainOutcome};
+use kiln_learner::{LearnError, OptimizerSettings, TrainOutcome};
 use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
 use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
+use kiln_tasks::labelled::{PublishedSize, Task, TasksOf, TunedFamily, TuningRecipe};
 use kiln_tasks::masked_lm_data::check_masked_run;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
@@ -177,6 +178,22 @@ impl Architecture for Deberta {
                 replaced_tokens::pretrain::<DebertaPair>(*config, detection, settings, context)
             }
         }
+    }
+
+    /// Rates from the middle of its repository's; its small models have none published.
+    fn tuning_recipe(&self, task: Task, size: PublishedSize) -> TuningRecipe {
+        let bert = TuningRecipe::bert(task, size);
+        TuningRecipe {
+            optimizer: OptimizerSettings {
+                learning_rate: size.pick([3e-4, 2e-5, 1e-5]),
+                ..bert.optimizer
+            },
+            ..bert
+        }
+    }
+
+    fn tuned(&self) -> &'static dyn TunedFamily {
+        &TasksOf::<DebertaConfig>::ALL
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {

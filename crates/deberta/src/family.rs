@@ -4,6 +4,7 @@ use kiln_checkpoint::ModelFile;
 use kiln_nn::EncoderInputs;
 use kiln_tasks::ConfigError;
 use kiln_tasks::family::{Family, FileNames, Sizes};
+use kiln_tasks::fine_tuning::FineTuned;
 use kiln_tasks::forward::{ClassEntry, Classes};
 use kiln_tasks::model_config::num_labels;
 
@@ -123,4 +124,10 @@ impl Family for DebertaConfig {
     fn names_of(file: &ModelFile) -> FileNames {
         names_of(file)
     }
+}
+impl FineTuned for DebertaConfig {
+    type Sequence = DebertaForSequenceClassification;
+    type Tokens = DebertaForTokenClassification;
+    type Spans = DebertaForQuestionAnswering;
+    type Choices = DebertaForMultipleChoice;
 }

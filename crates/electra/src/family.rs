@@ -42,4 +42,9 @@ impl Kind for ElectraKind {
             ..EncoderConfig::of_bert_base()
         }
     }
+
+    type Sequence = ElectraForSequenceClassification;
+    type Tokens = ElectraForTokenClassification;
+    type Spans = ElectraForQuestionAnswering;
+    type Choices = ElectraForMultipleChoice;
 }

@@ -6,6 +6,7 @@ use kiln_tasks::architecture::{
     unknown_preset,
 };
 use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
+use kiln_tasks::labelled::{TasksOf, TunedFamily};
 use kiln_tasks::masked_lm_data::check_masked_run;
 use kiln_tasks::masked_lm_pretraining::pretrain;
 use kiln_tasks::memory::Footprint;
@@ -83,6 +84,10 @@ impl Architecture for Roberta {
         context: RunContext,
     ) -> Result<TrainOutcome, LearnError> {
         pretrain::<RobertaForMaskedLm>(checked(settings)?, (), settings, context)
+    }
+
+    fn tuned(&self) -> &'static dyn TunedFamily {
+        &TasksOf::<RobertaConfig>::ALL
     }
 
     fn fill_mask(&self, request: &FillMaskRequest) -> Result<Vec<Vec<MaskFilling>>, LearnError> {

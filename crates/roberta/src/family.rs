@@ -57,4 +57,9 @@ impl Kind for RobertaKind {
             Some(_) => Ok(()),
         }
     }
+
+    type Sequence = RobertaForSequenceClassification;
+    type Tokens = RobertaForTokenClassification;
+    type Spans = RobertaForQuestionAnswering;
+    type Choices = RobertaForMultipleChoice;
 }

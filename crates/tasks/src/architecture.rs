@@ -7,6 +7,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Device, TensorData};
 use burn::train::Interrupter;
+use kiln_datasets::Task;
 use kiln_learner::{
     LearnError, ModelFiles, Objective, Observer, OptimizerSettings, Resumption, RunFolder,
     ScheduleKind, TrainOutcome, TrainRequest, train,
@@ -16,6 +17,7 @@ use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
 use serde_json::{Map, Value};
 
 use crate::embedding::{EmbedRequest, TextEmbedder};
+use crate::labelled::{PublishedSize, TunedFamily, TuningRecipe};
 use crate::memory::Footprint;
 use crate::run_data::RunData;
 use crate::settings::{ObjectiveSettings, RunSettings};
@@ -290,6 +292,19 @@ pub trait Architecture: Sync {
     /// # Errors
     /// As [`Architecture::check`].
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError>;
+
+    /// What of it is fine-tuned and asked.
+    fn tuned(&self) -> &'static dyn TunedFamily;
+
+    /// How a model of this config.json is fine-tuned for a task, as published.
+    fn tuning_recipe(&self, task: Task, size: PublishedSize) -> TuningRecipe {
+        TuningRecipe::bert(task, size)
+    }
+
+    /// The fields of config.json that hold rates of dropout.
+    fn dropout_fields(&self) -> &'static [&'static str] {
+        &["hidden_dropout_prob", "attention_probs_dropout_prob"]
+    }
 
     /// Runs or resumes a pretraining run.
     ///

@@ -24,6 +24,7 @@
 //! | `arguments.rs`, `labels.rs`, `sizes.rs` | what a pass is given, checked; labels; the sizes that they are checked against |
 //! | `heads/` | [`heads::Head`]: what heads give, their labels, their losses as sums and weights |
 //! | `fine_tuning.rs`, `fine_tuning/` | [`fine_tuning::FineTuning`]: a class trained on its own head's loss |
+//! | `labelled/` | [`labelled::FineTuneSettings`]: runs on labelled files, their evaluation, predictions |
 //! | `token_heads.rs` | the heads over tokens and over the first one, on any encoder |
 //! | `choice.rs`, `summary.rs` | the head that scores continuations, on any encoder; one vector for a sequence |
 //! | `beam.rs` | [`beam::SpanBeam`]: XLNet's head for spans: ends for each start, whether there is an answer |
@@ -43,6 +44,7 @@ pub mod family;
 pub mod fine_tuning;
 pub mod forward;
 pub mod heads;
+pub mod labelled;
 pub mod masked_lm;
 pub mod masked_lm_data;
 pub mod masked_lm_pretraining;

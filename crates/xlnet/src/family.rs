@@ -4,6 +4,7 @@ use kiln_checkpoint::NamedTensor;
 use kiln_learner::ParameterGroup;
 use kiln_tasks::ConfigError;
 use kiln_tasks::family::{Family, FileNames, Sizes};
+use kiln_tasks::fine_tuning::FineTuned;
 use kiln_tasks::forward::{ClassEntry, Classes};
 use kiln_tasks::model_config::num_labels;
 
@@ -122,4 +123,10 @@ impl Family for XlnetConfig {
             Vec::new()
         }
     }
+}
+impl FineTuned for XlnetConfig {
+    type Sequence = XlnetForSequenceClassification;
+    type Tokens = XlnetForTokenClassification;
+    type Spans = XlnetForQuestionAnsweringSimple;
+    type Choices = XlnetForMultipleChoice;
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Device;
-use kiln_checkpoint::WriteError;
+use kiln_checkpoint::{OpenError, WriteError};
+use kiln_datasets::Problem;
 use kiln_learner::{
     LearnError, ModelFiles, Objective, Observer, ParameterGroup, PartOutput, TermSpec, read_values,
 };
@@ -16,7 +17,9 @@ use kiln_text::tokenizer::Tokenizer;
 use super::{FineTuning, FineTuningBatch, FineTuningSettings};
 use crate::class::{Class, InputsOf};
 use crate::family::{Family, ReadInputs, write_module};
-use crate::heads::{Head, HostTargets, SequenceLogits, SpanLogits, TokenLogits, TrainedHead};
+use crate::heads::{
+    ChoiceLogits, Head, HostTargets, SequenceLogits, SpanLogits, TokenLogits, TrainedHead,
+};
 use crate::tokenizer::write_tokenizer;
 
 /// The classes of an architecture that are fine-tuned.
@@ -27,6 +30,8 @@ pub trait FineTuned: Family {
     type Tokens: Class<Config = Self, Head = TokenLogits> + ModuleDisplay;
     /// The start and the end of an answer.
     type Spans: Class<Config = Self, Head = SpanLogits> + ModuleDisplay;
+    /// Which continuation fits.
+    type Choices: Class<Config = Self, Head = ChoiceLogits> + ModuleDisplay;
 }
 
 /// Which of the heads.
@@ -38,22 +43,30 @@ pub enum HeadKind {
     Tokens,
     /// [`FineTuned::Spans`].
     Spans,
+    /// [`FineTuned::Choices`].
+    Choices,
 }
 
 /// A model with one of the heads.
 #[derive(Module, Debug)]
-pub enum TunedModel<S: Module, T: Module, Q: Module> {
+pub enum TunedModel<S: Module, T: Module, Q: Module, C: Module> {
     /// Labels, or numbers, for a sequence.
     Sequence(S),
     /// A label for each token.
     Tokens(T),
     /// The start and the end of an answer.
     Spans(Q),
+    /// Which continuation fits.
+    Choices(C),
 }
 
 /// The model type of an architecture.
-pub type TunedModelOf<F> =
-    TunedModel<<F as FineTuned>::Sequence, <F as FineTuned>::Tokens, <F as FineTuned>::Spans>;
+pub type TunedModelOf<F> = TunedModel<
+    <F as FineTuned>::Sequence,
+    <F as FineTuned>::Tokens,
+    <F as FineTuned>::Spans,
+    <F as FineTuned>::Choices,
+>;
 
 type BatchOf<C> = FineTuningBatch<InputsOf<C>, <<C as Class>::Head as Head>::Targets>;
 
@@ -66,6 +79,8 @@ pub enum TunedBatch<F: FineTuned> {
     Tokens(BatchOf<F::Tokens>),
     /// The start and the end of an answer.
     Spans(BatchOf<F::Spans>),
+    /// Which continuation fits.
+    Choices(BatchOf<F::Choices>),
 }
 
 /// The objective: that of the class which has the head.
@@ -77,6 +92,8 @@ pub enum TunedObjective<F: FineTuned> {
     Tokens(FineTuning<F::Tokens>),
     /// The start and the end of an answer.
     Spans(FineTuning<F::Spans>),
+    /// Which continuation fits.
+    Choices(FineTuning<F::Choices>),
 }
 
 /// What a model gives for a batch, on the host.
@@ -111,6 +128,7 @@ macro_rules! each {
             $type::Sequence($inner) => $body,
             $type::Tokens($inner) => $body,
             $type::Spans($inner) => $body,
+            $type::Choices($inner) => $body,
         }
     };
 }
@@ -122,9 +140,32 @@ macro_rules! both {
             ($A::Sequence($left), $B::Sequence($right)) => $body,
             ($A::Tokens($left), $B::Tokens($right)) => $body,
             ($A::Spans($left), $B::Spans($right)) => $body,
+            ($A::Choices($left), $B::Choices($right)) => $body,
             _ => unreachable!("a model and its batches have the objective's head"),
         }
     };
+}
+
+impl HeadKind {
+    /// The head that a problem needs.
+    pub fn of(problem: Problem) -> Self {
+        match problem {
+            Problem::SingleLabel | Problem::MultiLabel | Problem::Regression => Self::Sequence,
+            Problem::Tags => Self::Tokens,
+            Problem::Span => Self::Spans,
+            Problem::Choice => Self::Choices,
+        }
+    }
+
+    /// The names of the class that has it, as in config.json's `architectures`.
+    pub fn class_names<F: FineTuned>(self) -> &'static [&'static str] {
+        match self {
+            Self::Sequence => F::Sequence::NAMES,
+            Self::Tokens => F::Tokens::NAMES,
+            Self::Spans => F::Spans::NAMES,
+            Self::Choices => F::Choices::NAMES,
+        }
+    }
 }
 
 impl<F: FineTuned> TunedObjective<F> {
@@ -141,6 +182,7 @@ impl<F: FineTuned> TunedObjective<F> {
             HeadKind::Sequence => Self::Sequence(FineTuning::new(config, settings)?),
             HeadKind::Tokens => Self::Tokens(FineTuning::new(config, settings)?),
             HeadKind::Spans => Self::Spans(FineTuning::new(config, settings)?),
+            HeadKind::Choices => Self::Choices(FineTuning::new(config, settings)?),
         })
     }
 
@@ -165,6 +207,9 @@ impl<F: FineTuned> TunedObjective<F> {
             Self::Spans(objective) => {
                 TunedModel::Spans(objective.start(folder, keeps_head, init, observer)?)
             }
+            Self::Choices(objective) => {
+                TunedModel::Choices(objective.start(folder, keeps_head, init, observer)?)
+            }
         })
     }
 
@@ -177,6 +222,7 @@ impl<F: FineTuned> TunedObjective<F> {
             Self::Sequence(objective) => TunedModel::Sequence(objective.random(folder, init)?),
             Self::Tokens(objective) => TunedModel::Tokens(objective.random(folder, init)?),
             Self::Spans(objective) => TunedModel::Spans(objective.random(folder, init)?),
+            Self::Choices(objective) => TunedModel::Choices(objective.random(folder, init)?),
         })
     }
 
@@ -187,21 +233,23 @@ impl<F: FineTuned> TunedObjective<F> {
                 each!(model, TunedModel, model => write_class(model, &config, folder))?;
                 write_tokenizer(tokenizer.as_ref(), folder)
             },
-            |model, folder| {
-                Ok(match model {
-                    TunedModel::Sequence(model) => {
-                        TunedModel::Sequence(F::open_complete(model, folder)?)
-                    }
-                    TunedModel::Tokens(model) => {
-                        TunedModel::Tokens(F::open_complete(model, folder)?)
-                    }
-                    TunedModel::Spans(model) => TunedModel::Spans(F::open_complete(model, folder)?),
-                })
-            },
+            |model, folder| load::<F>(model, folder),
         )
     }
 
-    /// What `model` gives for a batch, and its loss.
+    /// A model with the weights of the folder that has such a head.
+    ///
+    /// # Errors
+    /// If the weights are unreadable, or not exactly the model's.
+    pub fn load(
+        &self,
+        model: TunedModelOf<F>,
+        folder: &Path,
+    ) -> Result<TunedModelOf<F>, OpenError> {
+        load::<F>(model, folder)
+    }
+
+    /// What `model` gives for a batch, and its loss where the batch has labels.
     ///
     /// # Errors
     /// If the device fails.
@@ -212,11 +260,30 @@ impl<F: FineTuned> TunedObjective<F> {
         device: &Device,
     ) -> Result<Answers, LearnError> {
         both!((self, Self, objective), (model, TunedModel, model) => {
-            let targets = objective.host_targets(batch);
-            let weights = targets.weights();
-            answers(model, batch, Some((targets.upload(device), weights)), device)
+            let targets = has_labels(batch).then(|| objective.host_targets(batch));
+            let targets = targets.map(|targets| {
+                let weights = targets.weights();
+                (targets.upload(device), weights)
+            });
+            answers(model, batch, targets, device)
         })
     }
+}
+
+fn load<F: FineTuned>(model: TunedModelOf<F>, folder: &Path) -> Result<TunedModelOf<F>, OpenError> {
+    Ok(match model {
+        TunedModel::Sequence(model) => TunedModel::Sequence(F::open_complete(model, folder)?),
+        TunedModel::Tokens(model) => TunedModel::Tokens(F::open_complete(model, folder)?),
+        TunedModel::Spans(model) => TunedModel::Spans(F::open_complete(model, folder)?),
+        TunedModel::Choices(model) => TunedModel::Choices(F::open_complete(model, folder)?),
+    })
+}
+
+/// Whether a batch says what the model is to give.
+fn has_labels(batch: &HostBatch) -> bool {
+    batch.ints.contains_key("labels")
+        || batch.floats.contains_key("labels")
+        || batch.ints.contains_key("start_positions")
 }
 
 /// What a class gives for a batch; with labels also the sums of its loss, each with its weight.
@@ -236,7 +303,11 @@ where
     let inputs = <InputsOf<C> as ReadInputs<C::Config>>::upload(batch, device);
     let rows = batch.ints.get("input_ids");
     let rows = rows.and_then(|ids| ids.shape.first().copied());
-    let rows = rows.unwrap_or_default();
+    let choices = batch.ints.get("num_choices");
+    let choices = choices.and_then(|buffer| buffer.data.first().copied());
+    let choices = choices.and_then(|count| usize::try_from(count).ok());
+    // Continuations of an example are rows one behind the other.
+    let rows = rows.unwrap_or_default() / choices.unwrap_or(1).max(1);
     let head = model.outputs(inputs).head;
     let outputs = head.named(rows).into_iter();
     let outputs = outputs
@@ -287,6 +358,7 @@ impl<F: FineTuned> Objective for TunedObjective<F> {
             Self::Sequence(objective) => TunedBatch::Sequence(objective.upload(batch, device)),
             Self::Tokens(objective) => TunedBatch::Tokens(objective.upload(batch, device)),
             Self::Spans(objective) => TunedBatch::Spans(objective.upload(batch, device)),
+            Self::Choices(objective) => TunedBatch::Choices(objective.upload(batch, device)),
         }
     }
 
@@ -314,6 +386,9 @@ impl<F: FineTuned> Objective for TunedObjective<F> {
                 own_output(own.forward(model, part, batch, (), &()))
             }
             (Self::Spans(own), TunedModel::Spans(model), TunedBatch::Spans(batch)) => {
+                own_output(own.forward(model, part, batch, (), &()))
+            }
+            (Self::Choices(own), TunedModel::Choices(model), TunedBatch::Choices(batch)) => {
                 own_output(own.forward(model, part, batch, (), &()))
             }
             _ => unreachable!("a model and its batches have the objective's head"),

@@ -31,7 +31,8 @@ pub fn task_config(model: &Value, task: &TaskSettings) -> Value {
             .clone()
             .map(|(id, name)| (id.to_string(), name.clone().into()))
             .collect();
-        let label2id: Map<String, Value> = ids.map(|(id, name)| (name.clone(), id.into())).collect();
+        let label2id: Map<String, Value> =
+            ids.map(|(id, name)| (name.clone(), id.into())).collect();
         config.insert("id2label".into(), id2label.into());
         config.insert("label2id".into(), label2id.into());
     }
@@ -85,7 +86,8 @@ mod tests {
 
     #[test]
     fn answers_and_continuations_leave_no_labels_of_another_task() {
-        let base = json!({"id2label": {"0": "a", "1": "b", "2": "c"}, "problem_type": "regression"});
+        let base =
+            json!({"id2label": {"0": "a", "1": "b", "2": "c"}, "problem_type": "regression"});
         for problem in [Problem::Span, Problem::Choice] {
             assert_eq!(task_config(&base, &task(problem, &[])), json!({}));
         }

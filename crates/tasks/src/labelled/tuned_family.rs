@@ -1,0 +1,146 @@
+//! What the command line asks of an architecture that is fine-tuned.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use kiln_datasets::Problem;
+use kiln_learner::{LearnError, TrainOutcome};
+use kiln_nn::Init;
+use kiln_text::HostBatch;
+use serde_json::Value;
+
+use super::data::TaskData;
+use super::run::fine_tune;
+use super::settings::FineTuneSettings;
+use crate::architecture::RunContext;
+use crate::fine_tuning::{
+    Answers, FineTuned, FineTuningSettings, HeadKind, TunedModelOf, TunedObjective,
+};
+use crate::replaced_tokens::Half;
+
+/// A request to open a model for what it was fine-tuned for.
+#[derive(Debug, Clone)]
+pub struct TaskModelRequest {
+    /// A Hugging Face folder, or a checkpoint that holds a pair.
+    pub folder: PathBuf,
+    /// What it is asked.
+    pub problem: Problem,
+    /// Where to run.
+    pub device: Device,
+}
+
+/// What there is to know of a model's config.json before it is fine-tuned or asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadFacts {
+    /// Whether it is of the class that has the head.
+    pub has_head: bool,
+    /// The class with the head, as in `architectures`.
+    pub class: &'static str,
+    /// Labels that it has.
+    pub num_labels: usize,
+    /// Rows of the word table.
+    pub vocab_size: usize,
+    /// Token types below this are known.
+    pub type_vocab_size: usize,
+    /// Tokens of the longest sequence.
+    pub longest: usize,
+    /// Layers of the encoder.
+    pub num_layers: usize,
+}
+
+/// A model that gives a head's outputs for batches.
+pub trait TaskModel: Send {
+    /// The head's outputs, and the loss where the batch has labels.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn answers(&self, batch: &HostBatch) -> Result<Answers, LearnError>;
+}
+
+/// An architecture as it is fine-tuned and asked.
+pub trait TunedFamily: Sync {
+    /// What a config.json says of the head that a problem needs.
+    ///
+    /// # Errors
+    /// If the config is not the architecture's.
+    fn head(&self, model: &Value, problem: Problem) -> Result<HeadFacts, LearnError>;
+
+    /// Runs or resumes a fine-tuning run.
+    ///
+    /// # Errors
+    /// As [`kiln_learner::train()`].
+    fn fine_tune(
+        &self,
+        settings: &FineTuneSettings,
+        data: TaskData,
+        context: RunContext,
+    ) -> Result<TrainOutcome, LearnError>;
+
+    /// Opens a model that has such a head.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, or the model lacks a parameter: a fresh head would give random
+    /// answers.
+    fn open(&self, request: &TaskModelRequest) -> Result<Box<dyn TaskModel>, LearnError>;
+}
+
+/// The architecture whose config.json is an `F`.
+pub struct TasksOf<F>(PhantomData<fn() -> F>);
+
+impl<F: FineTuned> TasksOf<F> {
+    /// Holds nothing.
+    pub const ALL: Self = Self(PhantomData);
+}
+
+struct OpenModel<F: FineTuned> {
+    objective: TunedObjective<F>,
+    model: TunedModelOf<F>,
+    device: Device,
+}
+
+impl<F: FineTuned> TaskModel for OpenModel<F> {
+    fn answers(&self, batch: &HostBatch) -> Result<Answers, LearnError> {
+        self.objective.answers(&self.model, batch, &self.device)
+    }
+}
+
+impl<F: FineTuned> TunedFamily for TasksOf<F> {
+    fn head(&self, model: &Value, problem: Problem) -> Result<HeadFacts, LearnError> {
+        let config = F::parse(model)?;
+        let names = HeadKind::of(problem).class_names::<F>();
+        let class = config.architectures().and_then(<[String]>::first);
+        let sizes = config.sizes();
+        Ok(HeadFacts {
+            has_head: class.is_some_and(|class| names.contains(&class.as_str())),
+            class: config.class_name(names),
+            num_labels: config.num_labels(),
+            vocab_size: sizes.vocab_size,
+            type_vocab_size: sizes.type_vocab_size,
+            longest: sizes.longest(),
+            num_layers: config.num_layers(),
+        })
+    }
+
+    fn fine_tune(
+        &self,
+        settings: &FineTuneSettings,
+        data: TaskData,
+        context: RunContext,
+    ) -> Result<TrainOutcome, LearnError> {
+        fine_tune::<F>(settings, data, context)
+    }
+
+    fn open(&self, request: &TaskModelRequest) -> Result<Box<dyn TaskModel>, LearnError> {
+        let folder = Half::Discriminator.meant_by(&request.folder);
+        let config = F::open(&folder)?.for_texts();
+        let kind = HeadKind::of(request.problem);
+        let objective = TunedObjective::<F>::new(kind, config, FineTuningSettings::default())?;
+        let model = objective.random(&folder, &mut Init::zeros(&request.device))?;
+        Ok(Box::new(OpenModel {
+            model: objective.load(model, &folder)?,
+            objective,
+            device: request.device.clone(),
+        }))
+    }
+}
