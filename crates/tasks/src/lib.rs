@@ -10,6 +10,7 @@
 //! | `tokenizer.rs` | the tokenizer of a run |
 //! | `documents.rs` | corpora on disk, and what of them is held out |
 //! | `masked_lm_data.rs` | their masked batches |
+//! | `run_context.rs` | [`architecture::RunContext`]: where a run trains, and who is told |
 //! | `run_data.rs` | [`RunData`]: batches to train on and to evaluate on |
 //! | `masked_lm.rs` | [`masked_lm::MaskedLmBatch`]: masked words on a device, and their loss |
 //! | `model_files.rs` | a single model's files in a checkpoint |
@@ -27,11 +28,14 @@
 //! | `labelled/` | [`labelled::FineTuneSettings`]: runs on labelled files, their evaluation, predictions |
 //! | `token_heads.rs` | the heads over tokens and over the first one, on any encoder |
 //! | `choice.rs`, `summary.rs` | the head that scores continuations, on any encoder; one vector for a sequence |
+//! | `beam.rs` | [`beam::SpanBeam`]: XLNet's head for spans: ends for each start, whether there is an answer |
+//! | `class_loss.rs` | the cross-entropy of classes with a weight for each, and smoothed labels |
 //! | `forward/` | [`forward::forward`]: a checkpoint run on given tensors, as one of an architecture's classes |
 //! | `embedding.rs` | [`embedding::TextEmbedder`]: what is asked of an encoder, vectors of texts |
 //! | `predict/` | [`Predictor`]: a model opened once that fills masks, tells replaced tokens, gives vectors |
 
 pub mod architecture;
+pub mod beam;
 pub mod change;
 pub mod choice;
 pub mod class;
@@ -59,8 +63,10 @@ pub mod tokenizer;
 pub mod tying;
 
 mod arguments;
+mod class_loss;
 mod labels;
 mod record_changes;
+mod run_context;
 mod run_data;
 mod sizes;
 

@@ -61,6 +61,10 @@ pub struct SequenceLogits {
 
 /// What a sequence classifier is scored by.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a micro-batch, of tensors' handles"
+)]
 pub enum SequenceLabels {
     /// One class for each sequence.
     Class(Labels),
@@ -191,6 +195,10 @@ impl Head for SequenceLogits {
             sum,
             weight,
         }]
+    }
+
+    fn weighs_classes(problem: Problem) -> bool {
+        problem == Problem::SingleLabel
     }
 }
 
