@@ -1,0 +1,194 @@
+//! The page of several runs of one task.
+
+use std::fs;
+
+use kiln_metrics::over_runs;
+use serde_json::json;
+
+use super::fixture::*;
+use super::{TOPICS, between, check_html, page, rows};
+use crate::tuning::RunKind;
+
+#[test]
+fn seeds_have_a_mean_a_spread_and_a_line_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let group = folder.path().join("topics");
+    let names = ["seed-1", "seed-2", "seed-3", "seed-4"];
+    let of = |seed| settings("classify", "single-label", &TOPICS, seed);
+    write_group(
+        &group,
+        &[
+            (names[0], of(1)),
+            (names[1], of(2)),
+            (names[2], of(3)),
+            (names[3], of(4)),
+        ],
+    );
+    let mut scored = Vec::new();
+    for (seed, name) in (1..).zip(&names[..2]) {
+        let rows = classes(&TOPICS, 60, 6, seed as usize);
+        let scores = write_run(
+            &group.join(name),
+            &of(seed),
+            &rows,
+            &metrics(seed, &["accuracy"]),
+        );
+        scored.push(((*name).to_owned(), scores));
+    }
+    // The third says the same of everything, the fourth has not begun.
+    let same = (1..=60)
+        .map(|id| class(id, TOPICS[id % 3], "news", 0.8, &TOPICS))
+        .collect::<Vec<_>>();
+    let scores = write_run(
+        &group.join("seed-3"),
+        &of(3),
+        &same,
+        &metrics(3, &["accuracy"]),
+    );
+    scored.push(("seed-3".to_owned(), scores));
+    let summary = over_runs(&scored).unwrap();
+    let unfinished = page(&group);
+    fs::write(
+        group.join("scores.json"),
+        json!({"summary": summary, "best": "seed-1"}).to_string(),
+    )
+    .unwrap();
+    assert_eq!(RunKind::of(&group).unwrap(), RunKind::Group);
+    let page = page(&group);
+    check_html(&page);
+    assert_eq!(
+        rows(&page, "Over runs"),
+        rows(&unfinished, "Over runs"),
+        "summed up all the same"
+    );
+    let table = rows(&page, "Over runs");
+    let number = crate::number::significant;
+    let main = summary.get("accuracy").unwrap();
+    assert_eq!(
+        table[1],
+        format!(
+            "accuracy|{}|{}|{}|{}|{}|–|0.3333",
+            number(main.mean.unwrap()),
+            number(main.deviation.unwrap()),
+            number(main.median.unwrap()),
+            number(main.min.unwrap()),
+            number(main.max.unwrap())
+        )
+    );
+    let runs = &table[table.len() - 4..];
+    assert!(
+        runs[0].starts_with("seed-1|1|") && runs[0].ends_with("|60|finished"),
+        "{}",
+        runs[0]
+    );
+    assert!(
+        runs[2].ends_with("|60|collapsed: one answer for all"),
+        "{}",
+        runs[2]
+    );
+    assert_eq!(runs[3], "seed-4|4|–|–|–|–|not begun");
+    assert!(page.contains("<a href=\"./seed-1/report.html\">seed-1</a>"));
+    assert!(group.join("seed-3/report.html").is_file() && !group.join("seed-4").exists());
+    assert!(page.contains("1 of 3 runs: seed-3"), "which collapsed");
+    for name in &names[..3] {
+        assert!(
+            page.contains(&format!("{name}, step 60:")),
+            "the curve of {name}"
+        );
+    }
+    let commands = between(&page, "<h2>Commands</h2>", "</section>");
+    assert!(commands.contains("kiln resume") && commands.contains("topics/seed-1 --data"));
+}
+
+#[test]
+fn what_all_seeds_have_wrong_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let group = folder.path().join("topics");
+    let of = |seed| settings("classify", "single-label", &TOPICS, seed);
+    write_group(&group, &[("seed-1", of(1)), ("seed-2", of(2))]);
+    let first = [
+        class(1, "news", "weather", 0.6, &TOPICS),
+        class(2, "news", "weather", 0.99, &TOPICS),
+        class(3, "news", "news", 0.9, &TOPICS),
+    ];
+    let second = [
+        class(1, "news", "<sports>", 0.8, &TOPICS),
+        class(2, "news", "news", 0.99, &TOPICS),
+        class(3, "news", "news", 0.9, &TOPICS),
+    ];
+    write_run(
+        &group.join("seed-1"),
+        &of(1),
+        &first,
+        &metrics(1, &["accuracy"]),
+    );
+    write_run(
+        &group.join("seed-2"),
+        &of(2),
+        &second,
+        &metrics(2, &["accuracy"]),
+    );
+    let of_both = page(&group);
+    assert_eq!(
+        rows(&of_both, "Most wrong")[1..],
+        [
+            "1|2 of 2|news|&lt;sports&gt;|0.8000|0.1000",
+            "2|1 of 2|news|weather|0.9900|0.0050"
+        ]
+    );
+    assert!(of_both.contains("All 2 runs have 1 of 3 examples wrong"));
+    // On other examples nothing can be said of all runs.
+    write_run(
+        &group.join("seed-2"),
+        &of(2),
+        &second[1..],
+        &metrics(2, &["accuracy"]),
+    );
+    assert!(!page(&group).contains("Most wrong"));
+}
+
+#[test]
+fn folds_are_scored_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let group = folder.path().join("folds");
+    let of = |fold: u64| {
+        let mut settings = settings("classify", "single-label", &TOPICS, 1);
+        settings["data"]["development"] =
+            json!({"kind": "fold", "fold": fold, "folds": 2, "seed": 1});
+        settings
+    };
+    write_group(&group, &[("fold-1", of(0)), ("fold-2", of(1))]);
+    let rows_of = classes(&TOPICS, 60, 6, 0);
+    let (a, b) = rows_of.split_at(30);
+    let scored = [
+        (
+            "fold-1".to_owned(),
+            write_run(&group.join("fold-1"), &of(0), a, &metrics(1, &["accuracy"])),
+        ),
+        (
+            "fold-2".to_owned(),
+            write_run(&group.join("fold-2"), &of(1), b, &metrics(2, &["accuracy"])),
+        ),
+    ];
+    let all = folder.path().join("all");
+    let together = write_run(&all, &of(0), &rows_of, &metrics(1, &[]));
+    write_rows(&group.join("predictions.jsonl"), &rows_of);
+    let summary = over_runs(&scored).unwrap();
+    let file = json!({"summary": summary, "out_of_fold": together, "best": "fold-1"});
+    fs::write(group.join("scores.json"), file.to_string()).unwrap();
+    let (of_folds, of_all) = (page(&group), page(&all));
+    check_html(&of_folds);
+    assert_eq!(
+        rows(&of_folds, "Scores out of fold"),
+        rows(&of_all, "Scores")
+    );
+    assert_eq!(rows(&of_folds, "Classes"), rows(&of_all, "Classes"));
+    assert_eq!(rows(&of_folds, "Most wrong"), rows(&of_all, "Most wrong"));
+    assert!(of_folds.contains("Accuracy, out of fold"));
+    let runs = rows(&of_folds, "Over runs");
+    assert_eq!(
+        runs[runs.len() - 2].split('|').count(),
+        6,
+        "folds alone are no column of settings"
+    );
+}
