@@ -31,6 +31,15 @@ pub(crate) fn significant(value: f64) -> String {
     }
 }
 
+/// A score, a loss or a probability to four decimals, as the commands print them; per cent to two.
+pub(crate) fn score(value: f64) -> String {
+    match value.abs() {
+        size if size == 0.0 || (1e-3..10.0).contains(&size) => format!("{value:.4}"),
+        size if (10.0..1000.0).contains(&size) => format!("{value:.2}"),
+        _ => significant(value),
+    }
+}
+
 /// A count to three or four digits with its unit, e.g. `110.1 M`.
 pub(crate) fn compact(count: f64) -> String {
     if !count.is_finite() {
@@ -143,6 +152,17 @@ mod tests {
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(compact(110_104_890.0), "110.1 M");
         assert_eq!(compact(512.0), "512");
+    }
+
+    #[test]
+    fn scores_of_a_column_have_the_same_decimals() {
+        let shown = [0.0, 0.05, -0.5, 1.0, 87.309_9, 1.2e-6, 31_234.5].map(score);
+        assert_eq!(
+            shown,
+            [
+                "0.0000", "0.0500", "-0.5000", "1.0000", "87.31", "1.2e-6", "31,235"
+            ]
+        );
     }
 
     #[test]

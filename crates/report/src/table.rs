@@ -1,7 +1,7 @@
 //! Tables of texts and numbers.
 
 use crate::html::escape;
-use crate::number::significant;
+use crate::number::score;
 
 /// What stands for a number that is undefined.
 pub(crate) const UNDEFINED: &str = "undefined";
@@ -27,9 +27,9 @@ impl Cell {
         Self::number_html(escape(number.as_ref()))
     }
 
-    /// A value to four digits; none: `missing`.
+    /// A score, a loss or a probability; none: `missing`.
     pub(crate) fn value(value: Option<f64>, missing: &str) -> Self {
-        Self::number(value.map_or_else(|| missing.to_owned(), significant))
+        Self::number(value.map_or_else(|| missing.to_owned(), score))
     }
 
     /// HTML that the caller has made safe.

@@ -15,6 +15,7 @@ use crate::card::{Card, head};
 use crate::error::ReportError;
 use crate::figures::title;
 use crate::html::escape;
+use crate::number;
 use crate::page::{page, section};
 use crate::settings_table::command_list;
 use crate::shell::shell;
@@ -130,7 +131,7 @@ fn card(run: &Tuned) -> Result<Card, ReportError> {
         }
         let value = score
             .value
-            .map_or_else(|| UNDEFINED.to_owned(), crate::number::significant);
+            .map_or_else(|| UNDEFINED.to_owned(), number::score);
         return Ok(Card::new(run.name(), value, detail));
     }
     if let Tuned::Group(group) = run
@@ -181,7 +182,7 @@ fn column(run: &Tuned) -> Result<Vec<(String, Cell)>, ReportError> {
         let cell = |score: &kiln_metrics::Score| {
             let value = score
                 .value
-                .map_or_else(|| UNDEFINED.to_owned(), crate::number::significant);
+                .map_or_else(|| UNDEFINED.to_owned(), number::score);
             let small =
                 interval(score).map(|interval| format!(" <small>{}</small>", escape(&interval)));
             let html = format!("{}{}", escape(&value), small.unwrap_or_default());

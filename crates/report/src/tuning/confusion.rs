@@ -3,7 +3,7 @@
 use kiln_metrics::scores::Confusion;
 
 use crate::html::escape;
-use crate::number::{grouped, significant};
+use crate::number::grouped;
 use crate::table::{Cell, Table, cut};
 
 /// Names with a row and a column of their own; of more, those with the fewest mistakes become one.
@@ -114,10 +114,7 @@ fn pairs(confusion: &Confusion) -> Table {
             Cell::text(name(row)),
             Cell::text(name(column)),
             Cell::number(grouped(count)),
-            Cell::number(format!(
-                "{}\u{a0}%",
-                significant(100.0 * count as f64 / total as f64)
-            )),
+            Cell::number(format!("{:.1}\u{a0}%", 100.0 * count as f64 / total as f64)),
         ]);
     }
     if left_out > 0 {
@@ -215,11 +212,11 @@ mod tests {
             shown,
             [
                 "class &lt;1&gt;</th><td>class &lt;0&gt;</td><td class=\"n\">3</td><td \
-                 class=\"n\">33.33\u{a0}%</td>",
+                 class=\"n\">33.3\u{a0}%</td>",
                 "class &lt;0&gt;</th><td>class &lt;1&gt;</td><td class=\"n\">1</td><td \
-                 class=\"n\">16.67\u{a0}%</td>",
+                 class=\"n\">16.7\u{a0}%</td>",
                 "class &lt;2&gt;</th><td>class &lt;1&gt;</td><td class=\"n\">1</td><td \
-                 class=\"n\">100.00\u{a0}%</td>",
+                 class=\"n\">100.0\u{a0}%</td>",
             ]
         );
     }

@@ -11,7 +11,7 @@ use super::{curves, examples, scores, spread};
 use crate::card::{Card, head};
 use crate::error::ReportError;
 use crate::figures::title;
-use crate::number::{compact, duration, grouped, significant};
+use crate::number::{self, compact, duration, grouped};
 use crate::page::{page, section};
 use crate::settings_table::{command_list, render as settings};
 use crate::shell::shell;
@@ -101,9 +101,9 @@ fn cards(group: &Group, summary: Option<&Summary>, done: usize) -> Vec<Card> {
         if let (Some(median), Some(min), Some(max)) = (spread.median, spread.min, spread.max) {
             detail = format!(
                 "{detail}; median {}, from {} to {}",
-                significant(median),
-                significant(min),
-                significant(max)
+                number::score(median),
+                number::score(min),
+                number::score(max)
             );
         }
         let value = spread::mean_and_deviation(spread.mean, spread.deviation);
@@ -115,7 +115,7 @@ fn cards(group: &Group, summary: Option<&Summary>, done: usize) -> Vec<Card> {
     if let Some(score) = first.filter(|_| !group.has_folds()) {
         let baseline = score
             .baseline
-            .map_or_else(|| "undefined".to_owned(), significant);
+            .map_or_else(|| "undefined".to_owned(), number::score);
         let detail = format!("{} of the best single answer for all", title(&score.name));
         cards.push(Card::new("Baseline", baseline, detail));
     }

@@ -8,7 +8,7 @@ use super::files::TunedRun;
 use super::scores::interval;
 use crate::card::Card;
 use crate::figures::title;
-use crate::number::{grouped, significant};
+use crate::number::{self, grouped, significant};
 use crate::summary::describe_model;
 use crate::table::UNDEFINED;
 
@@ -49,12 +49,12 @@ pub(super) fn score_card(score: &Score) -> Card {
     let mut detail = Vec::new();
     detail.extend(interval(score).map(|interval| format!("95 % interval {interval}")));
     detail.push(match score.baseline {
-        Some(baseline) => format!("best single answer for all: {}", significant(baseline)),
+        Some(baseline) => format!("best single answer for all: {}", number::score(baseline)),
         None => "one answer for all: undefined".to_owned(),
     });
     let value = score
         .value
-        .map_or_else(|| UNDEFINED.to_owned(), significant);
+        .map_or_else(|| UNDEFINED.to_owned(), number::score);
     let mut card = Card::new(title(&score.name), value, detail.join("; "));
     card.alert = score.value.is_none();
     card

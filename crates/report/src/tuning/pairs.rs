@@ -10,7 +10,7 @@ use super::scores::between;
 use super::wrong::{Judge, say_the_same};
 use crate::error::ReportError;
 use crate::html::escape;
-use crate::number::{grouped, significant};
+use crate::number::{grouped, score};
 use crate::table::{Cell, NONE, Table, UNDEFINED};
 
 /// Resamples and exchanges of a test.
@@ -146,7 +146,7 @@ pub(super) fn table(first: &str, tests: &[(&str, &Tested)]) -> String {
 fn row(name: &str, paired: &Paired) -> Vec<Cell> {
     let signed = |value: f64| {
         let sign = if value > 0.0 { "+" } else { "" };
-        format!("{sign}{}", significant(value))
+        format!("{sign}{}", score(value))
     };
     let mcnemar = paired.mcnemar.as_ref();
     let count = |value: Option<u64>| Cell::number(value.map_or_else(|| NONE.to_owned(), grouped));

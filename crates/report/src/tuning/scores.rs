@@ -4,7 +4,7 @@ use kiln_metrics::scores::ClassScores;
 use kiln_metrics::{Score, Scores};
 
 use crate::html::escape;
-use crate::number::{grouped, significant};
+use crate::number::{self, grouped, significant};
 use crate::table::{Cell, NONE, Table, UNDEFINED};
 
 /// Classes shown; a page of ten thousand labels is not read.
@@ -65,7 +65,7 @@ pub(super) fn interval(score: &Score) -> Option<String> {
 
 /// Both ends of an interval.
 pub(super) fn between((low, high): (f64, f64)) -> String {
-    format!("{} to {}", significant(low), significant(high))
+    format!("{} to {}", number::score(low), number::score(high))
 }
 
 /// Counts without decimals.

@@ -13,7 +13,7 @@ use super::{confusion, examples, scores};
 use crate::card::{Card, head};
 use crate::error::ReportError;
 use crate::figures::{Extras, sections, title};
-use crate::number::{grouped, significant};
+use crate::number::{grouped, score};
 use crate::page::{page, section};
 use crate::settings_table;
 use crate::shell::shell;
@@ -99,7 +99,7 @@ fn newest_score(run: &TunedRun) -> Option<Card> {
         "evaluation at step {}; the run has no scores yet",
         grouped(last.step)
     );
-    Some(Card::new(title(name), significant(last.get(name)?), detail))
+    Some(Card::new(title(name), score(last.get(name)?), detail))
 }
 
 /// Classes by themselves, and who was taken for whom.

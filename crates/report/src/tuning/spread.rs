@@ -6,7 +6,7 @@ use super::differences::{Difference, differences};
 use super::files::{Group, TunedRun};
 use crate::error::ReportError;
 use crate::html::escape;
-use crate::number::{grouped, significant};
+use crate::number::{grouped, score};
 use crate::table::{Cell, NONE, Table, UNDEFINED};
 
 /// Settings that differ between runs and have a column.
@@ -151,9 +151,9 @@ fn last_word(name: &str) -> &str {
 pub(super) fn mean_and_deviation(mean: Option<f64>, deviation: Option<f64>) -> String {
     match (mean, deviation) {
         (None, _) => UNDEFINED.to_owned(),
-        (Some(mean), None) => significant(mean),
+        (Some(mean), None) => score(mean),
         (Some(mean), Some(deviation)) => {
-            format!("{} ± {}", significant(mean), significant(deviation))
+            format!("{} ± {}", score(mean), score(deviation))
         }
     }
 }

@@ -62,7 +62,7 @@ fn seeds_have_a_mean_a_spread_and_a_line_each() {
         "summed up all the same"
     );
     let table = rows(&page, "Over runs");
-    let number = crate::number::significant;
+    let number = crate::number::score;
     let main = summary.get("accuracy").unwrap();
     assert_eq!(
         table[1],

@@ -26,7 +26,7 @@ fn a_run_shows_its_score_beside_its_interval_and_what_it_is_held_against() {
     check_html(&page);
     let main = scores.main().unwrap();
     let (low, high) = main.interval.unwrap();
-    let number = crate::number::significant;
+    let number = crate::number::score;
     let expected = format!(
         "{}|{}|{} to {}|0.3333",
         main.name,
@@ -88,7 +88,7 @@ fn wrong_classes_come_by_the_probability_of_the_wrong_answer() {
     assert!(page.contains("2 of 3 are wrong"));
     let classes = rows(&page, "Classes");
     assert_eq!(classes[1], "news|0.5000|0.5000|0.5000|2|2");
-    assert_eq!(classes[3], "weather|0|undefined|0|0|1");
+    assert_eq!(classes[3], "weather|0.0000|undefined|0.0000|0|1");
     // The confusion table: by name, as there are few.
     assert_eq!(classes[4], "is ↓ predicted →|news|&lt;sports&gt;|weather");
     assert_eq!(classes[5], "news|1||1");
