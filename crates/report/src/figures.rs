@@ -171,8 +171,14 @@ fn chart(history: &History, name: &str, extras: &Extras) -> Chart {
     }
     add("evaluation", Look::Evaluations, history.eval(name));
 
+    // A total of several terms stands beside them.
+    let is_only = name == "loss" && !history.names().iter().any(|name| name.ends_with("_loss"));
     Chart {
-        title: title(name),
+        title: if is_only {
+            "Loss".to_owned()
+        } else {
+            title(name)
+        },
         name: name.to_owned(),
         unit,
         log,

@@ -124,7 +124,9 @@ pub(crate) fn flatten(name: &str, value: &Value, rows: &mut Vec<(String, String)
             }
         }
         Value::String(text) => rows.push((name.to_owned(), text.clone())),
-        Value::Null => rows.push((name.to_owned(), "none".to_owned())),
+        Value::Object(_) if name.is_empty() => {}
+        Value::Null | Value::Object(_) => rows.push((name.to_owned(), "none".to_owned())),
+        Value::Array(items) if items.is_empty() => rows.push((name.to_owned(), "none".to_owned())),
         // Device names and betas read better without JSON's brackets and quotes.
         Value::Array(items)
             if items

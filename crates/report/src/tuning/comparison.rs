@@ -236,16 +236,23 @@ fn overlaid(runs: &[Tuned]) -> String {
         }
     }
     let mut scores: Vec<(String, Option<f64>)> = Vec::new();
+    let mut several: Vec<String> = Vec::new();
     for (_, run) in &named {
         for score in score_names(run) {
             match scores.iter_mut().find(|(name, _)| *name == score.0) {
                 None => scores.push(score),
-                // Of other examples: no line holds for all.
-                Some(known) if known.1 != score.1 => known.1 = None,
+                Some((_, known @ None)) => *known = score.1,
+                Some((_, known)) if score.1.is_some() && *known != score.1 => several.push(score.0),
                 Some(_) => {}
             }
         }
     }
+    // Of other examples: no line holds for all.
+    let is_several = |(name, _): &&mut (String, _)| several.contains(name);
+    scores
+        .iter_mut()
+        .filter(is_several)
+        .for_each(|score| score.1 = None);
     let histories: Vec<_> = named
         .iter()
         .map(|(name, run)| (name.as_str(), &run.history))

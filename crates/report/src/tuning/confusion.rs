@@ -11,6 +11,8 @@ const NAMED: usize = 40;
 /// Up to so many columns have their names above them, if those are short; others have numbers.
 const NAMED_COLUMNS: usize = 8;
 const SHORT_NAME: usize = 12;
+/// More columns than these are narrow.
+const WIDE_COLUMNS: usize = 16;
 /// Characters shown of a name in a row.
 const LONG_NAME: usize = 32;
 /// Pairs in the list.
@@ -33,8 +35,13 @@ pub(super) fn render(confusion: &Confusion, counted: &str) -> String {
     let names = &confusion.names;
     let by_name =
         names.len() <= NAMED_COLUMNS && names.iter().all(|name| name.chars().count() <= SHORT_NAME);
-    let mut out = String::from(
-        "<div class=\"table data\"><table class=\"confusion\">\n<caption>Confusion</caption>\n<thead><tr>\
+    let many = if names.len() > WIDE_COLUMNS {
+        " many"
+    } else {
+        ""
+    };
+    let mut out = format!(
+        "<div class=\"table data\"><table class=\"confusion{many}\">\n<caption>Confusion</caption>\n<thead><tr>\
          <th scope=\"col\">is ↓ predicted →</th>",
     );
     for (number, name) in (1..).zip(names) {

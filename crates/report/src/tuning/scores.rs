@@ -42,7 +42,7 @@ pub(super) fn render(scores: &Scores) -> String {
         ]);
     }
     format!(
-        "{}<div class=\"tables\">\n{}{}</div>\n",
+        "{}{}{}",
         notes(&scores.notes),
         table.render(),
         facts.render()
