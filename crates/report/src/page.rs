@@ -35,6 +35,14 @@ pub(crate) fn section(heading: &str, content: &str) -> String {
     )
 }
 
+/// Tables beside each other, as far as there is room.
+pub(crate) fn side_by_side(tables: &str) -> String {
+    if tables.is_empty() {
+        return String::new();
+    }
+    format!("<div class=\"side\">\n{tables}</div>\n")
+}
+
 /// The own name of a run's folder, also where the path is `.`.
 pub(crate) fn folder_name(run: &Path) -> String {
     let full = run

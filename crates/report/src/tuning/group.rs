@@ -1,5 +1,6 @@
 //! The page of several runs of one task: seeds, folds, a grid.
 
+use kiln_datasets::Problem;
 use kiln_metrics::Summary;
 
 use super::files::{Group, TunedRun};
@@ -67,7 +68,7 @@ pub(super) fn render(group: &Group) -> Result<String, ReportError> {
         .collect();
     let tables = settings(&first.settings).map_err(|reason| ReportError::Settings { reason })?;
     let main = [
-        out_of_fold(group),
+        out_of_fold(group, first.settings.task.problem),
         section("Over runs", &over_runs),
         curves::render(&named, &names),
         group.scores.scores().map_or_else(String::new, |scores| {
@@ -154,10 +155,10 @@ fn cards(group: &Group, summary: Option<&Summary>, done: usize) -> Vec<Card> {
 }
 
 /// The scores of what each fold's run says of the examples that it has not seen.
-fn out_of_fold(group: &Group) -> String {
+fn out_of_fold(group: &Group, problem: Problem) -> String {
     let scores = group.scores.scores();
     scores.map_or_else(String::new, |scores| {
-        section("Scores out of fold", &scores::render(scores))
+        section("Scores out of fold", &scores::render(scores, problem))
     })
 }
 

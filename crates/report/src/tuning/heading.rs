@@ -8,7 +8,7 @@ use super::files::TunedRun;
 use super::scores::interval;
 use crate::card::Card;
 use crate::figures::title;
-use crate::number::{self, grouped, significant};
+use crate::number::{self, grouped};
 use crate::summary::describe_model;
 use crate::table::UNDEFINED;
 
@@ -75,7 +75,7 @@ pub(super) fn steps_card(run: &TunedRun, last_step: u64) -> Card {
         "of {}; {} sequences each, {} times through the data",
         grouped(training.steps),
         grouped(sequences),
-        significant(run.settings.epochs)
+        run.settings.epochs
     );
     let mut card = Card::new("Steps", grouped(last_step), detail);
     card.done = Some(last_step as f64 / training.steps.max(1) as f64);

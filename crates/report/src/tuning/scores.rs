@@ -1,17 +1,19 @@
 //! Scores as tables: each beside its interval and what it is held against; classes by themselves.
 
+use kiln_datasets::Problem;
 use kiln_metrics::scores::ClassScores;
 use kiln_metrics::{Score, Scores};
 
 use crate::html::escape;
 use crate::number::{self, grouped, significant};
+use crate::page::side_by_side;
 use crate::table::{Cell, NONE, Table, UNDEFINED};
 
 /// Classes shown; a page of ten thousand labels is not read.
 const CLASSES: usize = 200;
 
 /// The tables of all scores and of counts, and what a reader must know.
-pub(super) fn render(scores: &Scores) -> String {
+pub(super) fn render(scores: &Scores, problem: Problem) -> String {
     let mut table = Table::new("Scores")
         .texts("score")
         .numbers("value")
@@ -27,8 +29,12 @@ pub(super) fn render(scores: &Scores) -> String {
         let baseline = Cell::value(score.baseline, UNDEFINED);
         table.push(vec![name, value, interval, baseline]);
     }
+    let unit = match problem {
+        Problem::Span => " Scores are per cent.",
+        _ => "",
+    };
     let table = table.note(format!(
-        "On {} examples. In bold what decides which checkpoint is the best. Intervals: over resampled \
+        "On {} examples.{unit} In bold what decides which checkpoint is the best. Intervals: over resampled \
          examples; chance in training is not in them.",
         grouped(scores.examples as u64)
     ));
@@ -41,12 +47,8 @@ pub(super) fn render(scores: &Scores) -> String {
             Cell::number(plain(fact.value)),
         ]);
     }
-    format!(
-        "{}{}{}",
-        notes(&scores.notes),
-        table.render(),
-        facts.render()
-    )
+    let tables = format!("{}{}", table.render(), facts.render());
+    format!("{}{}", notes(&scores.notes), side_by_side(&tables))
 }
 
 /// A score's name, and which way is better where that is not upwards.

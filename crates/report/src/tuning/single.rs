@@ -14,7 +14,7 @@ use crate::card::{Card, head};
 use crate::error::ReportError;
 use crate::figures::{Extras, sections, title};
 use crate::number::{grouped, score};
-use crate::page::{page, section};
+use crate::page::{page, section, side_by_side};
 use crate::settings_table;
 use crate::shell::shell;
 use crate::summary::{course, evaluation_loss, status, training_loss};
@@ -49,7 +49,9 @@ pub(super) fn render(run: &TunedRun) -> Result<String, ReportError> {
     );
     let all_scores = run.best.scores();
     let main = [
-        all_scores.map_or_else(String::new, |all| section("Scores", &scores::render(all))),
+        all_scores.map_or_else(String::new, |all| {
+            section("Scores", &scores::render(all, run.settings.task.problem))
+        }),
         all_scores.map_or_else(String::new, |all| classes(all, run.settings.task.problem)),
         sections(&run.history, &extras, last_step),
         worst_examples(&worst, judge),
@@ -112,7 +114,7 @@ pub(super) fn classes(scores: &Scores, problem: Problem) -> String {
     {
         tables.push_str(&confusion::render(confusion, counted(problem)));
     }
-    section("Classes", &tables)
+    section("Classes", &side_by_side(&tables))
 }
 
 /// The examples most wrong.
