@@ -231,14 +231,14 @@ impl Group {
 #[derive(Debug)]
 pub(super) enum Tuned {
     Run(Box<TunedRun>),
-    Group(Group),
+    Group(Box<Group>),
 }
 
 impl Tuned {
     /// Reads what is in `path`.
     pub(super) fn read(path: &Path) -> Result<Self, ReportError> {
         if RunKind::of(path)? == RunKind::Group {
-            return Ok(Self::Group(Group::read(path)?));
+            return Ok(Self::Group(Box::new(Group::read(path)?)));
         }
         let (folder, settings) = RunFolder::open(path)?;
         let run = TunedRun::read(folder, folder_name(path), settings)?;
