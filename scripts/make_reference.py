@@ -14,7 +14,7 @@ crates/ARCHITECTURE/tests/fixtures/:
 
 A case of two models has a folder with config.json and model.safetensors for each; its parameters
 are called MODEL.NAME, those that both share by the model that owns them. The trajectory cases hold
-thirty training steps instead. `reference/ARCHITECTURE.py` says what each case is for. On the same
+training steps instead, thirty as a rule; those of `tasks` lie in one JSON file. `reference/ARCHITECTURE.py` says what each case is for. On the same
 versions and the same processor the files come out equal to the last bit, on other ones within
 rounding.
 
@@ -35,6 +35,7 @@ from reference.cases import make_deterministic  # noqa: E402
 from reference.deberta import make_deberta  # noqa: E402
 from reference.deberta_objectives import make_objectives  # noqa: E402
 from reference.electra import make_electra  # noqa: E402
+from reference.losses import make_losses  # noqa: E402
 from reference.roberta import make_roberta  # noqa: E402
 from reference.xlnet import make_xlnet  # noqa: E402
 
@@ -46,6 +47,7 @@ CASES: list[tuple[str, Callable[[Path], None]]] = [
     ("deberta", make_objectives),
     ("electra", make_electra),
     ("roberta", make_roberta),
+    ("tasks", make_losses),
     ("xlnet", make_xlnet),
 ]
 

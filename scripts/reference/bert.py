@@ -9,13 +9,16 @@
     sequence_classification  three labels
     token_classification     five labels, some positions not scored
     question_answering       start and end of a span; the softmax runs over padding too
+    multiple_choice          three continuations each of two examples
     single_row_long          one row as long as the position table, a LayerNorm epsilon that shows
     golden                   weights from a formula; checked against numbers known beforehand
     trajectory_hf            thirty steps from `pretraining`, as torch and transformers take them
     trajectory_original      the same batches, as the original BERT code takes them
-    trajectory_classify, trajectory_tag, trajectory_qa
+    trajectory_classify, trajectory_tag, trajectory_qa, trajectory_choose,
+    trajectory_tag_weighed, trajectory_tag_frozen
                              thirty steps of fine-tuning; see fine_tuning.py
-    sift, sift_trajectory    scale-invariant fine-tuning of the classifier; see sift.py
+    sift, sift_trajectory, sift_choose
+                             scale-invariant fine-tuning of the classifier, and of choosing; see sift.py
 """
 
 from pathlib import Path
@@ -25,6 +28,7 @@ from torch import Tensor
 from transformers import (
     BertConfig,
     BertForMaskedLM,
+    BertForMultipleChoice,
     BertForNextSentencePrediction,
     BertForPreTraining,
     BertForQuestionAnswering,
@@ -49,7 +53,7 @@ from .cases import (
     write_case,
 )
 from .fine_tuning import write_fine_tuning
-from .sift import write_sift
+from .sift import write_sift, write_sift_choices
 from .trajectory import Settings, write_trajectory
 
 
@@ -58,6 +62,7 @@ def make_bert(folder: Path) -> None:
     pretraining_case = pretraining()
     classification_case = sequence_classification()
     tagging_case, answering_case = token_classification(), question_answering()
+    choosing_case = multiple_choice()
     cases = [
         pretraining_case,
         masked_lm(),
@@ -68,6 +73,7 @@ def make_bert(folder: Path) -> None:
         classification_case,
         tagging_case,
         answering_case,
+        choosing_case,
         single_row_long(),
         golden(),
     ]
@@ -76,9 +82,13 @@ def make_bert(folder: Path) -> None:
         write_case(folder, case)
     trajectories(folder, pretraining_case.model)
     write_sift(folder, classification_case)
+    write_sift_choices(folder, choosing_case)
     write_fine_tuning(folder, "classify", classification_case)
     write_fine_tuning(folder, "tag", tagging_case)
     write_fine_tuning(folder, "qa", answering_case)
+    write_fine_tuning(folder, "choose", choosing_case)
+    write_fine_tuning(folder, "tag", tagging_case, variant="weighed")
+    write_fine_tuning(folder, "tag", tagging_case, variant="frozen")
 
 
 def small_config(**changes) -> BertConfig:
@@ -195,6 +205,10 @@ def token_classification() -> Case:
 
 def question_answering() -> Case:
     return head_cases.answering("bert", BertForQuestionAnswering, small_config())
+
+
+def multiple_choice() -> Case:
+    return head_cases.choosing("bert", BertForMultipleChoice, small_config())
 
 
 def single_row_long() -> Case:

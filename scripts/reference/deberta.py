@@ -25,11 +25,13 @@
     regression                one number
     token_classification      five labels, some positions not scored
     question_answering        start and end of a span; the softmax runs over padding too
+    multiple_choice           three continuations each of two examples
     enhanced                  the enhanced mask decoder of the original, v3's attention
     enhanced_v1               the same on v1's attention
     enhanced_conv             the same behind a convolution, position keys of their own
     discriminator             v3's head for replaced tokens
     trajectory_multi_label    thirty steps of fine-tuning, see `fine_tuning.py`
+    trajectory_choose         the same of choosing, rates that fall by 0.8 a layer
     sift                      SiFT on `sequence_classification`, see `sift.py`
     log_buckets               which bucket a distance falls into
 
@@ -50,6 +52,7 @@ from transformers import (
     DebertaModel,
     DebertaV2Config,
     DebertaV2ForMaskedLM,
+    DebertaV2ForMultipleChoice,
     DebertaV2ForQuestionAnswering,
     DebertaV2ForSequenceClassification,
     DebertaV2ForTokenClassification,
@@ -78,7 +81,7 @@ from .cases import (
     write_tensors,
 )
 from .cases import generator as random_stream
-from .fine_tuning import write_fine_tuning
+from .fine_tuning import electras_rates, write_fine_tuning
 from .sift import write_sift_pass
 
 LARGEST_FORMULA_GAP = 1e-6
@@ -87,6 +90,7 @@ LARGEST_FORMULA_GAP = 1e-6
 
 def make_deberta(folder: Path) -> None:
     """Writes every case of DeBERTa below the folder."""
+    choosing_case = multiple_choice()
     cases = [
         v1_both(),
         v1_content_to_position(),
@@ -113,6 +117,7 @@ def make_deberta(folder: Path) -> None:
         regression(),
         token_classification(),
         question_answering(),
+        choosing_case,
         enhanced(),
         enhanced_v1(),
         enhanced_conv(),
@@ -121,6 +126,9 @@ def make_deberta(folder: Path) -> None:
     for case in cases:
         write_case(folder, case)
     write_fine_tuning(folder, "multi_label", multi_label())
+    layers = choosing_case.model.config.num_hidden_layers
+    rates = electras_rates(layers, decay=0.8)
+    write_fine_tuning(folder, "choose", choosing_case, rate_factor=rates)
     write_sift_pass(folder, sift_classifier(), random_stream("deberta/sift"))
     log_buckets(folder / "log_buckets")
     short_buckets(folder / "log_buckets_short")
@@ -326,6 +334,10 @@ def token_classification() -> Case:
 
 def question_answering() -> Case:
     return head_cases.answering("deberta", DebertaV2ForQuestionAnswering, v3_config())
+
+
+def multiple_choice() -> Case:
+    return head_cases.choosing("deberta", DebertaV2ForMultipleChoice, v3_config())
 
 
 # --- attention by the paper's formulas -------------------------------------------------------

@@ -9,15 +9,19 @@
     sequence_classification   three labels, from the first position
     token_classification      five labels, some positions not scored
     question_answering        start and end of a span; the softmax runs over padding too
+    multiple_choice           three continuations each of two examples, summed up by the first position
+    multiple_choice_mean      the same by the mean of all positions, relu, no projection
     single_row_long           one row as long as the position table, a LayerNorm epsilon that shows
     joint                     the step of pretraining: both losses, a shared embedding block
     joint_untied              the same with two embedding blocks of different widths
     joint_all_tied            the same with one encoder: the heads alone are the generator's own
     trajectory_hf             thirty steps from `joint`, as torch and transformers take them
     trajectory_original       the same batches, as the original ELECTRA code takes them
-    trajectory_classify       thirty steps of fine-tuning, rates that fall by 0.8 a layer; see fine_tuning.py
+    trajectory_classify, trajectory_choose
+                              thirty steps of fine-tuning, rates that fall by 0.8 a layer; see fine_tuning.py
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,6 +30,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from transformers import (
     ElectraConfig,
     ElectraForMaskedLM,
+    ElectraForMultipleChoice,
     ElectraForPreTraining,
     ElectraForQuestionAnswering,
     ElectraForSequenceClassification,
@@ -62,6 +67,7 @@ DISCRIMINATOR_WEIGHT = 50.0
 def make_electra(folder: Path) -> None:
     """Writes every case of ELECTRA below the folder."""
     joint_case, classification_case = joint(), sequence_classification()
+    choosing_case = multiple_choice()
     cases = [
         generator(),
         generator_narrow(),
@@ -72,6 +78,8 @@ def make_electra(folder: Path) -> None:
         classification_case,
         token_classification(),
         question_answering(),
+        choosing_case,
+        multiple_choice_mean(),
         single_row_long(),
         joint_case,
         joint_untied(),
@@ -83,6 +91,7 @@ def make_electra(folder: Path) -> None:
     layers = classification_case.model.config.num_hidden_layers
     rates = electras_rates(layers, decay=0.8)
     write_fine_tuning(folder, "classify", classification_case, rate_factor=rates)
+    write_fine_tuning(folder, "choose", choosing_case, rate_factor=rates)
 
 
 def small_config(**changes) -> ElectraConfig:
@@ -209,6 +218,21 @@ def token_classification() -> Case:
 
 def question_answering() -> Case:
     return head_cases.answering("electra", ElectraForQuestionAnswering, small_config())
+
+
+def multiple_choice() -> Case:
+    return head_cases.choosing("electra", ElectraForMultipleChoice, small_config())
+
+
+def multiple_choice_mean() -> Case:
+    config = small_config(
+        num_hidden_layers=1,
+        summary_type="mean",
+        summary_use_proj=False,
+        summary_activation="relu",
+    )
+    case = head_cases.choosing("electra", ElectraForMultipleChoice, config)
+    return replace(case, name="multiple_choice_mean")
 
 
 def single_row_long() -> Case:

@@ -5,8 +5,13 @@
     trajectory_regress       a number a sequence, from `regression`
     trajectory_tag           a label a token, from `token_classification`
     trajectory_qa            start and end of a span, from `question_answering`
+    trajectory_choose        one of three continuations, from `multiple_choice`
+    trajectory_beam          XLNet's span with a beam, from `beam_training`
+    trajectory_tag_weighed   the labels weighed and smoothed, from `token_classification`
+    trajectory_tag_frozen    embeddings and the first layer stay as they are, from `token_classification`
 """
 
+import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,10 +20,11 @@ import torch
 from torch import Tensor
 
 from .cases import Case, Layout, Tensors, generator, pad_left, sentence_batch
-from .head_cases import tags
+from .head_cases import choices, tags
 from .trajectory import RateFactor, Settings, one_rate, train, write_trajectory
 
 ROWS, SEQ_LEN = 3, 11
+NUM_CHOICES = 3
 
 SETTINGS = Settings(
     bias_correction=True,
@@ -29,6 +35,11 @@ SETTINGS = Settings(
     total_steps=30,
     max_grad_norm=0.2,
 )
+
+# What moves a span's scores at all positions alike has no gradient, nor has what moves those of all
+# continuations, so a small epsilon would scale up its rounding: the last biases, and of XLNet what the
+# slowest waves say of a few distances.
+EPSILONS = {"qa": 1e-5, "beam": 1e-5, "choose": 1e-4}
 
 
 def three_segments_padded_left(
@@ -53,14 +64,62 @@ def labels_of(task: str, stream: torch.Generator, batch: Tensors, num_labels: in
         return {"labels": torch.randn(rows, generator=stream)}
     if task == "tag":
         return {"labels": tags(stream, input_ids, num_labels)}
+    if task == "choose":
+        return {"labels": torch.randint(NUM_CHOICES, (rows // NUM_CHOICES,), generator=stream)}
+    if task == "beam":
+        return beam_labels(stream, batch)
     ends = torch.randint(seq_len, (rows, 2), generator=stream).sort(-1).values
     # A span beyond the sequence is not scored; the first row's always is.
     ends[1:] += seq_len * (torch.rand(rows - 1, 1, generator=stream) < 0.1)
     return {"start_positions": ends[:, 0], "end_positions": ends[:, 1]}
 
 
+def beam_labels(stream: torch.Generator, batch: Tensors) -> Tensors:
+    """A span among the first segment's words, or none: the last position, `[CLS]`; where spans may lie."""
+    types, is_real = batch["token_type_ids"], batch["attention_mask"] == 1
+    rows, seq_len = types.shape
+    may_be = (types == 0) & is_real
+    last = seq_len - 1
+    may_be[:, last] = True
+    spans = torch.full((rows, 2), last)
+    is_impossible = torch.rand(rows, generator=stream) < 0.3
+    for row in range(rows):
+        context = may_be[row, :last].nonzero().flatten()
+        drawn = context[torch.randint(len(context), (2,), generator=stream)].sort().values
+        if not is_impossible[row]:
+            spans[row] = drawn
+    return {
+        "start_positions": spans[:, 0],
+        "end_positions": spans[:, 1],
+        "is_impossible": is_impossible.float(),
+        "cls_index": torch.full((rows,), last),
+        "p_mask": 1 - may_be.float(),
+    }
+
+
 def loss_of(model: torch.nn.Module, batch: Tensors) -> Tensor:
-    return model(**batch).loss
+    floats = {name: tensor.to(model.dtype) for name, tensor in batch.items() if tensor.is_floating_point()}
+    return model(**(batch | floats)).loss
+
+
+CLASS_WEIGHTS = [1.0, 0.25, 2.0, 0.5, 3.0]
+LABEL_SMOOTHING = 0.1
+
+
+def weighed_loss(model: torch.nn.Module, batch: Tensors) -> Tensor:
+    """torch's own cross-entropy with a weight for each label, smoothed."""
+    logits = model(**{name: tensor for name, tensor in batch.items() if name != "labels"}).logits
+    weights = torch.tensor(CLASS_WEIGHTS, dtype=logits.dtype)
+    loss = torch.nn.CrossEntropyLoss(weight=weights, label_smoothing=LABEL_SMOOTHING)
+    return loss(logits.flatten(0, -2), batch["labels"].flatten())
+
+
+def frozen(model: torch.nn.Module) -> torch.nn.Module:
+    """A copy whose embeddings and first layer get no gradient."""
+    model = copy.deepcopy(model)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = "embeddings" not in name and layer_of(name) != 0
+    return model
 
 
 def write_fine_tuning(
@@ -69,21 +128,27 @@ def write_fine_tuning(
     case: Case,
     layout: Layout = sentence_batch,
     rate_factor: RateFactor = one_rate,
+    variant: str = "",
 ) -> None:
-    """Writes one run that starts from the weights of `case`, below the architecture's `folder`."""
-    name, config = f"trajectory_{task}", case.model.config
+    """Writes one run that starts from the weights of `case`, below the architecture's `folder`; a
+    `variant` is `weighed` or `frozen`."""
+    name, config = f"trajectory_{task}" + (f"_{variant}" if variant else ""), case.model.config
     stream = generator(f"{config.model_type}/{name}")
     batches = []
     for _ in range(SETTINGS.total_steps):
-        lengths = torch.randint(7, SEQ_LEN + 1, (ROWS,), generator=stream).tolist()
+        rows = ROWS * NUM_CHOICES if task == "choose" else ROWS
+        lengths = torch.randint(7, SEQ_LEN + 1, (rows,), generator=stream).tolist()
         batch = layout(stream, config.vocab_size, SEQ_LEN, lengths)
-        batches.append(batch | labels_of(task, stream, batch, config.num_labels))
+        labels = labels_of(task, stream, batch, config.num_labels)
+        if task == "choose":
+            batch = choices(batch, NUM_CHOICES)
+        batches.append(batch | labels)
     stacked = {key: torch.stack([batch[key] for batch in batches]) for key in batches[0]}
     loop = partial(train, rate_factor=rate_factor)
-    # What moves a span's scores at all positions alike has no gradient, so a small epsilon would scale up
-    # its rounding: the last biases, and of XLNet what the slowest waves say of a few distances.
-    settings = replace(SETTINGS, epsilon=1e-5) if task == "qa" else SETTINGS
-    write_trajectory(folder / name, case.model, stacked, settings, loss_of, loop)
+    settings = replace(SETTINGS, epsilon=EPSILONS.get(task, SETTINGS.epsilon))
+    loss = weighed_loss if variant == "weighed" else loss_of
+    model = frozen(case.model) if variant == "frozen" else case.model
+    write_trajectory(folder / name, model, stacked, settings, loss, loop)
 
 
 # --- layer-wise rates ------------------------------------------------------------------------
@@ -97,7 +162,8 @@ def electras_rates(layers: int, decay: float) -> RateFactor:
         layer = layer_of(name)
         if layer is not None:
             return decay ** (layers + 1 - layer)
-        return decay ** (layers + 2) if "embeddings" in name else 1.0
+        # What all layers share counts as embeddings, such as the norm of DeBERTa's relative ones.
+        return decay ** (layers + 2) if "embeddings" in name or ".encoder." in name else 1.0
 
     return factor
 

@@ -9,6 +9,7 @@ from .cases import (
     IGNORED,
     Case,
     Layout,
+    Tensors,
     build,
     generator,
     loss_of_model,
@@ -68,3 +69,21 @@ def answering(
     inputs["start_positions"] = torch.tensor([9, 0, 11])
     inputs["end_positions"] = torch.tensor([12, 0, 11])
     return Case(name, model, inputs, loss_of_model)
+
+
+def choosing(
+    architecture: str, model_class: type, config: PretrainedConfig, layout: Layout = sentence_batch
+) -> Case:
+    """Two examples of three continuations each."""
+    name = "multiple_choice"
+    stream = generator(f"{architecture}/{name}")
+    model = build(model_class, config)
+    set_weights(model, stream)
+    inputs = choices(layout(stream, config.vocab_size, 9, [9, 6, 7, 8, 9, 7]), num_choices=3)
+    inputs["labels"] = torch.tensor([2, 0])
+    return Case(name, model, inputs, loss_of_model)
+
+
+def choices(rows: Tensors, num_choices: int) -> Tensors:
+    """Rows [batch * num_choices, seq_len] as the continuations of examples."""
+    return {name: tensor.unflatten(0, (-1, num_choices)) for name, tensor in rows.items()}

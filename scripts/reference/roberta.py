@@ -8,9 +8,11 @@
     sequence_classification  three labels, from the first position
     token_classification     five labels, some positions not scored
     question_answering       start and end of a span; the softmax runs over padding too
+    multiple_choice          three continuations each of two examples
     single_row_long          one row as long as there are positions, a LayerNorm epsilon that shows
     trajectory               thirty steps from `masked_lm`, by the published constants of Adam
-    trajectory_classify      thirty steps of fine-tuning; see fine_tuning.py
+    trajectory_classify, trajectory_choose
+                             thirty steps of fine-tuning; see fine_tuning.py
 """
 
 from pathlib import Path
@@ -20,6 +22,7 @@ from torch import Tensor
 from transformers import (
     RobertaConfig,
     RobertaForMaskedLM,
+    RobertaForMultipleChoice,
     RobertaForQuestionAnswering,
     RobertaForSequenceClassification,
     RobertaForTokenClassification,
@@ -50,6 +53,7 @@ BEGIN, PAD, END, MASK = 0, 1, 2, 4
 def make_roberta(folder: Path) -> None:
     """Writes every case of RoBERTa below the folder."""
     masked_lm_case, classification_case = masked_lm(), sequence_classification()
+    choosing_case = multiple_choice()
     cases = [
         masked_lm_case,
         masked_lm_padded(),
@@ -59,12 +63,14 @@ def make_roberta(folder: Path) -> None:
         classification_case,
         token_classification(),
         question_answering(),
+        choosing_case,
         single_row_long(),
     ]
     for case in cases:
         write_case(folder, case)
     trajectory(folder, masked_lm_case.model)
     write_fine_tuning(folder, "classify", classification_case, text_batch)
+    write_fine_tuning(folder, "choose", choosing_case, text_batch)
 
 
 def small_config(**changes) -> RobertaConfig:
@@ -182,6 +188,13 @@ def token_classification() -> Case:
 
 def question_answering() -> Case:
     return head_cases.answering("roberta", RobertaForQuestionAnswering, small_config(), text_batch)
+
+
+def multiple_choice() -> Case:
+    # What all continuations have in common has no gradient: among others the scores lie too close together
+    # for float32 to tell their biases' gradients.
+    config = small_config(vocab_size=43)
+    return head_cases.choosing("roberta", RobertaForMultipleChoice, config, text_batch)
 
 
 def single_row_long() -> Case:

@@ -4,6 +4,7 @@ first case alone, DeBERTa.
     sift             losses, the perturbation after the ascent step, gradients; the model and the
                      batch of `sequence_classification`
     sift_trajectory  thirty steps from the same weights, a new perturbation in each
+    sift_choose      ten steps of choosing, from `multiple_choice`
 
 Written from the definition, since transformers has none. With N the LayerNorm without gain and
 shift, x the sum of the embeddings and z(.) the logits:
@@ -37,6 +38,7 @@ from .cases import (
     without_noise,
     write_tensors,
 )
+from .head_cases import choices
 from .trajectory import Settings, write_trajectory
 
 EPSILON = 1e-7
@@ -99,7 +101,8 @@ def ascend(
     ascent_loss: str,
 ) -> Tensor:
     """delta_1."""
-    delta = batch["delta_0"].to(normalised).clone().requires_grad_()
+    # Of continuations too, which are rows of their own in the model.
+    delta = batch["delta_0"].to(normalised).reshape(normalised.shape).clone().requires_grad_()
     frozen = copy.deepcopy(model).requires_grad_(False)
     perturbed = logits_of(frozen, batch, lambda _: normalised.detach() + delta)
     ASCENT_LOSSES[ascent_loss](perturbed, clean.detach()).sum().backward()
@@ -153,6 +156,32 @@ def write_sift(folder: Path, classifier: Case) -> None:
     )
     batches = training_batches(settings.total_steps, classifier.model.config)
     write_trajectory(folder / "sift_trajectory", case.model, batches, settings, losses_of)
+
+
+def write_sift_choices(folder: Path, case: Case) -> None:
+    """Writes the case `sift_choose`."""
+    steps, rows, seq_len, num_choices = 10, 6, 7, 3
+    settings = Settings(
+        bias_correction=True,
+        schedule="linear",
+        # As of all choices: what moves all continuations' scores alike has no gradient.
+        epsilon=1e-4,
+        learning_rate=1e-3,
+        warmup_steps=2,
+        total_steps=steps,
+        max_grad_norm=0.1,
+    )
+    config, stream = case.model.config, generator("bert/sift_choose")
+    batches = []
+    for _ in range(steps):
+        lengths = torch.randint(5, seq_len + 1, (rows,), generator=stream).tolist()
+        batch = sentence_batch(stream, config.vocab_size, seq_len=seq_len, lengths=lengths)
+        batch["delta_0"] = draw(stream, (rows, seq_len, config.hidden_size))
+        batch = choices(batch, num_choices)
+        batch["labels"] = torch.randint(0, num_choices, (rows // num_choices,), generator=stream)
+        batches.append(batch)
+    stacked = {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}
+    write_trajectory(folder / "sift_choose", case.model, stacked, settings, losses_of)
 
 
 def write_sift_pass(folder: Path, classifier: Case, stream: torch.Generator) -> Case:

@@ -19,8 +19,15 @@
     regression               one number; mean of all tokens, without projection
     token_classification     four labels, some positions not scored
     question_answering       start and end of a span, each by itself
+    multiple_choice          three continuations each of two examples
+    beam                     three starts, two ends for each, whether there is an answer
+    beam_unmasked            the same without p_mask and cls_index
+    beam_training            the loss of a span with a beam: the end given the true start, answerability
+    beam_spans               that of the span alone
     trajectory               thirty steps from the weights of two_directions, each with the memory
                              that the one before left, the first with zeros
+    trajectory_qa, trajectory_beam, trajectory_choose
+                             thirty steps of fine-tuning; see fine_tuning.py
 """
 
 from pathlib import Path
@@ -30,6 +37,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import (
     XLNetConfig,
+    XLNetForMultipleChoice,
+    XLNetForQuestionAnswering,
     XLNetForQuestionAnsweringSimple,
     XLNetForSequenceClassification,
     XLNetForTokenClassification,
@@ -37,6 +46,7 @@ from transformers import (
     XLNetModel,
 )
 
+from . import head_cases
 from .bert import cotangent_loss
 from .cases import (
     FIRST_WORD,
@@ -52,7 +62,12 @@ from .cases import (
     set_weights,
     write_case,
 )
-from .fine_tuning import three_segments_padded_left, write_fine_tuning, xlnets_rates
+from .fine_tuning import (
+    beam_labels,
+    three_segments_padded_left,
+    write_fine_tuning,
+    xlnets_rates,
+)
 from .trajectory import Settings, write_trajectory
 
 SIZES = {
@@ -80,6 +95,7 @@ def relative_positional_encoding(self: XLNetModel, *arguments, **named) -> Tenso
 def make_xlnet(folder: Path) -> None:
     """Writes every case of XLNet below the folder."""
     XLNetModel.relative_positional_encoding = relative_positional_encoding
+    choosing_case, beam_case = multiple_choice(), beam_training()
     cases = [
         plain(),
         padded(),
@@ -100,17 +116,22 @@ def make_xlnet(folder: Path) -> None:
         regression(),
         token_classification(),
         question_answering(),
+        choosing_case,
+        beam(),
+        beam_unmasked(),
+        beam_case,
+        beam_spans(),
     ]
     for case in cases:
         write_case(folder, case)
     trajectory(folder / "trajectory")
-    write_fine_tuning(
-        folder,
-        "qa",
-        question_answering(),
-        three_segments_padded_left,
-        xlnets_rates(SIZES["n_layer"], decay=0.75),
-    )
+    rates = xlnets_rates(SIZES["n_layer"], decay=0.75)
+    for task, case in [
+        ("qa", question_answering()),
+        ("beam", beam_case),
+        ("choose", choosing_case),
+    ]:
+        write_fine_tuning(folder, task, case, three_segments_padded_left, rates)
 
 
 def small_config(**changes) -> XLNetConfig:
@@ -405,6 +426,63 @@ def question_answering() -> Case:
         }
 
     return head_case("question_answering", XLNetForQuestionAnsweringSimple, labels)
+
+
+def multiple_choice() -> Case:
+    return head_cases.choosing(
+        "xlnet", XLNetForMultipleChoice, small_config(), three_segments_padded_left
+    )
+
+
+def beam_inputs(name: str) -> tuple[Case, torch.Generator]:
+    """Three rows padded on the left, with all that the head with a beam can be told."""
+    model, stream = small_model(name, XLNetForQuestionAnswering, start_n_top=3, end_n_top=2)
+    inputs = three_segments_padded_left(stream, model.config.vocab_size, 11, [11, 9, 10])
+    inputs |= beam_labels(stream, inputs)
+    return Case(name, model, inputs, loss_of_model), stream
+
+
+def without(case: Case, names: tuple[str, ...]) -> None:
+    for name in names:
+        del case.inputs[name]
+
+
+def beam_searched(name: str, untold: tuple[str, ...]) -> Case:
+    """The search's probabilities and the answer's class against cotangents of their sign."""
+    case, stream = beam_inputs(name)
+    without(case, ("start_positions", "end_positions", "is_impossible", *untold))
+    with torch.no_grad():
+        outputs = run(case.model, case.inputs)
+    for output in ("start_top_log_probs", "end_top_log_probs", "cls_logits"):
+        found = outputs[output]
+        weights = found.sign() * torch.rand(found.shape, generator=stream)
+        case.inputs[f"cotangent.{output}"] = weights
+    case.objective = cotangent_loss
+    return case
+
+
+def beam() -> Case:
+    return beam_searched("beam", untold=())
+
+
+def beam_unmasked() -> Case:
+    return beam_searched("beam_unmasked", untold=("p_mask", "cls_index"))
+
+
+def beam_training() -> Case:
+    case, _ = beam_inputs("beam_training")
+    # The second row has no answer: both point at [CLS].
+    last = case.inputs["cls_index"][1]
+    for name in ("start_positions", "end_positions"):
+        case.inputs[name][1] = last
+    case.inputs["is_impossible"] = torch.tensor([0.0, 1.0, 0.0])
+    return case
+
+
+def beam_spans() -> Case:
+    case, _ = beam_inputs("beam_spans")
+    without(case, ("is_impossible", "cls_index"))
+    return case
 
 
 # --- training --------------------------------------------------------------------------------

@@ -11,7 +11,9 @@ use tracing_subscriber::EnvFilter;
 use crate::backends::BackendsArgs;
 use crate::cache::CacheCommand;
 use crate::console::Console;
+use crate::evaluate::EvaluateArgs;
 use crate::failure::Failure;
+use crate::finetune::FinetuneArgs;
 use crate::forward::ForwardArgs;
 use crate::predict::PredictCommand;
 use crate::prepare::PrepareArgs;
@@ -20,7 +22,8 @@ use crate::report::ReportArgs;
 use crate::resume::ResumeArgs;
 use crate::tokenizer::TokenizerCommand;
 use crate::{
-    backends, cache, forward, predict, prepare, pretrain, report, resume, swallowed, tokenizer,
+    backends, cache, evaluate, finetune, forward, predict, prepare, pretrain, report, resume,
+    swallowed, tokenizer,
 };
 
 const EXAMPLES: &str = "Examples:
@@ -71,6 +74,10 @@ enum Command {
     Pretrain(Box<PretrainArgs>),
     /// Continue a run that was stopped
     Resume(Box<ResumeArgs>),
+    /// Fine-tune a model on labelled files
+    Finetune(Box<FinetuneArgs>),
+    /// Score a fine-tuned model on labelled files, or predictions
+    Evaluate(Box<EvaluateArgs>),
     /// Use a trained model
     #[command(subcommand)]
     Predict(PredictCommand),
@@ -112,6 +119,8 @@ impl Cli {
             Command::Prepare(args) => prepare::run(&args, console),
             Command::Pretrain(args) => pretrain::run(&args, backend, console),
             Command::Resume(args) => resume::run(&args, backend, console),
+            Command::Finetune(args) => finetune::run(&args, backend, console),
+            Command::Evaluate(args) => evaluate::run(&args, backend, console),
             Command::Predict(command) => predict::run(&command, backend, console),
             Command::Forward(args) => forward::run(&args, backend),
             Command::Report(args) => report::run(&args, console),

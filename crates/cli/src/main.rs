@@ -3,7 +3,8 @@
 //! | file | what |
 //! | --- | --- |
 //! | `arguments.rs`, `swallowed.rs` | the commands and the flags that all of them take |
-//! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume/`, `predict.rs`, `predict/`, `forward.rs`, `report.rs`, `cache.rs` | one command each |
+//! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume/`, `finetune/`, `evaluate.rs`, `predict.rs`, `predict/`, `forward.rs`, `report.rs`, `cache.rs` | one command each |
+//! | `labelled/` | labelled files and models with a head |
 //! | `architectures.rs` | the one list of architectures |
 //! | `console.rs`, `progress.rs`, `live_line.rs`, `task_progress.rs`, `wording.rs` | what the user sees |
 //! | `failure.rs`, `interrupt.rs` | how a command ends |
@@ -25,11 +26,14 @@ mod corpus_place;
 mod devices;
 mod discriminator_sample;
 mod ending;
+mod evaluate;
 mod failure;
+mod finetune;
 mod finish;
 mod folders;
 mod forward;
 mod interrupt;
+mod labelled;
 mod live_line;
 mod memory;
 mod model_folder;

@@ -10,6 +10,7 @@ use kiln_tasks::replaced_tokens::PairFolder;
 
 use crate::architectures;
 use crate::failure::Failure;
+use crate::labelled::dev_scores::read_scores;
 
 /// A model's folder and the architecture that reads it.
 pub(crate) struct ModelFolder {
@@ -80,6 +81,13 @@ pub(crate) fn newest_checkpoint(path: &Path) -> Result<Option<PathBuf>, Failure>
     }
     // Without its settings: those of another version are no obstacle to its checkpoints.
     let run = RunFolder::at(path);
+    // Of a fine-tuning run that has come to its end, the best one.
+    if let Some(scores) = read_scores(path) {
+        let best = path.join(scores.checkpoint);
+        if best.is_dir() {
+            return Ok(Some(best));
+        }
+    }
     match run.list_checkpoints()?.pop() {
         Some((_, checkpoint)) => Ok(Some(checkpoint)),
         // A model beside a folder of this name.

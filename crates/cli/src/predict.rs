@@ -1,6 +1,7 @@
 //! `kiln predict`: a trained model at work.
 
 mod embed;
+mod labelled;
 mod replaced_tokens;
 mod texts;
 mod vectors_file;
@@ -17,6 +18,8 @@ use crate::devices;
 use crate::failure::Failure;
 use crate::model_folder::ModelFolder;
 use embed::EmbedArgs;
+use kiln_datasets::Task;
+use labelled::LabelledArgs;
 use replaced_tokens::ReplacedTokensArgs;
 use texts::texts_or_lines;
 
@@ -31,6 +34,16 @@ pub(crate) enum PredictCommand {
     FillMask(FillMaskArgs),
     /// Tell which tokens of a text do not belong there, with a discriminator
     ReplacedTokens(ReplacedTokensArgs),
+    /// Say the label of each text or pair of texts, or its labels
+    Classify(Box<LabelledArgs>),
+    /// Say a number, or several, for each text or pair of texts
+    Regress(Box<LabelledArgs>),
+    /// Say the tag of each word
+    Tag(Box<LabelledArgs>),
+    /// Answer questions with a piece of their context
+    Qa(Box<LabelledArgs>),
+    /// Say which continuation fits
+    Choose(Box<LabelledArgs>),
     /// Make a vector of each text, for search, clustering, or a classifier of another kind
     Embed(EmbedArgs),
 }
@@ -69,6 +82,11 @@ pub(crate) fn run(
     match command {
         PredictCommand::FillMask(args) => fill_mask(args, backend, console),
         PredictCommand::ReplacedTokens(args) => replaced_tokens::run(args, backend, console),
+        PredictCommand::Classify(args) => labelled::run(Task::Classify, args, backend, console),
+        PredictCommand::Regress(args) => labelled::run(Task::Regress, args, backend, console),
+        PredictCommand::Tag(args) => labelled::run(Task::Tag, args, backend, console),
+        PredictCommand::Qa(args) => labelled::run(Task::Qa, args, backend, console),
+        PredictCommand::Choose(args) => labelled::run(Task::Choose, args, backend, console),
         PredictCommand::Embed(args) => embed::run(args, backend, console),
     }
 }

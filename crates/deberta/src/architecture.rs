@@ -1,12 +1,12 @@
 //! DeBERTa as the command line lists it.
 
-use kiln_learner::{LearnError, TrainOutcome};
+use kiln_learner::{LearnError, OptimizerSettings, TrainOutcome};
 use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
 use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
-use kiln_tasks::labelled::{TasksOf, TunedFamily};
+use kiln_tasks::labelled::{PublishedSize, Task, TasksOf, TunedFamily, TuningRecipe};
 use kiln_tasks::masked_lm_data::check_masked_run;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
@@ -177,6 +177,18 @@ impl Architecture for Deberta {
             Plan::Pair(config, detection) => {
                 replaced_tokens::pretrain::<DebertaPair>(*config, detection, settings, context)
             }
+        }
+    }
+
+    /// Rates from the middle of its repository's; its small models have none published.
+    fn tuning_recipe(&self, task: Task, size: PublishedSize) -> TuningRecipe {
+        let bert = TuningRecipe::bert(task, size);
+        TuningRecipe {
+            optimizer: OptimizerSettings {
+                learning_rate: size.pick([3e-4, 2e-5, 1e-5]),
+                ..bert.optimizer
+            },
+            ..bert
         }
     }
 

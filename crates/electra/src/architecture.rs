@@ -1,12 +1,13 @@
 //! ELECTRA as the command line lists it.
 
-use kiln_learner::{LearnError, TrainOutcome};
+use kiln_learner::{LearnError, OptimizerSettings, ScheduleKind, TrainOutcome};
 use kiln_tasks::architecture::{
     Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
 use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
-use kiln_tasks::labelled::{TasksOf, TunedFamily};
+use kiln_tasks::fine_tuning::LayerDecay;
+use kiln_tasks::labelled::{PublishedSize, Task, TasksOf, TunedFamily, TuningRecipe};
 use kiln_tasks::masked_lm_data::check_masked_run;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
@@ -110,6 +111,24 @@ impl Architecture for Electra {
     ) -> Result<TrainOutcome, LearnError> {
         let (config, objective) = checked(settings)?;
         pretrain::<ElectraPair>(config, &objective.detection, settings, context)
+    }
+
+    /// As its repository fine-tunes, but with bias correction: without it small data train unreliably.
+    fn tuning_recipe(&self, task: Task, size: PublishedSize) -> TuningRecipe {
+        let bert = TuningRecipe::bert(task, size);
+        TuningRecipe {
+            optimizer: OptimizerSettings {
+                learning_rate: size.pick([3e-4, 1e-4, 5e-5]),
+                ..bert.optimizer
+            },
+            schedule: ScheduleKind::Electra,
+            epochs: if task == Task::Qa { 2.0 } else { 3.0 },
+            layer_decay: Some(LayerDecay {
+                factor: size.pick([0.8, 0.8, 0.9]),
+                ..LayerDecay::electra()
+            }),
+            ..bert
+        }
     }
 
     fn tuned(&self) -> &'static dyn TunedFamily {

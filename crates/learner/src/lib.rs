@@ -22,6 +22,7 @@
 //! | `collective.rs` | [`Collective`]: the processes of a run, and the order of sums |
 //! | `orders.rs`, `follow.rs` | what ranks say to each other; the loop of the others than rank 0 |
 //! | `watch.rs` | notices a part that learns nothing |
+//! | `frozen.rs` | parameters that stay as they are |
 //! | `optimizer.rs`, `gradients.rs` | AdamW, the global norm |
 //! | `evaluator.rs`, `selection.rs` | evaluations of another kind, and which is the best |
 //! | `checkpoint.rs`, `newest.rs`, `record.rs` | what is written, and read again |
@@ -42,6 +43,7 @@ mod collective;
 mod error;
 mod evaluator;
 mod follow;
+mod frozen;
 mod gradients;
 mod model_files;
 mod newest;

@@ -87,6 +87,8 @@ pub struct ParameterGroup {
     pub rate_factor: f64,
     /// Whether weight decay pulls at it.
     pub decays: bool,
+    /// Whether it stays as it is: it has no gradient, so neither clipping nor the optimizer knows it.
+    pub is_frozen: bool,
 }
 
 /// Path fragments of parameters without weight decay, as in the original BERT code: biases and the
@@ -100,6 +102,7 @@ impl ParameterGroup {
         Self {
             rate_factor: 1.0,
             decays: !NO_DECAY.iter().any(|fragment| path.contains(fragment)),
+            is_frozen: false,
         }
     }
 }

@@ -11,6 +11,7 @@ use kiln_text::rng::{Purpose, Rng};
 
 use crate::collective::{Alone, Collective};
 use crate::error::LearnError;
+use crate::frozen::with_frozen;
 use crate::gradients;
 use crate::objective::{Carry as _, Objective, PartSpec};
 use crate::optimizer::AdamW;
@@ -116,14 +117,20 @@ impl<O: Objective> Stepper<O> {
             self.carries.clone_from(&start_carries);
             let others = self.placement.others().iter();
             let replicas: Vec<O::Model> = others.map(|device| model.clone().fork(device)).collect();
+            let group = |path: &str| self.objective.group(path);
+            let frozen: Vec<Option<O::Model>> = std::iter::once(&model)
+                .chain(&replicas)
+                .map(|model| with_frozen(model, &group))
+                .collect();
             let mut gradients = GradientsParams::new();
             let mut readings = Readings::default();
 
             for (place, (m, batch)) in mine.clone().zip(&uploaded).enumerate() {
                 let (replica, device) = self.placement.of(m);
-                let on_device = match replica {
-                    0 => &model,
-                    replica => &replicas[replica - 1],
+                let on_device = match (&frozen[replica], replica) {
+                    (Some(frozen), _) => frozen,
+                    (None, 0) => &model,
+                    (None, replica) => &replicas[replica - 1],
                 };
                 seed(device, self.seed, (step, m, index));
                 // Anew for each: a backward pass uses its casts up.
@@ -148,7 +155,7 @@ impl<O: Objective> Stepper<O> {
                     );
                 }
             }
-            drop(replicas);
+            drop((frozen, replicas));
 
             let read =
                 gradients::sum(&model, &mut gradients, part, &*self.collective).and_then(|()| {

@@ -17,7 +17,7 @@ use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
 use serde_json::{Map, Value};
 
 use crate::embedding::{EmbedRequest, TextEmbedder};
-use crate::labelled::{ModelSize, TunedFamily, TuningRecipe};
+use crate::labelled::{PublishedSize, TunedFamily, TuningRecipe};
 use crate::memory::Footprint;
 use crate::run_data::RunData;
 use crate::settings::{ObjectiveSettings, RunSettings};
@@ -297,8 +297,13 @@ pub trait Architecture: Sync {
     fn tuned(&self) -> &'static dyn TunedFamily;
 
     /// How a model of this config.json is fine-tuned for a task, as published.
-    fn tuning_recipe(&self, task: Task, size: ModelSize) -> TuningRecipe {
+    fn tuning_recipe(&self, task: Task, size: PublishedSize) -> TuningRecipe {
         TuningRecipe::bert(task, size)
+    }
+
+    /// The fields of config.json that hold rates of dropout.
+    fn dropout_fields(&self) -> &'static [&'static str] {
+        &["hidden_dropout_prob", "attention_probs_dropout_prob"]
     }
 
     /// Runs or resumes a pretraining run.

@@ -27,6 +27,8 @@ pub struct ClassSpec {
     /// The arguments it takes beside `input_ids`, `attention_mask` and `token_type_ids`; one that
     /// ends in a point is how the names of several begin, such as `mems.`.
     pub arguments: &'static [&'static str],
+    /// The arguments that its head takes beside its labels.
+    pub head_arguments: &'static [&'static str],
     /// The arguments that give it a loss.
     pub labels: &'static [&'static str],
     /// The names of what it computes, losses left out.
@@ -74,12 +76,14 @@ impl<'a> Inputs<'a> {
                 .strip_prefix("cotangent.")
                 .is_some_and(|output| class.outputs.contains(&output));
             let tensors = ["input_ids", "attention_mask", "token_type_ids"];
-            let mut known = tensors.iter().chain(class.arguments).chain(class.labels);
+            let own = class.head_arguments.iter().chain(class.labels);
+            let mut known = tensors.iter().chain(class.arguments).chain(own);
             let is_known = known
                 .any(|known| known == name || (known.ends_with('.') && name.starts_with(known)));
             if !is_cotangent && !is_known {
                 let mut known = tensors.to_vec();
                 known.extend(class.arguments);
+                known.extend(class.head_arguments);
                 known.extend(class.labels);
                 return Err(InputError::Unknown {
                     name: name.clone(),

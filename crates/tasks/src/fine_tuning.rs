@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Every class whose head is a [`TrainedHead`] can be trained so: a label, several or a number for each
-//! sequence, a label for each token, the start and the end of a span, one of several continuations. The sums run over the whole step,
-//! whatever its number of micro-batches and devices.
+//! sequence, a label for each token, the start and the end of a span, one of several continuations. The
+//! sums run over the whole step, whatever its number of micro-batches and devices.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -22,7 +22,6 @@ use kiln_learner::{
 use kiln_nn::Init;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 use crate::class::{Class, Encoder, InputsOf};
@@ -33,36 +32,15 @@ use crate::sift::{CleanPass, SiftSettings, normalise};
 use crate::start::{start_with_encoder, weights_of};
 
 mod layer_decay;
+mod place;
+mod settings;
 mod tuned;
 
 pub use layer_decay::{LayerCount, LayerDecay};
+pub use settings::FineTuningSettings;
 pub use tuned::{
     Answers, FineTuned, HeadKind, TunedBatch, TunedModel, TunedModelOf, TunedObjective,
 };
-
-/// How a class is fine-tuned.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FineTuningSettings {
-    /// Rates that fall towards the embeddings; none: one rate for all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layer_decay: Option<LayerDecay>,
-    /// Predictions that disturbed embeddings shall not change; none: the loss of the labels alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sift: Option<SiftSettings>,
-}
-
-impl FineTuningSettings {
-    /// Refuses settings that nothing can be trained with.
-    ///
-    /// # Errors
-    /// A sentence that names the field, its value and the remedy.
-    pub fn validate(&self) -> Result<(), String> {
-        self.layer_decay.map_or(Ok(()), |decay| decay.validate())?;
-        let sift = self.sift.as_ref();
-        sift.map_or(Ok(()), SiftSettings::validate)
-    }
-}
 
 /// What a class is fine-tuned with. Holds settings, no parameters.
 #[derive(Debug, Clone)]
@@ -93,14 +71,17 @@ impl<C: Class> FineTuning<C> {
     /// one a model with one label learns numbers, others classes.
     ///
     /// # Errors
-    /// If there is no such problem, or a setting can't be used.
+    /// If there is no such problem, or a setting can't be used, or not with such a class.
     pub fn new(config: C::Config, settings: FineTuningSettings) -> Result<Self, LearnError> {
-        settings.validate().map_err(LearnError::Settings)?;
         let problem = Problem::of(config.problem_type(), config.num_labels())?;
+        let problem = problem.unwrap_or(Problem::SingleLabel);
+        let validated = settings.validate();
+        let validated = validated.and_then(|()| settings.suits::<C>(&config, problem));
+        validated.map_err(LearnError::Settings)?;
         Ok(Self {
             config,
             settings,
-            problem: problem.unwrap_or(Problem::SingleLabel),
+            problem,
             class: PhantomData,
         })
     }
@@ -147,7 +128,8 @@ where
     C::Head: TrainedHead,
 {
     fn host_targets(&self, batch: &HostBatch) -> <C::Head as TrainedHead>::Host {
-        C::Head::host_targets(batch, self.problem, self.config.num_labels())
+        let targets = C::Head::host_targets(batch, self.problem, self.config.num_labels());
+        targets.with_loss(&self.settings.class_loss())
     }
 }
 
@@ -204,6 +186,7 @@ where
         if let Some(decay) = self.settings.layer_decay {
             group.rate_factor *= decay.rate_factor(path, self.config.num_layers());
         }
+        group.is_frozen |= self.settings.freezes(path);
         group
     }
 

@@ -2,11 +2,14 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::class_loss::{ClassLoss, WeighedClasses};
+
 /// Classes or places on the host, of which some are scored.
 #[derive(Debug, Clone)]
 pub struct HostLabels {
     labels: Vec<i32>,
     weights: Vec<f32>,
+    loss: ClassLoss,
 }
 
 impl HostLabels {
@@ -16,6 +19,7 @@ impl HostLabels {
         Self {
             labels: labels.into_iter().map(|label| label.max(0)).collect(),
             weights,
+            loss: ClassLoss::default(),
         }
     }
 
@@ -31,7 +35,15 @@ impl HostLabels {
                 .map(|place| place.clamp(0, last))
                 .collect(),
             weights,
+            loss: ClassLoss::default(),
         }
+    }
+
+    /// These labels, whose loss is weighed and smoothed so.
+    #[must_use]
+    pub fn with_loss(self, loss: &ClassLoss) -> Self {
+        let loss = loss.clone();
+        Self { loss, ..self }
     }
 
     /// These labels with each row's weighed by `rows`, as many rows as there are weights.
@@ -44,15 +56,31 @@ impl HostLabels {
         self
     }
 
-    /// The sum of the weights.
+    /// The sum of the rows' weights.
     pub fn count(&self) -> f64 {
         self.weights.iter().map(|&weight| f64::from(weight)).sum()
+    }
+
+    /// By what the sum of the losses is divided: of each row its weight times that of its class.
+    pub fn divisor(&self) -> f64 {
+        let weights = self.loss.weights(&self.labels, &self.weights);
+        weights.into_iter().map(f64::from).sum()
+    }
+
+    /// The labels, and which of them count.
+    pub(crate) fn parts(&self) -> (&[i32], &[f32]) {
+        (&self.labels, &self.weights)
     }
 
     /// Moves them to a device.
     pub fn upload(self, device: &Device) -> Labels {
         let (n, count) = (self.labels.len(), self.count());
+        let loss = (!self.loss.is_plain()).then(|| {
+            let weights = self.loss.weights(&self.labels, &self.weights);
+            self.loss.upload(weights, device)
+        });
         Labels {
+            loss,
             labels: Tensor::from_data(TensorData::new(self.labels, [n]), device),
             weights: Tensor::from_data(TensorData::new(self.weights, [n]), device),
             count,
@@ -73,6 +101,8 @@ pub struct Labels {
     pub weights: Tensor<1>,
     /// The sum of the weights.
     pub count: f64,
+    /// How the loss is weighed and smoothed; none: it is the plain one.
+    pub loss: Option<WeighedClasses>,
 }
 
 /// Real numbers on a device, with what a weighted mean needs.

@@ -27,11 +27,14 @@
 //! | `labelled/` | [`labelled::FineTuneSettings`]: runs on labelled files, their evaluation, predictions |
 //! | `token_heads.rs` | the heads over tokens and over the first one, on any encoder |
 //! | `choice.rs`, `summary.rs` | the head that scores continuations, on any encoder; one vector for a sequence |
+//! | `beam.rs` | [`beam::SpanBeam`]: XLNet's head for spans: ends for each start, whether there is an answer |
+//! | `class_loss.rs` | the cross-entropy of classes with a weight for each, and smoothed labels |
 //! | `forward/` | [`forward::forward`]: a checkpoint run on given tensors, as one of an architecture's classes |
 //! | `embedding.rs` | [`embedding::TextEmbedder`]: what is asked of an encoder, vectors of texts |
 //! | `predict/` | [`Predictor`]: a model opened once that fills masks, tells replaced tokens, gives vectors |
 
 pub mod architecture;
+pub mod beam;
 pub mod change;
 pub mod choice;
 pub mod class;
@@ -59,6 +62,7 @@ pub mod tokenizer;
 pub mod tying;
 
 mod arguments;
+mod class_loss;
 mod labels;
 mod record_changes;
 mod run_data;

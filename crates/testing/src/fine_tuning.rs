@@ -1,4 +1,4 @@
-//! Fine-tuning held against the reference: thirty steps of a class on the batches of a trajectory.
+//! Fine-tuning held against the reference: a class trained on the batches of a trajectory.
 
 use std::path::Path;
 
@@ -14,13 +14,17 @@ use crate::trajectory::{check_run, must};
 use crate::{Fixture, Report, Values, devices, lock_generator};
 
 /// The buffers of a batch, by Hugging Face's names.
-const BUFFERS: [&str; 6] = [
+const BUFFERS: [&str; 10] = [
     "input_ids",
     "attention_mask",
     "token_type_ids",
     "labels",
     "start_positions",
     "end_positions",
+    "is_impossible",
+    "cls_index",
+    "p_mask",
+    "delta_0",
 ];
 
 /// The reference's batches, a step each `[steps, rows, …]`, of so many rows.
@@ -40,8 +44,14 @@ impl BatchSource for Batches {
             let mut shape = stacked.shape[1..].to_vec();
             shape[0] = rows;
             let size: usize = shape.iter().product();
-            if let &[rows, num_choices, seq_len] = shape.as_slice() {
-                shape = vec![rows * num_choices, seq_len];
+            // Continuations are rows of their own.
+            let is_of_choices = match &stacked.values {
+                Values::Ints(_) => shape.len() == 3,
+                Values::Floats(_) => shape.len() == 4,
+            };
+            if is_of_choices {
+                let num_choices = shape.remove(1);
+                shape[0] *= num_choices;
             }
             // Batches are built ahead, beyond the last step.
             let batches = stacked.shape.iter().product::<usize>() / size;
@@ -56,7 +66,7 @@ impl BatchSource for Batches {
     }
 }
 
-/// Trains the class `C` for thirty steps from the weights of the case `start`, in `accumulate`
+/// Trains the class `C` for the steps of a trajectory from the weights of the case `start`, in `accumulate`
 /// micro-batches a step, and holds every loss, gradient norm and learning rate on the way and the
 /// parameters at the end against those of the case `trajectory`; both lie in `root`.
 ///

@@ -64,9 +64,9 @@ fn check_case(
         let (actual, expected) = match bound {
             Bound::Output => (
                 real(fixture, shape, values),
-                real(fixture, shape, expected.floats()),
+                real(fixture, shape, &numbers(expected)),
             ),
-            _ => (values.clone(), expected.floats().to_vec()),
+            _ => (values.clone(), numbers(expected)),
         };
         report.check(&row, device_name, &actual, &expected, bound);
     }
@@ -107,6 +107,14 @@ pub fn named(outputs: Vec<Output>) -> Named {
         }
     });
     outputs.collect()
+}
+
+/// Whole numbers too, such as positions.
+fn numbers(tensor: &FixtureTensor) -> Vec<f32> {
+    match &tensor.values {
+        Values::Floats(values) => values.clone(),
+        Values::Ints(values) => values.iter().map(|&value| value as f32).collect(),
+    }
 }
 
 fn data(tensor: &FixtureTensor) -> TensorData {

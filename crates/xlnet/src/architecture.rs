@@ -1,7 +1,7 @@
 //! XLNet as the command line lists it.
 
 use kiln_checkpoint::ModelFile;
-use kiln_learner::{LearnError, TrainOutcome};
+use kiln_learner::{LearnError, OptimizerSettings, TrainOutcome};
 use kiln_nn::Init;
 use kiln_nn::init::WeightDistribution;
 use kiln_tasks::architecture::{
@@ -9,7 +9,8 @@ use kiln_tasks::architecture::{
     unknown_preset,
 };
 use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
-use kiln_tasks::labelled::{TasksOf, TunedFamily};
+use kiln_tasks::fine_tuning::LayerDecay;
+use kiln_tasks::labelled::{PublishedSize, Task, TasksOf, TunedFamily, TuningRecipe};
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::config_value;
 use kiln_tasks::settings::{ObjectiveSettings, PermutedLmSettings, RunSettings};
@@ -153,6 +154,26 @@ impl Architecture for Xlnet {
             model = start_with_encoder::<XlnetConfig, _>(model, origin, observer)?;
         }
         context.train(objective, model, files, settings, data)
+    }
+
+    /// As its repository fine-tunes: no weight decay; for questions rates that fall layer by layer.
+    fn tuning_recipe(&self, task: Task, size: PublishedSize) -> TuningRecipe {
+        let bert = TuningRecipe::bert(task, size);
+        let asks = task == Task::Qa;
+        TuningRecipe {
+            optimizer: OptimizerSettings {
+                learning_rate: size.pick([3e-4, 2e-5, if asks { 3e-5 } else { 2e-5 }]),
+                weight_decay: 0.0,
+                epsilon: if asks { 1e-6 } else { 1e-8 },
+                ..bert.optimizer
+            },
+            layer_decay: asks.then(LayerDecay::xlnet),
+            ..bert
+        }
+    }
+
+    fn dropout_fields(&self) -> &'static [&'static str] {
+        &["dropout", "summary_last_dropout"]
     }
 
     fn tuned(&self) -> &'static dyn TunedFamily {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_learner::LearnError;
-use kiln_learner::upload::ints;
+use kiln_learner::upload::{floats, ints};
 use kiln_tasks::family::ReadInputs;
 use kiln_tasks::forward::{InputError, Inputs};
 use kiln_text::HostBatch;
@@ -31,6 +31,9 @@ impl ReadInputs<XlnetConfig> for XlnetInputs {
             // As many from batch to batch, so that shapes stay.
             segment_columns: FINE_TUNING_SEGMENTS.max(highest.unwrap_or(0) as usize + 1),
             visibility: Visibility::padding(ints(batch, "attention_mask", device)),
+            p_mask: (batch.floats.contains_key("p_mask")).then(|| floats(batch, "p_mask", device)),
+            cls_index: (batch.ints.contains_key("cls_index"))
+                .then(|| ints(batch, "cls_index", device)),
             ..Self::new(ints(batch, "input_ids", device))
         }
     }
@@ -55,6 +58,8 @@ fn read(inputs: &Inputs<'_>, config: &XlnetConfig) -> Result<XlnetInputs, LearnE
         visibility: visibility(inputs)?,
         targets: targets(inputs)?,
         memory: memory(inputs, config)?,
+        p_mask: p_mask(inputs)?,
+        cls_index: cls_index(inputs)?,
     })
 }
 
@@ -118,6 +123,18 @@ fn visibility(inputs: &Inputs<'_>) -> Result<Visibility, LearnError> {
             Visibility::Mask(Tensor::from_data(hidden, inputs.device()))
         }
     })
+}
+
+fn p_mask(inputs: &Inputs<'_>) -> Result<Option<Tensor<2>>, LearnError> {
+    let shape = [inputs.batch, inputs.seq_len];
+    let mask = inputs.zeros_and_ones("p_mask", &shape)?;
+    Ok(mask.map(|mask| matrix(mask, shape, inputs).float()))
+}
+
+fn cls_index(inputs: &Inputs<'_>) -> Result<Option<Tensor<1, Int>>, LearnError> {
+    let batch = inputs.batch;
+    let places = inputs.whole_numbers("cls_index", &[batch], inputs.seq_len)?;
+    Ok(places.map(|places| Tensor::from_data(TensorData::new(places, [batch]), inputs.device())))
 }
 
 /// `target_mapping` as positions: each row has one 1, or none in an empty slot.

@@ -11,9 +11,9 @@ use kiln_tasks::model_config::num_labels;
 use crate::names::{LOAD_OPTIONS, NAMES, QUERY_BIASES};
 use crate::shared_biases::copies;
 use crate::{
-    XlnetConfig, XlnetForMultipleChoice, XlnetForQuestionAnsweringSimple,
-    XlnetForSequenceClassification, XlnetForTokenClassification, XlnetInputs, XlnetLmHeadModel,
-    XlnetModel,
+    XlnetConfig, XlnetForMultipleChoice, XlnetForQuestionAnswering,
+    XlnetForQuestionAnsweringSimple, XlnetForSequenceClassification, XlnetForTokenClassification,
+    XlnetInputs, XlnetLmHeadModel, XlnetModel,
 };
 
 impl Classes for XlnetConfig {
@@ -23,6 +23,7 @@ impl Classes for XlnetConfig {
         ClassEntry::of::<XlnetForSequenceClassification>(),
         ClassEntry::of::<XlnetForTokenClassification>(),
         ClassEntry::of::<XlnetForQuestionAnsweringSimple>(),
+        ClassEntry::of::<XlnetForQuestionAnswering>(),
         ClassEntry::of::<XlnetForMultipleChoice>(),
     ];
 }

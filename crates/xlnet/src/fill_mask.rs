@@ -49,6 +49,8 @@ impl PredictWords for XlnetLmHeadModel {
                 is_present: None,
             }),
             memory: None,
+            p_mask: None,
+            cls_index: None,
         };
         let (logits, _) = self.forward(inputs);
         logits

@@ -17,7 +17,7 @@
 //! | `attention.rs`, `layer.rs`, `model.rs` | [`XlnetModel`] |
 //! | `memory.rs`, `kept.rs` | [`Memory`] between segments, and its file; how much is kept |
 //! | `lm_head.rs` | [`XlnetLmHeadModel`] |
-//! | `heads.rs` | the heads of fine-tuning |
+//! | `heads.rs`, `beam.rs` | the heads of fine-tuning; that for answers with a beam |
 //! | `names.rs`, `family.rs`, `shared_biases.rs` | Hugging Face's names, classes and files |
 //! | `pretraining.rs` | [`XlnetPretraining`]: permutation language modelling |
 //! | `data.rs` | the batches of a run |
@@ -27,6 +27,7 @@
 mod architecture;
 mod arguments;
 mod attention;
+mod beam;
 mod config;
 mod data;
 mod family;
@@ -47,6 +48,7 @@ mod visibility;
 
 pub use architecture::Xlnet;
 pub use attention::{QueryBiases, RelativeAttention};
+pub use beam::XlnetForQuestionAnswering;
 pub use config::{AttentionType, XlnetConfig};
 pub use heads::{
     XlnetForMultipleChoice, XlnetForQuestionAnsweringSimple, XlnetForSequenceClassification,

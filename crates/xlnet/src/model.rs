@@ -40,6 +40,10 @@ pub struct XlnetInputs {
     pub targets: Option<Targets>,
     /// The segments before.
     pub memory: Option<Memory>,
+    /// `[batch, seq_len]`, 1 where no answer can be; the stack does not read it.
+    pub p_mask: Option<Tensor<2>>,
+    /// `[batch]`, the position of `<cls>`; none: the last one. The stack does not read it.
+    pub cls_index: Option<Tensor<1, Int>>,
 }
 
 impl XlnetInputs {
@@ -56,6 +60,8 @@ impl XlnetInputs {
             visibility: Visibility::All,
             targets: None,
             memory: None,
+            p_mask: None,
+            cls_index: None,
         }
     }
 }
@@ -277,6 +283,7 @@ impl Encoder for XlnetModel {
     const NAMES: &'static [&'static str] = &["XLNetModel"];
     const TOKEN_CLASSIFICATION: &'static [&'static str] = &["XLNetForTokenClassification"];
     const QUESTION_ANSWERING: &'static [&'static str] = &["XLNetForQuestionAnsweringSimple"];
+    const NORMALISES_EMBEDDINGS: bool = false;
 
     fn width(config: &XlnetConfig) -> usize {
         config.d_model

@@ -7,6 +7,8 @@ pub const NAMES: Names = Names {
     rules: &[
         ("base_model", "transformer"),
         ("scorer", ""),
+        ("beam.end_logits.layer_norm", "end_logits.LayerNorm"),
+        ("beam", ""),
         ("rel_attn.biases", "rel_attn"),
         ("lm_loss.decoder", "lm_loss"),
     ],

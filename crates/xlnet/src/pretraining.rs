@@ -76,6 +76,8 @@ impl PermutedBatch {
                 is_present: None,
             }),
             memory,
+            p_mask: None,
+            cls_index: None,
         }
     }
 }

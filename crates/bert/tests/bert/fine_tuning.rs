@@ -1,9 +1,11 @@
 //! Fine-tuning against transformers: thirty steps of every task.
 
 use kiln_bert::{
-    BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification,
+    BertForMultipleChoice, BertForQuestionAnswering, BertForSequenceClassification,
+    BertForTokenClassification,
 };
 use kiln_tasks::fine_tuning::FineTuningSettings;
+use kiln_tasks::sift::{AscentLoss, SiftSettings};
 use kiln_testing::{check_fine_tuning, fixtures_dir};
 
 fn settings() -> FineTuningSettings {
@@ -37,4 +39,65 @@ fn spans_are_learned_as_in_pytorch() {
     let root = fixtures_dir("bert", env!("CARGO_MANIFEST_DIR"));
     let cases = ("question_answering", "trajectory_qa");
     check_fine_tuning::<BertForQuestionAnswering>(&root, cases, &settings(), 1);
+}
+
+#[test]
+fn continuations_are_chosen_among_as_in_pytorch() {
+    let root = fixtures_dir("bert", env!("CARGO_MANIFEST_DIR"));
+    let cases = ("multiple_choice", "trajectory_choose");
+    check_fine_tuning::<BertForMultipleChoice>(&root, cases, &settings(), 1);
+}
+
+#[test]
+fn continuations_are_chosen_among_alike_from_three_micro_batches_of_one_example() {
+    let root = fixtures_dir("bert", env!("CARGO_MANIFEST_DIR"));
+    let cases = ("multiple_choice", "trajectory_choose");
+    check_fine_tuning::<BertForMultipleChoice>(&root, cases, &settings(), 3);
+}
+
+/// The rows have labels of different weights, so a mean of means would show here too.
+#[test]
+fn labels_are_weighed_and_smoothed_as_in_pytorch() {
+    let root = fixtures_dir("bert", env!("CARGO_MANIFEST_DIR"));
+    let cases = ("token_classification", "trajectory_tag_weighed");
+    let settings = FineTuningSettings {
+        class_weights: vec![1.0, 0.25, 2.0, 0.5, 3.0],
+        label_smoothing: 0.1,
+        ..FineTuningSettings::default()
+    };
+    for accumulate in [1, 3] {
+        check_fine_tuning::<BertForTokenClassification>(&root, cases, &settings, accumulate);
+    }
+}
+
+/// Frozen parameters are no part of the norm that gradients are clipped to.
+#[test]
+fn what_is_not_frozen_learns_as_in_pytorch() {
+    let root = fixtures_dir("bert", env!("CARGO_MANIFEST_DIR"));
+    let cases = ("token_classification", "trajectory_tag_frozen");
+    let settings = FineTuningSettings {
+        freeze_embeddings: true,
+        freeze_layers: 1,
+        ..FineTuningSettings::default()
+    };
+    for accumulate in [1, 3] {
+        check_fine_tuning::<BertForTokenClassification>(&root, cases, &settings, accumulate);
+    }
+}
+
+/// The perturbed pass has the continuations' rows, and its term compares the choices of examples.
+#[test]
+fn continuations_are_chosen_among_alike_under_disturbed_embeddings() {
+    let root = fixtures_dir("bert", env!("CARGO_MANIFEST_DIR"));
+    let cases = ("multiple_choice", "sift_choose");
+    let settings = FineTuningSettings {
+        sift: Some(SiftSettings {
+            weight: 5.0,
+            step_size: 0.1,
+            init_perturbation: 0.1,
+            ascent_loss: AscentLoss::SymmetricKl,
+        }),
+        ..FineTuningSettings::default()
+    };
+    check_fine_tuning::<BertForMultipleChoice>(&root, cases, &settings, 1);
 }

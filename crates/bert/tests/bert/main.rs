@@ -2,6 +2,8 @@
 
 mod fine_tuning;
 mod forward;
+mod frozen;
+mod golden_head;
 mod parity;
 mod sift;
 mod trajectory;

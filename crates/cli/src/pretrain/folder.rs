@@ -14,7 +14,7 @@ use crate::out_of_memory;
 ///
 /// # Errors
 /// If nothing can be written there.
-pub(super) fn check_writable(path: &Path) -> Result<(), Failure> {
+pub(crate) fn check_writable(path: &Path) -> Result<(), Failure> {
     let path = absolute(path)?;
     let existing = path.ancestors().find(|ancestor| ancestor.is_dir());
     let Some(existing) = existing else {
@@ -36,7 +36,7 @@ pub(super) fn check_writable(path: &Path) -> Result<(), Failure> {
 /// make stays.
 ///
 /// So it is where memory runs out and nothing is dropped any more.
-pub(super) struct NewRun(MadeFolder);
+pub(crate) struct NewRun(MadeFolder);
 
 #[derive(Clone)]
 struct MadeFolder {
@@ -50,7 +50,7 @@ impl NewRun {
     ///
     /// # Errors
     /// If it is not empty or can't be made.
-    pub(super) fn create(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
         let full = absolute(path)?;
         let made = full
             .ancestors()
@@ -66,7 +66,7 @@ impl NewRun {
         Ok(Self(folder))
     }
 
-    pub(super) fn run(&self) -> &RunFolder {
+    pub(crate) fn run(&self) -> &RunFolder {
         &self.0.run
     }
 }

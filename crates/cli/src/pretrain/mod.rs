@@ -24,7 +24,7 @@ mod args;
 mod data;
 pub(crate) mod evaluation;
 mod flags;
-mod folder;
+pub(crate) mod folder;
 mod generator;
 mod given;
 pub(crate) mod kept;

@@ -25,6 +25,7 @@ use crate::console::Console;
 use crate::corpus_place::{self, PlaceArgs};
 use crate::devices;
 use crate::failure::Failure;
+use crate::finetune;
 use crate::finish;
 use crate::folders::absolute;
 use crate::memory;
@@ -78,6 +79,10 @@ pub(crate) struct ResumeArgs {
 pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Result<(), Failure> {
     check_dashboard(args.dashboard)?;
     refuse_checkpoint(&args.run)?;
+    if let Some(ended) = finetune::resume(&args.run, backend, (args.json, args.dashboard), console)
+    {
+        return ended;
+    }
     let (run, found): (_, RunSettings) = RunFolder::open(&args.run)?;
     let Some(architecture) = architectures::by_name(&found.architecture) else {
         return Err(Failure::run(format_args!(

@@ -3,6 +3,7 @@
 mod common;
 mod fine_tuning;
 mod folders;
+mod golden_head;
 mod joint;
 mod objective_checkpoints;
 mod objective_properties;

@@ -6,7 +6,8 @@ use std::sync::Mutex;
 
 use kiln_checkpoint::{Names, module_tensors};
 use kiln_electra::{
-    ElectraConfig, ElectraForSequenceClassification, ElectraPretraining, PairConfig,
+    ElectraConfig, ElectraForMultipleChoice, ElectraForSequenceClassification, ElectraPretraining,
+    PairConfig,
 };
 use kiln_learner::Observer;
 use kiln_nn::Init;
@@ -23,6 +24,17 @@ fn a_classifier_learns_as_in_pytorch_layer_by_layer() {
         ..FineTuningSettings::default()
     };
     check_fine_tuning::<ElectraForSequenceClassification>(&root, cases, &settings, 1);
+}
+
+#[test]
+fn continuations_are_chosen_among_as_in_pytorch_layer_by_layer() {
+    let root = fixtures_dir("electra", env!("CARGO_MANIFEST_DIR"));
+    let cases = ("multiple_choice", "trajectory_choose");
+    let settings = FineTuningSettings {
+        layer_decay: Some(LayerDecay::electra()),
+        ..FineTuningSettings::default()
+    };
+    check_fine_tuning::<ElectraForMultipleChoice>(&root, cases, &settings, 1);
 }
 
 #[derive(Default)]

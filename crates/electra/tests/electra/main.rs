@@ -2,6 +2,7 @@
 
 mod common;
 mod fine_tuning;
+mod golden_head;
 mod joint;
 mod parity;
 mod properties;

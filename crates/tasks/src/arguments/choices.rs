@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     fn given(shape: &[usize], labels: usize) -> Given {
-        let n = shape.iter().product();
+        let n: usize = shape.iter().product();
         BTreeMap::from([
             (
                 "input_ids".to_owned(),

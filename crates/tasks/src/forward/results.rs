@@ -73,7 +73,7 @@ impl Results {
     /// The means of the head's terms; all of them together are the loss.
     fn score<H: Head>(&mut self, head: H, targets: H::Targets) {
         let terms = head.losses(targets);
-        let is_whole = terms.len() == H::TERMS.len();
+        let is_whole = terms.len() + H::OPTIONAL_TERMS >= H::TERMS.len();
         let mut sum: Option<Tensor<1>> = None;
         for term in terms {
             let mean = term.mean();

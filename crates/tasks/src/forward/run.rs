@@ -85,6 +85,7 @@ fn spec_of<C: Class>(config: &C::Config) -> ClassSpec {
     ClassSpec {
         name: config.class_name(C::NAMES),
         arguments: C::Config::ARGUMENTS,
+        head_arguments: C::Head::ARGUMENTS,
         labels: C::Head::LABELS,
         outputs,
     }

@@ -66,6 +66,11 @@ impl Head for ChoiceLogits {
         let logits = self.logits_for(&labels.labels);
         vec![cross_entropy("loss", logits, labels)]
     }
+
+    /// Over the continuations of each example.
+    fn smooths_labels(_: Problem) -> bool {
+        true
+    }
 }
 
 impl TrainedHead for ChoiceLogits {

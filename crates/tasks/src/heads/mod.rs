@@ -4,6 +4,7 @@
 //! A loss is a sum and a weight: a forward pass divides the one by the other, a training step
 //! divides the sums of all its micro-batches by the weights of all.
 
+mod beam;
 mod choice;
 mod named;
 mod sequence;
@@ -17,7 +18,9 @@ use burn::tensor::Tensor;
 use kiln_learner::LearnError;
 use kiln_nn::loss::cross_entropy_sum;
 
+pub use crate::class_loss::{ClassLoss, WeighedClasses};
 pub use crate::labels::{HostLabels, Labels, Numbers};
+pub use beam::{BeamLogits, BeamTargets, HostBeam};
 pub use choice::ChoiceLogits;
 pub use named::Named;
 pub use sequence::{ClassLogits, Problem, RealLabels, SequenceLabels, SequenceLogits};
@@ -65,6 +68,10 @@ pub trait Head: Sized {
     const CHOOSES: bool = false;
     /// Whether the terms are outputs too.
     const TELLS_TERMS: bool = false;
+    /// How many of the last terms a loss may lack.
+    const OPTIONAL_TERMS: usize = 0;
+    /// What it reads beside what the encoder does, and its labels.
+    const ARGUMENTS: &'static [&'static str] = &[];
 
     /// What it is scored by.
     type Targets: Debug + Clone + Send + 'static;
@@ -85,6 +92,18 @@ pub trait Head: Sized {
 
     /// The terms that have labels, in the order of [`Head::TERMS`].
     fn losses(self, targets: Self::Targets) -> Vec<LossTerm>;
+
+    /// Whether its labels are classes that may weigh differently; `problem` says what those of sequences
+    /// mean.
+    fn weighs_classes(problem: Problem) -> bool {
+        let _ = problem;
+        false
+    }
+
+    /// Whether its labels can be smoothed.
+    fn smooths_labels(problem: Problem) -> bool {
+        Self::weighs_classes(problem)
+    }
 }
 
 /// No head: the encoder alone.
@@ -114,9 +133,15 @@ impl Head for NoHead {
 
 /// The cross-entropy of `logits` `[n, classes]`, for as many rows as there are labels.
 fn cross_entropy(name: &'static str, logits: Tensor<2>, labels: Labels) -> LossTerm {
-    LossTerm {
-        name,
-        sum: cross_entropy_sum(logits, labels.labels, labels.weights),
-        weight: labels.count,
-    }
+    let (sum, weight) = match labels.loss {
+        Some(loss) => {
+            let weight = loss.divisor;
+            (loss.sum(logits, labels.labels, labels.weights), weight)
+        }
+        None => {
+            let sum = cross_entropy_sum(logits, labels.labels, labels.weights);
+            (sum, labels.count)
+        }
+    };
+    LossTerm { name, sum, weight }
 }

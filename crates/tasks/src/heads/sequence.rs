@@ -192,6 +192,10 @@ impl Head for SequenceLogits {
             weight,
         }]
     }
+
+    fn weighs_classes(problem: Problem) -> bool {
+        problem == Problem::SingleLabel
+    }
 }
 
 /// `labels`, a class for each row of `logits` `[batch, classes]`.

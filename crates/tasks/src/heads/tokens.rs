@@ -5,6 +5,7 @@ use kiln_learner::LearnError;
 use kiln_nn::loss::binary_cross_entropy_sum;
 
 use super::named::Named;
+use super::sequence::Problem;
 use super::{Head, LossTerm, cross_entropy};
 use crate::arguments::Inputs;
 use crate::labels::{Labels, Numbers};
@@ -38,6 +39,10 @@ impl Head for TokenLogits {
             self.logits.flatten::<2>(0, 1),
             labels,
         )]
+    }
+
+    fn weighs_classes(_: Problem) -> bool {
+        true
     }
 }
 

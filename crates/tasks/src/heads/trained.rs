@@ -8,6 +8,7 @@
 //! | a label a token | `labels` `[batch, seq_len]`, whole numbers; −100 is not scored |
 //! | one of several continuations | `labels` `[batch]`; rows are `[batch * num_choices, seq_len]` |
 //! | a span | `start_positions`, `end_positions` `[batch]`; one beyond the sequence is not scored |
+//! | a span with a beam | the same; `is_impossible` `[batch]`, `cls_index` `[batch]`, `p_mask` `[batch, seq_len]`, each if it is there |
 //!
 //! With `example_weight` `[batch]` a row weighs as much as it says: 0 where it only fills up an
 //! evaluation.
@@ -17,14 +18,14 @@ use kiln_learner::Measure;
 use kiln_learner::upload::missing;
 use kiln_text::HostBatch;
 
-use super::Head;
 use super::sequence::{Problem, SequenceLabels, SequenceLogits};
 use super::tokens::{SpanLogits, TokenLogits};
+use super::{ClassLoss, Head};
 use crate::labels::{HostLabels, Labels, Numbers};
 use crate::masked_lm;
 
 /// Labels on the host, of all terms of a loss.
-pub trait HostTargets {
+pub trait HostTargets: Sized {
     /// The labels on a device.
     type Targets;
 
@@ -33,6 +34,10 @@ pub trait HostTargets {
 
     /// How many rows of [`TrainedHead::rows`] count.
     fn num_rows(&self) -> f64;
+
+    /// These labels, where they are classes, with a loss that is weighed and smoothed so.
+    #[must_use]
+    fn with_loss(self, loss: &ClassLoss) -> Self;
 
     /// Moves them to a device.
     fn upload(self, device: &Device) -> Self::Targets;
@@ -71,11 +76,15 @@ impl HostTargets for HostLabels {
     type Targets = Labels;
 
     fn weights(&self) -> Vec<f64> {
-        vec![self.count()]
+        vec![self.divisor()]
     }
 
     fn num_rows(&self) -> f64 {
         self.count()
+    }
+
+    fn with_loss(self, loss: &ClassLoss) -> Self {
+        Self::with_loss(self, loss)
     }
 
     fn upload(self, device: &Device) -> Labels {
@@ -92,6 +101,10 @@ impl HostTargets for (HostLabels, HostLabels) {
 
     fn num_rows(&self) -> f64 {
         self.0.count() + self.1.count()
+    }
+
+    fn with_loss(self, _: &ClassLoss) -> Self {
+        self
     }
 
     fn upload(self, device: &Device) -> (Labels, Labels) {
@@ -131,6 +144,13 @@ impl HostTargets for HostSequence {
         match self {
             Self::Class(labels) => labels.num_rows(),
             Self::Real { row_weights, .. } => row_weights.iter().map(|&row| f64::from(row)).sum(),
+        }
+    }
+
+    fn with_loss(self, loss: &ClassLoss) -> Self {
+        match self {
+            Self::Class(labels) => Self::Class(labels.with_loss(loss)),
+            numbers @ Self::Real { .. } => numbers,
         }
     }
 
@@ -294,14 +314,14 @@ pub(super) fn weighed_classes(batch: &HostBatch, num_labels: usize) -> HostLabel
     weighed(batch, HostLabels::classes(labels))
 }
 
-fn weighed(batch: &HostBatch, labels: HostLabels) -> HostLabels {
+pub(super) fn weighed(batch: &HostBatch, labels: HostLabels) -> HostLabels {
     match row_weights(batch) {
         Some(rows) => labels.weighed(rows),
         None => labels,
     }
 }
 
-fn row_weights(batch: &HostBatch) -> Option<&[f32]> {
+pub(super) fn row_weights(batch: &HostBatch) -> Option<&[f32]> {
     let weights = batch.floats.get("example_weight")?;
     Some(&weights.data)
 }
@@ -312,7 +332,7 @@ pub(super) fn ints(batch: &HostBatch, name: &str) -> Vec<i32> {
 }
 
 /// `[batch, seq_len]`
-fn shape(batch: &HostBatch) -> [usize; 2] {
+pub(super) fn shape(batch: &HostBatch) -> [usize; 2] {
     match batch
         .ints
         .get("input_ids")

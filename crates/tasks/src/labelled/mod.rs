@@ -10,6 +10,7 @@
 //! | `config.rs` | the model's config.json with the labels of a task |
 //! | `pipeline.rs` | [`TaskPipeline`]: examples to rows, by whatever answers for a batch |
 //! | `data.rs` | [`TaskData`]: what a run trains and is evaluated on |
+//! | `selection.rs` | which score decides between checkpoints |
 //! | `evaluation.rs` | the evaluation within training: the same pipeline |
 //! | `run.rs`, `tuned_family.rs` | a run; what the command line asks of an architecture |
 //! | `recipe.rs` | [`TuningRecipe`]: published settings |
@@ -23,15 +24,19 @@ mod evaluation;
 mod pipeline;
 mod recipe;
 mod run;
+mod selection;
 mod settings;
 mod tuned_family;
 
 pub use config::{label_names, task_config};
 pub use data::{DevExamples, TaskData};
 pub use pipeline::{Asked, TaskPipeline};
-pub use recipe::{ModelSize, TuningRecipe};
+pub use recipe::{PublishedSize, TuningRecipe};
+pub use selection::selection;
 pub use settings::{Development, FineTuneSettings, LabelledData, TaskSettings, TunedFrom};
 pub use tuned_family::{HeadFacts, TaskModel, TaskModelRequest, TasksOf, TunedFamily};
+
+pub use kiln_datasets::{Problem, Task};
 
 use kiln_datasets::DataError;
 use kiln_learner::LearnError;

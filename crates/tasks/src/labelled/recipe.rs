@@ -30,7 +30,7 @@ pub struct TuningRecipe {
 
 /// How large a model is, as publications name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ModelSize {
+pub enum PublishedSize {
     /// Narrower than the published base models.
     Small,
     /// About 768 wide.
@@ -39,7 +39,7 @@ pub enum ModelSize {
     Large,
 }
 
-impl ModelSize {
+impl PublishedSize {
     /// Of a model with hidden states of this width.
     pub fn of(hidden_size: usize) -> Self {
         match hidden_size {
@@ -63,7 +63,7 @@ impl TuningRecipe {
     /// BERT's (Devlin et al. 2019, appendix A.3; its repository's small models): 3 epochs of 32 sequences,
     /// a tenth of warm-up; bias correction, without which small data do not train reliably (Zhang et al.
     /// 2021).
-    pub fn bert(task: Task, size: ModelSize) -> Self {
+    pub fn bert(task: Task, size: PublishedSize) -> Self {
         let choice = matches!(task, Task::Choose);
         Self {
             optimizer: OptimizerSettings {

@@ -41,6 +41,7 @@ fn binary(given: &[(&str, TensorData)]) -> Result<(f32, Vec<f32>), String> {
     let class = ClassSpec {
         name: "ElectraForPreTraining",
         arguments: &[],
+        head_arguments: &[],
         labels: &["labels"],
         outputs: vec!["last_hidden_state", "logits"],
     };

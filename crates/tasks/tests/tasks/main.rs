@@ -1,4 +1,5 @@
 //! Classes opened and asked, whatever the architecture.
 
+mod class_loss;
 mod fill_mask;
 mod forward;

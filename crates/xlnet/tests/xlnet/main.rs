@@ -5,6 +5,7 @@ mod fill_mask;
 mod fine_tuning;
 mod folders;
 mod golden;
+mod golden_head;
 mod parity;
 mod properties;
 mod trajectory;

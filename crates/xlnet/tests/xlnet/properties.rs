@@ -114,6 +114,8 @@ impl Example {
                 is_present: None,
             }),
             memory,
+            p_mask: None,
+            cls_index: None,
         }
     }
 }

@@ -1,0 +1,179 @@
+//! `kiln evaluate`: what a fine-tuned model scores on labelled files, or what predictions score that were
+//! written before.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use kiln_datasets::reading::Dataset;
+use kiln_datasets::{LabelMap, Labels, Task};
+use kiln_metrics::{ScoreOptions, Scores, read_rows, score};
+use kiln_tasks::labelled::DevExamples;
+use serde_json::json;
+
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::labelled::asking::{AskArgs, Asking};
+use crate::labelled::data_args::{FileArgs, tasks};
+use crate::labelled::dev_scores::PredictionsFile;
+use crate::labelled::showing;
+use crate::overwriting::refuse_overwriting;
+use crate::wording::count;
+
+const EXAMPLES: &str = "Examples:
+  kiln evaluate classify --model runs/topics --data test.csv --output test-predictions.jsonl
+  kiln evaluate qa --model runs/answers --data dev-v2.0.json --json
+  kiln evaluate classify --predictions runs/topics/predictions.jsonl";
+
+// Which model, on what.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct EvaluateArgs {
+    /// What the model does
+    #[arg(value_name = "TASK", value_parser = tasks())]
+    task: Task,
+    /// Hugging Face model folder, a checkpoint, or a fine-tuning run, whose best checkpoint is taken
+    #[arg(long, value_name = "DIR", required_unless_present = "predictions")]
+    model: Option<PathBuf>,
+    /// Labelled files
+    #[arg(long, value_name = "F", num_args = 1.., required_unless_present = "predictions")]
+    data: Vec<PathBuf>,
+    /// Score these predictions again instead of asking a model
+    #[arg(long, value_name = "F.jsonl", conflicts_with_all = ["model", "data", "output"])]
+    predictions: Option<PathBuf>,
+    /// Write what the model says of every example, a line each
+    #[arg(long, value_name = "F.jsonl")]
+    output: Option<PathBuf>,
+    /// An example can have any number of labels (classify). Default: as the model's config.json says
+    #[arg(long)]
+    multi_label: bool,
+    /// Examples the model reads at once
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    batch_size: usize,
+    /// Draws for the intervals; 0: none
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    resamples: usize,
+    /// Print the scores as one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    files: FileArgs,
+    #[command(flatten)]
+    ask: AskArgs,
+}
+
+/// Scores a model, or predictions.
+///
+/// # Errors
+/// If the model or a file can't be used.
+pub(crate) fn run(
+    args: &EvaluateArgs,
+    backend: &[String],
+    console: Console,
+) -> Result<(), Failure> {
+    let scores = match (&args.predictions, &args.model) {
+        (Some(path), _) => {
+            let rows = read_rows(path)?;
+            let glue = args
+                .files
+                .glue()
+                .map(kiln_datasets::reading::GlueTask::name);
+            score(
+                &rows,
+                &ScoreOptions {
+                    labels: labels_of(&rows),
+                    glue: glue.and_then(kiln_metrics::GlueTask::parse),
+                    positive: args.ask.positive.clone(),
+                    main: args.ask.metric.clone(),
+                    resamples: args.resamples,
+                    no_answer_threshold: args.ask.null_threshold,
+                    ..ScoreOptions::default()
+                },
+            )?
+        }
+        (None, Some(model)) => ask(args, model, backend, console)?,
+        (None, None) => return Err(Failure::usage("name a --model, or --predictions")),
+    };
+    if args.json {
+        return console.json(&json!({
+            "model": args.model,
+            "data": args.data,
+            "predictions": args.predictions.as_ref().or(args.output.as_ref()),
+            "scores": scores,
+        }));
+    }
+    showing::show(&scores, console)
+}
+
+fn ask(
+    args: &EvaluateArgs,
+    model: &std::path::Path,
+    backend: &[String],
+    console: Console,
+) -> Result<Scores, Failure> {
+    let asking = Asking::open(model, args.task, &args.ask, Some(args.batch_size), backend)?;
+    let settings = asking.pipeline.settings().clone();
+    if let Some(output) = &args.output {
+        let read: Vec<&std::path::Path> = args.data.iter().map(PathBuf::as_path).collect();
+        refuse_overwriting("--output", output, &read, &[model, &asking.folder])?;
+    }
+    let multi_label = args.multi_label || settings.problem == kiln_datasets::Problem::MultiLabel;
+    let spec = args.files.spec(args.task, multi_label, &args.data);
+    let dataset = Dataset::open(spec, true)?;
+    for note in &dataset.decided().notes {
+        console.note(note);
+    }
+    let labels = map_of(&dataset, asking.labels())?;
+    for note in labels.notes() {
+        console.note(note);
+    }
+    let examples = DevExamples::all(dataset, labels);
+    let output = args.output.as_deref();
+    let mut file = output.map(PredictionsFile::create).transpose()?;
+    let mut rows = Vec::new();
+    let asked = asking.ask(examples.examples(), |_, row| {
+        if let Some(file) = &mut file {
+            file.write(&row)?;
+        }
+        rows.push(row);
+        Ok(())
+    })?;
+    if let Some(file) = file {
+        file.finish()?;
+    }
+    if asked.counts.cut > 0 {
+        console.note(format_args!(
+            "{} texts are longer than the model reads here, and lost their ends",
+            count(asked.counts.cut)
+        ));
+    }
+    let mut options = settings.score_options(args.resamples);
+    options.glue = options.glue.or_else(|| {
+        let glue = args
+            .files
+            .glue()
+            .map(kiln_datasets::reading::GlueTask::name);
+        glue.and_then(kiln_metrics::GlueTask::parse)
+    });
+    Ok(score(&rows, &options)?)
+}
+
+/// What the labels of files are to a model.
+pub(crate) fn map_of(dataset: &Dataset, labels: &Labels) -> Result<LabelMap, Failure> {
+    if labels.is_empty() {
+        return Ok(LabelMap::new(Labels::default()));
+    }
+    Ok(LabelMap::fit(labels.clone(), &dataset.survey()?.labels))
+}
+
+/// The labels of predictions, in the model's order.
+fn labels_of(rows: &[kiln_metrics::rows::Row]) -> Vec<String> {
+    use kiln_metrics::rows::Row;
+    let names = |probabilities: &[(String, f64)]| -> Vec<String> {
+        probabilities.iter().map(|(name, _)| name.clone()).collect()
+    };
+    match rows.first() {
+        Some(Row::Class(row)) => names(&row.probabilities),
+        Some(Row::Labels(row)) => names(&row.probabilities),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,164 @@
+//! The flags of `kiln finetune`, as typed.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use kiln_datasets::Task;
+use kiln_learner::ScheduleKind;
+
+use crate::labelled::asking::AskArgs;
+use crate::labelled::data_args::{FileArgs, tasks};
+use crate::pretrain::schedules;
+
+const EXAMPLES: &str = "Examples:
+  kiln finetune classify --model runs/first --train train.csv --dev dev.csv --output runs/topics
+  kiln finetune regress --model runs/first --train pairs.tsv --held-out 0.1 --output runs/similar
+  kiln finetune tag --model runs/first --train train.conll --dev dev.conll --output runs/tags
+  kiln finetune qa --model runs/first --train train.json --dev dev.json --output runs/answers
+  kiln finetune choose --model runs/first --train train.jsonl --folds 5 --output runs/choices
+  kiln finetune classify --model runs/first --glue mrpc --train train.tsv --dev dev.tsv \\
+      --seeds 1..5 --output runs/mrpc
+
+A run that was stopped goes on with: kiln resume RUN
+
+Exit code: 0 when the run is done, 1 when it fails, 2 when the command is wrong; 130 when Ctrl-C
+stopped it and 143 when SIGTERM did, after it was saved";
+
+// What to fine-tune for what, on what, how, and where to.
+#[derive(Args, Clone)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct FinetuneArgs {
+    /// What the model is to do
+    #[arg(value_name = "TASK", value_parser = tasks())]
+    pub(crate) task: Task,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) examples: ExampleArgs,
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+    #[command(flatten)]
+    pub(crate) training: TrainingArgs,
+}
+
+// The run, and what is kept and shown of it.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct RunArgs {
+    /// Hugging Face model folder, a checkpoint, or a run; of a pair the discriminator is taken
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Take config and tokenizer of the model alone and draw its weights, to see what pretraining is
+    /// worth
+    #[arg(long)]
+    pub(crate) random_weights: bool,
+    /// Folder for checkpoints, metrics, predictions, scores and report; must be new or empty
+    #[arg(long, value_name = "RUN")]
+    pub(crate) output: PathBuf,
+    /// Steps between evaluations; 0: at the end alone. Default: an epoch
+    #[arg(long, value_name = "N")]
+    pub(crate) eval_every: Option<u64>,
+    /// Steps between checkpoints; 0: at the end alone. Default: as --eval-every
+    #[arg(long, value_name = "N")]
+    pub(crate) save_every: Option<u64>,
+    /// Newest checkpoints kept, beside the best
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) keep_last: usize,
+    /// Evaluations in a row without a better score after which the run stops. Default: never
+    #[arg(long, value_name = "N")]
+    pub(crate) early_stop: Option<usize>,
+    /// Steps between lines of progress off a terminal; metrics.jsonl has every step
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) log_every: u64,
+    /// Show burn-train's dashboard on the terminal, where it is compiled in (feature dashboard).
+    /// Default: one line
+    #[arg(long)]
+    pub(crate) dashboard: bool,
+    /// Print one JSON object at the end instead of a summary
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+// What is trained and evaluated on.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Examples")]
+pub(crate) struct ExampleArgs {
+    /// Labelled files to train on
+    #[arg(long, value_name = "F", num_args = 1.., required = true)]
+    pub(crate) train: Vec<PathBuf>,
+    /// Labelled files to evaluate on: they choose the best checkpoint
+    #[arg(long, value_name = "F", num_args = 1.., conflicts_with_all = ["held_out", "folds"])]
+    pub(crate) dev: Vec<PathBuf>,
+    /// Share of the training examples that is held out and evaluated on instead, the same share of
+    /// each label
+    #[arg(long, value_name = "SHARE", conflicts_with = "folds")]
+    pub(crate) held_out: Option<f64>,
+    /// Train so many models, each on all but one part of the examples, and predict that part: scores
+    /// and predictions are of all examples
+    #[arg(long, value_name = "K")]
+    pub(crate) folds: Option<u32>,
+    /// An example can have any number of labels (classify)
+    #[arg(long)]
+    pub(crate) multi_label: bool,
+    /// Learn the tag of every token of a word, not of its first alone (tag)
+    #[arg(long)]
+    pub(crate) label_all_tokens: bool,
+}
+
+// How it is trained. What is not given is the architecture's published setting for its size.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Training")]
+pub(crate) struct TrainingArgs {
+    /// How often each example is seen. Default: as published, and up to 20 times where that is fewer
+    /// than 1,000 steps
+    #[arg(long, value_name = "X", conflicts_with = "steps")]
+    pub(crate) epochs: Option<f64>,
+    /// Optimizer updates, instead of --epochs
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: Option<u64>,
+    /// Examples in a micro-batch on each device
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_size: Option<usize>,
+    /// Micro-batches a step takes on each device
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) accumulate: usize,
+    /// Peak learning rate
+    #[arg(long, value_name = "X")]
+    pub(crate) lr: Option<f64>,
+    /// Steps in which the rate rises, or a share of all of them if below 1
+    #[arg(long, value_name = "N|SHARE")]
+    pub(crate) warmup: Option<f64>,
+    /// How the rate falls after that
+    #[arg(long, value_name = "KIND", value_parser = schedules())]
+    pub(crate) schedule: Option<ScheduleKind>,
+    /// Decoupled weight decay
+    #[arg(long, value_name = "X")]
+    pub(crate) weight_decay: Option<f64>,
+    /// Each layer's rate is that of the layer above multiplied by this; 1: one rate for all
+    #[arg(long, value_name = "X")]
+    pub(crate) layer_decay: Option<f64>,
+    /// SiFT (DeBERTa): predictions that disturbed embeddings shall not change, with this weight
+    #[arg(long, value_name = "WEIGHT", num_args = 0..=1, default_missing_value = "1")]
+    pub(crate) sift: Option<f64>,
+    /// Rate of dropout in encoder and head. Default: as the model's config.json says
+    #[arg(long, value_name = "P")]
+    pub(crate) dropout: Option<f64>,
+    /// Norm over all gradients above which they are scaled down; 0: never
+    #[arg(long, value_name = "X")]
+    pub(crate) clip_norm: Option<f64>,
+    /// Seed of the head, the order of examples and dropout
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "seeds")]
+    pub(crate) seed: u64,
+    /// Several runs, one for each seed, as 1..5 or 1,2,7: scores get a mean and a spread
+    #[arg(long, value_name = "SEEDS", value_parser = super::seeds::parse)]
+    pub(crate) seeds: Option<super::seeds::Seeds>,
+    /// Several runs, one for each value of a flag, as lr=1e-5,3e-5; repeat it for several flags. Flags:
+    /// lr, batch-size, epochs, warmup, weight-decay, layer-decay, dropout, sift
+    #[arg(long, value_name = "FLAG=VALUES")]
+    pub(crate) grid: Vec<String>,
+    /// Threads that build batches ahead
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}

@@ -1,0 +1,111 @@
+//! `kiln finetune`: labelled files and a checkpoint in; a model, an honest score and predictions out.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `args.rs` | the flags, as typed |
+//! | `seeds.rs` | `--seeds`, `--grid`, `--folds`: the runs that a command asks for |
+//! | `plan.rs` | flags, model and files to the settings of each run |
+//! | `training.rs` | one run, new or resumed, and what it scores at its end |
+//! | `group.rs` | several runs, and what they score together |
+
+mod args;
+mod group;
+mod plan;
+mod seeds;
+mod training;
+
+use std::path::Path;
+
+use kiln_learner::RunFolder;
+use kiln_tasks::labelled::FineTuneSettings;
+use serde_json::Value;
+
+use crate::console::Console;
+use crate::devices;
+use crate::failure::Failure;
+use crate::folders::{absolute, refuse_used_folder};
+use crate::pretrain::check_dashboard;
+use crate::pretrain::folder::{NewRun, check_writable};
+
+pub(crate) use args::FinetuneArgs;
+use group::Group;
+use plan::Plan;
+use training::{Show, Watch};
+
+/// Fine-tunes a model.
+///
+/// # Errors
+/// If the command can't be carried out, or training fails.
+pub(crate) fn run(
+    args: &FinetuneArgs,
+    backend: &[String],
+    console: Console,
+) -> Result<(), Failure> {
+    check_dashboard(args.run.dashboard)?;
+    let output = &args.run.output;
+    refuse_used_folder(output, "continue the run in it with: kiln resume")?;
+    let specs = devices::choose(backend)?;
+    let runs = seeds::runs(args)?;
+    check_writable(output)?;
+    let mut plan = Plan::new(args, specs, console)?;
+    let folder = absolute(output)?;
+    console.note(format_args!("{}: {}", args.task.name(), plan.describe()));
+    let show = Show {
+        json: args.run.json,
+        dashboard: args.run.dashboard,
+        console,
+    };
+    if let [(name, args, None)] = runs.as_slice()
+        && name.is_empty()
+    {
+        let settings = plan.settings(args, None, &folder)?;
+        let watch = Watch::new(console)?;
+        let new = NewRun::create(output)?;
+        plan.tokenizer.save(&new.run().tokenizer())?;
+        new.run().write_settings(&settings)?;
+        let ended = training::train(new.run(), &settings, None, show, &watch)?;
+        return training::tell(new.run(), &settings, &ended, show, &watch);
+    }
+    let mut planned = Vec::new();
+    for (name, args, fold) in &runs {
+        let settings = plan.settings(args, *fold, &folder.join(name))?;
+        planned.push((name.clone(), settings));
+    }
+    let group = Group::create(output, planned, &plan.tokenizer)?;
+    group.train(show)
+}
+
+/// Goes on with a fine-tuning run, or with several, if that is what is in `path`; none if not.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn resume(
+    path: &Path,
+    backend: &[String],
+    (json, dashboard): (bool, bool),
+    console: Console,
+) -> Option<Result<(), Failure>> {
+    let config = std::fs::read(path.join("config.json")).ok()?;
+    let config: Value = serde_json::from_slice(&config).ok()?;
+    let show = Show {
+        json,
+        dashboard,
+        console,
+    };
+    if config.get("runs").is_some() {
+        let group = Group::open(path, backend);
+        return Some(group.and_then(|group| group.train(show)));
+    }
+    config.get("fine_tune")?;
+    Some(resume_one(path, backend, show))
+}
+
+fn resume_one(path: &Path, backend: &[String], show: Show) -> Result<(), Failure> {
+    let (run, mut settings): (_, FineTuneSettings) = RunFolder::open(path)?;
+    // The folder may have been moved since it was made.
+    settings.data.tokenizer = absolute(&run.tokenizer())?;
+    let watch = Watch::new(show.console)?;
+    let moved = (!backend.is_empty()).then_some(backend);
+    let ended = training::train(&run, &settings, moved, show, &watch)?;
+    training::tell(&run, &settings, &ended, show, &watch)
+}

@@ -1,0 +1,450 @@
+//! From a command line to the settings of its runs. Nothing is written yet.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kiln_backend::DeviceSpec;
+use kiln_datasets::reading::{Dataset, DatasetSpec, Survey};
+use kiln_datasets::{DataError, Example, LabelMap, Labels, Problem, Target, Task};
+use kiln_learner::{OptimizerSettings, Selection, TrainingSettings};
+use kiln_tasks::Architecture;
+use kiln_tasks::fine_tuning::{FineTuningSettings, LayerDecay};
+use kiln_tasks::labelled::{
+    Development, FineTuneSettings, HeadFacts, LabelledData, PublishedSize, TaskData, TaskPipeline,
+    TaskSettings, TunedFrom, TuningRecipe, label_names, selection, task_config,
+};
+use kiln_tasks::sift::SiftSettings;
+use kiln_text::Tokenizer;
+use kiln_text::reading::InputFile;
+use serde_json::Value;
+
+use super::args::FinetuneArgs;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::folders::absolute;
+use crate::labelled::asking::{encoder_folder, read_config, usual_len};
+use crate::model_folder::ModelFolder;
+use crate::pretrain::versions;
+
+/// What all runs of a command have in common.
+pub(super) struct Plan {
+    pub(super) architecture: &'static dyn Architecture,
+    pub(super) tokenizer: Arc<Tokenizer>,
+    config: Value,
+    folder: PathBuf,
+    problem: Problem,
+    labels: Labels,
+    keeps_head: bool,
+    survey: Survey,
+    spec: DatasetSpec,
+    identity: Vec<InputFile>,
+    dev: Option<(DatasetSpec, Vec<InputFile>)>,
+    may_have_no_answer: bool,
+    facts: HeadFacts,
+    specs: Vec<DeviceSpec>,
+    /// Rows of an epoch and what decides, where it was counted before.
+    counted: HashMap<String, (u64, Selection)>,
+}
+
+impl Plan {
+    /// Reads model and files, and decides which labels there are.
+    ///
+    /// # Errors
+    /// If one can't be read, or they do not go together.
+    pub(super) fn new(
+        args: &FinetuneArgs,
+        specs: Vec<DeviceSpec>,
+        console: Console,
+    ) -> Result<Self, Failure> {
+        let model = ModelFolder::open(&args.run.model)?;
+        let folder = encoder_folder(&model.path);
+        let config = read_config(&folder)?;
+        let tokenizer = Tokenizer::open(&folder)?;
+        model.architecture.check_tokenizer(&tokenizer)?;
+        let files = |paths: &[PathBuf]| -> Result<Vec<PathBuf>, Failure> {
+            paths.iter().map(|path| absolute(path)).collect()
+        };
+        let task = args.task;
+        let multi_label = args.examples.multi_label;
+        let spec = args
+            .files
+            .spec(task, multi_label, &files(&args.examples.train)?);
+        let dataset = Dataset::open(spec.clone(), true)?;
+        for note in &dataset.decided().notes {
+            console.note(note);
+        }
+        let survey = dataset.survey()?;
+        for note in survey.counts.notes() {
+            console.note(note);
+        }
+        let problem = match task {
+            Task::Classify if multi_label => Problem::MultiLabel,
+            Task::Classify => Problem::SingleLabel,
+            Task::Regress => Problem::Regression,
+            Task::Tag => Problem::Tags,
+            Task::Qa => Problem::Span,
+            Task::Choose => Problem::Choice,
+        };
+        let facts = model.architecture.tuned().head(&config, problem)?;
+        let head = Head::choose(&config, problem, &facts, &survey)?;
+        if let Some(note) = head.note {
+            console.note(note);
+        }
+        let may_have_no_answer =
+            task == Task::Qa && some_unanswered(&dataset).map_err(Failure::from)?;
+        let dev = match args.examples.dev.as_slice() {
+            [] => None,
+            paths => {
+                let spec = args.files.spec(task, multi_label, &files(paths)?);
+                let dev = Dataset::open(spec.clone(), true)?;
+                let identity = dev.identity()?;
+                Some((spec, identity))
+            }
+        };
+        Ok(Self {
+            architecture: model.architecture,
+            tokenizer: Arc::new(tokenizer),
+            config,
+            folder: absolute(&folder)?,
+            problem,
+            labels: head.labels,
+            keeps_head: head.is_kept && !args.run.random_weights,
+            identity: dataset.identity()?,
+            survey,
+            spec,
+            dev,
+            may_have_no_answer,
+            facts,
+            specs,
+            counted: HashMap::new(),
+        })
+    }
+
+    /// What a run trains on, in a sentence.
+    pub(super) fn describe(&self) -> String {
+        let examples = crate::wording::count(self.survey.examples);
+        match self.labels.len() {
+            0 => format!("{examples} examples"),
+            labels => format!("{examples} examples, {labels} labels"),
+        }
+    }
+
+    /// Everything of one run, in the folder `run`; `fold` is the part that it is evaluated on.
+    ///
+    /// # Errors
+    /// If a setting can't be used, or the data can't be read with it.
+    pub(super) fn settings(
+        &mut self,
+        args: &FinetuneArgs,
+        fold: Option<u32>,
+        run: &Path,
+    ) -> Result<FineTuneSettings, Failure> {
+        let hidden_size = self
+            .config
+            .get("hidden_size")
+            .or(self.config.get("d_model"));
+        let hidden_size = hidden_size.and_then(Value::as_u64).unwrap_or(768);
+        let size = PublishedSize::of(hidden_size as usize);
+        let recipe = self.architecture.tuning_recipe(args.task, size);
+        let task = self.task(args)?;
+        let data = LabelledData {
+            train: self.spec.clone(),
+            train_identity: self.identity.clone(),
+            development: self.development(args, fold),
+            tokenizer: run.join("tokenizer"),
+            tokenizer_identity: hex(&self.tokenizer.identity()),
+        };
+        let (rows, select) = self.count(&data, &task)?;
+        let (training, epochs) = self.training(args, &recipe, rows, select)?;
+        let mut model = task_config(&self.config, &task);
+        if let (Some(rate), Some(fields)) = (args.training.dropout, model.as_object_mut()) {
+            for field in self.architecture.dropout_fields() {
+                fields.insert((*field).to_owned(), rate.into());
+            }
+        }
+        let layer_decay = match args.training.layer_decay {
+            None => recipe.layer_decay,
+            Some(1.0) => None,
+            Some(factor) => Some(LayerDecay {
+                factor,
+                ..recipe.layer_decay.unwrap_or_else(LayerDecay::electra)
+            }),
+        };
+        let fine_tuning = FineTuningSettings {
+            layer_decay,
+            sift: args.training.sift.map(|weight| SiftSettings {
+                weight,
+                ..SiftSettings::default()
+            }),
+        };
+        fine_tuning.validate().map_err(Failure::Usage)?;
+        // A config that the architecture refuses is refused before anything is written.
+        self.architecture.tuned().head(&model, self.problem)?;
+        Ok(FineTuneSettings {
+            versions: versions(),
+            architecture: self.architecture.name().to_owned(),
+            fine_tune: args.task,
+            task,
+            model,
+            from: TunedFrom {
+                folder: self.folder.clone(),
+                keeps_head: self.keeps_head,
+                random_weights: args.run.random_weights,
+            },
+            fine_tuning,
+            data,
+            epochs,
+            training,
+            devices: self.specs.iter().map(DeviceSpec::to_string).collect(),
+        })
+    }
+
+    fn task(&self, args: &FinetuneArgs) -> Result<TaskSettings, Failure> {
+        let longest = self.facts.longest;
+        let usual = usual_len(args.task, longest, &self.tokenizer);
+        let mut task = TaskSettings::new(self.problem, self.labels.clone(), usual);
+        task.outputs = (self.problem == Problem::Regression).then_some(self.survey.outputs);
+        task.label_all_tokens = args.examples.label_all_tokens;
+        task.glue = args.files.glue();
+        task.search.allow_no_answer = self.may_have_no_answer;
+        args.ask.apply(&mut task);
+        if task.max_len > longest {
+            return Err(Failure::usage(format_args!(
+                "--max-len {}: the model takes {longest} tokens; choose so many at most",
+                task.max_len
+            )));
+        }
+        if let Some(positive) = &task.positive
+            && self.labels.id(positive).is_none()
+        {
+            return Err(Failure::usage(format_args!(
+                "--positive {positive}: is none of the labels: {}",
+                self.labels.names().join(", ")
+            )));
+        }
+        Ok(task)
+    }
+
+    fn development(&self, args: &FinetuneArgs, fold: Option<u32>) -> Development {
+        // One split for all seeds: they differ in the model, not in the examples.
+        const SPLIT_SEED: u64 = 1;
+        match (&self.dev, args.examples.held_out, fold) {
+            (Some((spec, identity)), ..) => Development::Files {
+                spec: spec.clone(),
+                identity: identity.clone(),
+            },
+            (_, Some(share), _) => Development::HeldOut {
+                share,
+                seed: SPLIT_SEED,
+            },
+            (_, _, Some(fold)) => Development::Fold {
+                fold,
+                folds: args.examples.folds.unwrap_or(1),
+                seed: SPLIT_SEED,
+            },
+            _ => Development::None,
+        }
+    }
+
+    /// Rows of an epoch, and the score that decides.
+    fn count(
+        &mut self,
+        data: &LabelledData,
+        task: &TaskSettings,
+    ) -> Result<(u64, Selection), Failure> {
+        let key = serde_json::to_string(&(&data.development, task)).unwrap_or_default();
+        if let Some(known) = self.counted.get(&key) {
+            return Ok(known.clone());
+        }
+        let types = self.facts.type_vocab_size;
+        let pipeline = Arc::new(TaskPipeline::new(self.tokenizer.clone(), task, types)?);
+        let data = TaskData::open(data, task, pipeline)?;
+        let select = match &data.dev {
+            Some(dev) => selection(task, dev.examples())?,
+            None => Selection::default(),
+        };
+        let known = (data.num_rows(), select);
+        self.counted.insert(key, known.clone());
+        Ok(known)
+    }
+
+    fn training(
+        &self,
+        args: &FinetuneArgs,
+        recipe: &TuningRecipe,
+        rows: u64,
+        select: Selection,
+    ) -> Result<(TrainingSettings, f64), Failure> {
+        let given = &args.training;
+        let batch_size = given.batch_size.unwrap_or(recipe.batch_size);
+        let step_size = (batch_size * given.accumulate * self.specs.len()).max(1) as u64;
+        let epochs = epochs(args, recipe, rows, step_size);
+        if !(epochs > 0.0 && epochs.is_finite()) {
+            return Err(Failure::usage(format_args!(
+                "--epochs {epochs}: choose a number above 0"
+            )));
+        }
+        let steps = (rows as f64 * epochs / step_size as f64).ceil() as u64;
+        let steps = given.steps.unwrap_or(steps.max(1));
+        let warmup = match given.warmup.unwrap_or(recipe.warmup) {
+            share if (0.0..1.0).contains(&share) => (steps as f64 * share) as u64,
+            count if count >= 1.0 && count.fract() == 0.0 => count as u64,
+            other => {
+                return Err(Failure::usage(format_args!(
+                    "--warmup {other}: choose a number of steps, or a share below 1"
+                )));
+            }
+        };
+        let has_dev =
+            self.dev.is_some() || args.examples.held_out.is_some() || args.examples.folds.is_some();
+        if !has_dev && args.run.early_stop.is_some() {
+            return Err(Failure::usage(
+                "--early-stop: there is nothing to be evaluated on; pass --dev F or --held-out 0.1",
+            ));
+        }
+        if args.run.early_stop == Some(0) {
+            return Err(Failure::usage(
+                "--early-stop 0: choose at least one evaluation",
+            ));
+        }
+        let epoch = rows.div_ceil(step_size).max(1);
+        let eval_every = args.run.eval_every.unwrap_or(epoch);
+        let published = &recipe.optimizer;
+        let default = TrainingSettings::default();
+        let settings = TrainingSettings {
+            steps,
+            batch_size,
+            accumulate: given.accumulate,
+            seed: given.seed,
+            optimizer: OptimizerSettings {
+                learning_rate: given.lr.unwrap_or(published.learning_rate),
+                weight_decay: given.weight_decay.unwrap_or(published.weight_decay),
+                clip_norm: given.clip_norm.unwrap_or(published.clip_norm),
+                ..published.clone()
+            },
+            schedule: given.schedule.unwrap_or(recipe.schedule),
+            warmup,
+            eval_every,
+            save_every: args.run.save_every.unwrap_or(eval_every),
+            keep_last: args.run.keep_last,
+            keep_best: usize::from(has_dev),
+            select,
+            log_every: args.run.log_every,
+            early_stop: args.run.early_stop,
+            data_threads: given.threads.unwrap_or(default.data_threads).max(1),
+            ..default
+        };
+        settings.validate().map_err(Failure::Usage)?;
+        let seen = settings.steps as f64 * step_size as f64 / rows as f64;
+        Ok((settings, if given.steps.is_some() { seen } else { epochs }))
+    }
+}
+
+/// How often each example is seen. Where nobody says and there are few, more often than published: few
+/// examples are learned from too briefly by usual recipes (Zhang et al. 2021; Mosbach et al. 2021, whose
+/// 20 epochs are the most).
+fn epochs(args: &FinetuneArgs, recipe: &TuningRecipe, rows: u64, step_size: u64) -> f64 {
+    const FEW_STEPS: f64 = 1000.0;
+    const MOST: f64 = 20.0;
+    args.training.epochs.unwrap_or_else(|| {
+        let per_epoch = (rows as f64 / step_size as f64).max(1.0);
+        let enough = (FEW_STEPS / per_epoch).ceil().min(MOST);
+        recipe.epochs.max(enough)
+    })
+}
+
+/// The labels of a run, and whether the model's head is for them.
+struct Head {
+    labels: Labels,
+    is_kept: bool,
+    note: Option<String>,
+}
+
+impl Head {
+    /// The model's own labels where its head is for those of the files, else the files'.
+    fn choose(
+        config: &Value,
+        problem: Problem,
+        facts: &HeadFacts,
+        survey: &Survey,
+    ) -> Result<Self, Failure> {
+        let found = &survey.labels;
+        let kept = |labels: Labels| Self {
+            labels,
+            is_kept: facts.has_head,
+            note: facts
+                .has_head
+                .then(|| format!("the model's head is for this task already, and is trained on")),
+        };
+        match problem {
+            Problem::Span | Problem::Choice => return Ok(kept(Labels::default())),
+            Problem::Regression => {
+                let is_kept = facts.has_head && facts.num_labels == survey.outputs;
+                return Ok(Self {
+                    is_kept,
+                    ..kept(Labels::default())
+                });
+            }
+            Problem::SingleLabel | Problem::MultiLabel | Problem::Tags => {}
+        }
+        if found.is_empty() {
+            return Err(Failure::usage(
+                "no label in the training files; name its column with --label",
+            ));
+        }
+        let same_problem = config.get("problem_type").and_then(Value::as_str);
+        let same_problem = same_problem.is_none_or(|name| Some(name) == problem.problem_type());
+        if !(facts.has_head && same_problem) {
+            return Ok(Self {
+                labels: found.clone(),
+                is_kept: false,
+                note: None,
+            });
+        }
+        let own = label_names(config, facts.num_labels);
+        let known = LabelMap::fit(own.clone(), found);
+        let fits = found.names().iter().all(|name| known.id(name).is_ok());
+        let is_same = own.len() == found.len() || !known.notes().is_empty();
+        if fits && is_same {
+            return Ok(kept(own));
+        }
+        Ok(Self {
+            labels: found.clone(),
+            is_kept: false,
+            note: Some(format!(
+                "the model's head is for other labels ({}); it gets a fresh one for {}",
+                shown(&own),
+                shown(found)
+            )),
+        })
+    }
+}
+
+fn shown(labels: &Labels) -> String {
+    const SHOWN: usize = 6;
+    let names: Vec<&str> = labels
+        .names()
+        .iter()
+        .map(String::as_str)
+        .take(SHOWN)
+        .collect();
+    let more = if labels.len() > SHOWN { ", …" } else { "" };
+    format!("{}{more}", names.join(", "))
+}
+
+/// Whether a question has no answer in its context.
+fn some_unanswered(dataset: &Dataset) -> Result<bool, DataError> {
+    let map = LabelMap::new(Labels::default());
+    for example in dataset.examples(&map) {
+        let Example { target, .. } = example?;
+        if matches!(target, Some(Target::Answers(answers)) if answers.is_empty()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,319 @@
+//! A model opened for what it was fine-tuned for, and asked example by example.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use kiln_datasets::questions::Stride;
+use kiln_datasets::{DataError, Example, Labels, Problem, Task};
+use kiln_learner::RunFolder;
+use kiln_metrics::rows::Row;
+use kiln_tasks::Architecture;
+use kiln_tasks::labelled::{
+    Asked, FineTuneSettings, TaskModel, TaskModelRequest, TaskPipeline, TaskSettings, data_error,
+    label_names,
+};
+use kiln_tasks::replaced_tokens::Half;
+use kiln_text::Tokenizer;
+use serde_json::Value;
+
+use crate::devices;
+use crate::failure::Failure;
+use crate::model_folder::ModelFolder;
+
+/// Tokens of a sequence where neither model nor run says less.
+const MAX_LEN: usize = 512;
+
+/// Tokens of a question with its window: transformers' `run_qa.py`.
+const QUESTION_LEN: usize = 384;
+
+/// Rows of a batch where nobody says otherwise.
+const BATCH_SIZE: usize = 32;
+
+// How long texts are read, and how answers and labels are chosen.
+#[derive(Args, Clone, Default)]
+#[command(next_help_heading = "Reading and answering")]
+pub(crate) struct AskArgs {
+    /// Tokens of a sequence at most; longer texts lose their ends, longer sentences of words and
+    /// contexts are read in windows. Default: as the run had it, else 512, for questions 384
+    #[arg(long, value_name = "N")]
+    pub(crate) max_len: Option<usize>,
+    /// Tokens that two windows of a context have in common (Hugging Face's stride). Default: 128, or
+    /// a third of a shorter --max-len
+    #[arg(long, value_name = "N", conflicts_with = "doc_stride")]
+    pub(crate) stride: Option<usize>,
+    /// Tokens between the starts of two windows, as the original BERT counts its stride
+    #[arg(long, value_name = "N")]
+    pub(crate) doc_stride: Option<usize>,
+    /// Tokens that two windows of a long sentence have in common. Default: half of a window
+    #[arg(long, value_name = "N")]
+    pub(crate) overlap: Option<usize>,
+    /// Probability above which a label is said, where an example can have several. Default: 0.5
+    #[arg(long, value_name = "P")]
+    pub(crate) threshold: Option<f64>,
+    /// Candidates of an answer that are kept. Default: 20
+    #[arg(long, value_name = "N")]
+    pub(crate) n_best: Option<usize>,
+    /// Tokens of an answer at most. Default: 30
+    #[arg(long, value_name = "N")]
+    pub(crate) max_answer_tokens: Option<usize>,
+    /// Whether a question may have no answer in its context (SQuAD 2.0). Default: as the training
+    /// questions were
+    #[arg(long, value_name = "YES|NO", value_parser = super::data_args::yes_or_no())]
+    pub(crate) no_answer: Option<bool>,
+    /// "No answer" is said where its score is higher by more than this than the best answer's; the
+    /// scores name the best one for your data. Default: 0
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(crate) null_threshold: Option<f64>,
+    /// The score that counts most. Default: the task's usual one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metric: Option<String>,
+    /// The label that counts as yes where there are two. Default: the second
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) positive: Option<String>,
+}
+
+impl AskArgs {
+    /// Lays what was given over `task`.
+    pub(crate) fn apply(&self, task: &mut TaskSettings) {
+        if let Some(max_len) = self.max_len {
+            task.max_len = max_len;
+        }
+        match (self.stride, self.doc_stride) {
+            (Some(stride), _) => task.stride = Stride::Overlap(stride),
+            (_, Some(stride)) => task.stride = Stride::Starts(stride),
+            _ => {
+                if let Stride::Overlap(stride) = &mut task.stride {
+                    *stride = (*stride).min(task.max_len / 3);
+                }
+            }
+        }
+        let search = &mut task.search;
+        search.n_best = self.n_best.unwrap_or(search.n_best);
+        search.max_answer_tokens = self.max_answer_tokens.unwrap_or(search.max_answer_tokens);
+        search.allow_no_answer = self.no_answer.unwrap_or(search.allow_no_answer);
+        search.null_threshold = self.null_threshold.unwrap_or(search.null_threshold);
+        task.overlap = self.overlap.or(task.overlap);
+        task.threshold = self.threshold.unwrap_or(task.threshold);
+        task.metric = self.metric.clone().or(task.metric.take());
+        task.positive = self.positive.clone().or(task.positive.take());
+    }
+}
+
+/// The folder of a model's config.json, tokenizer and weights: of a pair the discriminator's.
+pub(crate) fn encoder_folder(path: &Path) -> PathBuf {
+    Half::Discriminator.meant_by(path)
+}
+
+/// A folder's config.json as it is.
+///
+/// # Errors
+/// If it can't be read.
+pub(crate) fn read_config(folder: &Path) -> Result<Value, Failure> {
+    let path = folder.join("config.json");
+    let bytes = std::fs::read(&path).map_err(|error| {
+        Failure::run(format_args!(
+            "{}: cannot be read ({error}); pass a Hugging Face model folder or a run",
+            path.display()
+        ))
+    })?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::run(format_args!(
+            "{}: is no JSON ({error}); copy the model again",
+            path.display()
+        ))
+    })
+}
+
+/// Tokens of a sequence at most, where nobody says so: as much as `task` mostly needs and the model has
+/// room for.
+pub(crate) fn usual_len(task: Task, longest: usize, tokenizer: &Tokenizer) -> usize {
+    let wanted = if task == Task::Qa {
+        QUESTION_LEN
+    } else {
+        MAX_LEN
+    };
+    let told = tokenizer.model_max_length().map(|length| length as usize);
+    wanted.min(longest).min(told.unwrap_or(wanted))
+}
+
+/// A model with a head, and how it is asked.
+pub(crate) struct Asking {
+    pub(crate) pipeline: TaskPipeline,
+    /// The checkpoint.
+    pub(crate) folder: PathBuf,
+    model: Box<dyn TaskModel>,
+    batch_size: usize,
+}
+
+impl Asking {
+    /// Opens the model of a folder or a run for `task`.
+    ///
+    /// # Errors
+    /// If it has no head for it, or can't be opened.
+    pub(crate) fn open(
+        path: &Path,
+        task: Task,
+        args: &AskArgs,
+        batch_size: Option<usize>,
+        backend: &[String],
+    ) -> Result<Self, Failure> {
+        let model = ModelFolder::open(path)?;
+        let folder = encoder_folder(&model.path);
+        let config = read_config(&folder)?;
+        let tokenizer = Tokenizer::open(&folder)?;
+        let mut settings = match run_settings(&model.path) {
+            Some(settings) if settings.fine_tune == task => settings.task,
+            _ => of_config(&config, task, &model, &tokenizer)?,
+        };
+        args.apply(&mut settings);
+        let device = devices::open_one(backend)?;
+        Self::with(model, settings, Arc::new(tokenizer), batch_size, device)
+    }
+
+    /// Opens a run's checkpoint.
+    ///
+    /// # Errors
+    /// If it can't be opened.
+    pub(crate) fn of_run(
+        checkpoint: &Path,
+        settings: &FineTuneSettings,
+        architecture: &'static dyn Architecture,
+        device: burn::tensor::Device,
+    ) -> Result<Self, Failure> {
+        let model = ModelFolder {
+            path: checkpoint.to_path_buf(),
+            architecture,
+        };
+        let tokenizer = Arc::new(Tokenizer::open(checkpoint)?);
+        let batch_size = Some(settings.training.batch_size);
+        Self::with(model, settings.task.clone(), tokenizer, batch_size, device)
+    }
+
+    fn with(
+        model: ModelFolder,
+        settings: TaskSettings,
+        tokenizer: Arc<Tokenizer>,
+        batch_size: Option<usize>,
+        device: burn::tensor::Device,
+    ) -> Result<Self, Failure> {
+        let folder = encoder_folder(&model.path);
+        let config = read_config(&folder)?;
+        let tuned = model.architecture.tuned();
+        let facts = tuned.head(&config, settings.problem)?;
+        if settings.max_len > facts.longest {
+            return Err(Failure::usage(format_args!(
+                "--max-len {}: the model takes {} tokens; choose so many at most",
+                settings.max_len, facts.longest
+            )));
+        }
+        let pipeline = TaskPipeline::new(tokenizer, &settings, facts.type_vocab_size)?;
+        let opened = tuned.open(&TaskModelRequest {
+            folder: model.path.clone(),
+            problem: settings.problem,
+            device,
+        })?;
+        Ok(Self {
+            pipeline,
+            folder: model.path,
+            model: opened,
+            batch_size: batch_size.unwrap_or(BATCH_SIZE),
+        })
+    }
+
+    /// The labels of the model.
+    pub(crate) fn labels(&self) -> &Labels {
+        &self.pipeline.settings().labels
+    }
+
+    /// Asks for each of `examples` and gives what it says to `give`, in their order.
+    ///
+    /// # Errors
+    /// If an example can't be read or used, or the device fails, or as `give`.
+    pub(crate) fn ask(
+        &self,
+        examples: impl Iterator<Item = Result<Example, DataError>>,
+        mut give: impl FnMut(&Example, Row) -> Result<(), Failure>,
+    ) -> Result<Asked, Failure> {
+        // A failure of the reader's is no error of the model's.
+        let mut failure = None;
+        let asked = self.pipeline.predict(
+            examples,
+            self.batch_size,
+            &mut |batch| self.model.answers(batch),
+            &mut |example, row| {
+                give(example, row).map_err(|error| {
+                    failure = Some(error);
+                    data_error(DataError::Settings("stopped".into()))
+                })
+            },
+        );
+        match (failure, asked) {
+            (Some(failure), _) => Err(failure),
+            (None, asked) => Ok(asked?),
+        }
+    }
+}
+
+/// The settings of the fine-tuning run that a checkpoint is of, if it is of one.
+fn run_settings(checkpoint: &Path) -> Option<FineTuneSettings> {
+    let run = checkpoint.parent()?.parent()?;
+    let (_, settings) = RunFolder::open(run).ok()?;
+    Some(settings)
+}
+
+/// What a model of this config.json is asked.
+fn of_config(
+    config: &Value,
+    task: Task,
+    model: &ModelFolder,
+    tokenizer: &Tokenizer,
+) -> Result<TaskSettings, Failure> {
+    let problem_type = config.get("problem_type").and_then(Value::as_str);
+    let problem = match (task, problem_type) {
+        (Task::Classify, Some("multi_label_classification")) => Problem::MultiLabel,
+        (Task::Classify, _) => Problem::SingleLabel,
+        (Task::Regress, _) => Problem::Regression,
+        (Task::Tag, _) => Problem::Tags,
+        (Task::Qa, _) => Problem::Span,
+        (Task::Choose, _) => Problem::Choice,
+    };
+    let facts = model.architecture.tuned().head(config, problem)?;
+    let shown = crate::wording::shell(&model.path);
+    if !facts.has_head {
+        let class = config.get("architectures").and_then(|names| names.get(0));
+        let class = class.and_then(Value::as_str).unwrap_or("no class");
+        return Err(Failure::run(format_args!(
+            "{}: is {class}, which has no head for {}; train one with: kiln finetune {} --model {shown} \
+             --train F --dev F --output RUN",
+            model.path.display(),
+            task.name(),
+            task.name(),
+        )));
+    }
+    let is_regression =
+        problem_type == Some("regression") || (problem_type.is_none() && facts.num_labels == 1);
+    match (problem, is_regression) {
+        (Problem::SingleLabel, true) => {
+            return Err(Failure::usage(format_args!(
+                "{}: gives numbers, not labels; ask for them with: kiln predict regress --model {shown}",
+                model.path.display()
+            )));
+        }
+        (Problem::Regression, false) => {
+            return Err(Failure::usage(format_args!(
+                "{}: gives labels, not numbers; ask for them with: kiln predict classify --model {shown}",
+                model.path.display()
+            )));
+        }
+        _ => {}
+    }
+    let labels = match problem {
+        Problem::Regression | Problem::Span | Problem::Choice => Labels::default(),
+        _ => label_names(config, facts.num_labels),
+    };
+    let mut settings =
+        TaskSettings::new(problem, labels, usual_len(task, facts.longest, tokenizer));
+    settings.outputs = (problem == Problem::Regression).then_some(facts.num_labels);
+    Ok(settings)
+}

@@ -1,0 +1,97 @@
+//! Predictions and scores as files beside a run: `predictions.jsonl`, `scores.json`.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use kiln_metrics::rows::Row;
+use kiln_metrics::{RowWriter, Scores};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// The name of a run's predictions.
+pub(crate) const PREDICTIONS: &str = "predictions.jsonl";
+
+/// The name of a run's scores.
+pub(crate) const SCORES: &str = "scores.json";
+
+/// What a run scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunScores {
+    /// The checkpoint's folder, within the run.
+    pub(crate) checkpoint: PathBuf,
+    /// Its step.
+    pub(crate) step: u64,
+    /// What it scored; none: the run has nothing to be evaluated on.
+    pub(crate) scores: Option<Scores>,
+}
+
+/// Writes rows to a file that has its name once all are in it.
+pub(crate) struct PredictionsFile {
+    rows: RowWriter<BufWriter<File>>,
+    /// Until then.
+    partial: PathBuf,
+    path: PathBuf,
+}
+
+impl PredictionsFile {
+    /// Begins the file.
+    ///
+    /// # Errors
+    /// If it can't be made.
+    pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(".partial");
+        let partial = path.with_file_name(name);
+        let file = File::create(&partial).map_err(|error| failed(path, &error))?;
+        Ok(Self {
+            rows: RowWriter::new(BufWriter::new(file), path),
+            partial,
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// If the disk is full.
+    pub(crate) fn write(&mut self, row: &Row) -> Result<(), Failure> {
+        Ok(self.rows.write(row)?)
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// If the disk is full.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        let mut writer = self.rows.finish()?;
+        let synced = writer.flush().and_then(|()| writer.get_ref().sync_all());
+        let named = synced.and_then(|()| std::fs::rename(&self.partial, &self.path));
+        named.map_err(|error| failed(&self.path, &error))
+    }
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::run(format_args!(
+        "{}: cannot be written ({error}); check free space and permissions",
+        path.display()
+    ))
+}
+
+/// Writes scores as they are read again: whole or not at all.
+///
+/// # Errors
+/// If the file can't be written.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|error| Failure::run(format_args!("{}: not JSON ({error})", path.display())))?;
+    text.push(b'\n');
+    kiln_files::write(path, &text).map_err(Failure::run)
+}
+
+/// What a run scored, if it has got so far.
+pub(crate) fn read_scores(run: &Path) -> Option<RunScores> {
+    let bytes = std::fs::read(run.join(SCORES)).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}

@@ -1,0 +1,87 @@
+//! Scores for people.
+
+use kiln_metrics::{Score, Scores};
+
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::wording::count;
+
+/// Classes whose scores are shown each by itself.
+const CLASSES: usize = 20;
+
+/// A score with its interval and baseline, as one phrase.
+pub(crate) fn describe(score: &Score) -> String {
+    let mut text = value(score.value);
+    if let Some((low, high)) = score.interval {
+        text.push_str(&format!("  [{}, {}]", value(Some(low)), value(Some(high))));
+    }
+    if let Some(baseline) = score.baseline {
+        text.push_str(&format!("  baseline {}", value(Some(baseline))));
+    }
+    text
+}
+
+/// A number of a score; a score that is not defined says so.
+pub(crate) fn value(value: Option<f64>) -> String {
+    value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"))
+}
+
+/// All scores, a line each, the one that counts most first.
+///
+/// # Errors
+/// If stdout is closed.
+pub(crate) fn show(scores: &Scores, console: Console) -> Result<(), Failure> {
+    let width = scores.scores.iter().map(|score| score.name.len()).max();
+    let width = width.unwrap_or(0).max(8);
+    console.out(format_args!(
+        "{:width$}  {}",
+        "examples",
+        count(scores.examples as u64)
+    ))?;
+    let main = scores
+        .scores
+        .iter()
+        .filter(|score| score.name == scores.main);
+    let others = scores
+        .scores
+        .iter()
+        .filter(|score| score.name != scores.main);
+    for score in main.chain(others) {
+        console.out(format_args!("{:width$}  {}", score.name, describe(score)))?;
+    }
+    for fact in &scores.facts {
+        console.out(format_args!("{:width$}  {}", fact.name, fact.value))?;
+    }
+    if !scores.per_class.is_empty() {
+        let name = scores
+            .per_class
+            .iter()
+            .map(|class| class.name.chars().count());
+        let name = name.max().unwrap_or(0).max(5);
+        console.out(format_args!(
+            "\n{:name$}  {:>9}  {:>9}  {:>9}  {:>7}  {:>9}",
+            "label", "precision", "recall", "f1", "actual", "predicted"
+        ))?;
+        for class in scores.per_class.iter().take(CLASSES) {
+            console.out(format_args!(
+                "{:name$}  {:>9}  {:>9}  {:>9}  {:>7}  {:>9}",
+                class.name,
+                value(class.precision),
+                value(class.recall),
+                value(Some(class.f1)),
+                class.actual,
+                class.predicted
+            ))?;
+        }
+        if scores.per_class.len() > CLASSES {
+            let more = scores.per_class.len() - CLASSES;
+            console.out(format_args!(
+                "… and {more} more; --json and the report have all"
+            ))?;
+        }
+    }
+    for note in &scores.notes {
+        console.note(note);
+    }
+    Ok(())
+}

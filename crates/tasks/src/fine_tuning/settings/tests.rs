@@ -1,0 +1,73 @@
+use super::*;
+
+#[test]
+fn settings_are_written_only_where_they_say_something() {
+    let text = serde_json::to_string(&FineTuningSettings::default()).unwrap();
+    assert_eq!(text, "{}");
+    let settings = FineTuningSettings {
+        class_weights: vec![1.0, 2.5],
+        label_smoothing: 0.1,
+        freeze_embeddings: true,
+        freeze_layers: 3,
+        ..FineTuningSettings::default()
+    };
+    let text = serde_json::to_string(&settings).unwrap();
+    assert_eq!(
+        text,
+        r#"{"class_weights":[1.0,2.5],"label_smoothing":0.1,"freeze_embeddings":true,"freeze_layers":3}"#
+    );
+    let back: FineTuningSettings = serde_json::from_str(&text).unwrap();
+    assert_eq!(back, settings);
+    assert!(serde_json::from_str::<FineTuningSettings>(r#"{"freeze": 3}"#).is_err());
+}
+
+#[test]
+fn settings_that_nothing_can_be_trained_with_are_refused_by_name() {
+    let refused = |change: fn(&mut FineTuningSettings)| {
+        let mut settings = FineTuningSettings::default();
+        change(&mut settings);
+        settings.validate().unwrap_err()
+    };
+    assert!(
+        refused(|settings| settings.class_weights = vec![1.0, -0.5]).contains("-0.5 is no weight")
+    );
+    assert!(
+        refused(|settings| settings.class_weights = vec![f64::NAN]).contains("NaN is no weight")
+    );
+    assert!(refused(|settings| settings.class_weights = vec![0.0; 2]).contains("all are 0"));
+    for smoothing in [1.0, -0.1, f64::NAN] {
+        let settings = FineTuningSettings {
+            label_smoothing: smoothing,
+            ..FineTuningSettings::default()
+        };
+        let refusal = settings.validate().unwrap_err();
+        assert!(refusal.starts_with("label_smoothing = "), "{refusal}");
+    }
+}
+
+#[test]
+fn embeddings_and_the_lowest_layers_are_frozen_each_by_itself() {
+    let frozen = |freeze_embeddings, freeze_layers, path: &str| {
+        let settings = FineTuningSettings {
+            freeze_embeddings,
+            freeze_layers,
+            ..FineTuningSettings::default()
+        };
+        settings.freezes(path)
+    };
+    let (table, first, second, head) = (
+        "bert.embeddings.word_embeddings.weight",
+        "bert.encoder.layer.0.output.dense.weight",
+        "bert.encoder.layer.1.output.dense.weight",
+        "classifier.weight",
+    );
+    for (embeddings, layers, expected) in [
+        (false, 0, [false; 4]),
+        (true, 0, [true, false, false, false]),
+        (false, 1, [false, true, false, false]),
+        (true, 2, [true, true, true, false]),
+    ] {
+        let found = [table, first, second, head].map(|path| frozen(embeddings, layers, path));
+        assert_eq!(found, expected, "{embeddings} {layers}");
+    }
+}
