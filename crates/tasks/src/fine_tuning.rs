@@ -32,11 +32,13 @@ use crate::sift::{CleanPass, SiftSettings, normalise};
 use crate::start::{start_with_encoder, weights_of};
 
 mod layer_decay;
+mod no_beam;
 mod place;
 mod settings;
 mod tuned;
 
 pub use layer_decay::{LayerCount, LayerDecay};
+pub use no_beam::NoBeam;
 pub use settings::FineTuningSettings;
 pub use tuned::{
     Answers, FineTuned, HeadKind, TunedBatch, TunedModel, TunedModelOf, TunedObjective,
@@ -111,7 +113,7 @@ impl<C: Class> FineTuning<C> {
     /// # Errors
     /// If the file is unreadable, or the config has no such class.
     pub fn random(&self, folder: &Path, init: &mut Init) -> Result<C, LearnError> {
-        let file = ModelFile::open(&C::Head::HALF.meant_by(folder))?;
+        let file = ModelFile::open(C::Head::HALF.meant_by(folder))?;
         C::sizes(&self.config, &file)?;
         Ok(C::for_file(&self.config, &file, init)?)
     }

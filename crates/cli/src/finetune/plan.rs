@@ -9,7 +9,7 @@ use kiln_datasets::reading::{Dataset, DatasetSpec, Survey};
 use kiln_datasets::{DataError, Example, LabelMap, Labels, Problem, Target, Task};
 use kiln_learner::{OptimizerSettings, Selection, TrainingSettings};
 use kiln_tasks::Architecture;
-use kiln_tasks::fine_tuning::{FineTuningSettings, LayerDecay};
+use kiln_tasks::fine_tuning::{FineTuningSettings, HeadKind, LayerDecay};
 use kiln_tasks::labelled::{
     Development, FineTuneSettings, HeadFacts, LabelledData, PublishedSize, TaskData, TaskPipeline,
     TaskSettings, TunedFrom, TuningRecipe, label_names, selection, task_config,
@@ -20,6 +20,7 @@ use kiln_text::reading::InputFile;
 use serde_json::Value;
 
 use super::args::FinetuneArgs;
+use super::weights;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::folders::absolute;
@@ -43,8 +44,19 @@ pub(super) struct Plan {
     may_have_no_answer: bool,
     facts: HeadFacts,
     specs: Vec<DeviceSpec>,
-    /// Rows of an epoch and what decides, where it was counted before.
-    counted: HashMap<String, (u64, Selection)>,
+    /// What was counted before.
+    counted: HashMap<String, Counted>,
+}
+
+/// What is known of training examples once they are read.
+#[derive(Clone)]
+struct Counted {
+    /// Rows of an epoch.
+    rows: u64,
+    /// The score that decides.
+    select: Selection,
+    /// How often each label stands there.
+    frequencies: Vec<u64>,
 }
 
 impl Plan {
@@ -86,7 +98,14 @@ impl Plan {
             Task::Qa => Problem::Span,
             Task::Choose => Problem::Choice,
         };
-        let facts = model.architecture.tuned().head(&config, problem)?;
+        let head_kind = HeadKind::of(problem, args.examples.beam);
+        let facts = model.architecture.tuned().head(&config, head_kind)?;
+        if facts.class.is_empty() {
+            return Err(Failure::usage(format_args!(
+                "--beam: {} has no such head, XLNet alone has; leave it out",
+                model.architecture.name()
+            )));
+        }
         let head = Head::choose(&config, problem, &facts, &survey)?;
         if let Some(note) = head.note {
             console.note(note);
@@ -155,7 +174,11 @@ impl Plan {
             tokenizer: run.join("tokenizer"),
             tokenizer_identity: hex(&self.tokenizer.identity()),
         };
-        let (rows, select) = self.count(&data, &task)?;
+        let Counted {
+            rows,
+            select,
+            frequencies,
+        } = self.count(&data, &task)?;
         let (training, epochs) = self.training(args, &recipe, rows, select)?;
         let mut model = task_config(&self.config, &task);
         if let (Some(rate), Some(fields)) = (args.training.dropout, model.as_object_mut()) {
@@ -177,10 +200,17 @@ impl Plan {
                 weight,
                 ..SiftSettings::default()
             }),
+            class_weights: match &args.training.class_weights {
+                Some(text) => weights::read(text, &self.labels, &frequencies)?,
+                None => Vec::new(),
+            },
+            label_smoothing: args.training.label_smoothing.unwrap_or(0.0),
+            freeze_embeddings: args.training.freeze_embeddings,
+            freeze_layers: args.training.freeze_layers,
         };
         fine_tuning.validate().map_err(Failure::Usage)?;
         // A config that the architecture refuses is refused before anything is written.
-        self.architecture.tuned().head(&model, self.problem)?;
+        self.architecture.tuned().head(&model, task.head())?;
         Ok(FineTuneSettings {
             versions: versions(),
             architecture: self.architecture.name().to_owned(),
@@ -207,6 +237,7 @@ impl Plan {
         task.outputs = (self.problem == Problem::Regression).then_some(self.survey.outputs);
         task.label_all_tokens = args.examples.label_all_tokens;
         task.glue = args.files.glue();
+        task.beam = args.examples.beam;
         task.search.allow_no_answer = self.may_have_no_answer;
         args.ask.apply(&mut task);
         if task.max_len > longest {
@@ -248,11 +279,7 @@ impl Plan {
     }
 
     /// Rows of an epoch, and the score that decides.
-    fn count(
-        &mut self,
-        data: &LabelledData,
-        task: &TaskSettings,
-    ) -> Result<(u64, Selection), Failure> {
+    fn count(&mut self, data: &LabelledData, task: &TaskSettings) -> Result<Counted, Failure> {
         let key = serde_json::to_string(&(&data.development, task)).unwrap_or_default();
         if let Some(known) = self.counted.get(&key) {
             return Ok(known.clone());
@@ -264,7 +291,11 @@ impl Plan {
             Some(dev) => selection(task, dev.examples())?,
             None => Selection::default(),
         };
-        let known = (data.num_rows(), select);
+        let known = Counted {
+            rows: data.num_rows(),
+            select,
+            frequencies: data.frequencies,
+        };
         self.counted.insert(key, known.clone());
         Ok(known)
     }
@@ -375,7 +406,7 @@ impl Head {
             is_kept: facts.has_head,
             note: facts
                 .has_head
-                .then(|| format!("the model's head is for this task already, and is trained on")),
+                .then(|| "the model's head is for this task already, and is trained on".to_owned()),
         };
         match problem {
             Problem::Span | Problem::Choice => return Ok(kept(Labels::default())),

@@ -19,12 +19,11 @@ use crate::devices;
 use crate::failure::Failure;
 use crate::interrupt::{self, Interruption};
 use crate::labelled::asking::Asking;
-use crate::labelled::dev_scores::{
-    PREDICTIONS, PredictionsFile, RunScores, SCORES, read_scores, write_json,
-};
+use crate::labelled::dev_scores::{PREDICTIONS, PredictionsFile, write_json};
 use crate::labelled::showing;
 use crate::out_of_memory::{self, Work};
 use crate::progress::Progress;
+use crate::run_scores::{RunScores, SCORES, read_scores};
 use crate::wording::{count, shell};
 
 /// Draws for the intervals of scores.
@@ -109,7 +108,7 @@ pub(super) fn train(
     let tokenizer = Arc::new(Tokenizer::open(&settings.data.tokenizer)?);
     let facts = architecture
         .tuned()
-        .head(&settings.model, settings.task.problem)?;
+        .head(&settings.model, settings.task.head())?;
     let pipeline = TaskPipeline::new(tokenizer, &settings.task, facts.type_vocab_size)?;
     let data = TaskData::open(&settings.data, &settings.task, Arc::new(pipeline))?;
     tell_counts(&data.counts, show.console);
