@@ -177,6 +177,7 @@ impl Plan {
                 weight,
                 ..SiftSettings::default()
             }),
+            ..FineTuningSettings::default()
         };
         fine_tuning.validate().map_err(Failure::Usage)?;
         // A config that the architecture refuses is refused before anything is written.

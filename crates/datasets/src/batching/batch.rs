@@ -5,7 +5,7 @@
 //! | a label a sequence | `labels` `[batch]`; −100: not known |
 //! | labels, numbers | `labels` `[batch, num_labels]`, real; of one number `[batch]` |
 //! | a label a token | `labels` `[batch, seq_len]`; −100 where none is scored |
-//! | a span | `start_positions`, `end_positions` `[batch]`; `seq_len`: not known |
+//! | a span | `start_positions`, `end_positions` `[batch]`; `seq_len`: not known; `cls_index` `[batch]`, the position of `[CLS]`; `p_mask` `[batch, seq_len]`, 0 where an answer can be, there and in the context, else 1 |
 //! | a continuation | `labels` `[batch]`; −100: not known; `num_choices` `[1]`. Rows are `[batch * num_choices, seq_len]`, those of an example one behind the other |
 //!
 //! `example_weight` `[batch]` is 0 for rows that only fill up and for those whose target is not known.
@@ -14,7 +14,7 @@
 use kiln_text::HostBatch;
 
 use crate::features::Padding;
-use crate::{DataError, Feature, Problem, RowTarget};
+use crate::{DataError, Feature, Problem, RowTarget, TokenMap};
 
 /// What is not scored.
 const NO_LABEL: i32 = -100;
@@ -156,6 +156,9 @@ impl Batcher {
         if self.settings.problem == Problem::Choice {
             batch.insert_ints("num_choices", vec![num_choices as i32], &[1]);
         }
+        if self.settings.problem == Problem::Span {
+            self.insert_context(&mut batch, filled(), seq_len)?;
+        }
         self.insert_targets(&mut batch, rows, size, seq_len)?;
         batch.real_tokens = rows.iter().flat_map(|row| &row.ids).map(Vec::len).sum();
         batch.all_tokens = shape.iter().product();
@@ -176,6 +179,45 @@ impl Batcher {
         into.extend(std::iter::repeat_n(padding, first));
         into.extend(values.iter().map(number));
         into.resize(end, padding);
+    }
+
+    /// Where answers can be.
+    fn insert_context<'a>(
+        &self,
+        batch: &mut HostBatch,
+        rows: impl Iterator<Item = &'a Feature>,
+        seq_len: usize,
+    ) -> Result<(), DataError> {
+        let (mut places, mut mask) = (Vec::new(), Vec::new());
+        for row in rows {
+            let TokenMap::Context {
+                characters,
+                no_answer,
+                ..
+            } = &row.map
+            else {
+                return Err(DataError::Settings(format!(
+                    "example {}: it has no context to find an answer in; make rows of questions",
+                    row.example + 1
+                )));
+            };
+            let first = self.first_token(seq_len, characters.len());
+            let mut of_row = vec![1.0; seq_len];
+            let known = characters.iter().enumerate();
+            let known = known.filter(|(_, characters)| characters.is_some());
+            let known = known.map(|(at, _)| at).chain([*no_answer as usize]);
+            for at in known {
+                if let Some(mark) = of_row.get_mut(first + at) {
+                    *mark = 0.0;
+                }
+            }
+            mask.extend(of_row);
+            places.push((first + *no_answer as usize) as i32);
+        }
+        let size = places.len();
+        batch.insert_ints("cls_index", places, &[size]);
+        batch.insert_floats("p_mask", mask, &[size, seq_len]);
+        Ok(())
     }
 
     fn insert_targets(
@@ -281,3 +323,6 @@ impl Batcher {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
