@@ -3,7 +3,7 @@
 
 use burn::module::ModuleDisplay;
 use kiln_tasks::class::Class;
-use kiln_tasks::heads::{ChoiceLogits, SequenceLogits, SpanLogits, TokenLogits};
+use kiln_tasks::heads::{BeamLogits, ChoiceLogits, SequenceLogits, SpanLogits, TokenLogits};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
@@ -56,6 +56,8 @@ pub trait Kind: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
     type Spans: Class<Config = EncoderConfig<Self>, Head = SpanLogits> + ModuleDisplay;
     /// The class that chooses a continuation.
     type Choices: Class<Config = EncoderConfig<Self>, Head = ChoiceLogits> + ModuleDisplay;
+    /// What stands for the class that answers with a beam.
+    type Beam: Class<Config = EncoderConfig<Self>, Head = BeamLogits> + ModuleDisplay;
 
     /// Hugging Face's defaults.
     fn defaults() -> EncoderConfig<Self> {

@@ -4,7 +4,7 @@
 use kiln_nn::EncoderInputs;
 use kiln_tasks::ConfigError;
 use kiln_tasks::family::{Family, FileNames, Sizes};
-use kiln_tasks::fine_tuning::FineTuned;
+use kiln_tasks::fine_tuning::{FineTuned, NoBeam};
 use kiln_tasks::forward::{ClassEntry, Classes};
 use kiln_tasks::model_config::num_labels;
 
@@ -38,6 +38,7 @@ impl Kind for BertKind {
     type Tokens = BertForTokenClassification;
     type Spans = BertForQuestionAnswering;
     type Choices = BertForMultipleChoice;
+    type Beam = NoBeam<BertModel>;
 }
 
 impl<K: Kind> Classes for EncoderConfig<K> {
@@ -49,6 +50,7 @@ impl<K: Kind> FineTuned for EncoderConfig<K> {
     type Tokens = K::Tokens;
     type Spans = K::Spans;
     type Choices = K::Choices;
+    type Beam = K::Beam;
 }
 
 impl<K: Kind> Family for EncoderConfig<K> {

@@ -21,6 +21,8 @@ pub(crate) struct Progress {
     silent: bool,
     parameters: OnceLock<u64>,
     pace: Mutex<Pace>,
+    /// The score that decides between evaluations, where it is not the loss.
+    score: Option<String>,
 }
 
 /// How fast it goes: over the steps since the last line, and since the start.
@@ -68,6 +70,15 @@ impl Progress {
                 tokens: 0.0,
                 seconds: 0.0,
             }),
+            score: None,
+        }
+    }
+
+    /// Shows this score of evaluations too.
+    pub(crate) fn with_score(self, name: &str) -> Self {
+        Self {
+            score: (name != "loss").then(|| name.to_owned()),
+            ..self
         }
     }
 
@@ -150,7 +161,7 @@ impl Observer for Progress {
         for (name, value) in &record.values {
             if name.ends_with("_perplexity") {
                 text.push_str(&format!("  {name} {}", number(*value, 1)));
-            } else if is_quality(name) {
+            } else if is_quality(name) || self.score.as_ref() == Some(name) {
                 text.push_str(&format!("  {name} {value:.3}"));
             }
         }

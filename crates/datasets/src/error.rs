@@ -29,6 +29,18 @@ pub enum DataError {
         folder: PathBuf,
         reason: std::io::Error,
     },
+    /// What was kept on disk is not there any more as it was written.
+    #[error(
+        "{}: row {} of {rows} is not what was written there; the disk has a fault: check it, or name \
+         a folder on another one in TMPDIR, and start again",
+        folder.display(),
+        row + 1
+    )]
+    Damaged {
+        folder: PathBuf,
+        row: usize,
+        rows: usize,
+    },
     /// A model's logits can't be used.
     #[error("example {}: {problem}", example + 1)]
     Logits { example: u64, problem: String },

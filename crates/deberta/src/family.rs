@@ -4,7 +4,7 @@ use kiln_checkpoint::ModelFile;
 use kiln_nn::EncoderInputs;
 use kiln_tasks::ConfigError;
 use kiln_tasks::family::{Family, FileNames, Sizes};
-use kiln_tasks::fine_tuning::FineTuned;
+use kiln_tasks::fine_tuning::{FineTuned, NoBeam};
 use kiln_tasks::forward::{ClassEntry, Classes};
 use kiln_tasks::model_config::num_labels;
 
@@ -130,4 +130,5 @@ impl FineTuned for DebertaConfig {
     type Tokens = DebertaForTokenClassification;
     type Spans = DebertaForQuestionAnswering;
     type Choices = DebertaForMultipleChoice;
+    type Beam = NoBeam<DebertaModel>;
 }

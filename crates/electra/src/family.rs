@@ -2,6 +2,7 @@
 
 use kiln_bert::{EncoderConfig, Kind};
 use kiln_tasks::family::FileNames;
+use kiln_tasks::fine_tuning::NoBeam;
 use kiln_tasks::forward::ClassEntry;
 
 use crate::config::ElectraKind;
@@ -47,4 +48,5 @@ impl Kind for ElectraKind {
     type Tokens = ElectraForTokenClassification;
     type Spans = ElectraForQuestionAnswering;
     type Choices = ElectraForMultipleChoice;
+    type Beam = NoBeam<ElectraModel>;
 }

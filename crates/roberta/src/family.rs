@@ -4,6 +4,7 @@
 use kiln_bert::{EncoderConfig, Kind};
 use kiln_tasks::ConfigError;
 use kiln_tasks::family::FileNames;
+use kiln_tasks::fine_tuning::NoBeam;
 use kiln_tasks::forward::ClassEntry;
 use kiln_tasks::model_config::refuse;
 use serde_json::Value;
@@ -62,4 +63,5 @@ impl Kind for RobertaKind {
     type Tokens = RobertaForTokenClassification;
     type Spans = RobertaForQuestionAnswering;
     type Choices = RobertaForMultipleChoice;
+    type Beam = NoBeam<RobertaModel>;
 }

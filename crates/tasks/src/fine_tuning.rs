@@ -32,11 +32,13 @@ use crate::sift::{CleanPass, SiftSettings, normalise};
 use crate::start::{start_with_encoder, weights_of};
 
 mod layer_decay;
+mod no_beam;
 mod place;
 mod settings;
 mod tuned;
 
 pub use layer_decay::{LayerCount, LayerDecay};
+pub use no_beam::NoBeam;
 pub use settings::FineTuningSettings;
 pub use tuned::{
     Answers, FineTuned, HeadKind, TunedBatch, TunedModel, TunedModelOf, TunedObjective,

@@ -129,4 +129,5 @@ impl FineTuned for XlnetConfig {
     type Tokens = XlnetForTokenClassification;
     type Spans = XlnetForQuestionAnsweringSimple;
     type Choices = XlnetForMultipleChoice;
+    type Beam = XlnetForQuestionAnswering;
 }

@@ -102,6 +102,10 @@ pub(crate) struct ExampleArgs {
     /// An example can have any number of labels (classify)
     #[arg(long)]
     pub(crate) multi_label: bool,
+    /// Answer with XLNet's head that searches with a beam, the end of an answer depending on its start
+    /// (qa). Default: the plain head, which all architectures have
+    #[arg(long)]
+    pub(crate) beam: bool,
     /// Learn the tag of every token of a word, not of its first alone (tag)
     #[arg(long)]
     pub(crate) label_all_tokens: bool,
@@ -111,7 +115,8 @@ pub(crate) struct ExampleArgs {
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Training")]
 pub(crate) struct TrainingArgs {
-    /// How often each example is seen
+    /// How often each example is seen. Default: as published, and up to 20 times where that is fewer
+    /// than 1,000 steps
     #[arg(long, value_name = "X", conflicts_with = "steps")]
     pub(crate) epochs: Option<f64>,
     /// Optimizer updates, instead of --epochs
@@ -144,6 +149,19 @@ pub(crate) struct TrainingArgs {
     /// Rate of dropout in encoder and head. Default: as the model's config.json says
     #[arg(long, value_name = "P")]
     pub(crate) dropout: Option<f64>,
+    /// What each label weighs in the loss: balanced, so that rare ones count as much as frequent ones, or
+    /// a list as no=1,yes=3. Default: all the same
+    #[arg(long, value_name = "WEIGHTS")]
+    pub(crate) class_weights: Option<String>,
+    /// Share of each label's weight that is spread over all labels. Default: 0
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) label_smoothing: Option<f64>,
+    /// Leave the embeddings as they are
+    #[arg(long)]
+    pub(crate) freeze_embeddings: bool,
+    /// Leave so many layers as they are, from the lowest on
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) freeze_layers: usize,
     /// Norm over all gradients above which they are scaled down; 0: never
     #[arg(long, value_name = "X")]
     pub(crate) clip_norm: Option<f64>,
@@ -154,7 +172,7 @@ pub(crate) struct TrainingArgs {
     #[arg(long, value_name = "SEEDS", value_parser = super::seeds::parse)]
     pub(crate) seeds: Option<super::seeds::Seeds>,
     /// Several runs, one for each value of a flag, as lr=1e-5,3e-5; repeat it for several flags. Flags:
-    /// lr, batch-size, epochs, warmup, weight-decay, layer-decay, dropout, sift
+    /// lr, batch-size, epochs, warmup, weight-decay, layer-decay, dropout, sift, label-smoothing
     #[arg(long, value_name = "FLAG=VALUES")]
     pub(crate) grid: Vec<String>,
     /// Threads that build batches ahead

@@ -5,6 +5,7 @@
 //! | `args.rs` | the flags, as typed |
 //! | `seeds.rs` | `--seeds`, `--grid`, `--folds`: the runs that a command asks for |
 //! | `plan.rs` | flags, model and files to the settings of each run |
+//! | `weights.rs` | `--class-weights` |
 //! | `training.rs` | one run, new or resumed, and what it scores at its end |
 //! | `group.rs` | several runs, and what they score together |
 
@@ -13,6 +14,7 @@ mod group;
 mod plan;
 mod seeds;
 mod training;
+mod weights;
 
 use std::path::Path;
 

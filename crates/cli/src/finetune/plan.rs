@@ -9,7 +9,7 @@ use kiln_datasets::reading::{Dataset, DatasetSpec, Survey};
 use kiln_datasets::{DataError, Example, LabelMap, Labels, Problem, Target, Task};
 use kiln_learner::{OptimizerSettings, Selection, TrainingSettings};
 use kiln_tasks::Architecture;
-use kiln_tasks::fine_tuning::{FineTuningSettings, LayerDecay};
+use kiln_tasks::fine_tuning::{FineTuningSettings, HeadKind, LayerDecay};
 use kiln_tasks::labelled::{
     Development, FineTuneSettings, HeadFacts, LabelledData, PublishedSize, TaskData, TaskPipeline,
     TaskSettings, TunedFrom, TuningRecipe, label_names, selection, task_config,
@@ -20,6 +20,7 @@ use kiln_text::reading::InputFile;
 use serde_json::Value;
 
 use super::args::FinetuneArgs;
+use super::weights;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::folders::absolute;
@@ -43,8 +44,19 @@ pub(super) struct Plan {
     may_have_no_answer: bool,
     facts: HeadFacts,
     specs: Vec<DeviceSpec>,
-    /// Rows of an epoch and what decides, where it was counted before.
-    counted: HashMap<String, (u64, Selection)>,
+    /// What was counted before.
+    counted: HashMap<String, Counted>,
+}
+
+/// What is known of training examples once they are read.
+#[derive(Clone)]
+struct Counted {
+    /// Rows of an epoch.
+    rows: u64,
+    /// The score that decides.
+    select: Selection,
+    /// How often each label stands there.
+    frequencies: Vec<u64>,
 }
 
 impl Plan {
@@ -86,7 +98,14 @@ impl Plan {
             Task::Qa => Problem::Span,
             Task::Choose => Problem::Choice,
         };
-        let facts = model.architecture.tuned().head(&config, problem)?;
+        let head_kind = HeadKind::of(problem, args.examples.beam);
+        let facts = model.architecture.tuned().head(&config, head_kind)?;
+        if facts.class.is_empty() {
+            return Err(Failure::usage(format_args!(
+                "--beam: {} has no such head, XLNet alone has; leave it out",
+                model.architecture.name()
+            )));
+        }
         let head = Head::choose(&config, problem, &facts, &survey)?;
         if let Some(note) = head.note {
             console.note(note);
@@ -155,8 +174,12 @@ impl Plan {
             tokenizer: run.join("tokenizer"),
             tokenizer_identity: hex(&self.tokenizer.identity()),
         };
-        let (rows, select) = self.count(&data, &task)?;
-        let training = self.training(args, &recipe, rows, select)?;
+        let Counted {
+            rows,
+            select,
+            frequencies,
+        } = self.count(&data, &task)?;
+        let (training, epochs) = self.training(args, &recipe, rows, select)?;
         let mut model = task_config(&self.config, &task);
         if let (Some(rate), Some(fields)) = (args.training.dropout, model.as_object_mut()) {
             for field in self.architecture.dropout_fields() {
@@ -177,11 +200,17 @@ impl Plan {
                 weight,
                 ..SiftSettings::default()
             }),
-            ..FineTuningSettings::default()
+            class_weights: match &args.training.class_weights {
+                Some(text) => weights::read(text, &self.labels, &frequencies)?,
+                None => Vec::new(),
+            },
+            label_smoothing: args.training.label_smoothing.unwrap_or(0.0),
+            freeze_embeddings: args.training.freeze_embeddings,
+            freeze_layers: args.training.freeze_layers,
         };
         fine_tuning.validate().map_err(Failure::Usage)?;
         // A config that the architecture refuses is refused before anything is written.
-        self.architecture.tuned().head(&model, self.problem)?;
+        self.architecture.tuned().head(&model, task.head())?;
         Ok(FineTuneSettings {
             versions: versions(),
             architecture: self.architecture.name().to_owned(),
@@ -195,7 +224,7 @@ impl Plan {
             },
             fine_tuning,
             data,
-            epochs: args.training.epochs.unwrap_or(recipe.epochs),
+            epochs,
             training,
             devices: self.specs.iter().map(DeviceSpec::to_string).collect(),
         })
@@ -208,6 +237,7 @@ impl Plan {
         task.outputs = (self.problem == Problem::Regression).then_some(self.survey.outputs);
         task.label_all_tokens = args.examples.label_all_tokens;
         task.glue = args.files.glue();
+        task.beam = args.examples.beam;
         task.search.allow_no_answer = self.may_have_no_answer;
         args.ask.apply(&mut task);
         if task.max_len > longest {
@@ -249,11 +279,7 @@ impl Plan {
     }
 
     /// Rows of an epoch, and the score that decides.
-    fn count(
-        &mut self,
-        data: &LabelledData,
-        task: &TaskSettings,
-    ) -> Result<(u64, Selection), Failure> {
+    fn count(&mut self, data: &LabelledData, task: &TaskSettings) -> Result<Counted, Failure> {
         let key = serde_json::to_string(&(&data.development, task)).unwrap_or_default();
         if let Some(known) = self.counted.get(&key) {
             return Ok(known.clone());
@@ -265,7 +291,11 @@ impl Plan {
             Some(dev) => selection(task, dev.examples())?,
             None => Selection::default(),
         };
-        let known = (data.num_rows(), select);
+        let known = Counted {
+            rows: data.num_rows(),
+            select,
+            frequencies: data.frequencies,
+        };
         self.counted.insert(key, known.clone());
         Ok(known)
     }
@@ -276,11 +306,11 @@ impl Plan {
         recipe: &TuningRecipe,
         rows: u64,
         select: Selection,
-    ) -> Result<TrainingSettings, Failure> {
+    ) -> Result<(TrainingSettings, f64), Failure> {
         let given = &args.training;
         let batch_size = given.batch_size.unwrap_or(recipe.batch_size);
         let step_size = (batch_size * given.accumulate * self.specs.len()).max(1) as u64;
-        let epochs = given.epochs.unwrap_or(recipe.epochs);
+        let epochs = epochs(args, recipe, rows, step_size);
         if !(epochs > 0.0 && epochs.is_finite()) {
             return Err(Failure::usage(format_args!(
                 "--epochs {epochs}: choose a number above 0"
@@ -337,8 +367,22 @@ impl Plan {
             ..default
         };
         settings.validate().map_err(Failure::Usage)?;
-        Ok(settings)
+        let seen = settings.steps as f64 * step_size as f64 / rows as f64;
+        Ok((settings, if given.steps.is_some() { seen } else { epochs }))
     }
+}
+
+/// How often each example is seen. Where nobody says and there are few, more often than published: few
+/// examples are learned from too briefly by usual recipes (Zhang et al. 2021; Mosbach et al. 2021, whose
+/// 20 epochs are the most).
+fn epochs(args: &FinetuneArgs, recipe: &TuningRecipe, rows: u64, step_size: u64) -> f64 {
+    const FEW_STEPS: f64 = 1000.0;
+    const MOST: f64 = 20.0;
+    args.training.epochs.unwrap_or_else(|| {
+        let per_epoch = (rows as f64 / step_size as f64).max(1.0);
+        let enough = (FEW_STEPS / per_epoch).ceil().min(MOST);
+        recipe.epochs.max(enough)
+    })
 }
 
 /// The labels of a run, and whether the model's head is for them.

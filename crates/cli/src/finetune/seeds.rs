@@ -107,11 +107,12 @@ fn set(args: &mut FinetuneArgs, flag: &str, value: &str) -> Result<(), Failure> 
         "layer-decay" => training.layer_decay = Some(number()?),
         "dropout" => training.dropout = Some(number()?),
         "sift" => training.sift = Some(number()?),
+        "label-smoothing" => training.label_smoothing = Some(number()?),
         "batch-size" => training.batch_size = Some(value.parse().map_err(|_| wrong())?),
         _ => {
             return Err(Failure::usage(format_args!(
                 "--grid {flag}: not among the flags that it varies: lr, batch-size, epochs, warmup, \
-                 weight-decay, layer-decay, dropout, sift"
+                 weight-decay, layer-decay, dropout, sift, label-smoothing"
             )));
         }
     }

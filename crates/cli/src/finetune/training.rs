@@ -109,12 +109,13 @@ pub(super) fn train(
     let tokenizer = Arc::new(Tokenizer::open(&settings.data.tokenizer)?);
     let facts = architecture
         .tuned()
-        .head(&settings.model, settings.task.problem)?;
+        .head(&settings.model, settings.task.head())?;
     let pipeline = TaskPipeline::new(tokenizer, &settings.task, facts.type_vocab_size)?;
     let data = TaskData::open(&settings.data, &settings.task, Arc::new(pipeline))?;
     tell_counts(&data.counts, show.console);
     let dev = data.dev.clone();
-    let progress = Arc::new(Progress::new(show.console, show.dashboard));
+    let progress = Progress::new(show.console, show.dashboard);
+    let progress = Arc::new(progress.with_score(&settings.training.select.value));
     let context = RunContext {
         run: run.clone(),
         devices: devices.clone(),

@@ -9,6 +9,7 @@ use kiln_datasets::{DataError, Example, Labels, Problem, Task};
 use kiln_learner::RunFolder;
 use kiln_metrics::rows::Row;
 use kiln_tasks::Architecture;
+use kiln_tasks::fine_tuning::HeadKind;
 use kiln_tasks::labelled::{
     Asked, FineTuneSettings, TaskModel, TaskModelRequest, TaskPipeline, TaskSettings, data_error,
     label_names,
@@ -200,7 +201,7 @@ impl Asking {
         let folder = encoder_folder(&model.path);
         let config = read_config(&folder)?;
         let tuned = model.architecture.tuned();
-        let facts = tuned.head(&config, settings.problem)?;
+        let facts = tuned.head(&config, settings.head())?;
         if settings.max_len > facts.longest {
             return Err(Failure::usage(format_args!(
                 "--max-len {}: the model takes {} tokens; choose so many at most",
@@ -210,7 +211,7 @@ impl Asking {
         let pipeline = TaskPipeline::new(tokenizer, &settings, facts.type_vocab_size)?;
         let opened = tuned.open(&TaskModelRequest {
             folder: model.path.clone(),
-            problem: settings.problem,
+            head: settings.head(),
             device,
         })?;
         Ok(Self {
@@ -278,7 +279,9 @@ fn of_config(
         (Task::Qa, _) => Problem::Span,
         (Task::Choose, _) => Problem::Choice,
     };
-    let facts = model.architecture.tuned().head(config, problem)?;
+    let tuned = model.architecture.tuned();
+    let beam = task == Task::Qa && tuned.head(config, HeadKind::Beam)?.has_head;
+    let facts = tuned.head(config, HeadKind::of(problem, beam))?;
     let shown = crate::wording::shell(&model.path);
     if !facts.has_head {
         let class = config.get("architectures").and_then(|names| names.get(0));
@@ -314,6 +317,7 @@ fn of_config(
     };
     let mut settings =
         TaskSettings::new(problem, labels, usual_len(task, facts.longest, tokenizer));
+    settings.beam = beam;
     settings.outputs = (problem == Problem::Regression).then_some(facts.num_labels);
     Ok(settings)
 }

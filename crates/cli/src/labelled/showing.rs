@@ -83,11 +83,5 @@ pub(crate) fn show(scores: &Scores, console: Console) -> Result<(), Failure> {
     for note in &scores.notes {
         console.note(note);
     }
-    if scores.collapsed {
-        console.note(
-            "warning: every prediction is the same: the model has learned nothing that tells \
-             examples apart; train longer, with another seed, or at a lower rate",
-        );
-    }
     Ok(())
 }

@@ -5,11 +5,12 @@
 //! | a label a sequence | `labels` `[batch]`; −100: not known |
 //! | labels, numbers | `labels` `[batch, num_labels]`, real; of one number `[batch]` |
 //! | a label a token | `labels` `[batch, seq_len]`; −100 where none is scored |
-//! | a span | `start_positions`, `end_positions` `[batch]`; `seq_len`: not known; `cls_index` `[batch]`, the position of `[CLS]`; `p_mask` `[batch, seq_len]`, 0 where an answer can be, there and in the context, else 1 |
+//! | a span | `start_positions`, `end_positions` `[batch]`; `seq_len`: not known. For heads that ask whether there is an answer `is_impossible` `[batch]`, real: 1 where the row has none. Beside the targets `cls_index` `[batch]` and `p_mask` `[batch, seq_len]`, real: 0 for what may be an answer, `[CLS]` included, else 1 |
 //! | a continuation | `labels` `[batch]`; −100: not known; `num_choices` `[1]`. Rows are `[batch * num_choices, seq_len]`, those of an example one behind the other |
 //!
-//! `example_weight` `[batch]` is 0 for rows that only fill up and for those whose target is not known.
-//! Targets are left out where none is known.
+//! `example_weight` `[batch]` is 0 for rows that only fill up and for those whose target is not known,
+//! else 1, or what the row's class weighs. Targets are left out where none is known, but not in training
+//! and evaluation: there such a batch weighs nothing.
 
 use kiln_text::HostBatch;
 
@@ -55,6 +56,8 @@ pub struct BatchSettings {
 #[derive(Debug, Clone)]
 pub struct Batcher {
     settings: BatchSettings,
+    /// What a row of each class weighs; none: 1.
+    class_weights: Option<Vec<f32>>,
 }
 
 impl Batcher {
@@ -69,8 +72,40 @@ impl Batcher {
             PadTo::Lengths(lengths) if lengths.contains(&0) => {
                 refuse("pad_to = a length of 0: choose 1 at least")
             }
-            _ => Ok(Self { settings }),
+            _ => Ok(Self {
+                settings,
+                class_weights: None,
+            }),
         }
+    }
+
+    /// These batches with rows that weigh as much as their class does: the loss is a mean weighted as
+    /// `torch.nn.CrossEntropyLoss(weight=…)` weighs it. For training; an evaluation counts each row once.
+    ///
+    /// # Errors
+    /// If classes are not what a sequence is labelled with, or a weight is missing or is none.
+    pub fn with_class_weights(self, weights: Vec<f32>) -> Result<Self, DataError> {
+        let refuse = |problem: String| Err(DataError::Settings(problem));
+        let num_labels = self.settings.num_labels;
+        if self.settings.problem != Problem::SingleLabel {
+            return refuse(
+                "class weights are for tasks with one label a text; leave them out".into(),
+            );
+        }
+        if weights.len() != num_labels {
+            return refuse(format!(
+                "{} class weights for {num_labels} labels; give each label one, in the order of ids",
+                weights.len()
+            ));
+        }
+        let is_weight = |weight: f32| weight.is_finite() && weight >= 0.0;
+        if let Some(wrong) = weights.iter().find(|&&weight| !is_weight(weight)) {
+            return refuse(format!("class weight {wrong}: choose a number, 0 or more"));
+        }
+        Ok(Self {
+            class_weights: Some(weights),
+            ..self
+        })
     }
 
     /// The length to which rows are padded whose longest one has so many tokens.
@@ -96,6 +131,20 @@ impl Batcher {
     /// # Errors
     /// If there is no row, one is longer than `max_len`, or they do not go together.
     pub fn batch(&self, rows: &[Feature], size: usize) -> Result<HostBatch, DataError> {
+        self.batch_with(rows, size, false)
+    }
+
+    /// A batch that has targets even if none of its rows' is known.
+    pub(super) fn labelled(&self, rows: &[Feature], size: usize) -> Result<HostBatch, DataError> {
+        self.batch_with(rows, size, true)
+    }
+
+    fn batch_with(
+        &self,
+        rows: &[Feature],
+        size: usize,
+        needs_targets: bool,
+    ) -> Result<HostBatch, DataError> {
         let refused = |problem: &str| Err(DataError::Settings(problem.into()));
         let Some(last) = rows.last() else {
             return refused("a batch of no rows; choose batches of 1 at least");
@@ -157,9 +206,14 @@ impl Batcher {
             batch.insert_ints("num_choices", vec![num_choices as i32], &[1]);
         }
         if self.settings.problem == Problem::Span {
-            self.insert_context(&mut batch, filled(), seq_len)?;
+            let (cls_index, p_mask) = self.span_inputs(filled(), size, seq_len)?;
+            batch.insert_ints("cls_index", cls_index, &[size]);
+            batch.insert_floats("p_mask", p_mask, &[size, seq_len]);
         }
-        self.insert_targets(&mut batch, rows, size, seq_len)?;
+        batch.insert_floats("example_weight", self.weights(rows, size), &[size]);
+        if needs_targets || rows.iter().any(is_known) {
+            self.insert_targets(&mut batch, rows, size, seq_len)?;
+        }
         batch.real_tokens = rows.iter().flat_map(|row| &row.ids).map(Vec::len).sum();
         batch.all_tokens = shape.iter().product();
         Ok(batch)
@@ -181,15 +235,31 @@ impl Batcher {
         into.resize(end, padding);
     }
 
-    /// Where answers can be.
-    fn insert_context<'a>(
+    /// What rows weigh: those that fill up nothing.
+    fn weights(&self, rows: &[Feature], size: usize) -> Vec<f32> {
+        let weight = |row: &Feature| match (&row.target, &self.class_weights) {
+            (RowTarget::None, _) => 0.0,
+            // A class without a weight is refused where it is read.
+            (RowTarget::Class(id), Some(weights)) => {
+                weights.get(*id as usize).copied().unwrap_or(0.0)
+            }
+            _ => 1.0,
+        };
+        let mut weights: Vec<f32> = rows.iter().map(weight).collect();
+        weights.resize(size, 0.0);
+        weights
+    }
+
+    /// `cls_index` and `p_mask` of questions' rows.
+    fn span_inputs<'a>(
         &self,
-        batch: &mut HostBatch,
         rows: impl Iterator<Item = &'a Feature>,
+        size: usize,
         seq_len: usize,
-    ) -> Result<(), DataError> {
-        let (mut places, mut mask) = (Vec::new(), Vec::new());
-        for row in rows {
+    ) -> Result<(Vec<i32>, Vec<f32>), DataError> {
+        let mut cls_index = Vec::with_capacity(size);
+        let mut p_mask = vec![1.0; size * seq_len];
+        for (row, mask) in rows.zip(p_mask.chunks_mut(seq_len)) {
             let TokenMap::Context {
                 characters,
                 no_answer,
@@ -197,27 +267,20 @@ impl Batcher {
             } = &row.map
             else {
                 return Err(DataError::Settings(format!(
-                    "example {}: it has no context to find an answer in; make rows of questions",
+                    "example {}: its row is no question's; make rows of questions",
                     row.example + 1
                 )));
             };
-            let first = self.first_token(seq_len, characters.len());
-            let mut of_row = vec![1.0; seq_len];
-            let known = characters.iter().enumerate();
-            let known = known.filter(|(_, characters)| characters.is_some());
-            let known = known.map(|(at, _)| at).chain([*no_answer as usize]);
-            for at in known {
-                if let Some(mark) = of_row.get_mut(first + at) {
-                    *mark = 0.0;
+            let first = self.first_token(seq_len, row.ids.first().map_or(0, Vec::len));
+            let no_answer = *no_answer as usize;
+            cls_index.push((first + no_answer) as i32);
+            for (token, slot) in mask.iter_mut().skip(first).enumerate() {
+                if token == no_answer || characters.get(token).is_some_and(Option::is_some) {
+                    *slot = 0.0;
                 }
             }
-            mask.extend(of_row);
-            places.push((first + *no_answer as usize) as i32);
         }
-        let size = places.len();
-        batch.insert_ints("cls_index", places, &[size]);
-        batch.insert_floats("p_mask", mask, &[size, seq_len]);
-        Ok(())
+        Ok((cls_index, p_mask))
     }
 
     fn insert_targets(
@@ -234,16 +297,6 @@ impl Batcher {
                 self.settings.problem
             ))
         };
-        let is_known = |row: &Feature| row.target != RowTarget::None;
-        let mut weights: Vec<f32> = rows
-            .iter()
-            .map(|row| f32::from(u8::from(is_known(row))))
-            .collect();
-        weights.resize(size, 0.0);
-        batch.insert_floats("example_weight", weights, &[size]);
-        if !rows.iter().any(is_known) {
-            return Ok(());
-        }
         match self.settings.problem {
             Problem::SingleLabel | Problem::Choice => {
                 let mut labels = Vec::with_capacity(size);
@@ -299,9 +352,19 @@ impl Batcher {
             }
             Problem::Span => {
                 let mut positions = [Vec::with_capacity(size), Vec::with_capacity(size)];
+                let mut is_impossible = Vec::with_capacity(size);
                 for row in rows {
                     let tokens = row.ids.first().map_or(0, Vec::len);
                     let first = self.first_token(seq_len, tokens);
+                    let no_answer = match row.map {
+                        TokenMap::Context { no_answer, .. } => Some(no_answer),
+                        _ => None,
+                    };
+                    let has_none = matches!(
+                        row.target,
+                        RowTarget::Span { start, .. } if Some(start) == no_answer
+                    );
+                    is_impossible.push(f32::from(u8::from(has_none)));
                     let [start, end] = match row.target {
                         RowTarget::Span { start, end } => {
                             [start, end].map(|at| (first + at as usize) as i32)
@@ -318,11 +381,14 @@ impl Batcher {
                     positions.resize(size, seq_len as i32);
                     batch.insert_ints(name, positions, &[size]);
                 }
+                is_impossible.resize(size, 0.0);
+                batch.insert_floats("is_impossible", is_impossible, &[size]);
             }
         }
         Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests;
+fn is_known(row: &Feature) -> bool {
+    row.target != RowTarget::None
+}

@@ -63,7 +63,7 @@ impl BatchSource for EvalSource {
             .iter()
             .map(|&row| self.rows.get(row as usize))
             .collect();
-        let batch = rows.and_then(|rows| self.batcher.batch(&rows, self.batch_size));
+        let batch = rows.and_then(|rows| self.batcher.labelled(&rows, self.batch_size));
         batch.map_err(|error| failed(index, error))
     }
 }

@@ -8,6 +8,7 @@
 //! | `train.rs` | the source of training |
 //! | `eval.rs` | the finite source of an evaluation |
 //! | `predict.rs` | batches of a window of features |
+//! | `weights.rs` | how often labels come, and what classes weigh by it |
 
 mod batch;
 mod epochs;
@@ -15,12 +16,14 @@ mod eval;
 mod predict;
 mod rows;
 mod train;
+mod weights;
 
 pub use batch::{BatchSettings, Batcher, PadTo};
 pub use eval::EvalSource;
 pub use predict::{PREDICT_WINDOW, PredictBatch, PredictBatches};
 pub use rows::Rows;
 pub use train::{TrainOrder, TrainSource};
+pub use weights::{balanced_weights, label_frequencies};
 
 #[cfg(test)]
 mod tests;

@@ -78,7 +78,7 @@ impl BatchSource for TrainSource {
         let rows: Result<Vec<Feature>, DataError> = (first..first.saturating_add(self.batch_size))
             .map(|place| self.rows.get(self.epochs.row(place, &length) as usize))
             .collect();
-        let batch = rows.and_then(|rows| self.batcher.batch(&rows, rows.len()));
+        let batch = rows.and_then(|rows| self.batcher.labelled(&rows, rows.len()));
         batch.map_err(|error| failed(index, error))
     }
 }

@@ -2,19 +2,23 @@
 //!
 //! | | sequence | types | padding |
 //! | --- | --- | --- | --- |
-//! | BERT, ELECTRA, DeBERTa | `[CLS] A [SEP] (B [SEP])` | 0 for A, 1 for B | on the right, type 0 |
+//! | BERT, ELECTRA, DeBERTa 2 and 3 | `[CLS] A [SEP] (B [SEP])` | 0 for A, 1 for B | on the right, type 0 |
+//! | DeBERTa 1 | `[CLS] A [SEP] ([SEP] B [SEP])` | 0 | on the right, type 0 |
 //! | RoBERTa | `<s> A </s> (</s> B </s>)` | 0 | on the right, type 0 |
 //! | XLNet | `A <sep> (B <sep>) <cls>` | 0 for A, 1 for B, 2 for `<cls>` | on the left, type 3 |
 //!
 //! The ids are those of transformers' `tokenizer(a, b, truncation=True)`, and what is cut off is what its
-//! `longest_first` cuts off.
+//! `longest_first` cuts off (5.23). Special tokens and types are those of the tokenizer's files: where a
+//! tokenizer.json says otherwise, as older ones of DeBERTa 1 with one `[SEP]` in the middle, it is right.
 
 use kiln_text::Tokenizer;
 use kiln_text::tokenizer::Around;
 
 use crate::DataError;
+use crate::questions::QuestionLayout;
 
-/// XLNet's type of padding in transformers; the original has 4. Attention never reaches it.
+/// XLNet's type of padding as transformers' class declares it (5.23 pads with 0 all the same); the
+/// original has 4. Attention never reaches it.
 const XLNET_PADDING_TYPE: u8 = 3;
 
 /// What fills a row up, and on which side.
@@ -144,11 +148,36 @@ impl Layout {
         }
         sequence.add_special(&around.after);
         for type_id in &mut sequence.type_ids {
-            if usize::from(*type_id) >= self.type_vocab_size {
-                *type_id = 0;
-            }
+            *type_id = self.known(*type_id);
         }
         sequence
+    }
+
+    /// A type that the model has: 0 in the place of one that it lacks.
+    fn known(&self, type_id: u8) -> u8 {
+        if usize::from(type_id) < self.type_vocab_size {
+            type_id
+        } else {
+            0
+        }
+    }
+
+    /// The order of a question and its context: the question is what is asked first, but for XLNet, and
+    /// "no answer" is `[CLS]`.
+    pub fn questions(&self) -> QuestionLayout {
+        let special = |tokens: &[(u32, u8)]| {
+            let known = |&(id, type_id): &(u32, u8)| (id, self.known(type_id));
+            tokens.iter().map(known).collect::<Vec<_>>()
+        };
+        let is_last = self.padding.left;
+        QuestionLayout {
+            question_first: !is_last,
+            before: special(&self.pair.before),
+            between: special(&self.pair.between),
+            after: special(&self.pair.after),
+            types: self.pair.types.map(|type_id| self.known(type_id)),
+            no_answer_last: is_last,
+        }
     }
 }
 
@@ -156,7 +185,9 @@ impl Layout {
 /// `longest_first`.
 ///
 /// The longer one is cut to what the shorter leaves; if both must be cut, the shorter gets half of the
-/// room, rounded down, and the longer the rest, the second one where they are equal.
+/// room, rounded down, and the longer the rest, the second one where they are equal. The original BERT
+/// drops from the end of the longer one, of the second where they are equal: two texts of 100 tokens
+/// become 63 and 62 there where there is room for 125, here 62 and 63.
 pub fn longest_first(first: usize, second: usize, room: usize) -> [usize; 2] {
     if first + second <= room {
         return [first, second];

@@ -4,17 +4,20 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `layout.rs` | what stands around texts, padding, what is cut off |
+//! | `counts.rs` | what became of examples |
 //! | `words.rs` | sentences of words, windows of long ones |
-//! | here | the rest, and what is counted |
+//! | here | the rest |
 
 use kiln_text::Tokenizer;
 use kiln_text::tokenizer::Encoder;
 
 use crate::{DataError, Example, Feature, Input, Labels, Problem, RowTarget, Target, TokenMap};
 
+mod counts;
 pub mod layout;
 mod words;
 
+pub use counts::FeatureCounts;
 pub use layout::{Layout, Padding, Sequence, longest_first};
 use words::WordRules;
 
@@ -38,23 +41,6 @@ impl Default for FeatureSettings {
             overlap: None,
         }
     }
-}
-
-/// What became of examples, so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FeatureCounts {
-    /// Examples.
-    pub examples: u64,
-    /// Rows made of them.
-    pub features: u64,
-    /// Examples whose texts lost their ends. Sentences of words lose nothing.
-    pub cut: u64,
-    /// Sentences that were cut into windows.
-    pub long_sentences: u64,
-    /// Words longer than a window: they are decided by their beginning.
-    pub cut_words: u64,
-    /// Words that no token came of: they are not read, and count as `O`.
-    pub unread_words: u64,
 }
 
 /// Makes rows of examples, one after the other.

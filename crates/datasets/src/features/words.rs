@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use kiln_text::tokenizer::Encoder;
 
-use super::{FeatureCounts, Layout};
+use super::counts::FeatureCounts;
+use super::layout::Layout;
 use crate::{DataError, Feature, Labels, RowTarget, TokenMap};
 
 /// What is not scored.

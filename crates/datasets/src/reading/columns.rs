@@ -37,7 +37,9 @@ const TAGS: [&str; 7] = [
 ];
 const WORDS: [&str; 3] = ["tokens", "words", "text"];
 const IDS: [&str; 4] = ["id", "idx", "guid", "pairID"];
-const FIRSTS: [&str; 5] = ["sent1", "context", "premise", "question", "text"];
+const FIRSTS: [&str; 7] = [
+    "sent1", "context", "premise", "question", "text", "first", "prompt",
+];
 
 /// Where the parts of an example stand in the records of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -95,11 +95,10 @@ impl StoreWriter {
         self.record.clear();
         record::write(feature, &mut self.record).map_err(failed)?;
         self.end += self.record.len() as u64;
-        let length = feature.ids.iter().map(Vec::len).max().unwrap_or(0);
         let entry = Entry {
             end: self.end,
             example: feature.example,
-            length: record::count(length).map_err(failed)?,
+            length: record::count(longest(feature)).map_err(failed)?,
             sequences: record::count(feature.ids.len()).map_err(failed)?,
         };
         self.features.write_all(&self.record).map_err(failed)?;
@@ -164,14 +163,18 @@ impl FeatureStore {
     /// The feature with this number, from 0.
     ///
     /// # Errors
-    /// If there is no such feature, or its file was changed.
+    /// If there is no such feature, or its bytes are not those that were written.
     pub fn get(&self, number: usize) -> Result<Feature, DataError> {
-        self.read(number).ok_or_else(|| {
-            let reason = format!(
-                "record {number} of {} is not what was written there",
-                self.len()
-            );
-            failed(io::Error::new(io::ErrorKind::InvalidData, reason))
+        let rows = self.len();
+        if number >= rows {
+            return Err(DataError::Settings(format!(
+                "row {number}: there are {rows}, numbered from 0"
+            )));
+        }
+        self.read(number).ok_or_else(|| DataError::Damaged {
+            folder: env::temp_dir(),
+            row: number,
+            rows,
         })
     }
 
@@ -182,8 +185,17 @@ impl FeatureStore {
             None => 0,
         };
         let range = usize::try_from(start).ok()?..usize::try_from(entry.end).ok()?;
-        record::read(self.features.as_deref()?.get(range)?)
+        let feature = record::read(self.features.as_deref()?.get(range)?)?;
+        // Records have a checksum, the index has none.
+        let is_indexed = feature.example == entry.example
+            && longest(&feature) == entry.length as usize
+            && feature.ids.len() == entry.sequences as usize;
+        is_indexed.then_some(feature)
     }
+}
+
+fn longest(feature: &Feature) -> usize {
+    feature.ids.iter().map(Vec::len).max().unwrap_or(0)
 }
 
 fn failed(reason: io::Error) -> DataError {

@@ -1,4 +1,4 @@
-//! A feature as bytes: little-endian numbers, each list behind its length.
+//! A feature as bytes: little-endian numbers, each list behind its length, and a checksum (CRC-32).
 
 use std::io;
 
@@ -12,8 +12,19 @@ pub(super) fn count(length: usize) -> io::Result<u32> {
     })
 }
 
+/// Bytes of a checksum.
+const CHECKSUM: usize = 4;
+
 /// Appends a feature.
 pub(super) fn write(feature: &Feature, into: &mut Vec<u8>) -> io::Result<()> {
+    let start = into.len();
+    write_fields(feature, into)?;
+    let checksum = crc32fast::hash(into.get(start..).unwrap_or_default());
+    into.extend(checksum.to_le_bytes());
+    Ok(())
+}
+
+fn write_fields(feature: &Feature, into: &mut Vec<u8>) -> io::Result<()> {
     into.extend(feature.example.to_le_bytes());
     list(&feature.ids, into, |ids, into| {
         list(ids, into, |id, into| number(*id, into))
@@ -89,6 +100,10 @@ fn list<T>(
 
 /// The feature that these bytes are; none if they are anything else.
 pub(super) fn read(bytes: &[u8]) -> Option<Feature> {
+    let (bytes, checksum) = bytes.split_last_chunk::<CHECKSUM>()?;
+    if crc32fast::hash(bytes) != u32::from_le_bytes(*checksum) {
+        return None;
+    }
     let mut rest = Rest(bytes);
     let feature = Feature {
         example: u64::from_le_bytes(rest.take()?),

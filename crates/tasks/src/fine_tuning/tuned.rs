@@ -18,7 +18,8 @@ use super::{FineTuning, FineTuningBatch, FineTuningSettings};
 use crate::class::{Class, InputsOf};
 use crate::family::{Family, ReadInputs, write_module};
 use crate::heads::{
-    ChoiceLogits, Head, HostTargets, SequenceLogits, SpanLogits, TokenLogits, TrainedHead,
+    BeamLogits, ChoiceLogits, Head, HostTargets, SequenceLogits, SpanLogits, TokenLogits,
+    TrainedHead,
 };
 use crate::tokenizer::write_tokenizer;
 
@@ -32,6 +33,8 @@ pub trait FineTuned: Family {
     type Spans: Class<Config = Self, Head = SpanLogits> + ModuleDisplay;
     /// Which continuation fits.
     type Choices: Class<Config = Self, Head = ChoiceLogits> + ModuleDisplay;
+    /// The start and the end of an answer with a beam: [`NoBeam`] where transformers has no such class.
+    type Beam: Class<Config = Self, Head = BeamLogits> + ModuleDisplay;
 }
 
 /// Which of the heads.
@@ -45,11 +48,13 @@ pub enum HeadKind {
     Spans,
     /// [`FineTuned::Choices`].
     Choices,
+    /// [`FineTuned::Beam`].
+    Beam,
 }
 
 /// A model with one of the heads.
 #[derive(Module, Debug)]
-pub enum TunedModel<S: Module, T: Module, Q: Module, C: Module> {
+pub enum TunedModel<S: Module, T: Module, Q: Module, C: Module, B: Module> {
     /// Labels, or numbers, for a sequence.
     Sequence(S),
     /// A label for each token.
@@ -58,6 +63,8 @@ pub enum TunedModel<S: Module, T: Module, Q: Module, C: Module> {
     Spans(Q),
     /// Which continuation fits.
     Choices(C),
+    /// The start and the end of an answer, with a beam.
+    Beam(B),
 }
 
 /// The model type of an architecture.
@@ -66,6 +73,7 @@ pub type TunedModelOf<F> = TunedModel<
     <F as FineTuned>::Tokens,
     <F as FineTuned>::Spans,
     <F as FineTuned>::Choices,
+    <F as FineTuned>::Beam,
 >;
 
 type BatchOf<C> = FineTuningBatch<InputsOf<C>, <<C as Class>::Head as Head>::Targets>;
@@ -81,6 +89,8 @@ pub enum TunedBatch<F: FineTuned> {
     Spans(BatchOf<F::Spans>),
     /// Which continuation fits.
     Choices(BatchOf<F::Choices>),
+    /// The start and the end of an answer, with a beam.
+    Beam(BatchOf<F::Beam>),
 }
 
 /// The objective: that of the class which has the head.
@@ -94,6 +104,8 @@ pub enum TunedObjective<F: FineTuned> {
     Spans(FineTuning<F::Spans>),
     /// Which continuation fits.
     Choices(FineTuning<F::Choices>),
+    /// The start and the end of an answer, with a beam.
+    Beam(FineTuning<F::Beam>),
 }
 
 /// What a model gives for a batch, on the host.
@@ -129,6 +141,7 @@ macro_rules! each {
             $type::Tokens($inner) => $body,
             $type::Spans($inner) => $body,
             $type::Choices($inner) => $body,
+            $type::Beam($inner) => $body,
         }
     };
 }
@@ -141,15 +154,17 @@ macro_rules! both {
             ($A::Tokens($left), $B::Tokens($right)) => $body,
             ($A::Spans($left), $B::Spans($right)) => $body,
             ($A::Choices($left), $B::Choices($right)) => $body,
+            ($A::Beam($left), $B::Beam($right)) => $body,
             _ => unreachable!("a model and its batches have the objective's head"),
         }
     };
 }
 
 impl HeadKind {
-    /// The head that a problem needs.
-    pub fn of(problem: Problem) -> Self {
+    /// The head that a problem needs, of those for answers the one with a beam or without.
+    pub fn of(problem: Problem, beam: bool) -> Self {
         match problem {
+            Problem::Span if beam => Self::Beam,
             Problem::SingleLabel | Problem::MultiLabel | Problem::Regression => Self::Sequence,
             Problem::Tags => Self::Tokens,
             Problem::Span => Self::Spans,
@@ -164,6 +179,7 @@ impl HeadKind {
             Self::Tokens => F::Tokens::NAMES,
             Self::Spans => F::Spans::NAMES,
             Self::Choices => F::Choices::NAMES,
+            Self::Beam => F::Beam::NAMES,
         }
     }
 }
@@ -178,11 +194,18 @@ impl<F: FineTuned> TunedObjective<F> {
         config: F,
         settings: FineTuningSettings,
     ) -> Result<Self, LearnError> {
+        if kind.class_names::<F>().is_empty() {
+            return Err(LearnError::Settings(format!(
+                "beam: {} answers questions without one; leave it out",
+                F::NAME
+            )));
+        }
         Ok(match kind {
             HeadKind::Sequence => Self::Sequence(FineTuning::new(config, settings)?),
             HeadKind::Tokens => Self::Tokens(FineTuning::new(config, settings)?),
             HeadKind::Spans => Self::Spans(FineTuning::new(config, settings)?),
             HeadKind::Choices => Self::Choices(FineTuning::new(config, settings)?),
+            HeadKind::Beam => Self::Beam(FineTuning::new(config, settings)?),
         })
     }
 
@@ -210,6 +233,9 @@ impl<F: FineTuned> TunedObjective<F> {
             Self::Choices(objective) => {
                 TunedModel::Choices(objective.start(folder, keeps_head, init, observer)?)
             }
+            Self::Beam(objective) => {
+                TunedModel::Beam(objective.start(folder, keeps_head, init, observer)?)
+            }
         })
     }
 
@@ -223,6 +249,7 @@ impl<F: FineTuned> TunedObjective<F> {
             Self::Tokens(objective) => TunedModel::Tokens(objective.random(folder, init)?),
             Self::Spans(objective) => TunedModel::Spans(objective.random(folder, init)?),
             Self::Choices(objective) => TunedModel::Choices(objective.random(folder, init)?),
+            Self::Beam(objective) => TunedModel::Beam(objective.random(folder, init)?),
         })
     }
 
@@ -276,6 +303,7 @@ fn load<F: FineTuned>(model: TunedModelOf<F>, folder: &Path) -> Result<TunedMode
         TunedModel::Tokens(model) => TunedModel::Tokens(F::open_complete(model, folder)?),
         TunedModel::Spans(model) => TunedModel::Spans(F::open_complete(model, folder)?),
         TunedModel::Choices(model) => TunedModel::Choices(F::open_complete(model, folder)?),
+        TunedModel::Beam(model) => TunedModel::Beam(F::open_complete(model, folder)?),
     })
 }
 
@@ -359,6 +387,7 @@ impl<F: FineTuned> Objective for TunedObjective<F> {
             Self::Tokens(objective) => TunedBatch::Tokens(objective.upload(batch, device)),
             Self::Spans(objective) => TunedBatch::Spans(objective.upload(batch, device)),
             Self::Choices(objective) => TunedBatch::Choices(objective.upload(batch, device)),
+            Self::Beam(objective) => TunedBatch::Beam(objective.upload(batch, device)),
         }
     }
 
@@ -389,6 +418,9 @@ impl<F: FineTuned> Objective for TunedObjective<F> {
                 own_output(own.forward(model, part, batch, (), &()))
             }
             (Self::Choices(own), TunedModel::Choices(model), TunedBatch::Choices(batch)) => {
+                own_output(own.forward(model, part, batch, (), &()))
+            }
+            (Self::Beam(own), TunedModel::Beam(model), TunedBatch::Beam(batch)) => {
                 own_output(own.forward(model, part, batch, (), &()))
             }
             _ => unreachable!("a model and its batches have the objective's head"),

@@ -8,7 +8,7 @@ use kiln_datasets::batching::{
 use kiln_datasets::decode::DecodeSettings;
 use kiln_datasets::features::{FeatureCounts, Layout};
 use kiln_datasets::questions::{
-    AnswerDecoder, QuestionLayout, QuestionWindows, SpanLogits, WindowSettings,
+    AnswerDecoder, BeamOutput, QuestionLayout, QuestionWindows, SpanLogits, WindowSettings,
 };
 use kiln_datasets::{
     DataError, Decoder, Example, Feature, FeatureSettings, Featurizer, Problem, StoreWriter,
@@ -261,21 +261,38 @@ impl Gatherer {
                     decoder.push(feature, logits, first_token)
                 }
                 Self::Answers(decoder) => {
-                    let [start, end] = outputs.as_slice() else {
-                        return Err(LearnError::Batch(format!(
-                            "the model gives {} numbers a token in place of a start and an end",
-                            outputs.len()
-                        )));
-                    };
                     let example = usize::try_from(feature.example - first).ok();
                     let example = example.and_then(|place| window.get(place));
                     let question = example.map_or("", |(_, example)| example.id.as_str());
-                    let tokens = feature.ids.first().map_or(0, Vec::len);
-                    match SpanLogits::of_row(start, end, first_token, tokens) {
-                        Some(logits) => decoder.push(question, feature, logits),
-                        None => Err(DataError::Output {
+                    match outputs.as_slice() {
+                        [start, end] => {
+                            let tokens = feature.ids.first().map_or(0, Vec::len);
+                            let logits = SpanLogits::of_row(start, end, first_token, tokens);
+                            let few = || DataError::Output {
+                                question: question.to_owned(),
+                                problem: "the model gives fewer numbers than the row has tokens"
+                                    .into(),
+                            };
+                            let logits = logits.ok_or_else(few);
+                            logits.and_then(|logits| decoder.push(question, feature, logits))
+                        }
+                        [starts, start_index, ends, end_index, [cls_logits]] => {
+                            let output = BeamOutput {
+                                start_top_log_probs: starts,
+                                start_top_index: &positions(start_index),
+                                end_top_log_probs: ends,
+                                end_top_index: &positions(end_index),
+                                cls_logits: *cls_logits,
+                                padding_before: first_token,
+                            };
+                            decoder.push_beam(question, feature, output)
+                        }
+                        _ => Err(DataError::Output {
                             question: question.to_owned(),
-                            problem: "the model gives fewer numbers than the row has tokens".into(),
+                            problem: format!(
+                                "the model gives {} outputs in place of a start and an end",
+                                outputs.len()
+                            ),
                         }),
                     }
                 }
@@ -284,6 +301,11 @@ impl Gatherer {
         }
         Ok(())
     }
+}
+
+/// Positions, which outputs have as whole numbers.
+fn positions(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|&value| value as u32).collect()
 }
 
 /// What stands around a question and its context where `layout` says what stands around a pair.

@@ -12,7 +12,7 @@ use super::data_error;
 use super::evaluation::TaskEvaluator;
 use super::settings::FineTuneSettings;
 use crate::architecture::RunContext;
-use crate::fine_tuning::{FineTuned, HeadKind, TunedModelOf, TunedObjective};
+use crate::fine_tuning::{FineTuned, TunedModelOf, TunedObjective};
 
 /// Standard deviation of new weights where config.json does not say, as in the original BERT.
 const INITIALIZER_RANGE: f64 = 0.02;
@@ -29,7 +29,7 @@ pub(super) fn fine_tune<F: FineTuned>(
     let config = F::parse(&settings.model)?;
     let training = &settings.training;
     let objective = TunedObjective::<F>::new(
-        HeadKind::of(settings.task.problem),
+        settings.task.head(),
         config.clone(),
         settings.fine_tuning.clone(),
     )?;

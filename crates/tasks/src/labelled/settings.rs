@@ -11,7 +11,7 @@ use kiln_text::reading::InputFile;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::fine_tuning::FineTuningSettings;
+use crate::fine_tuning::{FineTuningSettings, HeadKind};
 
 /// What is asked of a model, and how what it says is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,9 @@ pub struct TaskSettings {
     /// How answers are searched for.
     #[serde(default)]
     pub search: SearchSettings,
+    /// Whether answers come of a head with a beam (XLNet).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beam: bool,
     /// A task of GLUE, which decides what counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glue: Option<GlueTask>,
@@ -73,10 +76,16 @@ impl TaskSettings {
             stride: default_stride(),
             threshold: default_threshold(),
             search: SearchSettings::default(),
+            beam: false,
             glue: None,
             metric: None,
             positive: None,
         }
+    }
+
+    /// The head that is needed.
+    pub fn head(&self) -> HeadKind {
+        HeadKind::of(self.problem, self.beam)
     }
 
     /// Numbers that the head gives for what it is asked: labels, or numbers.

@@ -4,7 +4,6 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use kiln_datasets::Problem;
 use kiln_learner::{LearnError, TrainOutcome};
 use kiln_nn::Init;
 use kiln_text::HostBatch;
@@ -24,8 +23,8 @@ use crate::replaced_tokens::Half;
 pub struct TaskModelRequest {
     /// A Hugging Face folder, or a checkpoint that holds a pair.
     pub folder: PathBuf,
-    /// What it is asked.
-    pub problem: Problem,
+    /// The head that is asked.
+    pub head: HeadKind,
     /// Where to run.
     pub device: Device,
 }
@@ -60,11 +59,11 @@ pub trait TaskModel: Send {
 
 /// An architecture as it is fine-tuned and asked.
 pub trait TunedFamily: Sync {
-    /// What a config.json says of the head that a problem needs.
+    /// What a config.json says of a head.
     ///
     /// # Errors
     /// If the config is not the architecture's.
-    fn head(&self, model: &Value, problem: Problem) -> Result<HeadFacts, LearnError>;
+    fn head(&self, model: &Value, head: HeadKind) -> Result<HeadFacts, LearnError>;
 
     /// Runs or resumes a fine-tuning run.
     ///
@@ -106,9 +105,9 @@ impl<F: FineTuned> TaskModel for OpenModel<F> {
 }
 
 impl<F: FineTuned> TunedFamily for TasksOf<F> {
-    fn head(&self, model: &Value, problem: Problem) -> Result<HeadFacts, LearnError> {
+    fn head(&self, model: &Value, head: HeadKind) -> Result<HeadFacts, LearnError> {
         let config = F::parse(model)?;
-        let names = HeadKind::of(problem).class_names::<F>();
+        let names = head.class_names::<F>();
         let class = config.architectures().and_then(<[String]>::first);
         let sizes = config.sizes();
         Ok(HeadFacts {
@@ -134,8 +133,8 @@ impl<F: FineTuned> TunedFamily for TasksOf<F> {
     fn open(&self, request: &TaskModelRequest) -> Result<Box<dyn TaskModel>, LearnError> {
         let folder = Half::Discriminator.meant_by(&request.folder);
         let config = F::open(&folder)?.for_texts();
-        let kind = HeadKind::of(request.problem);
-        let objective = TunedObjective::<F>::new(kind, config, FineTuningSettings::default())?;
+        let objective =
+            TunedObjective::<F>::new(request.head, config, FineTuningSettings::default())?;
         let model = objective.random(&folder, &mut Init::zeros(&request.device))?;
         Ok(Box::new(OpenModel {
             model: objective.load(model, &folder)?,

@@ -1,0 +1,74 @@
+//! `--class-weights`.
+
+use kiln_datasets::Labels;
+
+use crate::failure::Failure;
+
+/// What each label weighs, in the order of their ids: `balanced`, or names and numbers.
+///
+/// # Errors
+/// If a label is unknown or left out, or a number is none.
+pub(super) fn read(text: &str, labels: &Labels, frequencies: &[u64]) -> Result<Vec<f64>, Failure> {
+    if text == "balanced" {
+        return Ok(balanced(frequencies));
+    }
+    let wrong = |problem: &str| {
+        Failure::usage(format_args!(
+            "--class-weights {text}: {problem}; write balanced, or each label as no=1,yes=3"
+        ))
+    };
+    let mut weights = vec![None; labels.len()];
+    for part in text.split(',') {
+        let (name, weight) = part
+            .rsplit_once('=')
+            .ok_or_else(|| wrong("a part has no ="))?;
+        let id = labels.id(name.trim());
+        let id = id.ok_or_else(|| wrong(&format!("{name} is none of the labels")))?;
+        let weight = weight.trim().parse::<f64>();
+        let weight = weight.map_err(|_| wrong(&format!("{part} has no number")))?;
+        if let Some(slot) = weights.get_mut(id) {
+            *slot = Some(weight);
+        }
+    }
+    let named = weights.iter().zip(labels.names());
+    if let Some((_, name)) = named.into_iter().find(|(weight, _)| weight.is_none()) {
+        return Err(wrong(&format!("{name} is left out")));
+    }
+    Ok(weights.into_iter().flatten().collect())
+}
+
+/// All examples over the number of labels and the label's own examples, as scikit-learn balances; 0 for a
+/// label that no example has.
+fn balanced(frequencies: &[u64]) -> Vec<f64> {
+    let all: u64 = frequencies.iter().sum();
+    let of_one = |&own: &u64| match own {
+        0 => 0.0,
+        own => all as f64 / (frequencies.len() as f64 * own as f64),
+    };
+    frequencies.iter().map(of_one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels() -> Labels {
+        Labels::new(vec!["no".to_owned(), "yes".to_owned()])
+    }
+
+    #[test]
+    fn balanced_weights_are_scikit_learns() {
+        // compute_class_weight("balanced") of six times 0 and twice 1.
+        let weights = read("balanced", &labels(), &[6, 2]).unwrap();
+        assert_eq!(weights, [8.0 / 12.0, 2.0]);
+        assert_eq!(balanced(&[4, 0]), [0.5, 0.0]);
+    }
+
+    #[test]
+    fn weights_are_told_by_name() {
+        assert_eq!(read("yes=3, no=0.5", &labels(), &[]).unwrap(), [0.5, 3.0]);
+        for wrong in ["yes=3", "yes=3,maybe=1", "yes,no", "yes=x,no=1"] {
+            assert!(read(wrong, &labels(), &[]).is_err(), "{wrong}");
+        }
+    }
+}

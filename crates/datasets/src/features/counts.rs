@@ -1,0 +1,18 @@
+//! What became of examples.
+
+/// What became of examples, so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FeatureCounts {
+    /// Examples.
+    pub examples: u64,
+    /// Rows made of them.
+    pub features: u64,
+    /// Examples whose texts lost their ends. Sentences of words lose nothing.
+    pub cut: u64,
+    /// Sentences that were cut into windows.
+    pub long_sentences: u64,
+    /// Words longer than a window: they are decided by their beginning.
+    pub cut_words: u64,
+    /// Words that no token came of: they are not read, and count as `O`.
+    pub unread_words: u64,
+}
