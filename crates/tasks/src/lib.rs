@@ -28,7 +28,6 @@
 //! | `token_heads.rs` | the heads over tokens and over the first one, on any encoder |
 //! | `choice.rs`, `summary.rs` | the head that scores continuations, on any encoder; one vector for a sequence |
 //! | `beam.rs` | [`beam::SpanBeam`]: XLNet's head for spans: ends for each start, whether there is an answer |
-//! | `no_beam.rs` | [`no_beam::NoBeam`]: what stands for that class where an architecture has none |
 //! | `class_loss.rs` | the cross-entropy of classes with a weight for each, and smoothed labels |
 //! | `forward/` | [`forward::forward`]: a checkpoint run on given tensors, as one of an architecture's classes |
 //! | `embedding.rs` | [`embedding::TextEmbedder`]: what is asked of an encoder, vectors of texts |
@@ -52,7 +51,6 @@ pub mod masked_lm_pretraining;
 pub mod memory;
 pub mod model_config;
 pub mod model_files;
-pub mod no_beam;
 pub mod predict;
 pub mod replaced_tokens;
 pub mod settings;
