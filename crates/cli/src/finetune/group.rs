@@ -13,9 +13,10 @@ use super::training::{self, RESAMPLES, Show, Watch};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::folders::absolute;
-use crate::labelled::dev_scores::{PREDICTIONS, PredictionsFile, SCORES, write_json};
+use crate::labelled::dev_scores::{PREDICTIONS, PredictionsFile, write_json};
 use crate::labelled::showing;
 use crate::pretrain::folder::NewRun;
+use crate::run_scores::SCORES;
 
 /// One of the runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -406,7 +406,7 @@ impl Head {
             is_kept: facts.has_head,
             note: facts
                 .has_head
-                .then(|| format!("the model's head is for this task already, and is trained on")),
+                .then(|| "the model's head is for this task already, and is trained on".to_owned()),
         };
         match problem {
             Problem::Span | Problem::Choice => return Ok(kept(Labels::default())),

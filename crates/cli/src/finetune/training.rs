@@ -19,12 +19,11 @@ use crate::devices;
 use crate::failure::Failure;
 use crate::interrupt::{self, Interruption};
 use crate::labelled::asking::Asking;
-use crate::labelled::dev_scores::{
-    PREDICTIONS, PredictionsFile, RunScores, SCORES, read_scores, write_json,
-};
+use crate::labelled::dev_scores::{PREDICTIONS, PredictionsFile, write_json};
 use crate::labelled::showing;
 use crate::out_of_memory::{self, Work};
 use crate::progress::Progress;
+use crate::run_scores::{RunScores, SCORES, read_scores};
 use crate::wording::{count, shell};
 
 /// Draws for the intervals of scores.

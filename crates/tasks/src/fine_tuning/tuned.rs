@@ -80,6 +80,10 @@ type BatchOf<C> = FineTuningBatch<InputsOf<C>, <<C as Class>::Head as Head>::Tar
 
 /// One micro-batch on a device, with the labels of the head.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a micro-batch, of tensors' handles"
+)]
 pub enum TunedBatch<F: FineTuned> {
     /// Labels, or numbers, for a sequence.
     Sequence(BatchOf<F::Sequence>),

@@ -12,11 +12,11 @@ use serde_json::Value;
 use super::data::TaskData;
 use super::run::fine_tune;
 use super::settings::FineTuneSettings;
-use crate::architecture::RunContext;
 use crate::fine_tuning::{
     Answers, FineTuned, FineTuningSettings, HeadKind, TunedModelOf, TunedObjective,
 };
 use crate::replaced_tokens::Half;
+use crate::run_context::RunContext;
 
 /// A request to open a model for what it was fine-tuned for.
 #[derive(Debug, Clone)]
