@@ -9,8 +9,7 @@ use kiln_learner::{LearnError, RunFolder, Stop};
 use kiln_metrics::{Scores, score};
 use kiln_tasks::Architecture;
 use kiln_tasks::architecture::RunContext;
-use kiln_tasks::labelled::{DevExamples, FineTuneSettings, TaskData, TaskPipeline};
-use kiln_text::Tokenizer;
+use kiln_tasks::labelled::{DevExamples, FineTuneSettings};
 use serde_json::json;
 
 use crate::architectures;
@@ -105,12 +104,7 @@ pub(super) fn train(
         });
     }
     let devices = devices::open(&devices::choose(moved.unwrap_or(&settings.devices))?)?;
-    let tokenizer = Arc::new(Tokenizer::open(&settings.data.tokenizer)?);
-    let facts = architecture
-        .tuned()
-        .head(&settings.model, settings.task.head())?;
-    let pipeline = TaskPipeline::new(tokenizer, &settings.task, facts.type_vocab_size)?;
-    let data = TaskData::open(&settings.data, &settings.task, Arc::new(pipeline))?;
+    let data = settings.data(architecture.tuned())?;
     tell_counts(&data.counts, show.console);
     let dev = data.dev.clone();
     let progress = Progress::new(show.console, show.dashboard);

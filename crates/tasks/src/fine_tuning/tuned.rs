@@ -33,7 +33,7 @@ pub trait FineTuned: Family {
     type Spans: Class<Config = Self, Head = SpanLogits> + ModuleDisplay;
     /// Which continuation fits.
     type Choices: Class<Config = Self, Head = ChoiceLogits> + ModuleDisplay;
-    /// The start and the end of an answer with a beam: [`NoBeam`] where transformers has no such class.
+    /// The start and the end of an answer with a beam: [`super::NoBeam`] where transformers has no such class.
     type Beam: Class<Config = Self, Head = BeamLogits> + ModuleDisplay;
 }
 
