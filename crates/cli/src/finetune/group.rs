@@ -9,10 +9,11 @@ use kiln_tasks::labelled::{Development, FineTuneSettings};
 use kiln_text::Tokenizer;
 use serde::{Deserialize, Serialize};
 
-use super::training::{self, RESAMPLES, Show, Watch};
+use super::training::{self, RESAMPLES, Show};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::folders::absolute;
+use crate::interrupt::Watch;
 use crate::labelled::dev_scores::{PREDICTIONS, PredictionsFile, SCORES, write_json};
 use crate::labelled::showing;
 use crate::pretrain::folder::NewRun;

@@ -26,13 +26,14 @@ use crate::console::Console;
 use crate::devices;
 use crate::failure::Failure;
 use crate::folders::{absolute, refuse_used_folder};
+use crate::interrupt::Watch;
 use crate::pretrain::check_dashboard;
 use crate::pretrain::folder::{NewRun, check_writable};
 
 pub(crate) use args::FinetuneArgs;
 use group::Group;
 use plan::Plan;
-use training::{Show, Watch};
+use training::Show;
 
 /// Fine-tunes a model.
 ///
@@ -66,7 +67,7 @@ pub(crate) fn run(
         plan.tokenizer.save(&new.run().tokenizer())?;
         new.run().write_settings(&settings)?;
         let ended = training::train(new.run(), &settings, None, show, &watch)?;
-        return training::tell(new.run(), &settings, &ended, show, &watch);
+        return training::tell(new.run(), &settings, &ended, show);
     }
     let mut planned = Vec::new();
     for (name, args, fold) in &runs {
@@ -109,5 +110,5 @@ fn resume_one(path: &Path, backend: &[String], show: Show) -> Result<(), Failure
     let watch = Watch::new(show.console)?;
     let moved = (!backend.is_empty()).then_some(backend);
     let ended = training::train(&run, &settings, moved, show, &watch)?;
-    training::tell(&run, &settings, &ended, show, &watch)
+    training::tell(&run, &settings, &ended, show)
 }
