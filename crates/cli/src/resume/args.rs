@@ -50,14 +50,14 @@ pub(crate) struct ResumeArgs {
 ///
 /// # Errors
 /// If the path is none.
-pub(crate) fn unchanged(path: &Path) -> Result<ResumeArgs, Failure> {
+pub(crate) fn unchanged(path: &Path, dashboard: bool) -> Result<ResumeArgs, Failure> {
     #[derive(clap::Parser)]
     struct Words {
         #[command(flatten)]
         args: ResumeArgs,
     }
     match Words::try_parse_from([OsStr::new("kiln"), path.as_os_str()]) {
-        Ok(Words { args }) => Ok(args),
+        Ok(Words { args }) => Ok(ResumeArgs { dashboard, ..args }),
         Err(error) => Err(Failure::usage(error)),
     }
 }
