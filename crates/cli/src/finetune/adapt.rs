@@ -85,6 +85,7 @@ impl Adaptation {
         if own.without_next_sentence {
             pretrain.push("--no-next-sentence".to_owned());
         }
+        pretrain.extend(of_pair(&model.path));
         for path in &given.adapt {
             pretrain.push(format!("--corpus={}", text(path)?));
         }
@@ -258,6 +259,18 @@ fn train(mut ready: ReadyRun<'_>, group: &Path, watch: &Watch) -> Result<(), Fai
         ready.run.report().display()
     ));
     watch.go_on()
+}
+
+/// What two models in a checkpoint of Kiln's have in common: their files do not say.
+fn of_pair(checkpoint: &Path) -> Option<String> {
+    let run = checkpoint.parent()?.parent()?;
+    let (_, settings): (_, RunSettings) = RunFolder::open(run).ok()?;
+    let detection = settings.objective.detection()?;
+    if detection.uniform_generator {
+        return Some("--uniform-generator".to_owned());
+    }
+    let sharing = serde_json::to_value(detection.sharing).ok()?;
+    Some(format!("--share={}", sharing.as_str()?))
 }
 
 /// A pair's generator by itself has learned to predict words, and its partner is what would go on.
