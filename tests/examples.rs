@@ -71,6 +71,31 @@ fn bert_is_pretrained_and_fills_a_mask() {
     let printed = run(folder.path(), "bert_fill_mask", &[checkpoint, text]);
     assert!(printed.starts_with("position 6:"), "{printed}");
     assert_eq!(printed.matches('%').count(), 5, "{printed}");
+
+    // The same checkpoint learns topics, and is asked for them.
+    let printed = run(
+        folder.path(),
+        "finetune_classify",
+        &[checkpoint, "topics", "1"],
+    );
+    let lines: Vec<&str> = printed.lines().collect();
+    let [
+        "labels: garden, kitchen, music, travel, weather, workshop",
+        accuracy,
+        tuned,
+    ] = lines[..]
+    else {
+        panic!("{printed}");
+    };
+    assert!(accuracy.starts_with("step 13: accuracy 0."), "{printed}");
+    let texts = ["The match ended two to one.", "Boil the potatoes."];
+    let printed = run(
+        folder.path(),
+        "predict_labels",
+        &[tuned, texts[0], texts[1]],
+    );
+    let numbers = printed.lines().map(|line| line.split(':').next());
+    assert!(numbers.eq([Some("1"), Some("2")]), "{printed}");
 }
 
 #[test]

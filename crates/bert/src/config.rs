@@ -16,6 +16,7 @@ use kiln_tasks::model_config::{
     check_demands, check_heads, check_labels, check_model_type, check_padding, check_parameters,
     check_rates, check_sizes,
 };
+use kiln_tasks::summary::SummaryFields;
 use kiln_tasks::tying::{check_tying, ties};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -211,7 +212,7 @@ impl<K: Kind> EncoderConfig<K> {
     pub fn without_dropout(&self) -> Self {
         let mut other = self.other.clone();
         if K::HAS_SUMMARY {
-            other.insert("summary_last_dropout".to_owned(), 0.0.into());
+            SummaryFields::without_dropout(&mut other);
         }
         Self {
             hidden_dropout_prob: 0.0,

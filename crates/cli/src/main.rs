@@ -9,7 +9,7 @@
 //! | `console.rs`, `progress.rs`, `live_line.rs`, `task_progress.rs`, `wording.rs` | what the user sees |
 //! | `failure.rs`, `interrupt.rs` | how a command ends |
 //! | `tokenizer_text.rs`, `corpus_notes.rs` | what is told of a text |
-//! | `devices.rs`, `model_folder.rs`, `folders.rs` | `--backend` and `--model`, folders to write into |
+//! | `devices.rs`, `model_folder.rs`, `run_scores.rs`, `folders.rs` | `--backend` and `--model`, folders to write into |
 //! | `corpus_place.rs` | where a run's tokenised text is, or is made again |
 //! | `finish.rs`, `samples.rs`, `discriminator_sample.rs`, `ending.rs` | training, and the end of a run |
 //! | `allocator.rs`, `out_of_memory.rs`, `memory.rs` | the memory allocator, what happens where there is none left, and whether a run fits |
@@ -46,6 +46,7 @@ mod progress;
 mod ready_run;
 mod report;
 mod resume;
+mod run_scores;
 mod samples;
 mod swallowed;
 mod task_progress;

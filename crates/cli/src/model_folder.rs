@@ -10,7 +10,7 @@ use kiln_tasks::replaced_tokens::PairFolder;
 
 use crate::architectures;
 use crate::failure::Failure;
-use crate::labelled::dev_scores::read_scores;
+use crate::run_scores::read_scores;
 
 /// A model's folder and the architecture that reads it.
 pub(crate) struct ModelFolder {

@@ -2,16 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use burn::module::Module;
 use burn::tensor::{Device, TensorData};
-use burn::train::Interrupter;
 use kiln_datasets::Task;
-use kiln_learner::{
-    LearnError, ModelFiles, Objective, Observer, OptimizerSettings, Resumption, RunFolder,
-    ScheduleKind, TrainOutcome, TrainRequest, train,
-};
+use kiln_learner::{LearnError, OptimizerSettings, ScheduleKind, TrainOutcome};
 use kiln_text::masking::default_max_predictions;
 use kiln_text::tokenizer::{Tokenizer, TokenizerKind};
 use serde_json::{Map, Value};
@@ -19,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::embedding::{EmbedRequest, TextEmbedder};
 use crate::labelled::{PublishedSize, TunedFamily, TuningRecipe};
 use crate::memory::Footprint;
-use crate::run_data::RunData;
+pub use crate::run_context::RunContext;
 use crate::settings::{ObjectiveSettings, RunSettings, WordHead};
 
 /// The optimizer's settings that a preset was published with.
@@ -51,75 +45,6 @@ pub struct OwnObjective {
     pub without_next_sentence: bool,
     /// What predicts its words; none: as published.
     pub word_head: Option<WordHead>,
-}
-
-/// What a run needs besides its settings: where it runs and who is told.
-pub struct RunContext {
-    /// The run's folder, made and with its settings written.
-    pub run: RunFolder,
-    /// The devices, in the order of the settings.
-    pub devices: Vec<Device>,
-    /// Stops the run after the step at hand.
-    pub interrupter: Interrupter,
-    /// Told of everything.
-    pub observer: Arc<dyn Observer>,
-    /// Draw burn-train's dashboard.
-    pub dashboard: bool,
-    /// Where the run goes on; none: from its newest whole checkpoint, if it has one.
-    pub resumption: Option<Resumption>,
-}
-
-impl RunContext {
-    /// Where the model is made: the first device, recording gradients.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub fn first_device(&self) -> Result<Device, LearnError> {
-        let first = self
-            .devices
-            .first()
-            .ok_or_else(|| LearnError::Settings("devices: none given; name at least one".into()))?;
-        Ok(first.clone().autodiff())
-    }
-
-    /// Whether the run has no checkpoint yet.
-    ///
-    /// # Errors
-    /// If its folder can't be read.
-    pub fn is_fresh(&self) -> Result<bool, LearnError> {
-        Ok(self.run.list_checkpoints()?.is_empty())
-    }
-
-    /// Trains `model`, after its size has been told.
-    ///
-    /// # Errors
-    /// As [`kiln_learner::train()`].
-    pub fn train<O: Objective>(
-        self,
-        objective: O,
-        model: O::Model,
-        files: ModelFiles<O::Model>,
-        settings: &RunSettings,
-        data: RunData,
-    ) -> Result<TrainOutcome, LearnError> {
-        self.observer.model(Module::num_params(&model));
-        train(TrainRequest {
-            devices: self.devices,
-            eval: data.eval,
-            interrupter: self.interrupter,
-            observer: self.observer,
-            dashboard: self.dashboard,
-            resumption: self.resumption,
-            ..TrainRequest::new(
-                objective,
-                model,
-                files,
-                self.run,
-                settings.training.clone(),
-                data.train,
-            )
-        })
-    }
 }
 
 /// Why there is no preset of this name.

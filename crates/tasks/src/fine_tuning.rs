@@ -113,7 +113,7 @@ impl<C: Class> FineTuning<C> {
     /// # Errors
     /// If the file is unreadable, or the config has no such class.
     pub fn random(&self, folder: &Path, init: &mut Init) -> Result<C, LearnError> {
-        let file = ModelFile::open(&C::Head::HALF.meant_by(folder))?;
+        let file = ModelFile::open(C::Head::HALF.meant_by(folder))?;
         C::sizes(&self.config, &file)?;
         Ok(C::for_file(&self.config, &file, init)?)
     }

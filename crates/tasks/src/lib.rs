@@ -10,6 +10,7 @@
 //! | `tokenizer.rs` | the tokenizer of a run |
 //! | `documents.rs` | corpora on disk, and what of them is held out |
 //! | `masked_lm_data.rs` | their masked batches |
+//! | `run_context.rs` | [`architecture::RunContext`]: where a run trains, and who is told |
 //! | `run_data.rs` | [`RunData`]: batches to train on and to evaluate on |
 //! | `masked_lm.rs` | [`masked_lm::MaskedLmBatch`]: masked words on a device, and their loss |
 //! | `model_files.rs` | a single model's files in a checkpoint |
@@ -65,6 +66,7 @@ mod arguments;
 mod class_loss;
 mod labels;
 mod record_changes;
+mod run_context;
 mod run_data;
 mod sizes;
 

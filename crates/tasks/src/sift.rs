@@ -17,7 +17,8 @@
 //! training and in evaluation; it has no parameters, and the model's own LayerNorm after it makes
 //! nearly the same of N(x) as of x, so a checkpoint needs no trace of it.
 //!
-//! An architecture takes part if its embeddings end in a LayerNorm that can be left out: its
+//! An architecture takes part if its embeddings end in a LayerNorm that can be left out
+//! ([`crate::Encoder::NORMALISES_EMBEDDINGS`]; XLNet's do not, and fine-tuning refuses it there): its
 //! embedding sum goes through [`normalise`], the rest of the model is the closure that [`CleanPass`]'
 //! methods take. Every draw, dropout's as well, is the device's: the learner seeds it.
 

@@ -9,7 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::choice::Pool;
 use crate::class::Encoded;
-use crate::model_config::{ConfigError, check_demands};
+use crate::model_config::{ConfigError, check_demands, refuse};
+
+/// The field of config.json that says how much dropout there is before the projection; absent: none.
+const FIRST_DROPOUT: &str = "summary_first_dropout";
 
 /// Which vector stands for a whole sequence in a classifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct Summary {
     pub activation: Option<Activation>,
     /// Whether that vector is projected.
     pub use_proj: bool,
+    /// Dropout on that vector.
+    pub first_dropout: f64,
     /// Dropout behind it all.
     pub last_dropout: f64,
 }
@@ -63,6 +68,12 @@ impl Default for SummaryFields {
 }
 
 impl SummaryFields {
+    /// Takes dropout out of the fields of a config.json.
+    pub fn without_dropout(fields: &mut Map<String, Value>) {
+        fields.remove(FIRST_DROPOUT);
+        fields.insert("summary_last_dropout".to_owned(), 0.0.into());
+    }
+
     /// The fields among those of a config.json.
     ///
     /// # Errors
@@ -102,10 +113,24 @@ impl SummaryFields {
             })?),
         };
         check_demands(other, &[("summary_proj_to_labels", false.into())])?;
+        let first_dropout = match other.get(FIRST_DROPOUT) {
+            None | Some(Value::Null) => 0.0,
+            // What is no number is no rate either.
+            Some(value) => value.as_f64().unwrap_or(f64::NAN),
+        };
+        for (field, rate) in [
+            (FIRST_DROPOUT, first_dropout),
+            ("summary_last_dropout", self.summary_last_dropout),
+        ] {
+            if !(0.0..1.0).contains(&rate) {
+                refuse(field, rate, "choose a number from 0 to below 1")?;
+            }
+        }
         Ok(Summary {
             kind,
             activation,
             use_proj: self.summary_use_proj,
+            first_dropout,
             last_dropout: self.summary_last_dropout,
         })
     }
@@ -115,6 +140,7 @@ impl SummaryFields {
 #[derive(Module, Debug)]
 #[doc(alias = "ElectraSequenceSummary")]
 pub struct SequenceSummary {
+    first_dropout: Dropout,
     summary: Option<Linear>,
     dropout: Dropout,
     #[module(skip)]
@@ -127,6 +153,7 @@ impl SequenceSummary {
     /// Draws the projection, of hidden states that are `width` wide.
     pub fn new(summary: Summary, width: usize, init: &mut Init) -> Self {
         Self {
+            first_dropout: Dropout::new(summary.first_dropout),
             summary: summary.use_proj.then(|| init.linear(width, width)),
             dropout: Dropout::new(summary.last_dropout),
             kind: summary.kind,
@@ -147,7 +174,7 @@ impl SequenceSummary {
             SummaryType::First => at(0),
             SummaryType::Mean => hidden_states.clone().mean_dim(1),
         };
-        let summary = summary.squeeze_dim::<2>(1);
+        let summary = self.first_dropout.forward(summary.squeeze_dim::<2>(1));
         let projected = match &self.summary {
             Some(projection) => projection.forward(summary),
             None => summary,
@@ -162,5 +189,66 @@ impl SequenceSummary {
 impl Pool for SequenceSummary {
     fn pool(&self, encoded: &Encoded) -> Tensor<2> {
         self.forward(encoded.hidden_states.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(fields: &str) -> Result<Summary, ConfigError> {
+        let fields: Map<String, Value> = serde_json::from_str(fields).unwrap();
+        SummaryFields::of(&fields)?.summary(&fields)
+    }
+
+    #[test]
+    fn without_fields_it_is_electras() {
+        let first = summary("{}").unwrap();
+        assert_eq!(first.kind, SummaryType::First);
+        assert_eq!(first.activation, Some(Activation::Gelu));
+        assert!(first.use_proj);
+        assert_eq!((first.first_dropout, first.last_dropout), (0.0, 0.1));
+    }
+
+    #[test]
+    fn dropout_is_read_from_both_fields_and_taken_out_of_both() {
+        let fields = r#"{"summary_first_dropout": 0.2, "summary_last_dropout": 0.3}"#;
+        let both = summary(fields).unwrap();
+        assert_eq!((both.first_dropout, both.last_dropout), (0.2, 0.3));
+        let mut fields = serde_json::from_str(fields).unwrap();
+        SummaryFields::without_dropout(&mut fields);
+        let none = SummaryFields::of(&fields)
+            .unwrap()
+            .summary(&fields)
+            .unwrap();
+        assert_eq!((none.first_dropout, none.last_dropout), (0.0, 0.0));
+    }
+
+    #[test]
+    fn what_no_summary_can_be_is_refused_by_name() {
+        for (fields, expected) in [
+            (r#"{"summary_type": "attn"}"#, "summary_type = \"attn\""),
+            (r#"{"summary_activation": "swoosh"}"#, "summary_activation"),
+            (
+                r#"{"summary_last_dropout": 1.0}"#,
+                "summary_last_dropout = 1",
+            ),
+            (
+                r#"{"summary_first_dropout": -0.5}"#,
+                "summary_first_dropout = -0.5",
+            ),
+            (
+                r#"{"summary_first_dropout": "much"}"#,
+                "summary_first_dropout",
+            ),
+            (
+                r#"{"summary_proj_to_labels": true}"#,
+                "summary_proj_to_labels",
+            ),
+            (r#"{"summary_use_proj": 3}"#, "has another type"),
+        ] {
+            let error = summary(fields).unwrap_err().to_string();
+            assert!(error.contains(expected), "{fields}: {error}");
+        }
     }
 }

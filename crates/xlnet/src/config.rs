@@ -204,9 +204,12 @@ impl XlnetConfig {
 
     /// This config with dropout off, e.g. to compare gradients.
     pub fn without_dropout(&self) -> Self {
+        let mut other = self.other.clone();
+        other.remove("summary_first_dropout");
         Self {
             dropout: 0.0,
             summary_last_dropout: 0.0,
+            other,
             ..self.clone()
         }
     }

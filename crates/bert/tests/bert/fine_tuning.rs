@@ -1,10 +1,11 @@
-//! Fine-tuning against transformers: thirty steps of every task.
+//! Fine-tuning against transformers: thirty steps of every task; options that do not suit one.
 
 use kiln_bert::{
-    BertForMultipleChoice, BertForQuestionAnswering, BertForSequenceClassification,
+    BertConfig, BertForMultipleChoice, BertForQuestionAnswering, BertForSequenceClassification,
     BertForTokenClassification,
 };
-use kiln_tasks::fine_tuning::FineTuningSettings;
+use kiln_tasks::Class;
+use kiln_tasks::fine_tuning::{FineTuning, FineTuningSettings};
 use kiln_tasks::sift::{AscentLoss, SiftSettings};
 use kiln_testing::{check_fine_tuning, fixtures_dir};
 
@@ -100,4 +101,67 @@ fn continuations_are_chosen_among_alike_under_disturbed_embeddings() {
         ..FineTuningSettings::default()
     };
     check_fine_tuning::<BertForMultipleChoice>(&root, cases, &settings, 1);
+}
+
+#[test]
+fn options_that_a_class_has_no_use_for_are_refused_by_name() {
+    fn refused<C: Class<Config = BertConfig>>(
+        problem: Option<&str>,
+        change: fn(&mut FineTuningSettings),
+    ) -> String {
+        let config = BertConfig {
+            problem_type: problem.map(str::to_owned),
+            ..BertConfig::default()
+        };
+        let mut settings = settings();
+        change(&mut settings);
+        let error = FineTuning::<C>::new(config, settings).err();
+        error.map_or_else(|| "taken".to_owned(), |error| error.to_string())
+    }
+    let weighed = |settings: &mut FineTuningSettings| settings.class_weights = vec![1.0, 2.0];
+    let smoothed = |settings: &mut FineTuningSettings| settings.label_smoothing = 0.1;
+    for (found, expected) in [
+        (
+            refused::<BertForSequenceClassification>(None, weighed),
+            "taken",
+        ),
+        (
+            refused::<BertForTokenClassification>(Some("regression"), smoothed),
+            "taken",
+        ),
+        (
+            refused::<BertForMultipleChoice>(Some("regression"), smoothed),
+            "taken",
+        ),
+        (
+            refused::<BertForSequenceClassification>(Some("regression"), weighed),
+            "class_weights: classify with numbers has no classes to weigh",
+        ),
+        (
+            refused::<BertForSequenceClassification>(Some("multi_label_classification"), smoothed),
+            "label_smoothing = 0.1: classify with several labels a sequence has no classes",
+        ),
+        (
+            refused::<BertForMultipleChoice>(None, weighed),
+            "class_weights: choose has no classes to weigh",
+        ),
+        (
+            refused::<BertForQuestionAnswering>(None, weighed),
+            "class_weights: qa has no classes to weigh",
+        ),
+        (
+            refused::<BertForQuestionAnswering>(None, smoothed),
+            "label_smoothing = 0.1: qa has no classes",
+        ),
+        (
+            refused::<BertForTokenClassification>(None, |s| s.class_weights = vec![1.0; 3]),
+            "class_weights: 3 numbers, the model has 2 labels",
+        ),
+        (
+            refused::<BertForTokenClassification>(None, |s| s.freeze_layers = 13),
+            "freeze_layers = 13: the model has 12 layers",
+        ),
+    ] {
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
 }

@@ -2,17 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
-use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
 use kiln_bert::{BertConfig, BertForSequenceClassification};
 use kiln_checkpoint::ModelFile;
 use kiln_learner::{
-    OptimizerSettings, Precision, RunFolder, TrainRequest, TrainingSettings, train,
+    ModelFiles, Objective, OptimizerSettings, Precision, RunFolder, TrainRequest, TrainingSettings,
+    train,
 };
 use kiln_nn::Init;
-use kiln_tasks::fine_tuning::{FineTuning, FineTuningSettings};
+use kiln_tasks::fine_tuning::{
+    FineTuning, FineTuningSettings, HeadKind, TunedModel, TunedObjective,
+};
 use kiln_testing::{devices, lock_generator};
 use kiln_text::{BatchSource, HostBatch, TextError};
 
@@ -42,17 +44,45 @@ fn config() -> BertConfig {
     }
 }
 
+/// A classifier in which these settings hold, by itself and as the command line trains it.
+fn by_itself(
+    settings: &FineTuningSettings,
+    device: &Device,
+) -> Trained<FineTuning<BertForSequenceClassification>> {
+    let objective = FineTuning::new(config(), settings.clone()).unwrap();
+    let files = objective.files(None);
+    (objective, classifier(device), files)
+}
+
+fn of_any_head(
+    settings: &FineTuningSettings,
+    device: &Device,
+) -> Trained<TunedObjective<BertConfig>> {
+    let kind = HeadKind::Sequence;
+    let objective = TunedObjective::new(kind, config(), settings.clone()).unwrap();
+    let files = objective.files(config(), None);
+    (objective, TunedModel::Sequence(classifier(device)), files)
+}
+
+fn classifier(device: &Device) -> BertForSequenceClassification {
+    let init = &mut Init::new(5, 0.2, &device.clone().autodiff());
+    BertForSequenceClassification::new(&config(), init)
+}
+
+type Trained<O> = (
+    O,
+    <O as Objective>::Model,
+    ModelFiles<<O as Objective>::Model>,
+);
+
 /// The names of what differs after three steps, and of what the optimizer keeps numbers for.
-fn changed(
-    folder: &Path,
+fn changed<O: Objective>(
     devices: &[Device],
-    settings: FineTuningSettings,
+    (objective, model, files): Trained<O>,
     precision: Precision,
 ) -> (Vec<String>, Vec<String>) {
-    let objective = FineTuning::<BertForSequenceClassification>::new(config(), settings).unwrap();
-    let init = &mut Init::new(5, 0.2, &devices[0].clone().autodiff());
-    let model = BertForSequenceClassification::new(&config(), init);
-    let files = objective.files(None);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
     let start = folder.join("start");
     std::fs::create_dir(&start).unwrap();
     files.write(&model, &start).unwrap();
@@ -104,28 +134,31 @@ fn frozen_parameters_stay_to_the_last_byte_and_the_others_learn() {
             if !precision.is_supported(&device) {
                 continue;
             }
-            let folder = tempfile::tempdir().unwrap();
             let settings = FineTuningSettings {
                 freeze_embeddings: true,
                 freeze_layers: 2,
                 ..FineTuningSettings::default()
             };
-            let (moved, kept) = changed(folder.path(), &devices, settings, precision);
-            let is_frozen = |path: &&String| {
-                ["embeddings", "layer.0.", "layer.1."]
-                    .iter()
-                    .any(|part| path.contains(part))
-            };
-            let at_fault: Vec<&String> = moved.iter().chain(&kept).filter(is_frozen).collect();
-            assert!(at_fault.is_empty(), "{name} {precision:?}: {at_fault:?}");
-            // The layer above and the head; a key's bias moves by its decay's rounding or not at all.
-            for part in [
-                "layer.2.output.dense.weight",
-                "pooler.dense.weight",
-                "classifier.bias",
+            for (moved, kept) in [
+                changed(&devices, by_itself(&settings, &device), precision),
+                changed(&devices, of_any_head(&settings, &device), precision),
             ] {
-                let moves = moved.iter().any(|path| path.contains(part));
-                assert!(moves, "{name} {precision:?}: {part}");
+                let is_frozen = |path: &&String| {
+                    ["embeddings", "layer.0.", "layer.1."]
+                        .iter()
+                        .any(|part| path.contains(part))
+                };
+                let at_fault: Vec<&String> = moved.iter().chain(&kept).filter(is_frozen).collect();
+                assert!(at_fault.is_empty(), "{name} {precision:?}: {at_fault:?}");
+                // The layer above and the head; a key's bias moves by its decay's rounding or not at all.
+                for part in [
+                    "layer.2.output.dense.weight",
+                    "pooler.dense.weight",
+                    "classifier.bias",
+                ] {
+                    let moves = moved.iter().any(|path| path.contains(part));
+                    assert!(moves, "{name} {precision:?}: {part}");
+                }
             }
         }
     }
@@ -135,9 +168,8 @@ fn frozen_parameters_stay_to_the_last_byte_and_the_others_learn() {
 fn without_a_word_of_freezing_everything_learns() {
     let _guard = lock_generator();
     let (_, device) = devices().remove(0);
-    let folder = tempfile::tempdir().unwrap();
-    let settings = FineTuningSettings::default();
-    let (moved, _) = changed(folder.path(), &[device], settings, Precision::Float32);
+    let trained = by_itself(&FineTuningSettings::default(), &device);
+    let (moved, _) = changed(&[device], trained, Precision::Float32);
     for part in [
         "word_embeddings",
         "layer.0.output.dense.weight",

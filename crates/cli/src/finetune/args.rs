@@ -173,8 +173,8 @@ pub(crate) struct TrainingArgs {
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "seeds")]
     pub(crate) seed: u64,
     /// Several runs, one for each seed, as 1..5 or 1,2,7: scores get a mean and a spread
-    #[arg(long, value_name = "SEEDS", value_parser = super::seed_list::parse)]
-    pub(crate) seeds: Option<super::seed_list::Seeds>,
+    #[arg(long, value_name = "SEEDS", value_parser = super::seeds::parse)]
+    pub(crate) seeds: Option<super::seeds::Seeds>,
     /// Several runs, one for each value of a flag, as lr=1e-5,3e-5; repeat it for several flags. Flags:
     /// lr, batch-size, epochs, warmup, weight-decay, layer-decay, dropout, sift, label-smoothing
     #[arg(long, value_name = "FLAG=VALUES")]

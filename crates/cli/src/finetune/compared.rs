@@ -12,8 +12,9 @@ use super::training::{RESAMPLES, Show};
 use super::{folds, grouped};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::labelled::dev_scores::{PREDICTIONS, SCORES, write_json};
+use crate::labelled::dev_scores::{PREDICTIONS, write_json};
 use crate::labelled::showing;
+use crate::run_scores::SCORES;
 use crate::wording::count;
 
 /// What a group with an adapted model scores.

@@ -11,8 +11,9 @@ use super::planned::Planned;
 use super::training::{RESAMPLES, Show};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::labelled::dev_scores::{PREDICTIONS, SCORES, write_json};
+use crate::labelled::dev_scores::{PREDICTIONS, write_json};
 use crate::labelled::showing;
+use crate::run_scores::SCORES;
 use crate::wording::shell;
 
 /// What the runs scored.

@@ -3,7 +3,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `args.rs` | the flags, as typed |
-//! | `seed_list.rs`, `seeds.rs` | `--seeds`, `--grid`, `--folds`: the runs that a command asks for |
+//! | `seeds.rs`, `variations.rs` | `--seeds`, `--grid`, `--folds`: the runs that a command asks for |
 //! | `plan.rs` | flags, model and files to the settings of each run |
 //! | `weights.rs` | `--class-weights` |
 //! | `training.rs` | one run, new or resumed, and what it scores at its end |
@@ -19,9 +19,9 @@ mod group;
 mod grouped;
 mod plan;
 mod planned;
-mod seed_list;
 mod seeds;
 mod training;
+mod variations;
 mod weights;
 
 use std::path::Path;
@@ -59,7 +59,7 @@ pub(crate) fn run(
     let output = &args.run.output;
     refuse_used_folder(output, "continue the run in it with: kiln resume")?;
     let specs = devices::choose(backend)?;
-    let runs = seeds::runs(args)?;
+    let runs = variations::runs(args)?;
     check_writable(output)?;
     let devices = specs.iter().map(DeviceSpec::to_string).collect();
     let mut plan = Plan::new(args, specs, console)?;

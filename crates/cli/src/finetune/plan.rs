@@ -12,11 +12,11 @@ use kiln_tasks::Architecture;
 use kiln_tasks::fine_tuning::{FineTuningSettings, HeadKind, LayerDecay};
 use kiln_tasks::labelled::{
     Development, FineTuneSettings, HeadFacts, LabelledData, PublishedSize, TaskData, TaskPipeline,
-    TaskSettings, TunedFrom, TuningRecipe, label_names, selection, task_config,
+    TaskSettings, TunedFrom, TuningRecipe, label_names, problem_of, selection, task_config,
 };
 use kiln_tasks::sift::SiftSettings;
 use kiln_text::Tokenizer;
-use kiln_text::reading::InputFile;
+use kiln_text::reading::{InputFile, hex};
 use serde_json::Value;
 
 use super::args::FinetuneArgs;
@@ -90,14 +90,7 @@ impl Plan {
         for note in survey.counts.notes() {
             console.note(note);
         }
-        let problem = match task {
-            Task::Classify if multi_label => Problem::MultiLabel,
-            Task::Classify => Problem::SingleLabel,
-            Task::Regress => Problem::Regression,
-            Task::Tag => Problem::Tags,
-            Task::Qa => Problem::Span,
-            Task::Choose => Problem::Choice,
-        };
+        let problem = problem_of(&spec);
         let head_kind = HeadKind::of(problem, args.examples.beam);
         let facts = model.architecture.tuned().head(&config, head_kind)?;
         if facts.class.is_empty() {
@@ -406,7 +399,7 @@ impl Head {
             is_kept: facts.has_head,
             note: facts
                 .has_head
-                .then(|| format!("the model's head is for this task already, and is trained on")),
+                .then(|| "the model's head is for this task already, and is trained on".to_owned()),
         };
         match problem {
             Problem::Span | Problem::Choice => return Ok(kept(Labels::default())),
@@ -474,8 +467,4 @@ fn some_unanswered(dataset: &Dataset) -> Result<bool, DataError> {
         }
     }
     Ok(false)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,91 +1,46 @@
-//! `--seeds`, `--grid` and `--folds`: several runs by one command.
+//! `--seeds`.
 
-use super::args::FinetuneArgs;
-use super::seed_list::{MOST_RUNS, Seeds};
-use crate::failure::Failure;
+/// Runs of one command at most; more is a slip of the hand.
+pub(super) const MOST_RUNS: usize = 1000;
 
-/// The runs that a command asks for, each with its name: one without a name where it asks for one.
-///
-/// # Errors
-/// If the grid has a flag that it can't vary, or a value that is none.
-pub(super) fn runs(
-    args: &FinetuneArgs,
-) -> Result<Vec<(String, FinetuneArgs, Option<u32>)>, Failure> {
-    let mut runs = vec![(Vec::<String>::new(), args.clone(), None)];
-    for axis in &args.training.grid {
-        let (flag, values) = axis.split_once('=').ok_or_else(|| {
-            Failure::usage(format_args!(
-                "--grid {axis}: write a flag and its values, as lr=1e-5,3e-5"
-            ))
-        })?;
-        let values: Vec<&str> = values.split(',').map(str::trim).collect();
-        let mut varied = Vec::new();
-        for (names, args, fold) in &runs {
-            for value in &values {
-                let mut args = args.clone();
-                set(&mut args, flag.trim_start_matches('-'), value)?;
-                let name = format!("{}-{value}", flag.trim_start_matches('-'));
-                varied.push(([names.clone(), vec![name]].concat(), args, *fold));
+/// The seeds of several runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seeds(pub(crate) Vec<u64>);
+
+/// Reads `1..5`, which has five seeds, or `1,2,7`.
+pub(crate) fn parse(text: &str) -> Result<Seeds, String> {
+    let wrong = || format!("{text}: write the first and the last as 1..5, or a list as 1,2,7");
+    let number = |text: &str| text.trim().parse::<u64>().map_err(|_| wrong());
+    let seeds: Vec<u64> = match text.split_once("..") {
+        Some((first, last)) => {
+            let (first, last) = (number(first)?, number(last.trim_start_matches('='))?);
+            if last < first || last - first >= MOST_RUNS as u64 {
+                return Err(wrong());
             }
+            (first..=last).collect()
         }
-        runs = varied;
+        None => text.split(',').map(number).collect::<Result<_, _>>()?,
+    };
+    let mut sorted = seeds.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() < seeds.len() {
+        return Err(format!("{text}: a seed stands there twice; name each once"));
     }
-    if let Some(Seeds(seeds)) = &args.training.seeds {
-        let of_seeds = |(names, args, fold): (Vec<String>, FinetuneArgs, Option<u32>)| {
-            seeds.iter().map(move |&seed| {
-                let mut args = args.clone();
-                args.training.seed = seed;
-                let names = [names.clone(), vec![format!("seed-{seed}")]].concat();
-                (names, args, fold)
-            })
-        };
-        runs = runs.into_iter().flat_map(of_seeds).collect();
-    }
-    if let Some(folds) = args.examples.folds {
-        let of_folds = |(names, args, _): (Vec<String>, FinetuneArgs, Option<u32>)| {
-            (0..folds).map(move |fold| {
-                let names = [names.clone(), vec![format!("fold-{}", fold + 1)]].concat();
-                (names, args.clone(), Some(fold))
-            })
-        };
-        runs = runs.into_iter().flat_map(of_folds).collect();
-    }
-    if runs.len() > MOST_RUNS {
-        return Err(Failure::usage(format_args!(
-            "{} runs: {MOST_RUNS} at most are made by one command; vary less at once",
-            runs.len()
-        )));
-    }
-    let named = runs
-        .into_iter()
-        .map(|(names, args, fold)| (names.join("_"), args, fold));
-    Ok(named.collect())
+    Ok(Seeds(seeds))
 }
 
-fn set(args: &mut FinetuneArgs, flag: &str, value: &str) -> Result<(), Failure> {
-    let wrong = || {
-        Failure::usage(format_args!(
-            "--grid {flag}={value}: is no value of --{flag}"
-        ))
-    };
-    let number = || value.parse::<f64>().map_err(|_| wrong());
-    let training = &mut args.training;
-    match flag {
-        "lr" => training.lr = Some(number()?),
-        "epochs" => training.epochs = Some(number()?),
-        "warmup" => training.warmup = Some(number()?),
-        "weight-decay" => training.weight_decay = Some(number()?),
-        "layer-decay" => training.layer_decay = Some(number()?),
-        "dropout" => training.dropout = Some(number()?),
-        "sift" => training.sift = Some(number()?),
-        "label-smoothing" => training.label_smoothing = Some(number()?),
-        "batch-size" => training.batch_size = Some(value.parse().map_err(|_| wrong())?),
-        _ => {
-            return Err(Failure::usage(format_args!(
-                "--grid {flag}: not among the flags that it varies: lr, batch-size, epochs, warmup, \
-                 weight-decay, layer-decay, dropout, sift, label-smoothing"
-            )));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_a_range_with_its_end_or_a_list() {
+        assert_eq!(parse("1..5").unwrap().0, [1, 2, 3, 4, 5]);
+        assert_eq!(parse("7").unwrap().0, [7]);
+        assert_eq!(parse("3,1").unwrap().0, [3, 1]);
+        for wrong in ["", "5..1", "a", "1,1", "1..", "1..9999999999"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
-    Ok(())
 }

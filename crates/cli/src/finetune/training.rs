@@ -8,8 +8,7 @@ use kiln_learner::{LearnError, RunFolder, Stop};
 use kiln_metrics::{Scores, score};
 use kiln_tasks::Architecture;
 use kiln_tasks::architecture::RunContext;
-use kiln_tasks::labelled::{DevExamples, FineTuneSettings, TaskData, TaskPipeline};
-use kiln_text::Tokenizer;
+use kiln_tasks::labelled::{DevExamples, FineTuneSettings};
 use serde_json::json;
 
 use crate::architectures;
@@ -18,12 +17,11 @@ use crate::devices;
 use crate::failure::Failure;
 use crate::interrupt::Watch;
 use crate::labelled::asking::Asking;
-use crate::labelled::dev_scores::{
-    PREDICTIONS, PredictionsFile, RunScores, SCORES, read_scores, write_json,
-};
+use crate::labelled::dev_scores::{PREDICTIONS, PredictionsFile, write_json};
 use crate::labelled::showing;
 use crate::out_of_memory::{self, Work};
 use crate::progress::Progress;
+use crate::run_scores::{RunScores, SCORES, read_scores};
 use crate::wording::{count, shell};
 
 /// Draws for the intervals of scores.
@@ -81,12 +79,7 @@ pub(super) fn train(
         });
     }
     let devices = devices::open(&devices::choose(moved.unwrap_or(&settings.devices))?)?;
-    let tokenizer = Arc::new(Tokenizer::open(&settings.data.tokenizer)?);
-    let facts = architecture
-        .tuned()
-        .head(&settings.model, settings.task.head())?;
-    let pipeline = TaskPipeline::new(tokenizer, &settings.task, facts.type_vocab_size)?;
-    let data = TaskData::open(&settings.data, &settings.task, Arc::new(pipeline))?;
+    let data = settings.data(architecture.tuned())?;
     tell_counts(&data.counts, show.console);
     let dev = data.dev.clone();
     let progress = Progress::new(show.console, show.dashboard);

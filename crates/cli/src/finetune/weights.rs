@@ -1,6 +1,7 @@
 //! `--class-weights`.
 
 use kiln_datasets::Labels;
+use kiln_datasets::batching::balanced_weights;
 
 use crate::failure::Failure;
 
@@ -10,7 +11,7 @@ use crate::failure::Failure;
 /// If a label is unknown or left out, or a number is none.
 pub(super) fn read(text: &str, labels: &Labels, frequencies: &[u64]) -> Result<Vec<f64>, Failure> {
     if text == "balanced" {
-        return Ok(balanced(frequencies));
+        return Ok(balanced_weights(frequencies));
     }
     let wrong = |problem: &str| {
         Failure::usage(format_args!(
@@ -37,17 +38,6 @@ pub(super) fn read(text: &str, labels: &Labels, frequencies: &[u64]) -> Result<V
     Ok(weights.into_iter().flatten().collect())
 }
 
-/// All examples over the number of labels and the label's own examples, as scikit-learn balances; 0 for a
-/// label that no example has.
-fn balanced(frequencies: &[u64]) -> Vec<f64> {
-    let all: u64 = frequencies.iter().sum();
-    let of_one = |&own: &u64| match own {
-        0 => 0.0,
-        own => all as f64 / (frequencies.len() as f64 * own as f64),
-    };
-    frequencies.iter().map(of_one).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,7 +51,6 @@ mod tests {
         // compute_class_weight("balanced") of six times 0 and twice 1.
         let weights = read("balanced", &labels(), &[6, 2]).unwrap();
         assert_eq!(weights, [8.0 / 12.0, 2.0]);
-        assert_eq!(balanced(&[4, 0]), [0.5, 0.0]);
     }
 
     #[test]

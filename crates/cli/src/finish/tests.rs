@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use kiln_learner::{LearnError, RunFolder};
 use kiln_tasks::architecture::{Architecture, ForwardRequest, MaskFilling, Output};
 use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
+use kiln_tasks::labelled::TunedFamily;
 use kiln_tasks::memory::Footprint;
 use kiln_tasks::settings::ObjectiveSettings;
 use kiln_text::tokenizer::{WordPieceSettings, train_word_piece_on_texts};
@@ -25,6 +26,10 @@ impl Architecture for Panicking {
 
     fn preset(&self, _: &str, _: usize, _: usize) -> Result<Value, LearnError> {
         Ok(Value::Null)
+    }
+
+    fn tuned(&self) -> &'static dyn TunedFamily {
+        unreachable!("never asked")
     }
 
     fn objective(&self, _: Option<&str>, _: Option<&str>, _: usize) -> ObjectiveSettings {

@@ -1,31 +1,17 @@
-//! Predictions and scores as files beside a run: `predictions.jsonl`, `scores.json`.
+//! Predictions as a file: `predictions.jsonl`.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use kiln_metrics::RowWriter;
 use kiln_metrics::rows::Row;
-use kiln_metrics::{RowWriter, Scores};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::failure::Failure;
 
 /// The name of a run's predictions.
 pub(crate) const PREDICTIONS: &str = "predictions.jsonl";
-
-/// The name of a run's scores.
-pub(crate) const SCORES: &str = "scores.json";
-
-/// What a run scored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct RunScores {
-    /// The checkpoint's folder, within the run.
-    pub(crate) checkpoint: PathBuf,
-    /// Its step.
-    pub(crate) step: u64,
-    /// What it scored; none: the run has nothing to be evaluated on.
-    pub(crate) scores: Option<Scores>,
-}
 
 /// Writes rows to a file that has its name once all are in it.
 pub(crate) struct PredictionsFile {
@@ -88,10 +74,4 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Fail
         .map_err(|error| Failure::run(format_args!("{}: not JSON ({error})", path.display())))?;
     text.push(b'\n');
     kiln_files::write(path, &text).map_err(Failure::run)
-}
-
-/// What a run scored, if it has got so far.
-pub(crate) fn read_scores(run: &Path) -> Option<RunScores> {
-    let bytes = std::fs::read(run.join(SCORES)).ok()?;
-    serde_json::from_slice(&bytes).ok()
 }

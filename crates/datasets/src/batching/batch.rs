@@ -9,8 +9,8 @@
 //! | a continuation | `labels` `[batch]`; −100: not known; `num_choices` `[1]`. Rows are `[batch * num_choices, seq_len]`, those of an example one behind the other |
 //!
 //! `example_weight` `[batch]` is 0 for rows that only fill up and for those whose target is not known,
-//! else 1, or what the row's class weighs. Targets are left out where none is known, but not in training
-//! and evaluation: there such a batch weighs nothing.
+//! else 1. Targets are left out where none is known, but not in training and evaluation: there such a
+//! batch weighs nothing.
 
 use kiln_text::HostBatch;
 
@@ -56,8 +56,6 @@ pub struct BatchSettings {
 #[derive(Debug, Clone)]
 pub struct Batcher {
     settings: BatchSettings,
-    /// What a row of each class weighs; none: 1.
-    class_weights: Option<Vec<f32>>,
 }
 
 impl Batcher {
@@ -72,40 +70,8 @@ impl Batcher {
             PadTo::Lengths(lengths) if lengths.contains(&0) => {
                 refuse("pad_to = a length of 0: choose 1 at least")
             }
-            _ => Ok(Self {
-                settings,
-                class_weights: None,
-            }),
+            _ => Ok(Self { settings }),
         }
-    }
-
-    /// These batches with rows that weigh as much as their class does: the loss is a mean weighted as
-    /// `torch.nn.CrossEntropyLoss(weight=…)` weighs it. For training; an evaluation counts each row once.
-    ///
-    /// # Errors
-    /// If classes are not what a sequence is labelled with, or a weight is missing or is none.
-    pub fn with_class_weights(self, weights: Vec<f32>) -> Result<Self, DataError> {
-        let refuse = |problem: String| Err(DataError::Settings(problem));
-        let num_labels = self.settings.num_labels;
-        if self.settings.problem != Problem::SingleLabel {
-            return refuse(
-                "class weights are for tasks with one label a text; leave them out".into(),
-            );
-        }
-        if weights.len() != num_labels {
-            return refuse(format!(
-                "{} class weights for {num_labels} labels; give each label one, in the order of ids",
-                weights.len()
-            ));
-        }
-        let is_weight = |weight: f32| weight.is_finite() && weight >= 0.0;
-        if let Some(wrong) = weights.iter().find(|&&weight| !is_weight(weight)) {
-            return refuse(format!("class weight {wrong}: choose a number, 0 or more"));
-        }
-        Ok(Self {
-            class_weights: Some(weights),
-            ..self
-        })
     }
 
     /// The length to which rows are padded whose longest one has so many tokens.
@@ -210,7 +176,7 @@ impl Batcher {
             batch.insert_ints("cls_index", cls_index, &[size]);
             batch.insert_floats("p_mask", p_mask, &[size, seq_len]);
         }
-        batch.insert_floats("example_weight", self.weights(rows, size), &[size]);
+        batch.insert_floats("example_weight", Self::weights(rows, size), &[size]);
         if needs_targets || rows.iter().any(is_known) {
             self.insert_targets(&mut batch, rows, size, seq_len)?;
         }
@@ -236,15 +202,8 @@ impl Batcher {
     }
 
     /// What rows weigh: those that fill up nothing.
-    fn weights(&self, rows: &[Feature], size: usize) -> Vec<f32> {
-        let weight = |row: &Feature| match (&row.target, &self.class_weights) {
-            (RowTarget::None, _) => 0.0,
-            // A class without a weight is refused where it is read.
-            (RowTarget::Class(id), Some(weights)) => {
-                weights.get(*id as usize).copied().unwrap_or(0.0)
-            }
-            _ => 1.0,
-        };
+    fn weights(rows: &[Feature], size: usize) -> Vec<f32> {
+        let weight = |row: &Feature| f32::from(u8::from(is_known(row)));
         let mut weights: Vec<f32> = rows.iter().map(weight).collect();
         weights.resize(size, 0.0);
         weights

@@ -8,7 +8,7 @@
 //! | `train.rs` | the source of training |
 //! | `eval.rs` | the finite source of an evaluation |
 //! | `predict.rs` | batches of a window of features |
-//! | `weights.rs` | how often labels come, and what classes weigh by it |
+//! | `weights.rs` | what classes weigh by how often they come |
 
 mod batch;
 mod epochs;
@@ -23,7 +23,7 @@ pub use eval::EvalSource;
 pub use predict::{PREDICT_WINDOW, PredictBatch, PredictBatches};
 pub use rows::Rows;
 pub use train::{TrainOrder, TrainSource};
-pub use weights::{balanced_weights, label_frequencies};
+pub use weights::balanced_weights;
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ pub struct TrainOrder {
 }
 
 /// Batches of a store's rows, epoch after epoch. Batch `index` has the rows from `index * batch_size` on
-/// of one stream ([`super::epochs`]), in which every row comes once an epoch and none is dropped.
+/// of one stream, in which every row comes once an epoch and none is dropped.
 pub struct TrainSource {
     rows: Rows,
     batcher: Batcher,

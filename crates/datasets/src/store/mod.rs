@@ -6,7 +6,8 @@
 //! | index | 24 bytes a feature: where its record ends, its example, the length of its longest sequence, how many sequences it has |
 //!
 //! Both are temporary files without a name, mapped into memory: the system keeps in memory what is in
-//! use, and the files are gone when the store is.
+//! use, and the files are gone when the store is. They are in the folder for temporary files; where that
+//! is itself in memory, TMPDIR should name one on a disk.
 
 use std::env;
 use std::fs::File;

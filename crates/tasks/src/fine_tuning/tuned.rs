@@ -33,7 +33,7 @@ pub trait FineTuned: Family {
     type Spans: Class<Config = Self, Head = SpanLogits> + ModuleDisplay;
     /// Which continuation fits.
     type Choices: Class<Config = Self, Head = ChoiceLogits> + ModuleDisplay;
-    /// The start and the end of an answer with a beam: [`NoBeam`] where transformers has no such class.
+    /// The start and the end of an answer with a beam: [`super::NoBeam`] where transformers has no such class.
     type Beam: Class<Config = Self, Head = BeamLogits> + ModuleDisplay;
 }
 
@@ -80,6 +80,10 @@ type BatchOf<C> = FineTuningBatch<InputsOf<C>, <<C as Class>::Head as Head>::Tar
 
 /// One micro-batch on a device, with the labels of the head.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a micro-batch, of tensors' handles"
+)]
 pub enum TunedBatch<F: FineTuned> {
     /// Labels, or numbers, for a sequence.
     Sequence(BatchOf<F::Sequence>),

@@ -264,3 +264,45 @@ impl TrainedHead for BeamLogits {
         Tensor::cat(vec![weights(&targets.starts), weights(&targets.ends)], 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three windows of four tokens; the second has no answer, the third only fills up.
+    fn batch() -> HostBatch {
+        let mut batch = HostBatch::default();
+        batch.insert_ints("input_ids", vec![1; 12], &[3, 4]);
+        batch.insert_ints("start_positions", vec![1, 3, 4], &[3]);
+        batch.insert_ints("end_positions", vec![2, 3, 4], &[3]);
+        batch.insert_floats("example_weight", vec![1.0, 1.0, 0.0], &[3]);
+        batch
+    }
+
+    fn host(batch: &HostBatch) -> HostBeam {
+        BeamLogits::host_targets(batch, Problem::Regression, 2)
+    }
+
+    #[test]
+    fn a_span_at_cls_is_no_answer_where_nothing_else_is_said() {
+        let targets = host(&batch());
+        assert_eq!(targets.impossible[..2], [0.0, 1.0]);
+        assert_eq!(targets.weights(), [2.0, 2.0, 2.0]);
+        assert_eq!(targets.num_rows(), 4.0);
+
+        let mut told = batch();
+        told.insert_ints("cls_index", vec![1, 0, 0], &[3]);
+        assert_eq!(host(&told).impossible[..2], [1.0, 0.0]);
+    }
+
+    #[test]
+    fn what_is_said_of_answers_holds() {
+        let mut batch = batch();
+        batch.insert_floats("is_impossible", vec![1.0, 0.0, 1.0], &[3]);
+        let targets = host(&batch);
+        assert_eq!(targets.impossible, [1.0, 0.0, 1.0]);
+        assert_eq!(targets.weights(), [2.0, 2.0, 2.0]);
+        batch.floats.remove("example_weight");
+        assert_eq!(host(&batch).weights(), [2.0, 2.0, 3.0]);
+    }
+}

@@ -61,6 +61,10 @@ pub struct SequenceLogits {
 
 /// What a sequence classifier is scored by.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a micro-batch, of tensors' handles"
+)]
 pub enum SequenceLabels {
     /// One class for each sequence.
     Class(Labels),

@@ -12,6 +12,7 @@
 //! | `data.rs` | [`TaskData`]: what a run trains and is evaluated on |
 //! | `selection.rs` | which score decides between checkpoints |
 //! | `evaluation.rs` | the evaluation within training: the same pipeline |
+//! | `front_door.rs` | settings with everything as usual, for a program of one's own |
 //! | `run.rs`, `tuned_family.rs` | a run; what the command line asks of an architecture |
 //! | `recipe.rs` | [`TuningRecipe`]: published settings |
 //!
@@ -21,6 +22,7 @@
 mod config;
 mod data;
 mod evaluation;
+mod front_door;
 mod pipeline;
 mod recipe;
 mod run;
@@ -30,6 +32,7 @@ mod tuned_family;
 
 pub use config::{label_names, task_config};
 pub use data::{DevExamples, TaskData, training_ids};
+pub use front_door::problem_of;
 pub use pipeline::{Asked, TaskPipeline};
 pub use recipe::{PublishedSize, TuningRecipe};
 pub use selection::selection;

@@ -53,6 +53,7 @@ impl Asked {
 }
 
 /// Makes features of examples, one after the other.
+#[expect(clippy::large_enum_variant, reason = "one at a time")]
 enum Maker<'a> {
     Texts(Featurizer<'a>),
     Questions(QuestionWindows<'a>, FeatureCounts),
@@ -104,7 +105,7 @@ impl TaskPipeline {
             max_len: settings.max_len,
         })?;
         let pipeline = Self {
-            questions: questions(&layout, type_vocab_size, tokenizer.is_xlnet()),
+            questions: layout.questions(),
             tokenizer,
             settings: settings.clone(),
             layout,
@@ -306,28 +307,4 @@ impl Gatherer {
 /// Positions, which outputs have as whole numbers.
 fn positions(values: &[f32]) -> Vec<u32> {
     values.iter().map(|&value| value as u32).collect()
-}
-
-/// What stands around a question and its context where `layout` says what stands around a pair.
-fn questions(layout: &Layout, type_vocab_size: usize, is_xlnet: bool) -> QuestionLayout {
-    let around = layout.around(true);
-    let known = |type_id: u8| {
-        if usize::from(type_id) < type_vocab_size {
-            type_id
-        } else {
-            0
-        }
-    };
-    let specials = |tokens: &[(u32, u8)]| {
-        let tokens = tokens.iter();
-        tokens.map(|&(id, type_id)| (id, known(type_id))).collect()
-    };
-    QuestionLayout {
-        question_first: !is_xlnet,
-        before: specials(&around.before),
-        between: specials(&around.between),
-        after: specials(&around.after),
-        types: around.types.map(known),
-        no_answer_last: is_xlnet,
-    }
 }

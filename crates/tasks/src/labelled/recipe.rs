@@ -9,7 +9,7 @@ use crate::fine_tuning::LayerDecay;
 const LARGE: usize = 1024;
 
 /// Hidden states narrower than this are of a model far smaller than any base one.
-const BASE: usize = 512;
+const BASE: usize = 320;
 
 /// Settings as they were published for an architecture and a size.
 #[derive(Debug, Clone, PartialEq)]

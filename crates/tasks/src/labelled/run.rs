@@ -11,8 +11,8 @@ use super::data::TaskData;
 use super::data_error;
 use super::evaluation::TaskEvaluator;
 use super::settings::FineTuneSettings;
-use crate::architecture::RunContext;
 use crate::fine_tuning::{FineTuned, TunedModelOf, TunedObjective};
+use crate::run_context::RunContext;
 
 /// Standard deviation of new weights where config.json does not say, as in the original BERT.
 const INITIALIZER_RANGE: f64 = 0.02;

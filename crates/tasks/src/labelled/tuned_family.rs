@@ -12,11 +12,11 @@ use serde_json::Value;
 use super::data::TaskData;
 use super::run::fine_tune;
 use super::settings::FineTuneSettings;
-use crate::architecture::RunContext;
 use crate::fine_tuning::{
     Answers, FineTuned, FineTuningSettings, HeadKind, TunedModelOf, TunedObjective,
 };
 use crate::replaced_tokens::Half;
+use crate::run_context::RunContext;
 
 /// A request to open a model for what it was fine-tuned for.
 #[derive(Debug, Clone)]
@@ -59,6 +59,9 @@ pub trait TaskModel: Send {
 
 /// An architecture as it is fine-tuned and asked.
 pub trait TunedFamily: Sync {
+    /// The architecture's name.
+    fn name(&self) -> &'static str;
+
     /// What a config.json says of a head.
     ///
     /// # Errors
@@ -105,6 +108,10 @@ impl<F: FineTuned> TaskModel for OpenModel<F> {
 }
 
 impl<F: FineTuned> TunedFamily for TasksOf<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
     fn head(&self, model: &Value, head: HeadKind) -> Result<HeadFacts, LearnError> {
         let config = F::parse(model)?;
         let names = head.class_names::<F>();

@@ -89,3 +89,6 @@ impl Tokenizer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use kiln_tasks::architecture::ForwardRequest;
 use kiln_tasks::family::write_folder;
 use kiln_tasks::forward::forward;
 use kiln_testing::devices;
-use kiln_xlnet::{XlnetConfig, XlnetLmHeadModel};
+use kiln_xlnet::{XlnetConfig, XlnetForQuestionAnswering, XlnetLmHeadModel};
 
 type Inputs = BTreeMap<String, TensorData>;
 
@@ -161,4 +161,85 @@ fn a_mask_may_be_given_either_way_and_segments_by_any_numbers() {
     }
     let large = ints(&[0, 0, 2_000_000_000], &[1, 3]);
     assert_eq!(types, logits(vec![("token_type_ids", large)]));
+}
+
+#[test]
+fn what_answers_with_a_beam_are_told_is_checked_and_other_classes_are_told_nothing() {
+    let (_, device) = devices().remove(0);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |fields: &str, more: Vec<(&str, TensorData)>, task: &str| {
+        let config: XlnetConfig = serde_json::from_str(&format!(
+            r#"{{"vocab_size":29,"d_model":12,"n_layer":1,"n_head":3,"d_inner":17,
+                "pad_token_id":0{fields}}}"#
+        ))
+        .unwrap();
+        let model = XlnetForQuestionAnswering::new(&config, &mut Init::new(3, 0.3, &device));
+        write_folder(&model, &config, folder.path()).unwrap();
+        let outputs = forward::<XlnetConfig>(&ForwardRequest {
+            model: folder.path().to_path_buf(),
+            inputs: inputs(more),
+            task: Some(task.to_owned()),
+            gradients: false,
+            device: device.clone(),
+            warn: |_| {},
+        });
+        outputs.map_err(|error| error.to_string())
+    };
+    // Three tokens have three starts, whatever is asked for.
+    let outputs = run("", vec![], "qa-beam").unwrap();
+    let shape = |name: &str| {
+        let output = outputs.iter().find(|output| output.name == name);
+        output.unwrap().data.shape().as_slice().to_vec()
+    };
+    assert_eq!(shape("start_top_log_probs"), [1, 3]);
+    assert_eq!(shape("end_top_index"), [1, 9]);
+    assert_eq!(shape("cls_logits"), [1]);
+    let spans = |more: Vec<(&'static str, TensorData)>| {
+        let spans = [
+            ("start_positions", ints(&[0], &[1])),
+            ("end_positions", ints(&[1], &[1])),
+        ];
+        spans.into_iter().chain(more).collect::<Vec<_>>()
+    };
+    for (fields, more, task, expected) in [
+        (
+            "",
+            spans(vec![("is_impossible", ints(&[0], &[1]))]),
+            "qa-beam",
+            "is_impossible: it is scored by the state of <cls>; pass cls_index",
+        ),
+        (
+            "",
+            vec![("cls_index", ints(&[3], &[1]))],
+            "qa-beam",
+            "cls_index: entry 0 is 3",
+        ),
+        (
+            "",
+            vec![("p_mask", ints(&[0, 2, 0], &[1, 3]))],
+            "qa-beam",
+            "p_mask: entry 1 is 2",
+        ),
+        (
+            "",
+            vec![("p_mask", ints(&[0; 4], &[1, 4]))],
+            "qa-beam",
+            "p_mask: has shape",
+        ),
+        (
+            "",
+            vec![("p_mask", ints(&[0; 3], &[1, 3]))],
+            "qa",
+            "p_mask: XLNetForQuestionAnsweringSimple takes no such input",
+        ),
+        (
+            r#","start_n_top":0"#,
+            vec![],
+            "qa-beam",
+            "config.json: start_n_top: 0, choose a number from 1",
+        ),
+    ] {
+        let error = run(fields, more, task).unwrap_err();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
 }

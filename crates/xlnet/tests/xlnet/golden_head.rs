@@ -1,5 +1,7 @@
 //! The numbers of heads on hidden states and weights from a formula.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
+
 use burn::tensor::{Int, Tensor};
 use kiln_nn::Init;
 use kiln_tasks::beam::states_at;

@@ -1,6 +1,7 @@
 //! XLNet held against its references, its memory, folders and arguments.
 
 mod arguments;
+mod beam;
 mod fill_mask;
 mod fine_tuning;
 mod folders;

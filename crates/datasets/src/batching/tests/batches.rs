@@ -263,23 +263,6 @@ fn a_row_that_does_not_fit_is_refused() {
 }
 
 #[test]
-fn classes_weigh_what_they_are_given() {
-    let weighted = batcher(Problem::SingleLabel, RIGHT).with_class_weights(vec![0.5, 2.0, 1.0]);
-    let rows = [class(0, 3), class(1, 3), row(5, 3, RowTarget::None)];
-    let batch = weighted.unwrap().batch(&rows, 4).unwrap();
-    assert_eq!(floats(&batch, "example_weight").0, [0.5, 2.0, 0.0, 0.0]);
-
-    let refused = |problem, weights: &[f32]| {
-        let made = batcher(problem, RIGHT).with_class_weights(weights.to_vec());
-        made.unwrap_err().to_string()
-    };
-    assert!(refused(Problem::SingleLabel, &[1.0]).starts_with("1 class weights for 3 labels"));
-    assert!(refused(Problem::SingleLabel, &[1.0, -1.0, 1.0]).starts_with("class weight -1"));
-    assert!(refused(Problem::SingleLabel, &[1.0, f32::NAN, 1.0]).starts_with("class weight NaN"));
-    assert!(refused(Problem::Tags, &[1.0; 3]).contains("one label a text"));
-}
-
-#[test]
 fn balanced_weights_are_scikit_learns() {
     // compute_class_weight("balanced", classes=[0, 1, 2], y=[0] * 6 + [1] * 3 + [2]):
     // 10 / (3 * 6), 10 / (3 * 3), 10 / (3 * 1).
@@ -289,33 +272,6 @@ fn balanced_weights_are_scikit_learns() {
     }
     assert_eq!(balanced_weights(&[4, 0, 4]), [1.0, 1.0, 1.0]);
     assert_eq!(balanced_weights(&[0, 0]), [1.0, 1.0]);
-}
-
-#[test]
-fn labels_are_counted_in_the_rows_that_are_trained_on() {
-    let count = |rows: &[Feature], examples: Option<Vec<u64>>| {
-        let store = store(rows);
-        let rows = match examples {
-            None => Rows::all(store).unwrap(),
-            Some(examples) => Rows::of_examples(store, examples).unwrap(),
-        };
-        label_frequencies(&rows, 3).map_err(|error| error.to_string())
-    };
-    let classes: Vec<Feature> = (0..7).map(|example| class(example, 2)).collect();
-    assert_eq!(count(&classes, None).unwrap(), [3, 2, 2]);
-    assert_eq!(count(&classes, Some(vec![0, 3, 4])).unwrap(), [2, 1, 0]);
-    let several = [row(0, 2, RowTarget::Numbers(vec![1.0, 0.0, 1.0]))];
-    assert_eq!(count(&several, None).unwrap(), [1, 0, 1]);
-    let tokens = [
-        row(0, 4, RowTarget::Tokens(vec![-100, 2, 2, -100])),
-        row(1, 2, RowTarget::None),
-    ];
-    assert_eq!(count(&tokens, None).unwrap(), [0, 0, 2]);
-    let wrong = [row(0, 2, RowTarget::Class(3))];
-    assert_eq!(
-        count(&wrong, None).unwrap_err(),
-        "example 1: label 3, the model has 3; train with its labels"
-    );
 }
 
 proptest! {
