@@ -16,6 +16,7 @@ use crate::folders::absolute;
 use crate::interrupt::Watch;
 use crate::pretrain::PretrainPlan;
 use crate::pretrain::folder::NewRun;
+use crate::wording::shell;
 
 /// Several runs in one folder.
 pub(super) struct Group {
@@ -86,7 +87,14 @@ impl Group {
                 runs.len(),
                 planned.name
             ));
-            let ended = self.train_one(planned, &tokenizer, show, &watch)?;
+            let ended = self.train_one(planned, &tokenizer, show, &watch);
+            if let Err(Failure::Interrupted(_)) = &ended {
+                show.console.note(format_args!(
+                    "it and the runs behind it go on with: kiln resume {}",
+                    shell(&self.folder)
+                ));
+            }
+            let ended = ended?;
             let scores = ended.scores.scores;
             scored.extend(scores.map(|scores| (planned.name.clone(), scores)));
             watch.go_on()?;
