@@ -137,12 +137,10 @@ fn killed_in_adapting_between_and_in_a_seed_it_goes_on_to_the_same_bytes() {
 fn a_signal_in_adapting_stops_the_whole_command_and_resume_goes_on() {
     let folder = folder("bert", TINY_CONFIG, "");
     let folder = folder.path();
-    let command = format!(
-        "finetune classify --train train.csv --steps 300 --batch-size 8 --eval-every 0 --model run \
-         --dev dev.csv --adapt more.txt --adapt-steps 300 --adapt-batch-size 4 --adapt-seq-len 32 \
-         --log-every 1 --output out"
-    );
-    let (child, mut stderr) = start(folder, &command);
+    let command = "finetune classify --train train.csv --steps 300 --batch-size 8 --eval-every 0 \
+         --model run --dev dev.csv --adapt more.txt --adapt-steps 300 --adapt-batch-size 4 --adapt-seq-len 32 \
+         --log-every 1 --output out";
+    let (child, mut stderr) = start(folder, command);
     wait_for(&mut stderr, "step 2/");
     let rest = stop(child, stderr);
     assert!(rest.contains("stopped adapting after step "), "{rest}");
