@@ -1,10 +1,13 @@
 //! BERT as the command line lists it.
 
+use std::path::Path;
+
 use kiln_checkpoint::ModelFile;
 use kiln_learner::{LearnError, TrainOutcome};
 use kiln_nn::Init;
 use kiln_tasks::architecture::{
-    Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, RunContext, unknown_preset,
+    Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, OwnObjective, RunContext,
+    unknown_preset,
 };
 use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
 use kiln_tasks::labelled::{TasksOf, TunedFamily};
@@ -59,6 +62,17 @@ impl Architecture for Bert {
             },
             next_sentence: Some(true),
             word_head: None,
+        })
+    }
+
+    /// Next sentences are predicted from the pooler: a model without one has not learned it, and one
+    /// that has a pooler would lose it without them.
+    fn own_objective(&self, folder: &Path) -> Result<OwnObjective, LearnError> {
+        let file = ModelFile::open(folder)?;
+        let mut names = file.names();
+        Ok(OwnObjective {
+            without_next_sentence: !names.any(|name| name.ends_with("pooler.dense.weight")),
+            ..OwnObjective::default()
         })
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use burn::train::Interrupter;
 use kiln_learner::{LearnError, Stop, TrainOutcome};
 use kiln_report::{History, ReportFacts, write_report};
 use kiln_tasks::RunSettings;
@@ -15,7 +14,7 @@ use crate::corpus_notes;
 use crate::discriminator_sample::DiscriminatorSample;
 use crate::ending::Ending;
 use crate::failure::{Failure, caught};
-use crate::interrupt;
+use crate::interrupt::Watch;
 use crate::out_of_memory::{self, Work};
 use crate::progress::Progress;
 use crate::ready_run::ReadyRun;
@@ -37,8 +36,26 @@ const HIGHEST_ADVISED: f64 = 1e-4;
 /// If training fails, or is stopped by a signal. Checkpoints written before stay whole. What fails after training is a warning:
 /// the model is there.
 pub(crate) fn train(mut ready: ReadyRun<'_>) -> Result<(), Failure> {
-    let interrupter = Interrupter::new();
-    let interruption = interrupt::stop_on_signal(&interrupter, ready.console)?;
+    let watch = Watch::new(ready.console)?;
+    let (outcome, parameters) = train_watched(&mut ready, &watch)?;
+    watch.all_is_saved();
+    let stop = outcome.stop;
+    conclude(&ready, outcome, parameters).tell()?;
+    match stop {
+        Stop::Interrupted => Err(watch.stopped()),
+        Stop::Done | Stop::Early => Ok(()),
+    }
+}
+
+/// Trains to the end, or until somebody stops it; gives the model's parameters as well, if they are
+/// known.
+///
+/// # Errors
+/// If training fails.
+pub(crate) fn train_watched(
+    ready: &mut ReadyRun<'_>,
+    watch: &Watch,
+) -> Result<(TrainOutcome, Option<u64>), Failure> {
     let progress = Arc::new(Progress::new(ready.console, ready.dashboard));
     let resumption = ready.resumption.take();
     let work = match resumption {
@@ -48,7 +65,7 @@ pub(crate) fn train(mut ready: ReadyRun<'_>) -> Result<(), Failure> {
     let context = RunContext {
         run: ready.run.clone(),
         devices: ready.devices.clone(),
-        interrupter,
+        interrupter: watch.interrupter(),
         observer: progress.clone(),
         dashboard: ready.dashboard,
         resumption,
@@ -57,14 +74,8 @@ pub(crate) fn train(mut ready: ReadyRun<'_>) -> Result<(), Failure> {
     let outcome = ready.architecture.pretrain(ready.settings, context);
     drop(memory);
     progress.finish();
-    let outcome = outcome.map_err(|error| with_command(error, &ready))?;
-    interruption.all_is_saved();
-    let stop = outcome.stop;
-    conclude(&ready, outcome, progress.parameters()).tell()?;
-    match stop {
-        Stop::Interrupted => Err(Failure::Interrupted(interruption.exit_code())),
-        Stop::Done | Stop::Early => Ok(()),
-    }
+    let outcome = outcome.map_err(|error| with_command(error, ready))?;
+    Ok((outcome, progress.parameters()))
 }
 
 /// The error of a run, with the command that goes on from what it has saved.

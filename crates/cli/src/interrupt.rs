@@ -19,7 +19,7 @@ const INTERRUPTED: u8 = SIGNALLED + 2;
 
 /// What has been asked for so far.
 #[derive(Clone, Default)]
-pub(crate) struct Interruption {
+struct Interruption {
     state: Arc<State>,
 }
 
@@ -33,7 +33,7 @@ struct State {
 
 impl Interruption {
     /// The exit code of a run that was asked to stop: 130 for Ctrl-C, 143 for SIGTERM.
-    pub(crate) fn exit_code(&self) -> u8 {
+    fn exit_code(&self) -> u8 {
         match self.state.code.load(Ordering::SeqCst) {
             // The dashboard's key.
             0 => INTERRUPTED,
@@ -41,8 +41,7 @@ impl Interruption {
         }
     }
 
-    /// From now on the first signal ends the command too.
-    pub(crate) fn all_is_saved(&self) {
+    fn all_is_saved(&self) {
         self.state.is_saved.store(true, Ordering::SeqCst);
     }
 
@@ -61,14 +60,58 @@ impl Interruption {
     }
 }
 
+/// Listens to signals, for all runs of a command.
+pub(crate) struct Watch {
+    interrupter: Interrupter,
+    interruption: Interruption,
+}
+
+impl Watch {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// If the system refuses a signal handler.
+    pub(crate) fn new(console: Console) -> Result<Self, Failure> {
+        let interrupter = Interrupter::new();
+        let interruption = stop_on_signal(&interrupter, console)?;
+        Ok(Self {
+            interrupter,
+            interruption,
+        })
+    }
+
+    /// What stops a run after its step.
+    pub(crate) fn interrupter(&self) -> Interrupter {
+        self.interrupter.clone()
+    }
+
+    /// How a command ends that was stopped.
+    pub(crate) fn stopped(&self) -> Failure {
+        Failure::Interrupted(self.interruption.exit_code())
+    }
+
+    /// Ends a command that was asked to stop where nothing was being trained.
+    ///
+    /// # Errors
+    /// If it was.
+    pub(crate) fn go_on(&self) -> Result<(), Failure> {
+        if self.interrupter.should_stop() {
+            return Err(self.stopped());
+        }
+        Ok(())
+    }
+
+    /// From now on the first signal ends the command too.
+    pub(crate) fn all_is_saved(&self) {
+        self.interruption.all_is_saved();
+    }
+}
+
 /// Listens from now on to SIGINT, SIGTERM and SIGHUP, as far as they are not ignored.
 ///
 /// # Errors
 /// If the system refuses a signal handler.
-pub(crate) fn stop_on_signal(
-    interrupter: &Interrupter,
-    console: Console,
-) -> Result<Interruption, Failure> {
+fn stop_on_signal(interrupter: &Interrupter, console: Console) -> Result<Interruption, Failure> {
     let interruption = Interruption::default();
     let (told, interrupter) = (interruption.clone(), interrupter.clone());
     listen(move |code| told.on_signal(code, &interrupter, console))

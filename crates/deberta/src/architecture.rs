@@ -1,8 +1,10 @@
 //! DeBERTa as the command line lists it.
 
+use std::path::Path;
+
 use kiln_learner::{LearnError, OptimizerSettings, TrainOutcome};
 use kiln_tasks::architecture::{
-    Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, Recipe,
+    Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, OwnObjective, Recipe,
     ReplacedTokensRequest, RunContext, TokenScore, unknown_preset,
 };
 use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
@@ -21,17 +23,13 @@ use kiln_text::tokenizer::TokenizerKind;
 use serde_json::Value;
 
 use crate::config::DebertaVersion;
+use crate::own_objective::{MLM, RTD, own_objective};
 use crate::pair_config::PairConfig;
 use crate::presets::{PRESETS, Preset};
 use crate::{
     DebertaConfig, DebertaForMaskedLm, DebertaForPreTraining, DebertaModel, DebertaPair,
     MaskedLmForm,
 };
-
-/// The name of masked language modelling among [`Architecture::objectives`].
-const MLM: &str = "mlm";
-/// The name of replaced token detection.
-const RTD: &str = "rtd";
 
 /// DeBERTa v1, v2 and v3.
 #[derive(Debug, Clone, Copy, Default)]
@@ -100,6 +98,10 @@ impl Architecture for Deberta {
             examples,
             detection: DetectionSettings::deberta(),
         })
+    }
+
+    fn own_objective(&self, folder: &Path) -> Result<OwnObjective, LearnError> {
+        own_objective(folder)
     }
 
     fn recipe(&self, preset: Option<&str>) -> Recipe {

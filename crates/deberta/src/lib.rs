@@ -22,6 +22,7 @@
 //! | `pair_config.rs` | [`PairConfig`]: both models' configs, from the settings |
 //! | `pair.rs` | [`DebertaPair`]: v3's generator and discriminator, their folders |
 //! | `start.rs` | first weights from other models |
+//! | `own_objective.rs` | which objective a folder's model has learned |
 //! | `architecture.rs` | [`Deberta`]: what the command line lists |
 
 mod architecture;
@@ -41,6 +42,7 @@ mod masked_lm_form;
 mod model;
 pub mod names;
 mod open;
+mod own_objective;
 mod pair;
 mod pair_config;
 mod pos_att_type;

@@ -1,7 +1,7 @@
 //! An architecture as the command line lists it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, TensorData};
 use kiln_datasets::Task;
@@ -14,7 +14,7 @@ use crate::embedding::{EmbedRequest, TextEmbedder};
 use crate::labelled::{PublishedSize, TunedFamily, TuningRecipe};
 use crate::memory::Footprint;
 pub use crate::run_context::RunContext;
-use crate::settings::{ObjectiveSettings, RunSettings};
+use crate::settings::{ObjectiveSettings, RunSettings, WordHead};
 
 /// The optimizer's settings that a preset was published with.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +32,19 @@ impl Default for Recipe {
             schedule: ScheduleKind::Linear,
         }
     }
+}
+
+/// What a model has learned so far, as its files tell: where it differs from what the architecture
+/// publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OwnObjective {
+    /// One of [`Architecture::objectives`]; none: there is one alone.
+    pub name: Option<&'static str>,
+    /// Whether it has nothing that next sentences are predicted with, though the architecture
+    /// publishes that.
+    pub without_next_sentence: bool,
+    /// What predicts its words; none: as published.
+    pub word_head: Option<WordHead>,
 }
 
 /// Why there is no preset of this name.
@@ -194,6 +207,15 @@ pub trait Architecture: Sync {
         preset: Option<&str>,
         seq_len: usize,
     ) -> ObjectiveSettings;
+
+    /// What the model in `folder` has been trained to do, so that it can learn more of the same.
+    ///
+    /// # Errors
+    /// If its config or its weights can't be opened.
+    fn own_objective(&self, folder: &Path) -> Result<OwnObjective, LearnError> {
+        let _ = folder;
+        Ok(OwnObjective::default())
+    }
 
     /// Prediction slots in a sequence of `seq_len` tokens of which a share `rate` is chosen.
     fn max_predictions(&self, seq_len: usize, rate: f64) -> usize {

@@ -18,6 +18,8 @@ const EXAMPLES: &str = "Examples:
   kiln finetune choose --model runs/first --train train.jsonl --folds 5 --output runs/choices
   kiln finetune classify --model runs/first --glue mrpc --train train.tsv --dev dev.tsv \\
       --seeds 1..5 --output runs/mrpc
+  kiln finetune classify --model runs/first --train train.csv --dev dev.csv --adapt texts/ \\
+      --seeds 1..5 --output runs/adapted
 
 A run that was stopped goes on with: kiln resume RUN
 
@@ -41,6 +43,8 @@ pub(crate) struct FinetuneArgs {
     pub(crate) ask: AskArgs,
     #[command(flatten)]
     pub(crate) training: TrainingArgs,
+    #[command(flatten)]
+    pub(crate) adapting: AdaptArgs,
 }
 
 // The run, and what is kept and shown of it.
@@ -178,4 +182,27 @@ pub(crate) struct TrainingArgs {
     /// Threads that build batches ahead
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
+}
+
+// What the model reads before it is fine-tuned.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Adapting to unlabelled text")]
+pub(crate) struct AdaptArgs {
+    /// Text, or folders of it, as kiln pretrain takes it: the model first goes on with what it was
+    /// pretrained for on this text, in RUN/adapted. Then both are fine-tuned, the model as it was and the
+    /// adapted one, and their scores are compared; needs --dev, --held-out or --folds
+    #[arg(long, value_name = "TEXTS", num_args = 1.., conflicts_with = "random_weights")]
+    pub(crate) adapt: Vec<PathBuf>,
+    /// Optimizer updates on the unlabelled text
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "adapt")]
+    pub(crate) adapt_steps: u64,
+    /// Peak learning rate on the unlabelled text. Default: 1e-4, as kiln pretrain has it
+    #[arg(long, value_name = "X", requires = "adapt")]
+    pub(crate) adapt_lr: Option<f64>,
+    /// Sequences of unlabelled text in a micro-batch on each device
+    #[arg(long, value_name = "N", default_value_t = 32, requires = "adapt")]
+    pub(crate) adapt_batch_size: usize,
+    /// Tokens in a sequence of unlabelled text. Default: 128, or the model's positions if fewer
+    #[arg(long, value_name = "N", requires = "adapt")]
+    pub(crate) adapt_seq_len: Option<usize>,
 }

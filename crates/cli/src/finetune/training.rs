@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use burn::train::Interrupter;
 use kiln_datasets::features::FeatureCounts;
 use kiln_learner::{LearnError, RunFolder, Stop};
 use kiln_metrics::{Scores, score};
@@ -16,7 +15,7 @@ use crate::architectures;
 use crate::console::Console;
 use crate::devices;
 use crate::failure::Failure;
-use crate::interrupt::{self, Interruption};
+use crate::interrupt::Watch;
 use crate::labelled::asking::Asking;
 use crate::labelled::dev_scores::{PREDICTIONS, PredictionsFile, write_json};
 use crate::labelled::showing;
@@ -34,30 +33,6 @@ pub(super) struct Show {
     pub(super) json: bool,
     pub(super) dashboard: bool,
     pub(super) console: Console,
-}
-
-/// Listens to signals, for all runs of a command.
-pub(super) struct Watch {
-    interrupter: Interrupter,
-    interruption: Interruption,
-}
-
-impl Watch {
-    /// # Errors
-    /// If the system refuses a signal handler.
-    pub(super) fn new(console: Console) -> Result<Self, Failure> {
-        let interrupter = Interrupter::new();
-        let interruption = interrupt::stop_on_signal(&interrupter, console)?;
-        Ok(Self {
-            interrupter,
-            interruption,
-        })
-    }
-
-    /// How a command ends that was stopped.
-    pub(super) fn stopped(&self) -> Failure {
-        Failure::Interrupted(self.interruption.exit_code())
-    }
 }
 
 /// How a run ended.
@@ -112,7 +87,7 @@ pub(super) fn train(
     let context = RunContext {
         run: run.clone(),
         devices: devices.clone(),
-        interrupter: watch.interrupter.clone(),
+        interrupter: watch.interrupter(),
         observer: progress.clone(),
         dashboard: show.dashboard,
         resumption: None,
@@ -219,7 +194,6 @@ pub(super) fn tell(
     settings: &FineTuneSettings,
     ended: &Ended,
     show: Show,
-    _: &Watch,
 ) -> Result<(), Failure> {
     let console = show.console;
     let checkpoint: PathBuf = run.path().join(&ended.scores.checkpoint);

@@ -216,7 +216,7 @@ impl DataPlan {
     /// # Errors
     /// If text can't be read or the cache not be written.
     pub(super) fn prepare(
-        self,
+        &self,
         args: &PretrainArgs,
         seq_len: usize,
         console: Console,
@@ -224,12 +224,12 @@ impl DataPlan {
         let mut settings = self.placeholder(args, seq_len)?;
         let data = &args.data;
         let trainer = Trainer::Run(self.architecture);
-        let (tokenizer, origin) = match self.tokenizer {
+        let (tokenizer, origin) = match &self.tokenizer {
             TokenizerPlan::Given(tokenizer, origin) => {
                 for note in tokenizer.notes() {
                     console.note(format_args!("warning: {note}"));
                 }
-                (*tokenizer, origin)
+                (tokenizer.as_ref().clone(), *origin)
             }
             TokenizerPlan::Train {
                 kind,
@@ -238,6 +238,7 @@ impl DataPlan {
             } => {
                 let (text, sample) = (&self.corpus, data.alphabet.tokenizer_sample);
                 let size = by_text.then_some(vocab_size as fn(u64) -> u32);
+                let (kind, settings) = (*kind, settings.clone());
                 // What else is lost of the text, the tokenised corpus tells.
                 let trained =
                     tokenizer_text::train(text, kind, settings, sample, trainer, console, size)?;

@@ -5,6 +5,7 @@
     reason = "a failed set-up is a failed test, in helpers as in tests"
 )]
 
+mod adapt;
 mod cache;
 mod command;
 mod deberta;

@@ -143,6 +143,19 @@ fn map_of(dataset: &Dataset, task: &TaskSettings) -> Result<LabelMap, DataError>
     Ok(LabelMap::fit(task.labels.clone(), &found))
 }
 
+/// The ids of the training examples in the order of the files: those of a part, too, that a run leaves out
+/// and is evaluated on.
+///
+/// # Errors
+/// If a file is not the one that `data` names, or can't be read.
+pub fn training_ids(data: &LabelledData, task: &TaskSettings) -> Result<Vec<String>, DataError> {
+    let dataset = Dataset::open(data.train.clone(), true)?;
+    dataset.check_identity(&data.train_identity)?;
+    let map = map_of(&dataset, task)?;
+    let examples = dataset.examples(&map);
+    examples.map(|example| Ok(example?.id)).collect()
+}
+
 type Part = (Arc<Parts>, u32);
 
 /// What to evaluate on, and which part of the training examples is left out for it.

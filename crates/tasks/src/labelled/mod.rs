@@ -31,7 +31,7 @@ mod settings;
 mod tuned_family;
 
 pub use config::{label_names, task_config};
-pub use data::{DevExamples, TaskData};
+pub use data::{DevExamples, TaskData, training_ids};
 pub use front_door::problem_of;
 pub use pipeline::{Asked, TaskPipeline};
 pub use recipe::{PublishedSize, TuningRecipe};
