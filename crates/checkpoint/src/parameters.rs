@@ -4,6 +4,10 @@
 //! `LayerNorm` calls `gamma` and `beta` what PyTorch calls `weight` and `bias`. Both are recognised
 //! by the name of the struct that holds the parameter, so a struct of ours with one of these names
 //! is treated alike.
+//!
+//! A low-rank adapter of a weight (Hu et al. 2021) is Burn's `weight.lora.a`, `[in, rank]`, and
+//! `weight.lora.b`, `[rank, out]`; PEFT has `lora_A.weight`, `[rank, in]`, and `lora_B.weight`,
+//! `[out, rank]`, in the place of `weight`.
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
@@ -115,6 +119,14 @@ impl Position {
                 }
                 ("Struct:LayerNorm", "gamma") => replace_last(&mut segments, "weight"),
                 ("Struct:LayerNorm", "beta") => replace_last(&mut segments, "bias"),
+                ("Struct:LoraAdapter", "a" | "b") => {
+                    transposed = true;
+                    shape.reverse();
+                    let factor = if field == "a" { "lora_A" } else { "lora_B" };
+                    // Behind the layer: weight, lora, a.
+                    segments.truncate(segments.len().saturating_sub(3));
+                    segments.extend([factor, "weight"]);
+                }
                 _ => {}
             }
         }

@@ -91,6 +91,20 @@ impl ModelFile {
         self.tensors.retain(|name, _| is_wanted(name));
     }
 
+    /// Takes `prefix` away from every name that begins with it; where the rest is another tensor's name
+    /// already, it stays.
+    pub fn strip_prefix(&mut self, prefix: &str) {
+        for (name, stored) in std::mem::take(&mut self.tensors) {
+            let bare = name.strip_prefix(prefix).unwrap_or(&name).to_owned();
+            let name = if self.tensors.contains_key(&bare) {
+                name
+            } else {
+                bare
+            };
+            self.tensors.insert(name, stored);
+        }
+    }
+
     /// The names of tensors that are not the model's, since they stand beside what it was wrapped in.
     pub(crate) fn outside(&self) -> impl Iterator<Item = &str> {
         self.outside.iter().map(String::as_str)

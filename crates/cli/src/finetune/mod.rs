@@ -5,10 +5,11 @@
 //! | `args.rs` | the flags, as typed |
 //! | `seeds.rs`, `variations.rs` | `--seeds`, `--grid`, `--folds`: the runs that a command asks for |
 //! | `plan.rs` | flags, model and files to the settings of each run |
-//! | `weights.rs` | `--class-weights` |
+//! | `weights.rs`, `adapters.rs` | `--class-weights`; `--lora` |
 //! | `training.rs` | one run, new or resumed, and what it scores at its end |
 //! | `group.rs` | several runs, and what they score together |
 
+mod adapters;
 mod args;
 mod group;
 mod plan;
