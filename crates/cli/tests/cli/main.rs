@@ -17,6 +17,7 @@ mod folders;
 mod help;
 #[cfg(unix)]
 mod interrupted;
+mod lora;
 #[cfg(target_os = "linux")]
 mod memory;
 mod precision;
