@@ -172,3 +172,37 @@ impl ModuleVisitor for Walk<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::{Lora, ParamGroup};
+    use burn::nn::LinearConfig;
+
+    use super::*;
+
+    #[test]
+    fn an_adapter_stands_beside_its_weight_as_peft_has_it() {
+        let device = kiln_testing::devices().remove(0).1;
+        let linear = LinearConfig::new(5, 3).init(&device);
+        let group = ParamGroup::from_paths(vec!["weight"]);
+        let linear = linear.apply_lora(Lora::new(2, 4.0).set_param_group(group));
+        let found = parameters(&linear, &Names::SAME);
+        let found: Vec<(&str, &[usize], bool)> = found
+            .iter()
+            .map(|found| {
+                (
+                    found.name.as_str(),
+                    found.shape.as_slice(),
+                    found.transposed,
+                )
+            })
+            .collect();
+        let expected: [(&str, &[usize], bool); 4] = [
+            ("weight", &[3, 5], true),
+            ("lora_A.weight", &[2, 5], true),
+            ("lora_B.weight", &[3, 2], true),
+            ("bias", &[3], false),
+        ];
+        assert_eq!(found, expected);
+    }
+}

@@ -47,7 +47,7 @@ fn batch(fixture: &Fixture) -> HostBatch {
 fn class(model: TunedModelOf<BertConfig>) -> <BertConfig as FineTuned>::Sequence {
     match model {
         TunedModel::Sequence(model) => model,
-        _ => panic!("another head"),
+        _ => unreachable!("another head"),
     }
 }
 

@@ -159,7 +159,7 @@ impl Plan {
         let hidden_size = hidden_size.and_then(Value::as_u64).unwrap_or(768);
         let size = PublishedSize::of(hidden_size as usize);
         let recipe = self.architecture.tuning_recipe(args.task, size);
-        let lora = adapters(args, self.facts.lora_targets);
+        let lora = adapters(args, self.facts.lora_targets, &self.folder)?;
         let recipe = match lora {
             Some(_) => recipe.with_lora(size),
             None => recipe,

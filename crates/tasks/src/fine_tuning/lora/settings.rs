@@ -75,7 +75,7 @@ impl LoraSettings {
     }
 
     /// Whether the layer of this Hugging Face name is meant by a target: its name or the end of it.
-    pub(super) fn means(target: &str, layer: &str) -> bool {
+    pub fn means(target: &str, layer: &str) -> bool {
         let ending = layer.strip_suffix(target);
         target == ALL || ending.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
