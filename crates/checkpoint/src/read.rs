@@ -94,14 +94,16 @@ impl ModelFile {
     /// Takes `prefix` away from every name that begins with it; where the rest is another tensor's name
     /// already, it stays.
     pub fn strip_prefix(&mut self, prefix: &str) {
-        for (name, stored) in std::mem::take(&mut self.tensors) {
-            let bare = name.strip_prefix(prefix).unwrap_or(&name).to_owned();
-            let name = if self.tensors.contains_key(&bare) {
-                name
-            } else {
-                bare
+        let names: Vec<String> = self.tensors.keys().cloned().collect();
+        for name in names {
+            let Some(bare) = name.strip_prefix(prefix) else {
+                continue;
             };
-            self.tensors.insert(name, stored);
+            if !self.tensors.contains_key(bare)
+                && let Some(stored) = self.tensors.remove(&name)
+            {
+                self.tensors.insert(bare.to_owned(), stored);
+            }
         }
     }
 
