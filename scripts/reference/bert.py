@@ -17,6 +17,7 @@
     trajectory_classify, trajectory_tag, trajectory_qa, trajectory_choose,
     trajectory_tag_weighed, trajectory_tag_frozen
                              thirty steps of fine-tuning; see fine_tuning.py
+    lora, trajectory_lora    low-rank adapters; see lora.py
     sift, sift_trajectory, sift_choose
                              scale-invariant fine-tuning of the classifier, and of choosing; see sift.py
 """
@@ -53,6 +54,7 @@ from .cases import (
     write_case,
 )
 from .fine_tuning import write_fine_tuning
+from .lora import write_lora
 from .sift import write_sift, write_sift_choices
 from .trajectory import Settings, write_trajectory
 
@@ -82,6 +84,7 @@ def make_bert(folder: Path) -> None:
         write_case(folder, case)
     trajectories(folder, pretraining_case.model)
     write_sift(folder, classification_case)
+    write_lora(folder, classification_case)
     write_sift_choices(folder, choosing_case)
     write_fine_tuning(folder, "classify", classification_case)
     write_fine_tuning(folder, "tag", tagging_case)

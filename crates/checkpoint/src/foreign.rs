@@ -169,7 +169,7 @@ impl<'a> Entries<'a> {
         });
         Some(format!(
             "holds an adapter{} (LoRA, PEFT), not a whole model; merge it into that model first \
-             (merge_and_unload of peft) and pass the folder of the result",
+             (kiln merge, or merge_and_unload of peft) and pass the folder of the result",
             base.unwrap_or_default()
         ))
     }

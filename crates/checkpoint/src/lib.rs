@@ -47,5 +47,5 @@ pub use names::Names;
 pub use parameters::{NameClash, Parameter, parameters, parameters_by_name};
 pub use read::ModelFile;
 pub use seal::{MANIFEST, verify};
-pub use tensors::{NamedTensor, gradient_tensors, module_tensors};
+pub use tensors::{NamedTensor, gradient_tensors, module_tensors, tensors_where};
 pub use write::{safetensors_bytes, write_bytes, write_json, write_model, write_safetensors};

@@ -4,6 +4,10 @@
 //! `LayerNorm` calls `gamma` and `beta` what PyTorch calls `weight` and `bias`. Both are recognised
 //! by the name of the struct that holds the parameter, so a struct of ours with one of these names
 //! is treated alike.
+//!
+//! A low-rank adapter of a weight (Hu et al. 2021) is Burn's `weight.lora.a`, `[in, rank]`, and
+//! `weight.lora.b`, `[rank, out]`; PEFT has `lora_A.weight`, `[rank, in]`, and `lora_B.weight`,
+//! `[out, rank]`, in the place of `weight`.
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
@@ -115,6 +119,14 @@ impl Position {
                 }
                 ("Struct:LayerNorm", "gamma") => replace_last(&mut segments, "weight"),
                 ("Struct:LayerNorm", "beta") => replace_last(&mut segments, "bias"),
+                ("Struct:LoraAdapter", "a" | "b") => {
+                    transposed = true;
+                    shape.reverse();
+                    let factor = if field == "a" { "lora_A" } else { "lora_B" };
+                    // Behind the layer: weight, lora, a.
+                    segments.truncate(segments.len().saturating_sub(3));
+                    segments.extend([factor, "weight"]);
+                }
                 _ => {}
             }
         }
@@ -158,5 +170,39 @@ impl ModuleVisitor for Walk<'_> {
                 .parameter(self.names, param.id, shape.as_slice());
             self.found.push(parameter);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::{Lora, ParamGroup};
+    use burn::nn::LinearConfig;
+
+    use super::*;
+
+    #[test]
+    fn an_adapter_stands_beside_its_weight_as_peft_has_it() {
+        let device = kiln_testing::devices().remove(0).1;
+        let linear = LinearConfig::new(5, 3).init(&device);
+        let group = ParamGroup::from_paths(vec!["weight"]);
+        let linear = linear.apply_lora(Lora::new(2, 4.0).set_param_group(group));
+        let found = parameters(&linear, &Names::SAME);
+        let found: Vec<(&str, &[usize], bool)> = found
+            .iter()
+            .map(|found| {
+                (
+                    found.name.as_str(),
+                    found.shape.as_slice(),
+                    found.transposed,
+                )
+            })
+            .collect();
+        let expected: [(&str, &[usize], bool); 4] = [
+            ("weight", &[3, 5], true),
+            ("lora_A.weight", &[2, 5], true),
+            ("lora_B.weight", &[3, 2], true),
+            ("bias", &[3], false),
+        ];
+        assert_eq!(found, expected);
     }
 }

@@ -91,6 +91,22 @@ impl ModelFile {
         self.tensors.retain(|name, _| is_wanted(name));
     }
 
+    /// Takes `prefix` away from every name that begins with it; where the rest is another tensor's name
+    /// already, it stays.
+    pub fn strip_prefix(&mut self, prefix: &str) {
+        let names: Vec<String> = self.tensors.keys().cloned().collect();
+        for name in names {
+            let Some(bare) = name.strip_prefix(prefix) else {
+                continue;
+            };
+            if !self.tensors.contains_key(bare)
+                && let Some(stored) = self.tensors.remove(&name)
+            {
+                self.tensors.insert(bare.to_owned(), stored);
+            }
+        }
+    }
+
     /// The names of tensors that are not the model's, since they stand beside what it was wrapped in.
     pub(crate) fn outside(&self) -> impl Iterator<Item = &str> {
         self.outside.iter().map(String::as_str)

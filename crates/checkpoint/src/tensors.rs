@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::parameters::Position;
+use crate::parameters::{Parameter, Position};
 use crate::{Names, WriteError};
 
 /// Side of the square tiles a transposition copies at a time: 32 x 32 f32 fit the first cache.
@@ -33,7 +33,19 @@ pub fn module_tensors<M: Module>(
     module: &M,
     names: &Names,
 ) -> Result<Vec<NamedTensor>, WriteError> {
-    collect(module, names, None)
+    collect(module, names, None, &|_| true)
+}
+
+/// Those of `module`'s parameters that are `wanted`, as [`module_tensors`]; the others are not read.
+///
+/// # Errors
+/// If the device cannot give a parameter back.
+pub fn tensors_where<M: Module>(
+    module: &M,
+    names: &Names,
+    wanted: impl Fn(&Parameter) -> bool,
+) -> Result<Vec<NamedTensor>, WriteError> {
+    collect(module, names, None, &wanted)
 }
 
 /// The gradients of `module`'s parameters as `grad.<Hugging Face name>`, each in the shape of its
@@ -48,17 +60,19 @@ pub fn gradient_tensors<M: Module>(
     gradients: &GradientsParams,
     names: &Names,
 ) -> Result<Vec<NamedTensor>, WriteError> {
-    collect(module, names, Some(gradients))
+    collect(module, names, Some(gradients), &|_| true)
 }
 
 fn collect<M: Module>(
     module: &M,
     names: &Names,
     gradients: Option<&GradientsParams>,
+    wanted: &dyn Fn(&Parameter) -> bool,
 ) -> Result<Vec<NamedTensor>, WriteError> {
     let mut visitor = Collect {
         names,
         gradients,
+        wanted,
         position: Position::default(),
         seen: HashSet::new(),
         result: Ok(Vec::new()),
@@ -71,6 +85,7 @@ struct Collect<'a> {
     names: &'a Names,
     /// Read these instead of the values.
     gradients: Option<&'a GradientsParams>,
+    wanted: &'a dyn Fn(&Parameter) -> bool,
     position: Position,
     seen: HashSet<ParamId>,
     result: Result<Vec<NamedTensor>, WriteError>,
@@ -92,6 +107,13 @@ impl ModuleVisitor for Collect<'_> {
         if !self.seen.insert(param.id) {
             return;
         }
+        let stored = param.lazy_shape();
+        let mut parameter = self
+            .position
+            .parameter(self.names, param.id, stored.as_slice());
+        if !(self.wanted)(&parameter) {
+            return;
+        }
         let value = match self.gradients {
             // Without `inner` a tracked computation would begin that no `backward` ever frees.
             None => param.val().inner(),
@@ -100,10 +122,6 @@ impl ModuleVisitor for Collect<'_> {
                 None => return,
             },
         };
-        let stored = value.shape();
-        let mut parameter = self
-            .position
-            .parameter(self.names, param.id, stored.as_slice());
         if self.gradients.is_some() {
             parameter.name.insert_str(0, "grad.");
         }

@@ -15,6 +15,7 @@ use crate::evaluate::EvaluateArgs;
 use crate::failure::Failure;
 use crate::finetune::FinetuneArgs;
 use crate::forward::ForwardArgs;
+use crate::merge::MergeArgs;
 use crate::predict::PredictCommand;
 use crate::prepare::PrepareArgs;
 use crate::pretrain::PretrainArgs;
@@ -22,8 +23,8 @@ use crate::report::ReportArgs;
 use crate::resume::ResumeArgs;
 use crate::tokenizer::TokenizerCommand;
 use crate::{
-    backends, cache, evaluate, finetune, forward, predict, prepare, pretrain, report, resume,
-    swallowed, tokenizer,
+    backends, cache, evaluate, finetune, forward, merge, predict, prepare, pretrain, report,
+    resume, swallowed, tokenizer,
 };
 
 const EXAMPLES: &str = "Examples:
@@ -76,6 +77,8 @@ enum Command {
     Resume(Box<ResumeArgs>),
     /// Fine-tune a model on labelled files
     Finetune(Box<FinetuneArgs>),
+    /// Merge an adapter (LoRA) into the model that it belongs to
+    Merge(MergeArgs),
     /// Score a fine-tuned model on labelled files, or predictions
     Evaluate(Box<EvaluateArgs>),
     /// Use a trained model
@@ -120,6 +123,7 @@ impl Cli {
             Command::Pretrain(args) => pretrain::run(&args, backend, console),
             Command::Resume(args) => resume::run(&args, backend, console),
             Command::Finetune(args) => finetune::run(&args, backend, console),
+            Command::Merge(args) => merge::run(&args, backend, console),
             Command::Evaluate(args) => evaluate::run(&args, backend, console),
             Command::Predict(command) => predict::run(&command, backend, console),
             Command::Forward(args) => forward::run(&args, backend),

@@ -3,7 +3,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `arguments.rs`, `swallowed.rs` | the commands and the flags that all of them take |
-//! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume/`, `finetune/`, `evaluate.rs`, `predict.rs`, `predict/`, `forward.rs`, `report.rs`, `cache.rs` | one command each |
+//! | `backends.rs`, `tokenizer.rs`, `prepare.rs`, `pretrain/`, `resume/`, `finetune/`, `merge.rs`, `evaluate.rs`, `predict.rs`, `predict/`, `forward.rs`, `report.rs`, `cache.rs` | one command each |
 //! | `labelled/` | labelled files and models with a head |
 //! | `architectures.rs` | the one list of architectures |
 //! | `console.rs`, `progress.rs`, `live_line.rs`, `task_progress.rs`, `wording.rs` | what the user sees |
@@ -36,6 +36,7 @@ mod interrupt;
 mod labelled;
 mod live_line;
 mod memory;
+mod merge;
 mod model_folder;
 mod out_of_memory;
 mod overwriting;

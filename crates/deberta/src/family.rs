@@ -108,6 +108,14 @@ impl Family for DebertaConfig {
         num_labels(self.id2label.as_ref(), &self.other)
     }
 
+    /// v1 has one matrix for query, key and value.
+    fn lora_targets(&self) -> &'static [&'static str] {
+        match self.version() {
+            DebertaVersion::V1 => &["in_proj"],
+            DebertaVersion::V2 => &["query_proj", "value_proj"],
+        }
+    }
+
     fn model_type(&self) -> &'static str {
         self.version().model_type()
     }

@@ -19,6 +19,7 @@ use crate::error::LearnError;
 /// RUN/metrics.jsonl          a line a step
 /// RUN/tokenizer/             the tokenizer it uses
 /// RUN/checkpoints/step-…/    Hugging Face files, and training/ for resuming
+/// RUN/base/                  the model that adapters are trained for, where some are
 /// RUN/report.html            curves
 /// RUN/corpus/                its tokenised text, where that is kept; eval-corpus/ likewise
 /// RUN/.lock                  held while somebody trains it

@@ -128,12 +128,25 @@ impl Init {
 
     /// A lone parameter of any shape, drawn like a weight.
     pub fn parameter<const D: usize>(&mut self, shape: [usize; D]) -> Param<Tensor<D>> {
+        let standard_deviation = match self.weights {
+            Weights::Zeros => 0.0,
+            Weights::Drawn {
+                standard_deviation, ..
+            } => standard_deviation,
+        };
+        self.parameter_with(shape, standard_deviation)
+    }
+
+    /// A lone parameter of any shape, drawn with a standard deviation of its own.
+    pub fn parameter_with<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        standard_deviation: f64,
+    ) -> Param<Tensor<D>> {
         let tensor = match self.weights {
             Weights::Zeros => Tensor::zeros(shape, &self.device),
             Weights::Drawn {
-                seed,
-                standard_deviation,
-                distribution,
+                seed, distribution, ..
             } => {
                 let shape = Shape::from(shape);
                 let values = draw(

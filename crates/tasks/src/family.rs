@@ -119,6 +119,12 @@ pub trait Family:
     /// Labels of a fine-tuning head.
     fn num_labels(&self) -> usize;
 
+    /// The linear layers that get low-rank adapters where nobody says which: PEFT's for the model type,
+    /// where it has any.
+    fn lora_targets(&self) -> &'static [&'static str] {
+        &["query", "value"]
+    }
+
     /// How the optimizer treats the parameter at `path`.
     fn parameter_group(&self, path: &str) -> ParameterGroup {
         ParameterGroup::by_name(path)

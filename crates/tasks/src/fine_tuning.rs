@@ -31,13 +31,17 @@ use crate::model_files::model_files;
 use crate::sift::{CleanPass, SiftSettings, normalise};
 use crate::start::{start_with_encoder, weights_of};
 
+mod adapted;
 mod layer_decay;
+mod lora;
 mod no_beam;
 mod place;
 mod settings;
 mod tuned;
 
+pub use adapted::ADAPTER;
 pub use layer_decay::{LayerCount, LayerDecay};
+pub use lora::{AdapterFile, AdapterTask, Adapters, LoraScale, LoraSettings, PeftConfig};
 pub use no_beam::NoBeam;
 pub use settings::FineTuningSettings;
 pub use tuned::{

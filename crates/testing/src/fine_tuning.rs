@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use burn::module::ModuleDisplay;
-use kiln_learner::NoObserver;
+use burn::tensor::Device;
+use kiln_learner::{ModelFiles, NoObserver};
 use kiln_nn::Init;
-use kiln_tasks::fine_tuning::{FineTuning, FineTuningSettings};
+use kiln_tasks::fine_tuning::{
+    FineTuned, FineTuning, FineTuningSettings, HeadKind, LoraSettings, TunedModelOf, TunedObjective,
+};
 use kiln_tasks::heads::TrainedHead;
 use kiln_tasks::{Class, Family};
 use kiln_text::{BatchSource, HostBatch, TextError};
@@ -91,6 +94,61 @@ pub fn check_fine_tuning<C>(
         let model = must(objective.start(&root.join(start), true, &mut init, &NoObserver));
         let files = objective.files(None);
         let trained = (objective, model, files);
+        let batches = |fixture, batch_size| Batches {
+            fixture,
+            batch_size,
+        };
+        check_run(&mut report, &name, &fixture, accumulate, trained, batches);
+    }
+    report.finish();
+}
+
+/// The objective, the model and its files of a class with the weights of the case `start` and the adapter of
+/// the case `adapter`.
+///
+/// # Panics
+/// If one can't be opened.
+pub fn adapted<F: FineTuned>(
+    root: &Path,
+    (start, adapter): (&str, &str),
+    (kind, lora): (HeadKind, &LoraSettings),
+    device: &Device,
+) -> (
+    TunedObjective<F>,
+    TunedModelOf<F>,
+    ModelFiles<TunedModelOf<F>>,
+) {
+    let config = must(F::open(&root.join(start))).for_inference();
+    let settings = FineTuningSettings {
+        lora: Some(lora.clone()),
+        ..FineTuningSettings::default()
+    };
+    let objective = must(TunedObjective::new(kind, config.clone(), settings));
+    let init = &mut Init::zeros(device);
+    let model = must(objective.start(&root.join(start), true, init, &NoObserver));
+    let fresh = must(TunedObjective::<F>::with_adapters(model, lora, (1, device)));
+    let files = objective.adapter_files(config, None, lora.clone(), root.join(start));
+    let model = must(files.read(fresh.model, &root.join(adapter)));
+    (objective, model, files)
+}
+
+/// As [`check_fine_tuning`], of an adapter that begins as in the case `adapter`, and of the merged model at
+/// the end.
+///
+/// # Panics
+/// If they differ by more than the bounds, or anything fails.
+pub fn check_adapted_fine_tuning<F: FineTuned>(
+    root: &Path,
+    (start, adapter, trajectory): (&str, &str, &str),
+    learned: (HeadKind, &LoraSettings),
+    accumulate: usize,
+) {
+    let _guard = lock_generator();
+    let mut report = Report::new(trajectory);
+    let fixture = Fixture::open(&root.join(trajectory));
+    for (name, device) in devices() {
+        let place = device.autodiff();
+        let trained = adapted::<F>(root, (start, adapter), learned, &place);
         let batches = |fixture, batch_size| Batches {
             fixture,
             batch_size,

@@ -13,7 +13,7 @@
 //! | `ranks.rs` | [`ranks()`]: processes of a run as threads |
 //! | `replaced_tokens.rs` | [`SampledBatches`], [`check_joint_step`]: a pair's step with given samples |
 //! | `texts.rs` | [`check_fill_mask`], [`check_replaced_tokens`], [`check_embed`]: texts in padded batches |
-//! | `fine_tuning.rs` | [`check_fine_tuning`]: a class fine-tuned as the reference does |
+//! | `fine_tuning.rs` | [`check_fine_tuning`], [`check_adapted_fine_tuning`]: a class fine-tuned as the reference does |
 //! | `golden_head.rs` | [`with_golden_head`]: a head with weights from a formula |
 //! | `trajectory.rs` | [`check_trajectory`], [`check_curves`]: a training run against the reference's |
 //!
@@ -57,7 +57,7 @@ mod trajectory;
 pub use bound::Bound;
 pub use closeness::{Closeness, Report, assert_close};
 pub use device::{BACKENDS_VARIABLE, devices, lock_generator};
-pub use fine_tuning::check_fine_tuning;
+pub use fine_tuning::{adapted, check_adapted_fine_tuning, check_fine_tuning};
 pub use fixture::{FIXTURES_VARIABLE, Fixture, FixtureTensor, Values, cases, fixtures_dir};
 pub use golden_head::{check_golden, golden_hidden_states, with_golden_head};
 pub use parity::{Named, check_parity, named, request};

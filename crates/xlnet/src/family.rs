@@ -107,6 +107,12 @@ impl Family for XlnetConfig {
         num_labels(self.id2label.as_ref(), &self.other)
     }
 
+    /// PEFT has none for XLNet, whose attention has no linear layers: its matrices are parameters of three
+    /// axes. The feed-forward layers are what can be adapted.
+    fn lora_targets(&self) -> &'static [&'static str] {
+        &["layer_1", "layer_2"]
+    }
+
     /// The vectors that are added to queries: biases by name, weights to the original code, which lets
     /// weight decay pull at them.
     fn parameter_group(&self, path: &str) -> ParameterGroup {

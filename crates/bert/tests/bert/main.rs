@@ -1,9 +1,10 @@
-//! BERT held against its references: outputs, gradients, thirty steps, fine-tuning, SiFT.
+//! BERT held against its references: outputs, gradients, thirty steps, fine-tuning, SiFT, LoRA.
 
 mod fine_tuning;
 mod forward;
 mod frozen;
 mod golden_head;
+mod lora;
 mod parity;
 mod sift;
 mod trajectory;

@@ -410,3 +410,17 @@ fn nothing_is_ignored_unless_declared() {
     assert_eq!(report.unused, ["embeddings.position_ids"]);
     assert!(report.require_complete(file.path()).is_err());
 }
+
+#[test]
+fn a_prefix_is_taken_away_where_the_rest_is_nobodys_name() {
+    let (_, mut tensors, folder) = setting();
+    tensors.truncate(3);
+    for (tensor, name) in tensors.iter_mut().zip(["p.a", "p.z", "z"]) {
+        tensor.name = name.to_owned();
+    }
+    let mut file = opened(&folder, &tensors);
+    file.strip_prefix("p.");
+    assert_eq!(file.names().collect::<Vec<_>>(), ["a", "p.z", "z"]);
+    assert_eq!(file.read("a").unwrap(), tensors[0].data);
+    assert_eq!(file.read("z").unwrap(), tensors[2].data);
+}

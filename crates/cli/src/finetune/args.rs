@@ -166,6 +166,17 @@ pub(crate) struct TrainingArgs {
     /// Leave so many layers as they are, from the lowest on
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) freeze_layers: usize,
+    /// Train low-rank adapters (LoRA) of this rank and the head, and leave all else as it is. There is no
+    /// dropout in adapters
+    #[arg(long, value_name = "RANK")]
+    pub(crate) lora: Option<usize>,
+    /// Adapters are multiplied by this over their rank. Default: 8, as PEFT's
+    #[arg(long, value_name = "X", requires = "lora")]
+    pub(crate) lora_alpha: Option<f64>,
+    /// Linear layers of the encoder that get an adapter, by the ends of their names; all-linear: all.
+    /// Default: PEFT's for the model type, as query,value; for XLNet layer_1,layer_2
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "lora")]
+    pub(crate) lora_targets: Vec<String>,
     /// Norm over all gradients above which they are scaled down; 0: never
     #[arg(long, value_name = "X")]
     pub(crate) clip_norm: Option<f64>,
@@ -176,7 +187,8 @@ pub(crate) struct TrainingArgs {
     #[arg(long, value_name = "SEEDS", value_parser = super::seeds::parse)]
     pub(crate) seeds: Option<super::seeds::Seeds>,
     /// Several runs, one for each value of a flag, as lr=1e-5,3e-5; repeat it for several flags. Flags:
-    /// lr, batch-size, epochs, warmup, weight-decay, layer-decay, dropout, sift, label-smoothing
+    /// lr, batch-size, epochs, warmup, weight-decay, layer-decay, dropout, sift, label-smoothing, lora,
+    /// lora-alpha
     #[arg(long, value_name = "FLAG=VALUES")]
     pub(crate) grid: Vec<String>,
     /// Threads that build batches ahead

@@ -5,13 +5,14 @@
 //! | `args.rs` | the flags, as typed |
 //! | `seeds.rs`, `variations.rs` | `--seeds`, `--grid`, `--folds`: the runs that a command asks for |
 //! | `plan.rs` | flags, model and files to the settings of each run |
-//! | `weights.rs` | `--class-weights` |
+//! | `weights.rs`, `adapters.rs` | `--class-weights`; `--lora` |
 //! | `training.rs` | one run, new or resumed, and what it scores at its end |
 //! | `adapt.rs` | `--adapt`: a pretraining run before them |
 //! | `planned.rs`, `group.rs` | several runs |
 //! | `grouped.rs`, `folds.rs`, `compared.rs` | what they score together |
 
 mod adapt;
+mod adapters;
 mod args;
 mod compared;
 mod folds;

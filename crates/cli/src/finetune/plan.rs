@@ -20,7 +20,7 @@ use kiln_text::reading::{InputFile, hex};
 use serde_json::Value;
 
 use super::args::FinetuneArgs;
-use super::weights;
+use super::{adapters::adapters, weights};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::folders::absolute;
@@ -159,6 +159,11 @@ impl Plan {
         let hidden_size = hidden_size.and_then(Value::as_u64).unwrap_or(768);
         let size = PublishedSize::of(hidden_size as usize);
         let recipe = self.architecture.tuning_recipe(args.task, size);
+        let lora = adapters(args, self.facts.lora_targets, &self.folder)?;
+        let recipe = match lora {
+            Some(_) => recipe.with_lora(size),
+            None => recipe,
+        };
         let task = self.task(args)?;
         let data = LabelledData {
             train: self.spec.clone(),
@@ -200,6 +205,7 @@ impl Plan {
             label_smoothing: args.training.label_smoothing.unwrap_or(0.0),
             freeze_embeddings: args.training.freeze_embeddings,
             freeze_layers: args.training.freeze_layers,
+            lora,
         };
         fine_tuning.validate().map_err(Failure::Usage)?;
         // A config that the architecture refuses is refused before anything is written.

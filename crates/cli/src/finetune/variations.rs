@@ -79,11 +79,13 @@ fn set(args: &mut FinetuneArgs, flag: &str, value: &str) -> Result<(), Failure> 
         "dropout" => training.dropout = Some(number()?),
         "sift" => training.sift = Some(number()?),
         "label-smoothing" => training.label_smoothing = Some(number()?),
+        "lora" => training.lora = Some(value.parse().map_err(|_| wrong())?),
+        "lora-alpha" => training.lora_alpha = Some(number()?),
         "batch-size" => training.batch_size = Some(value.parse().map_err(|_| wrong())?),
         _ => {
             return Err(Failure::usage(format_args!(
                 "--grid {flag}: not among the flags that it varies: lr, batch-size, epochs, warmup, \
-                 weight-decay, layer-decay, dropout, sift, label-smoothing"
+                 weight-decay, layer-decay, dropout, sift, label-smoothing, lora, lora-alpha"
             )));
         }
     }

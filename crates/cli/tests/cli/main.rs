@@ -18,6 +18,7 @@ mod folders;
 mod help;
 #[cfg(unix)]
 mod interrupted;
+mod lora;
 #[cfg(target_os = "linux")]
 mod memory;
 mod precision;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::layer_decay::LayerDecay;
+use super::lora::{LoraSettings, is_adapter};
 use super::place::Place;
 use crate::class::{Class, Encoder};
 use crate::class_loss::ClassLoss;
@@ -35,6 +36,9 @@ pub struct FineTuningSettings {
     /// How many layers stay as they are, from the lowest on.
     #[serde(default, skip_serializing_if = "is_none")]
     pub freeze_layers: usize,
+    /// Low-rank adapters are trained beside the head, and nothing else; none: the weights themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraSettings>,
 }
 
 fn is_zero(share: &f64) -> bool {
@@ -52,6 +56,7 @@ impl FineTuningSettings {
     /// A sentence that names the field, its value and the remedy.
     pub fn validate(&self) -> Result<(), String> {
         self.layer_decay.map_or(Ok(()), |decay| decay.validate())?;
+        self.lora.as_ref().map_or(Ok(()), LoraSettings::validate)?;
         if let Some(weight) = self
             .class_weights
             .iter()
@@ -136,9 +141,10 @@ impl FineTuningSettings {
     /// Whether the parameter at `path` stays as it is.
     pub(super) fn freezes(&self, path: &str) -> bool {
         match Place::of(path) {
+            Place::Head => false,
+            _ if self.lora.is_some() && !is_adapter(path) => true,
             Place::Embeddings => self.freeze_embeddings,
             Place::Layer(layer) => layer < self.freeze_layers,
-            Place::Head => false,
         }
     }
 }

@@ -189,6 +189,17 @@ impl HeadKind {
 }
 
 impl<F: FineTuned> TunedObjective<F> {
+    /// The head.
+    pub fn kind(&self) -> HeadKind {
+        match self {
+            Self::Sequence(_) => HeadKind::Sequence,
+            Self::Tokens(_) => HeadKind::Tokens,
+            Self::Spans(_) => HeadKind::Spans,
+            Self::Choices(_) => HeadKind::Choices,
+            Self::Beam(_) => HeadKind::Beam,
+        }
+    }
+
     /// Fine-tuning of a model of `config` with this head.
     ///
     /// # Errors

@@ -26,20 +26,24 @@ pub fn task_config(model: &Value, task: &TaskSettings) -> Value {
         Problem::SingleLabel | Problem::MultiLabel | Problem::Tags => task.labels.names().to_vec(),
     };
     if !names.is_empty() {
-        let ids = names.iter().enumerate();
-        let id2label: Map<String, Value> = ids
-            .clone()
-            .map(|(id, name)| (id.to_string(), name.clone().into()))
-            .collect();
-        let label2id: Map<String, Value> =
-            ids.map(|(id, name)| (name.clone(), id.into())).collect();
-        config.insert("id2label".into(), id2label.into());
-        config.insert("label2id".into(), label2id.into());
+        set_labels(&mut config, &names);
     }
     if let Some(problem_type) = task.problem.problem_type() {
         config.insert("problem_type".into(), problem_type.into());
     }
     config.into()
+}
+
+/// Writes the names of labels into a config.json, in the order of their ids.
+pub(super) fn set_labels(config: &mut Map<String, Value>, names: &[String]) {
+    let ids = names.iter().enumerate();
+    let id2label: Map<String, Value> = ids
+        .clone()
+        .map(|(id, name)| (id.to_string(), name.clone().into()))
+        .collect();
+    let label2id: Map<String, Value> = ids.map(|(id, name)| (name.clone(), id.into())).collect();
+    config.insert("id2label".into(), id2label.into());
+    config.insert("label2id".into(), label2id.into());
 }
 
 /// The names of a model's labels in the order of their ids: those of `id2label`, else `LABEL_0`, … as

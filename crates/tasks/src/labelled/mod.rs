@@ -14,15 +14,18 @@
 //! | `evaluation.rs` | the evaluation within training: the same pipeline |
 //! | `front_door.rs` | settings with everything as usual, for a program of one's own |
 //! | `run.rs`, `tuned_family.rs` | a run; what the command line asks of an architecture |
+//! | `adapted.rs`, `merge.rs` | the beginning of a run with low-rank adapters; adapters merged |
 //! | `recipe.rs` | [`TuningRecipe`]: published settings |
 //!
 //! There is one way from a file to a score: training's evaluations, `kiln evaluate` and `kiln predict`
 //! take it.
 
+mod adapted;
 mod config;
 mod data;
 mod evaluation;
 mod front_door;
+mod merge;
 mod pipeline;
 mod recipe;
 mod run;
@@ -30,9 +33,11 @@ mod selection;
 mod settings;
 mod tuned_family;
 
+pub use adapted::BASE;
 pub use config::{label_names, task_config};
 pub use data::{DevExamples, TaskData, training_ids};
 pub use front_door::problem_of;
+pub use merge::{MergeRequest, Merged};
 pub use pipeline::{Asked, TaskPipeline};
 pub use recipe::{PublishedSize, TuningRecipe};
 pub use selection::selection;

@@ -7,6 +7,7 @@ use kiln_datasets::batching::TrainOrder;
 use kiln_learner::{Evaluator, LearnError, TrainOutcome, TrainRequest, train};
 use kiln_nn::Init;
 
+use super::adapted::Adapted;
 use super::data::TaskData;
 use super::data_error;
 use super::evaluation::TaskEvaluator;
@@ -34,7 +35,6 @@ pub(super) fn fine_tune<F: FineTuned>(
         settings.fine_tuning.clone(),
     )?;
     let tokenizer = data.pipeline.tokenizer().as_ref().clone();
-    let files = objective.files(config, Some(tokenizer));
     let range = settings.model.get("initializer_range");
     let range = range.and_then(serde_json::Value::as_f64);
     let mut init = Init::new(
@@ -42,15 +42,29 @@ pub(super) fn fine_tune<F: FineTuned>(
         range.unwrap_or(INITIALIZER_RANGE),
         &context.first_device()?,
     );
-    let from = &settings.from;
-    let model = match context.run.list_checkpoints()?.pop() {
-        // The loop reads its weights.
-        Some((_, checkpoint)) => objective.random(&checkpoint, &mut init)?,
-        None if from.random_weights => objective.random(&from.folder, &mut init)?,
-        None => {
-            let observer = &*context.observer;
-            objective.start(&from.folder, from.keeps_head, &mut init, observer)?
+    let (run, from) = (&context.run, &settings.from);
+    let first = |init: &mut Init| {
+        if from.random_weights {
+            return objective.random(&from.folder, init);
         }
+        objective.start(&from.folder, from.keeps_head, init, &*context.observer)
+    };
+    let (model, files) = if let Some(lora) = &settings.fine_tuning.lora {
+        let adapted = Adapted {
+            objective: &objective,
+            config,
+            tokenizer,
+            lora,
+            seed: training.seed,
+        };
+        adapted.start(run, &mut init, first)?
+    } else {
+        let model = match run.list_checkpoints()?.pop() {
+            // The loop reads its weights.
+            Some((_, checkpoint)) => objective.random(&checkpoint, &mut init)?,
+            None => first(&mut init)?,
+        };
+        (model, objective.files(config, Some(tokenizer)))
     };
     let order = TrainOrder {
         seed: training.seed,

@@ -10,6 +10,7 @@ use kiln_text::HostBatch;
 use serde_json::Value;
 
 use super::data::TaskData;
+use super::merge::{MergeRequest, Merged, merge};
 use super::run::fine_tune;
 use super::settings::FineTuneSettings;
 use crate::fine_tuning::{
@@ -46,6 +47,8 @@ pub struct HeadFacts {
     pub longest: usize,
     /// Layers of the encoder.
     pub num_layers: usize,
+    /// The layers that get low-rank adapters where nobody says which.
+    pub lora_targets: &'static [&'static str],
 }
 
 /// A model that gives a head's outputs for batches.
@@ -85,6 +88,12 @@ pub trait TunedFamily: Sync {
     /// If a file is missing or damaged, or the model lacks a parameter: a fresh head would give random
     /// answers.
     fn open(&self, request: &TaskModelRequest) -> Result<Box<dyn TaskModel>, LearnError>;
+
+    /// Merges an adapter in PEFT's layout into the model that it belongs to.
+    ///
+    /// # Errors
+    /// If a file can't be opened, the two do not go together, or the folder can't be written.
+    fn merge(&self, request: &MergeRequest) -> Result<Merged, LearnError>;
 }
 
 /// The architecture whose config.json is an `F`.
@@ -125,6 +134,7 @@ impl<F: FineTuned> TunedFamily for TasksOf<F> {
             type_vocab_size: sizes.type_vocab_size,
             longest: sizes.longest(),
             num_layers: config.num_layers(),
+            lora_targets: config.lora_targets(),
         })
     }
 
@@ -148,5 +158,9 @@ impl<F: FineTuned> TunedFamily for TasksOf<F> {
             objective,
             device: request.device.clone(),
         }))
+    }
+
+    fn merge(&self, request: &MergeRequest) -> Result<Merged, LearnError> {
+        merge::<F>(request)
     }
 }

@@ -138,7 +138,11 @@ pub(super) fn classes(labels: &[&str], count: usize, every: usize, seed: usize) 
     let example = |id: usize| {
         let label = id % labels.len();
         let drawn = (id * 7919 + seed * 104_729) % 1009;
-        let next = if drawn.is_multiple_of(every) { label + 1 } else { label };
+        let next = if drawn.is_multiple_of(every) {
+            label + 1
+        } else {
+            label
+        };
         let sure = 0.5 + 0.5 * (drawn as f64 / 1009.0);
         class(id, labels[label], labels[next % labels.len()], sure, labels)
     };

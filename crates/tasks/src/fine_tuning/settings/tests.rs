@@ -71,3 +71,47 @@ fn embeddings_and_the_lowest_layers_are_frozen_each_by_itself() {
         assert_eq!(found, expected, "{embeddings} {layers}");
     }
 }
+
+#[test]
+fn with_adapters_all_else_but_the_head_is_frozen_and_low_adapters_may_be_too() {
+    let settings = FineTuningSettings {
+        lora: Some(LoraSettings::new(8, &["query"])),
+        freeze_layers: 1,
+        ..FineTuningSettings::default()
+    };
+    let text = serde_json::to_string(&settings).unwrap();
+    assert_eq!(
+        text,
+        r#"{"freeze_layers":1,"lora":{"rank":8,"alpha":8.0,"targets":["query"]}}"#
+    );
+    let back: FineTuningSettings = serde_json::from_str(&text).unwrap();
+    assert_eq!(back, settings);
+    for (path, is_frozen) in [
+        ("bert.embeddings.word_embeddings.weight", true),
+        (
+            "bert.encoder.layer.0.attention.self_attention.query.weight.lora.a",
+            true,
+        ),
+        (
+            "bert.encoder.layer.1.attention.self_attention.query.weight",
+            true,
+        ),
+        (
+            "bert.encoder.layer.1.attention.self_attention.query.weight.lora.a",
+            false,
+        ),
+        (
+            "bert.encoder.layer.1.attention.self_attention.query.weight.lora.b",
+            false,
+        ),
+        ("bert.pooler.dense.weight", false),
+        ("classifier.weight", false),
+    ] {
+        assert_eq!(settings.freezes(path), is_frozen, "{path}");
+    }
+    let refused = FineTuningSettings {
+        lora: Some(LoraSettings::new(0, &["query"])),
+        ..FineTuningSettings::default()
+    };
+    assert!(refused.validate().unwrap_err().starts_with("lora.rank = 0"));
+}
