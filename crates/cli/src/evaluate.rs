@@ -1,20 +1,21 @@
 //! `kiln evaluate`: what a fine-tuned model scores on labelled files, or what predictions score that were
 //! written before.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use kiln_datasets::reading::Dataset;
-use kiln_datasets::{LabelMap, Labels, Task};
+use kiln_datasets::{LabelMap, Labels, Problem, Task};
+use kiln_metrics::rows::Row;
 use kiln_metrics::{ScoreOptions, Scores, read_rows, score};
 use kiln_tasks::labelled::DevExamples;
 use serde_json::json;
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::labelled::asking::{AskArgs, Asking};
+use crate::labelled::asking::{AskArgs, Asking, task_of_run};
 use crate::labelled::data_args::{FileArgs, tasks};
-use crate::labelled::dev_scores::PredictionsFile;
+use crate::labelled::dev_scores::{PREDICTIONS, PredictionsFile};
 use crate::labelled::showing;
 use crate::overwriting::refuse_overwriting;
 use crate::wording::count;
@@ -37,7 +38,8 @@ pub(crate) struct EvaluateArgs {
     /// Labelled files
     #[arg(long, value_name = "F", num_args = 1.., required_unless_present = "predictions")]
     data: Vec<PathBuf>,
-    /// Score these predictions again instead of asking a model
+    /// Score these predictions again instead of asking a model; those in a run's folder as the run's
+    /// were scored
     #[arg(long, value_name = "F.jsonl", conflicts_with_all = ["model", "data", "output"])]
     predictions: Option<PathBuf>,
     /// Write what the model says of every example, a line each
@@ -46,9 +48,9 @@ pub(crate) struct EvaluateArgs {
     /// An example can have any number of labels (classify). Default: as the model's config.json says
     #[arg(long)]
     multi_label: bool,
-    /// Examples the model reads at once
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    batch_size: usize,
+    /// Examples the model reads at once. Default: as the run was trained, else 32
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
     /// Draws for the intervals; 0: none
     #[arg(long, value_name = "N", default_value_t = 1000)]
     resamples: usize,
@@ -73,22 +75,8 @@ pub(crate) fn run(
     let scores = match (&args.predictions, &args.model) {
         (Some(path), _) => {
             let rows = read_rows(path)?;
-            let glue = args
-                .files
-                .glue()
-                .map(kiln_datasets::reading::GlueTask::name);
-            score(
-                &rows,
-                &ScoreOptions {
-                    labels: labels_of(&rows),
-                    glue: glue.and_then(kiln_metrics::GlueTask::parse),
-                    positive: args.ask.positive.clone(),
-                    main: args.ask.metric.clone(),
-                    resamples: args.resamples,
-                    no_answer_threshold: args.ask.null_threshold,
-                    ..ScoreOptions::default()
-                },
-            )?
+            check_task(args.task, path, &rows)?;
+            score(&rows, &options_of(args, path, &rows))?
         }
         (None, Some(model)) => ask(args, model, backend, console)?,
         (None, None) => return Err(Failure::usage("name a --model, or --predictions")),
@@ -110,13 +98,19 @@ fn ask(
     backend: &[String],
     console: Console,
 ) -> Result<Scores, Failure> {
-    let asking = Asking::open(model, args.task, &args.ask, Some(args.batch_size), backend)?;
+    let asking = Asking::open(model, args.task, &args.ask, args.batch_size, backend)?;
     let settings = asking.pipeline.settings().clone();
+    if args.multi_label && settings.problem != Problem::MultiLabel {
+        return Err(Failure::usage(format_args!(
+            "--multi-label: the model {} gives one label to an example; leave it out",
+            asking.folder.display()
+        )));
+    }
     if let Some(output) = &args.output {
         let read: Vec<&std::path::Path> = args.data.iter().map(PathBuf::as_path).collect();
         refuse_overwriting("--output", output, &read, &[model, &asking.folder])?;
     }
-    let multi_label = args.multi_label || settings.problem == kiln_datasets::Problem::MultiLabel;
+    let multi_label = settings.problem == Problem::MultiLabel;
     let spec = args.files.spec(args.task, multi_label, &args.data);
     let dataset = Dataset::open(spec, true)?;
     for note in &dataset.decided().notes {
@@ -147,14 +141,58 @@ fn ask(
         ));
     }
     let mut options = settings.score_options(args.resamples);
-    options.glue = options.glue.or_else(|| {
-        let glue = args
-            .files
-            .glue()
-            .map(kiln_datasets::reading::GlueTask::name);
-        glue.and_then(kiln_metrics::GlueTask::parse)
-    });
+    options.glue = options.glue.or_else(|| glue_of(args));
     Ok(score(&rows, &options)?)
+}
+
+fn glue_of(args: &EvaluateArgs) -> Option<kiln_metrics::GlueTask> {
+    let glue = args.files.glue();
+    glue.and_then(|task| kiln_metrics::GlueTask::parse(task.name()))
+}
+
+/// Refuses the predictions of another task.
+fn check_task(task: Task, path: &Path, rows: &[Row]) -> Result<(), Failure> {
+    let found = match rows.first() {
+        None => return Ok(()),
+        Some(Row::Class(_) | Row::Labels(_)) => Task::Classify,
+        Some(Row::Numbers(_)) => Task::Regress,
+        Some(Row::Tags(_)) => Task::Tag,
+        Some(Row::Answer(_)) => Task::Qa,
+        Some(Row::Choice(_)) => Task::Choose,
+    };
+    if found == task {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(Failure::usage(format_args!(
+        "{path}: predictions of {0}, not of {1}; score them with: kiln evaluate {0} --predictions {path}",
+        found.name(),
+        task.name()
+    )))
+}
+
+/// How predictions are scored: as the run's were whose they are, but for what flags say.
+fn options_of(args: &EvaluateArgs, path: &Path, rows: &[Row]) -> ScoreOptions {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let is_runs = path.file_name().is_some_and(|name| name == PREDICTIONS);
+    let run = if is_runs { task_of_run(folder) } else { None };
+    let of_run = run.map(|task| task.score_options(args.resamples));
+    let base = of_run.unwrap_or_else(|| ScoreOptions {
+        labels: labels_of(rows),
+        resamples: args.resamples,
+        ..ScoreOptions::default()
+    });
+    let ask = &args.ask;
+    ScoreOptions {
+        glue: glue_of(args).or(base.glue),
+        positive: ask.positive.clone().or(base.positive),
+        main: ask.metric.clone().or(base.main),
+        no_answer_threshold: ask.null_threshold.or(base.no_answer_threshold),
+        ..base
+    }
 }
 
 /// What the labels of files are to a model.
@@ -166,8 +204,7 @@ pub(crate) fn map_of(dataset: &Dataset, labels: &Labels) -> Result<LabelMap, Fai
 }
 
 /// The labels of predictions, in the model's order.
-fn labels_of(rows: &[kiln_metrics::rows::Row]) -> Vec<String> {
-    use kiln_metrics::rows::Row;
+fn labels_of(rows: &[Row]) -> Vec<String> {
     let names = |probabilities: &[(String, f64)]| -> Vec<String> {
         probabilities.iter().map(|(name, _)| name.clone()).collect()
     };

@@ -10,7 +10,7 @@ use kiln_tasks::replaced_tokens::PairFolder;
 
 use crate::architectures;
 use crate::failure::Failure;
-use crate::run_scores::read_scores;
+use crate::run_scores::{RunsOfGroup, read_scores, runs_of_group};
 
 /// A model's folder and the architecture that reads it.
 pub(crate) struct ModelFolder {
@@ -31,6 +31,7 @@ impl ModelFolder {
                 path.display()
             )));
         }
+        refuse_group(path)?;
         let path = newest_checkpoint(path)?.unwrap_or_else(|| path.to_path_buf());
         let folder = PairFolder::any_half(&path);
         let config = ConfigFile::open(&folder)?;
@@ -71,6 +72,28 @@ pub(crate) fn refuse_file(path: &Path) -> Result<(), Failure> {
     Err(Failure::run(format_args!(
         "{}: is a file; pass the folder that holds it and config.json",
         path.display()
+    )))
+}
+
+/// Refuses a folder of several fine-tuning runs, each of which is a model.
+fn refuse_group(path: &Path) -> Result<(), Failure> {
+    let Some(RunsOfGroup { names, best }) = runs_of_group(path) else {
+        return Ok(());
+    };
+    let shown = |name: &str| crate::wording::shell(&path.join(name));
+    let remedy = match (&best, names.first()) {
+        (Some(best), _) => format!("pass the best one, {}, or another", shown(best)),
+        (None, Some(first)) => format!(
+            "pass one that is done, as {}, or go on with them: kiln resume {}",
+            shown(first),
+            crate::wording::shell(path)
+        ),
+        (None, None) => "pass another folder".to_owned(),
+    };
+    Err(Failure::usage(format_args!(
+        "{}: holds {} runs; {remedy}",
+        path.display(),
+        names.len()
     )))
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 use kiln_datasets::Task;
 use kiln_learner::ScheduleKind;
 
+use crate::failure::Failure;
 use crate::labelled::asking::AskArgs;
 use crate::labelled::data_args::{FileArgs, tasks};
 use crate::pretrain::schedules;
@@ -45,6 +46,44 @@ pub(crate) struct FinetuneArgs {
     pub(crate) training: TrainingArgs,
     #[command(flatten)]
     pub(crate) adapting: AdaptArgs,
+}
+
+impl FinetuneArgs {
+    /// Refuses flags that say nothing for the task.
+    ///
+    /// # Errors
+    /// If one is given.
+    pub(crate) fn refuse_foreign(&self) -> Result<(), Failure> {
+        let (examples, training) = (&self.examples, &self.training);
+        let task = self.task;
+        let has_labels = matches!(task, Task::Classify | Task::Tag);
+        let flags = [
+            ("multi-label", examples.multi_label, task == Task::Classify),
+            ("beam", examples.beam, task == Task::Qa),
+            (
+                "label-all-tokens",
+                examples.label_all_tokens,
+                task == Task::Tag,
+            ),
+            (
+                "class-weights",
+                training.class_weights.is_some(),
+                has_labels,
+            ),
+            (
+                "label-smoothing",
+                training.label_smoothing.is_some(),
+                task != Task::Regress,
+            ),
+        ];
+        match flags.iter().find(|(_, given, fits)| *given && !fits) {
+            None => Ok(()),
+            Some((flag, ..)) => Err(Failure::usage(format_args!(
+                "--{flag}: means nothing to {}; leave it out",
+                task.name()
+            ))),
+        }
+    }
 }
 
 // The run, and what is kept and shown of it.

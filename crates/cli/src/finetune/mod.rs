@@ -5,6 +5,7 @@
 //! | `args.rs` | the flags, as typed |
 //! | `seeds.rs`, `variations.rs` | `--seeds`, `--grid`, `--folds`: the runs that a command asks for |
 //! | `plan.rs` | flags, model and files to the settings of each run |
+//! | `head.rs` | whether the model's head is kept |
 //! | `weights.rs`, `adapters.rs` | `--class-weights`; `--lora` |
 //! | `training.rs` | one run, new or resumed, and what it scores at its end |
 //! | `adapt.rs` | `--adapt`: a pretraining run before them |
@@ -18,6 +19,7 @@ mod compared;
 mod folds;
 mod group;
 mod grouped;
+mod head;
 mod plan;
 mod planned;
 mod seeds;
@@ -57,6 +59,7 @@ pub(crate) fn run(
     console: Console,
 ) -> Result<(), Failure> {
     check_dashboard(args.run.dashboard)?;
+    args.refuse_foreign()?;
     let output = &args.run.output;
     refuse_used_folder(output, "continue the run in it with: kiln resume")?;
     let specs = devices::choose(backend)?;
@@ -129,6 +132,13 @@ fn of_both_sides(runs: &[Planned]) -> Vec<Planned> {
     sides.into_iter().flat_map(of_side).collect()
 }
 
+/// Whether a fine-tuning run, or several, are in `path`.
+pub(crate) fn is_in(path: &Path) -> bool {
+    let config = std::fs::read(path.join("config.json")).unwrap_or_default();
+    let config: Value = serde_json::from_slice(&config).unwrap_or_default();
+    config.get("runs").is_some() || config.get("fine_tune").is_some()
+}
+
 /// Goes on with a fine-tuning run, or with several, if that is what is in `path`; none if not.
 ///
 /// # Errors
@@ -155,7 +165,8 @@ pub(crate) fn resume(
 }
 
 fn resume_one(path: &Path, backend: &[String], show: Show) -> Result<(), Failure> {
-    let (run, mut settings): (_, FineTuneSettings) = RunFolder::open(path)?;
+    let run = RunFolder::at(path).locked()?;
+    let (_, mut settings): (_, FineTuneSettings) = RunFolder::open(path)?;
     // The folder may have been moved since it was made.
     settings.data.tokenizer = absolute(&run.tokenizer())?;
     let watch = Watch::new(show.console)?;

@@ -12,7 +12,7 @@ use kiln_tasks::Architecture;
 use kiln_tasks::fine_tuning::{FineTuningSettings, HeadKind, LayerDecay};
 use kiln_tasks::labelled::{
     Development, FineTuneSettings, HeadFacts, LabelledData, PublishedSize, TaskData, TaskPipeline,
-    TaskSettings, TunedFrom, TuningRecipe, label_names, problem_of, selection, task_config,
+    TaskSettings, TunedFrom, TuningRecipe, problem_of, selection, task_config,
 };
 use kiln_tasks::sift::SiftSettings;
 use kiln_text::Tokenizer;
@@ -20,6 +20,7 @@ use kiln_text::reading::{InputFile, hex};
 use serde_json::Value;
 
 use super::args::FinetuneArgs;
+use super::head::Head;
 use super::{adapters::adapters, weights};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -100,7 +101,8 @@ impl Plan {
             )));
         }
         let head = Head::choose(&config, problem, &facts, &survey)?;
-        if let Some(note) = head.note {
+        // Without the model's weights there is no head that could be kept.
+        for note in head.notes.iter().filter(|_| !args.run.random_weights) {
             console.note(note);
         }
         let may_have_no_answer =
@@ -110,6 +112,9 @@ impl Plan {
             paths => {
                 let spec = args.files.spec(task, multi_label, &files(paths)?);
                 let dev = Dataset::open(spec.clone(), true)?;
+                for note in &dev.decided().notes {
+                    console.note(note);
+                }
                 let identity = dev.identity()?;
                 Some((spec, identity))
             }
@@ -238,7 +243,7 @@ impl Plan {
         task.glue = args.files.glue();
         task.beam = args.examples.beam;
         task.search.allow_no_answer = self.may_have_no_answer;
-        args.ask.apply(&mut task);
+        args.ask.apply(&mut task)?;
         if task.max_len > longest {
             return Err(Failure::usage(format_args!(
                 "--max-len {}: the model takes {longest} tokens; choose so many at most",
@@ -333,6 +338,11 @@ impl Plan {
                 "--early-stop: there is nothing to be evaluated on; pass --dev F or --held-out 0.1",
             ));
         }
+        if let (false, Some(metric)) = (has_dev, &args.ask.metric) {
+            return Err(Failure::usage(format_args!(
+                "--metric {metric}: there is nothing to be evaluated on; pass --dev F or --held-out 0.1"
+            )));
+        }
         if args.run.early_stop == Some(0) {
             return Err(Failure::usage(
                 "--early-stop 0: choose at least one evaluation",
@@ -382,85 +392,6 @@ fn epochs(args: &FinetuneArgs, recipe: &TuningRecipe, rows: u64, step_size: u64)
         let enough = (FEW_STEPS / per_epoch).ceil().min(MOST);
         recipe.epochs.max(enough)
     })
-}
-
-/// The labels of a run, and whether the model's head is for them.
-struct Head {
-    labels: Labels,
-    is_kept: bool,
-    note: Option<String>,
-}
-
-impl Head {
-    /// The model's own labels where its head is for those of the files, else the files'.
-    fn choose(
-        config: &Value,
-        problem: Problem,
-        facts: &HeadFacts,
-        survey: &Survey,
-    ) -> Result<Self, Failure> {
-        let found = &survey.labels;
-        let kept = |labels: Labels| Self {
-            labels,
-            is_kept: facts.has_head,
-            note: facts
-                .has_head
-                .then(|| "the model's head is for this task already, and is trained on".to_owned()),
-        };
-        match problem {
-            Problem::Span | Problem::Choice => return Ok(kept(Labels::default())),
-            Problem::Regression => {
-                let is_kept = facts.has_head && facts.num_labels == survey.outputs;
-                return Ok(Self {
-                    is_kept,
-                    ..kept(Labels::default())
-                });
-            }
-            Problem::SingleLabel | Problem::MultiLabel | Problem::Tags => {}
-        }
-        if found.is_empty() {
-            return Err(Failure::usage(
-                "no label in the training files; name its column with --label",
-            ));
-        }
-        let same_problem = config.get("problem_type").and_then(Value::as_str);
-        let same_problem = same_problem.is_none_or(|name| Some(name) == problem.problem_type());
-        if !(facts.has_head && same_problem) {
-            return Ok(Self {
-                labels: found.clone(),
-                is_kept: false,
-                note: None,
-            });
-        }
-        let own = label_names(config, facts.num_labels);
-        let known = LabelMap::fit(own.clone(), found);
-        let fits = found.names().iter().all(|name| known.id(name).is_ok());
-        let is_same = own.len() == found.len() || !known.notes().is_empty();
-        if fits && is_same {
-            return Ok(kept(own));
-        }
-        Ok(Self {
-            labels: found.clone(),
-            is_kept: false,
-            note: Some(format!(
-                "the model's head is for other labels ({}); it gets a fresh one for {}",
-                shown(&own),
-                shown(found)
-            )),
-        })
-    }
-}
-
-fn shown(labels: &Labels) -> String {
-    const SHOWN: usize = 6;
-    let names: Vec<&str> = labels
-        .names()
-        .iter()
-        .map(String::as_str)
-        .take(SHOWN)
-        .collect();
-    let more = if labels.len() > SHOWN { ", …" } else { "" };
-    format!("{}{more}", names.join(", "))
 }
 
 /// Whether a question has no answer in its context.

@@ -38,6 +38,8 @@ pub(super) struct Show {
 /// How a run ended.
 pub(super) struct Ended {
     pub(super) stop: Stop,
+    /// Steps that were made.
+    pub(super) steps: u64,
     pub(super) scores: RunScores,
 }
 
@@ -72,11 +74,8 @@ pub(super) fn train(
     watch: &Watch,
 ) -> Result<Ended, Failure> {
     let architecture = architecture(run, settings)?;
-    if let Some(scores) = read_scores(run.path()) {
-        return Ok(Ended {
-            stop: Stop::Done,
-            scores,
-        });
+    if let Some(ended) = ended(run, settings)? {
+        return Ok(ended);
     }
     let devices = devices::open(&devices::choose(moved.unwrap_or(&settings.devices))?)?;
     let data = settings.data(architecture.tuned())?;
@@ -127,8 +126,31 @@ pub(super) fn train(
     write_json(&run.path().join(SCORES), &scores)?;
     Ok(Ended {
         stop: outcome.stop,
+        steps: outcome.step,
         scores,
     })
+}
+
+/// How a run ended that has come to its end before; none: it has not, or its predictions are gone.
+fn ended(run: &RunFolder, settings: &FineTuneSettings) -> Result<Option<Ended>, Failure> {
+    let Some(scores) = read_scores(run.path()) else {
+        return Ok(None);
+    };
+    if scores.scores.is_some() && !run.path().join(PREDICTIONS).is_file() {
+        return Ok(None);
+    }
+    let last = run.list_checkpoints()?.pop();
+    let steps = last.map_or(settings.training.steps, |(step, _)| step);
+    let stop = if steps < settings.training.steps {
+        Stop::Early
+    } else {
+        Stop::Done
+    };
+    Ok(Some(Ended {
+        stop,
+        steps,
+        scores,
+    }))
 }
 
 /// Predicts what the run is evaluated on, writes it beside the run and scores it.
@@ -211,12 +233,13 @@ pub(super) fn tell(
         }));
     }
     console.out(format_args!(
-        "{} of {} steps; {} is step {}\n",
+        "{}, {} of {} steps; {} is step {}\n",
         if ended.stop == Stop::Early {
             "stopped early"
         } else {
             "done"
         },
+        count(ended.steps),
         count(settings.training.steps),
         if ended.scores.scores.is_some() {
             "the best checkpoint"

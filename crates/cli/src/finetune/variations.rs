@@ -12,19 +12,28 @@ pub(super) fn runs(
     args: &FinetuneArgs,
 ) -> Result<Vec<(String, FinetuneArgs, Option<u32>)>, Failure> {
     let mut runs = vec![(Vec::<String>::new(), args.clone(), None)];
+    let mut varied_flags: Vec<&str> = Vec::new();
     for axis in &args.training.grid {
         let (flag, values) = axis.split_once('=').ok_or_else(|| {
             Failure::usage(format_args!(
                 "--grid {axis}: write a flag and its values, as lr=1e-5,3e-5"
             ))
         })?;
+        let flag = flag.trim().trim_start_matches('-');
         let values: Vec<&str> = values.split(',').map(str::trim).collect();
+        check_axis(args, axis, flag, &values)?;
+        if varied_flags.contains(&flag) {
+            return Err(Failure::usage(format_args!(
+                "--grid {axis}: {flag} is varied already; write all its values into one --grid"
+            )));
+        }
+        varied_flags.push(flag);
         let mut varied = Vec::new();
         for (names, args, fold) in &runs {
             for value in &values {
                 let mut args = args.clone();
-                set(&mut args, flag.trim_start_matches('-'), value)?;
-                let name = format!("{}-{value}", flag.trim_start_matches('-'));
+                set(&mut args, flag, value)?;
+                let name = format!("{flag}-{value}");
                 varied.push(([names.clone(), vec![name]].concat(), args, *fold));
             }
         }
@@ -42,6 +51,11 @@ pub(super) fn runs(
         runs = runs.into_iter().flat_map(of_seeds).collect();
     }
     if let Some(folds) = args.examples.folds {
+        if folds < 2 {
+            return Err(Failure::usage(format_args!(
+                "--folds {folds}: choose 2 at least: each part is predicted by a model of the others"
+            )));
+        }
         let of_folds = |(names, args, _): (Vec<String>, FinetuneArgs, Option<u32>)| {
             (0..folds).map(move |fold| {
                 let names = [names.clone(), vec![format!("fold-{}", fold + 1)]].concat();
@@ -60,6 +74,44 @@ pub(super) fn runs(
         .into_iter()
         .map(|(names, args, fold)| (names.join("_"), args, fold));
     Ok(named.collect())
+}
+
+/// Refuses a value that stands there twice, and a flag that is given by itself too.
+fn check_axis(args: &FinetuneArgs, axis: &str, flag: &str, values: &[&str]) -> Result<(), Failure> {
+    let mut seen: Vec<&str> = Vec::new();
+    for value in values {
+        if seen.contains(value) {
+            return Err(Failure::usage(format_args!(
+                "--grid {axis}: {value} stands there twice; name each value once"
+            )));
+        }
+        seen.push(value);
+    }
+    match given(args, flag) {
+        None => Ok(()),
+        Some(given) => Err(Failure::usage(format_args!(
+            "--grid {axis}: --{given} says the same for all runs; leave one of them out"
+        ))),
+    }
+}
+
+/// The flag that decides already what `flag` would vary.
+fn given(args: &FinetuneArgs, flag: &str) -> Option<&'static str> {
+    let training = &args.training;
+    let is_given = |given: bool, name: &'static str| given.then_some(name);
+    match flag {
+        "lr" => is_given(training.lr.is_some(), "lr"),
+        "epochs" => is_given(training.epochs.is_some(), "epochs")
+            .or(is_given(training.steps.is_some(), "steps")),
+        "warmup" => is_given(training.warmup.is_some(), "warmup"),
+        "weight-decay" => is_given(training.weight_decay.is_some(), "weight-decay"),
+        "layer-decay" => is_given(training.layer_decay.is_some(), "layer-decay"),
+        "dropout" => is_given(training.dropout.is_some(), "dropout"),
+        "sift" => is_given(training.sift.is_some(), "sift"),
+        "label-smoothing" => is_given(training.label_smoothing.is_some(), "label-smoothing"),
+        "batch-size" => is_given(training.batch_size.is_some(), "batch-size"),
+        _ => None,
+    }
 }
 
 fn set(args: &mut FinetuneArgs, flag: &str, value: &str) -> Result<(), Failure> {

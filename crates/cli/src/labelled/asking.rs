@@ -76,7 +76,11 @@ pub(crate) struct AskArgs {
 
 impl AskArgs {
     /// Lays what was given over `task`.
-    pub(crate) fn apply(&self, task: &mut TaskSettings) {
+    ///
+    /// # Errors
+    /// If a flag is of another task.
+    pub(crate) fn apply(&self, task: &mut TaskSettings) -> Result<(), Failure> {
+        self.refuse_foreign(task.problem)?;
         if let Some(max_len) = self.max_len {
             task.max_len = max_len;
         }
@@ -98,6 +102,75 @@ impl AskArgs {
         task.threshold = self.threshold.unwrap_or(task.threshold);
         task.metric = self.metric.clone().or(task.metric.take());
         task.positive = self.positive.clone().or(task.positive.take());
+        Ok(())
+    }
+
+    /// Refuses flags that say nothing for a problem.
+    fn refuse_foreign(&self, problem: Problem) -> Result<(), Failure> {
+        const QUESTIONS: &str = "is for questions (qa)";
+        let is_span = problem == Problem::Span;
+        let has_classes = matches!(problem, Problem::SingleLabel);
+        let is_multi_label = problem == Problem::MultiLabel;
+        let flags = [
+            ("stride", self.stride.is_some(), is_span, QUESTIONS),
+            ("doc-stride", self.doc_stride.is_some(), is_span, QUESTIONS),
+            ("n-best", self.n_best.is_some(), is_span, QUESTIONS),
+            (
+                "max-answer-tokens",
+                self.max_answer_tokens.is_some(),
+                is_span,
+                QUESTIONS,
+            ),
+            ("no-answer", self.no_answer.is_some(), is_span, QUESTIONS),
+            (
+                "null-threshold",
+                self.null_threshold.is_some(),
+                is_span,
+                QUESTIONS,
+            ),
+            (
+                "overlap",
+                self.overlap.is_some(),
+                problem == Problem::Tags,
+                "is for sentences of words (tag)",
+            ),
+            (
+                "threshold",
+                self.threshold.is_some(),
+                is_multi_label,
+                "is for examples that can have several labels (classify --multi-label)",
+            ),
+            (
+                "positive",
+                self.positive.is_some(),
+                has_classes,
+                "is for examples with one label each (classify)",
+            ),
+        ];
+        let foreign = flags.iter().find(|(_, given, fits, _)| *given && !fits);
+        match foreign {
+            None => Ok(()),
+            Some((flag, _, _, purpose)) => Err(Failure::usage(format_args!(
+                "--{flag}: {purpose}; leave it out"
+            ))),
+        }
+    }
+
+    /// Refuses flags of scores where nothing is scored.
+    ///
+    /// # Errors
+    /// If one is given.
+    pub(crate) fn refuse_scores(&self) -> Result<(), Failure> {
+        let given = [
+            ("metric", self.metric.is_some()),
+            ("positive", self.positive.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((flag, _)) => Err(Failure::usage(format_args!(
+                "--{flag}: nothing is scored here; leave it out, or score with: kiln evaluate"
+            ))),
+        }
     }
 }
 
@@ -163,11 +236,15 @@ impl Asking {
         let folder = encoder_folder(&model.path);
         let config = read_config(&folder)?;
         let tokenizer = Tokenizer::open(&folder)?;
-        let mut settings = match run_settings(&model.path) {
-            Some(settings) if settings.fine_tune == task => settings.task,
-            _ => of_config(&config, task, &model, &tokenizer)?,
+        let run = run_settings(&model.path).filter(|settings| settings.fine_tune == task);
+        // What the run was evaluated with gives its numbers again to the last digit.
+        let of_run = run.as_ref().map(|settings| settings.training.batch_size);
+        let batch_size = batch_size.or(of_run);
+        let mut settings = match run {
+            Some(settings) => settings.task,
+            None => of_config(&config, task, &model, &tokenizer)?,
         };
-        args.apply(&mut settings);
+        args.apply(&mut settings)?;
         let device = devices::open_one(backend)?;
         Self::with(model, settings, Arc::new(tokenizer), batch_size, device)
     }
@@ -261,6 +338,18 @@ fn run_settings(checkpoint: &Path) -> Option<FineTuneSettings> {
     let run = checkpoint.parent()?.parent()?;
     let (_, settings) = RunFolder::open(run).ok()?;
     Some(settings)
+}
+
+/// What the model of a run was asked, or those of several runs in a folder: of their tasks the first, as
+/// they differ in how they were trained.
+pub(crate) fn task_of_run(folder: &Path) -> Option<TaskSettings> {
+    let bytes = std::fs::read(folder.join("config.json")).ok()?;
+    let config: Value = serde_json::from_slice(&bytes).ok()?;
+    let first = config
+        .get("runs")
+        .and_then(|runs| runs.get(0)?.get("settings"));
+    let task = first.unwrap_or(&config).get("task")?;
+    serde_json::from_value(task.clone()).ok()
 }
 
 /// What a model of this config.json is asked.

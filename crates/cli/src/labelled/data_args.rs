@@ -153,6 +153,9 @@ impl From<kiln_datasets::DataError> for Failure {
 
 impl From<kiln_metrics::MetricsError> for Failure {
     fn from(error: kiln_metrics::MetricsError) -> Self {
-        Self::run(error)
+        match error {
+            kiln_metrics::MetricsError::Options(message) => Self::Usage(message),
+            error => Self::run(error),
+        }
     }
 }

@@ -16,9 +16,18 @@ pub(crate) const PREDICTIONS: &str = "predictions.jsonl";
 /// Writes rows to a file that has its name once all are in it.
 pub(crate) struct PredictionsFile {
     rows: RowWriter<BufWriter<File>>,
-    /// Until then.
-    partial: PathBuf,
+    partial: Partial,
     path: PathBuf,
+}
+
+/// The file until then: it goes away again if it does not get so far.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // It has got its name, or can't be removed: the error that led here says more.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl PredictionsFile {
@@ -33,7 +42,7 @@ impl PredictionsFile {
         let file = File::create(&partial).map_err(|error| failed(path, &error))?;
         Ok(Self {
             rows: RowWriter::new(BufWriter::new(file), path),
-            partial,
+            partial: Partial(partial),
             path: path.to_path_buf(),
         })
     }
@@ -53,7 +62,7 @@ impl PredictionsFile {
     pub(crate) fn finish(self) -> Result<(), Failure> {
         let mut writer = self.rows.finish()?;
         let synced = writer.flush().and_then(|()| writer.get_ref().sync_all());
-        let named = synced.and_then(|()| std::fs::rename(&self.partial, &self.path));
+        let named = synced.and_then(|()| std::fs::rename(&self.partial.0, &self.path));
         named.map_err(|error| failed(&self.path, &error))
     }
 }

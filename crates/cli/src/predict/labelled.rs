@@ -1,7 +1,7 @@
 //! `kiln predict classify`, `regress`, `tag`, `qa`, `choose`: what a fine-tuned model says of files, of
 //! texts, or of the lines of stdin.
 
-use std::io::BufReader;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -37,9 +37,9 @@ pub(crate) struct LabelledArgs {
     /// Write a line of JSON for every example instead of printing; evaluate --predictions scores it
     #[arg(long, value_name = "F.jsonl")]
     output: Option<PathBuf>,
-    /// Examples the model reads at once
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    batch_size: usize,
+    /// Examples the model reads at once. Default: as the run was trained, else 32
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
     /// Print one JSON object an example: what is said, and how sure the model is of it
     #[arg(long, conflicts_with = "output")]
     json: bool,
@@ -63,13 +63,24 @@ pub(super) fn run(
     backend: &[String],
     console: Console,
 ) -> Result<(), Failure> {
-    let asking = Asking::open(&args.model, task, &args.ask, Some(args.batch_size), backend)?;
+    args.ask.refuse_scores()?;
+    let spec = args.files.spec(task, false, &args.data);
+    if args.data.is_empty() && spec.format.is_none() && spec != DatasetSpec::new(task, Vec::new()) {
+        return Err(Failure::usage(
+            "flags of files: texts and lines of stdin have no columns; name a file with --data, or say \
+             with --format what stdin is",
+        ));
+    }
+    let asking = Asking::open(&args.model, task, &args.ask, args.batch_size, backend)?;
     if let Some(output) = &args.output {
         let read: Vec<&Path> = args.data.iter().map(PathBuf::as_path).collect();
         refuse_overwriting("--output", output, &read, &[&args.model, &asking.folder])?;
     }
     let multi_label = asking.pipeline.settings().problem == kiln_datasets::Problem::MultiLabel;
-    let spec = args.files.spec(task, multi_label, &args.data);
+    let spec = DatasetSpec {
+        multi_label,
+        ..spec
+    };
     let output = args.output.as_deref();
     let mut file = output.map(PredictionsFile::create).transpose()?;
     let mut give = |example: &Example, row: Row| match &mut file {
@@ -87,11 +98,13 @@ pub(super) fn run(
     } else if !args.texts.is_empty() {
         let examples = (1..)
             .zip(&args.texts)
-            .map(|(number, text)| given(task, number, text));
+            .map(|(number, text)| given(task, "command line", number, text));
         asking.ask(examples, &mut give)?
+    } else if let (None, Task::Classify | Task::Regress | Task::Tag) = (spec.format, task) {
+        asking.ask(lines(task), &mut give)?
     } else {
         let spec = DatasetSpec {
-            format: spec.format.or(of_stdin(task)),
+            format: spec.format.or(Some(Format::Json)),
             ..spec
         };
         let labels = LabelMap::new(asking.labels().clone());
@@ -115,16 +128,29 @@ pub(super) fn run(
     Ok(())
 }
 
-/// What lines of stdin are where nobody says so.
-fn of_stdin(task: Task) -> Option<Format> {
-    match task {
-        Task::Classify | Task::Regress | Task::Tag => Some(Format::Lines),
-        Task::Qa | Task::Choose => Some(Format::Json),
-    }
+/// The lines of stdin as examples, empty ones too: there are as many answers as lines.
+fn lines(task: Task) -> impl Iterator<Item = Result<Example, DataError>> {
+    const STDIN: &str = "stdin";
+    (1..)
+        .zip(std::io::stdin().lock().lines())
+        .map(move |(number, line)| {
+            let line = line.map_err(|error| DataError::Record {
+                place: Place {
+                    file: Path::new(STDIN).into(),
+                    line: number,
+                },
+                problem: format!("cannot be read ({error}); write it as UTF-8"),
+            })?;
+            let text = match number {
+                1 => line.strip_prefix('\u{feff}').unwrap_or(&line),
+                _ => &line,
+            };
+            given(task, STDIN, number, text)
+        })
 }
 
-/// A text of the command line as an example.
-fn given(task: Task, number: u64, text: &str) -> Result<Example, DataError> {
+/// A text as an example; `source` is where it comes from.
+fn given(task: Task, source: &str, number: u64, text: &str) -> Result<Example, DataError> {
     let input = match task {
         Task::Classify | Task::Regress => {
             let (first, second) = match text.split_once('\t') {
@@ -148,7 +174,7 @@ fn given(task: Task, number: u64, text: &str) -> Result<Example, DataError> {
     Ok(Example {
         id: number.to_string(),
         place: Place {
-            file: Path::new("command line").into(),
+            file: Path::new(source).into(),
             line: number,
         },
         input,

@@ -7,6 +7,7 @@ use clap::{Args, Parser as _};
 
 use super::changes::ChangeArgs;
 use super::fixed::FixedArgs;
+use super::given::GivenFlags;
 use crate::corpus_place::PlaceArgs;
 use crate::failure::Failure;
 
@@ -23,6 +24,9 @@ stopped it and 143 when SIGTERM did, after it was saved";
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ResumeArgs {
+    // Before those whose flags it looks at: they take them.
+    #[command(flatten)]
+    pub(super) given: GivenFlags,
     /// The run's folder. Its settings are in it, and hold unless others are given; --backend moves it
     /// to another device, or to several
     #[arg(value_name = "RUN")]

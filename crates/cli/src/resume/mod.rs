@@ -6,11 +6,13 @@
 //! | `pretraining.rs` | a pretraining run made ready to go on |
 //! | `changes.rs` | what can be changed from there on |
 //! | `fixed.rs` | what can't, and why |
+//! | `given.rs` | what can't in a fine-tuning run |
 //! | `set_aside.rs` | going on from an earlier checkpoint |
 
 mod args;
 mod changes;
 mod fixed;
+mod given;
 mod pretraining;
 mod set_aside;
 
@@ -38,6 +40,9 @@ pub(crate) use pretraining::go_on;
 pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Result<(), Failure> {
     check_dashboard(args.dashboard)?;
     refuse_checkpoint(&args.run)?;
+    if finetune::is_in(&args.run) {
+        args.given.refuse(&args.run)?;
+    }
     if let Some(ended) = finetune::resume(&args.run, backend, (args.json, args.dashboard), console)
     {
         return ended;
@@ -67,6 +72,7 @@ fn refuse_checkpoint(path: &Path) -> Result<(), Failure> {
             .ok()
             .and_then(|inner| inner.iter().next()?.to_str()?.strip_prefix("step-"))
             .and_then(|step| step.parse::<u64>().ok());
+        let checkpoint = checkpoint.filter(|_| !finetune::is_in(run));
         let from = checkpoint.map_or_else(String::new, |step| {
             format!(", or from this checkpoint with: kiln resume {typed} --from-step {step}")
         });

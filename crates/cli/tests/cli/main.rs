@@ -29,6 +29,7 @@ mod refusals;
 mod roberta;
 mod stalled;
 mod swallowed;
+mod tasks;
 mod text;
 mod tokenizers;
 mod whole_run;

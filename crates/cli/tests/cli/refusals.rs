@@ -35,7 +35,7 @@ macro_rules! tables {
 }
 
 tables!(
-    asking, backends, configs, flags, runs, text, tokenizers, weights
+    asking, backends, configs, flags, runs, text, tokenizers, tuning, weights
 );
 
 /// Commands of a table with what they print and their exit codes, by what they print.

@@ -91,7 +91,7 @@ impl TaskData {
         }
         notes.dedup();
         if let Some(dev) = &dev {
-            check(dev)?;
+            check(dev, &pipeline)?;
         }
         let mut frequencies = vec![0; task.labels.len()];
         let trained = numbered(&dataset, &map).filter(|example| match (example, &parts) {
@@ -190,14 +190,10 @@ fn development(
     Ok((Some(dev), Some(part)))
 }
 
-/// Reads all examples to evaluate on, so that a label that the model lacks is no surprise later.
-fn check(dev: &DevExamples) -> Result<(), DataError> {
-    let mut count = 0_u64;
-    for example in dev.examples() {
-        example?;
-        count += 1;
-    }
-    if count == 0 {
+/// Reads all examples to evaluate on, so that a label that the model lacks, or a question that leaves no
+/// room for its context, is no surprise later.
+fn check(dev: &DevExamples, pipeline: &TaskPipeline) -> Result<(), DataError> {
+    if pipeline.check(dev.examples())?.examples == 0 {
         return Err(DataError::Settings(
             "no examples to evaluate on; pass a file that has some, or a larger share".into(),
         ));

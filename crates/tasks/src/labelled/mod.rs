@@ -61,5 +61,8 @@ pub fn data_error(error: DataError) -> LearnError {
 
 /// An error of scoring, as a run has it.
 pub fn metrics_error(error: MetricsError) -> LearnError {
-    LearnError::Batch(error.to_string())
+    match error {
+        MetricsError::Options(message) => LearnError::Settings(message),
+        error => LearnError::Batch(error.to_string()),
+    }
 }

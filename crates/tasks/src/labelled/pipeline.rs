@@ -189,6 +189,21 @@ impl TaskPipeline {
         Ok((store, maker.counts()))
     }
 
+    /// Makes the features of all examples and keeps none: what can't be used is found.
+    ///
+    /// # Errors
+    /// If an example can't be read or used.
+    pub fn check(
+        &self,
+        examples: impl Iterator<Item = Result<Example, DataError>>,
+    ) -> Result<FeatureCounts, DataError> {
+        let mut maker = self.maker()?;
+        for (number, example) in (0..).zip(examples) {
+            maker.features(number, &example?)?;
+        }
+        Ok(maker.counts())
+    }
+
     /// Asks `ask` for what a model gives for batches of `batch_size` rows at most, of about one length
     /// each, and gives `give` a row of predictions for each example, in their order. Memory holds one
     /// window of examples.
