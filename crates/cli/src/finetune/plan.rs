@@ -184,6 +184,15 @@ impl Plan {
         } = self.count(&data, &task)?;
         let (training, epochs) = self.training(args, &recipe, rows, select)?;
         let mut model = task_config(&self.config, &task);
+        if let Some(rate) = args
+            .training
+            .dropout
+            .filter(|rate| !(0.0..1.0).contains(rate))
+        {
+            return Err(Failure::usage(format_args!(
+                "--dropout {rate}: choose a number from 0 to below 1"
+            )));
+        }
         if let (Some(rate), Some(fields)) = (args.training.dropout, model.as_object_mut()) {
             for field in self.architecture.dropout_fields() {
                 fields.insert((*field).to_owned(), rate.into());
