@@ -3,7 +3,7 @@
 
 For every model given and every task of examples/data/tasks:
 
-1. `kiln finetune --lora` makes a run of a few steps, on adapters of random numbers' size.
+1. `kiln finetune --lora` makes a run of a few steps at a rate that moves much.
 2. PEFT opens the run's `base/` with the checkpoint's `adapter/`: its logits are those that
    `kiln forward` gives for the checkpoint, within 1e-5.
 3. PEFT merges the two: every weight is that of the checkpoint within 1e-6, and what `kiln merge`
@@ -95,8 +95,10 @@ def other_layers(model: torch.nn.Module) -> list[str]:
     return found + [name for name in names if name.endswith(("key", "key_proj"))]
 
 
-def check(kiln: Path, model: Path, task: str, folder: Path) -> list[float]:
+def check(kiln: Path, model: Path, task: str, targets: str | None, folder: Path) -> list[float]:
     data, _, peft_task, flags = TASKS[task]
+    if targets:
+        flags = [*flags, "--lora-targets", targets]
     output = folder / "run"
     run(
         kiln, "finetune", task, "--model", model, "--train", DATA / data, "--output", output,
@@ -151,6 +153,7 @@ def main() -> None:
     parser.add_argument("kiln", type=Path, help="the command, e.g. target/debug/kiln")
     parser.add_argument("models", type=Path, nargs="+", help="pretrained models")
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
+    parser.add_argument("--targets", help="--lora-targets of Kiln's runs, e.g. all-linear")
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -160,7 +163,7 @@ def main() -> None:
     for model in arguments.models:
         for task in arguments.tasks:
             with tempfile.TemporaryDirectory() as folder:
-                found = check(arguments.kiln, model, task, Path(folder))
+                found = check(arguments.kiln, model, task, arguments.targets, Path(folder))
             of_logits, moved, of_weights, of_made = found
             # An adapter that changes nothing proves nothing.
             good = of_logits < LOGITS and moved > 1e-2 and max(of_weights, of_made) < WEIGHTS

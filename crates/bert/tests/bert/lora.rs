@@ -265,7 +265,7 @@ fn a_layer_that_is_not_there_is_refused_with_those_that_are() {
         let refused = TunedObjective::<BertConfig>::with_adapters(model(), &lora, (1, &device));
         refused.unwrap_err().to_string()
     };
-    for wrong in ["qery", "classifier", "word_embeddings", "LayerNorm"] {
+    for wrong in ["queries", "classifier", "word_embeddings", "LayerNorm"] {
         let refusal = refused(&["query", wrong]);
         let expected = format!(
             "{wrong} is no linear layer of the encoder, which has dense, key, query, value"

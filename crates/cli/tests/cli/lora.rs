@@ -213,8 +213,8 @@ fn what_can_not_be_adapted_or_merged_is_refused_by_name() {
     };
     assert!(refused("--lora 0").contains("lora.rank = 0"));
     assert!(refused("--lora 2 --lora-alpha 0").contains("lora.alpha = 0"));
-    let wrong = refused("--lora 2 --lora-targets query,qery");
-    let expected = "qery: the model has no such layer; its layers have dense, key, query, value";
+    let wrong = refused("--lora 2 --lora-targets query,queries");
+    let expected = "queries: the model has no such layer; its layers have dense, key, query, value";
     assert!(wrong.ends_with(expected), "{wrong}");
     let table = refused("--lora 2 --lora-targets word_embeddings");
     let expected =

@@ -106,7 +106,7 @@ mod tests {
         for target in ["query", "self.query", query, "all-linear"] {
             assert!(LoraSettings::means(target, query), "{target}");
         }
-        for target in ["key", "uery", "attention", "query.weight"] {
+        for target in ["key", "ry", "attention", "query.weight"] {
             assert!(!LoraSettings::means(target, query), "{target}");
         }
     }
