@@ -17,13 +17,18 @@ fn quoted(page: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Whether `quoted` is meant as a path: it has a slash or a file's ending, and no word beside it.
+/// Whether `quoted` is meant as a path: it has a slash or a file's ending, and no word beside it. What
+/// stands in a user's run is none.
 fn is_path(quoted: &str) -> bool {
     let has_ending = [".rs", ".py", ".sh", ".toml", ".md"]
         .iter()
         .any(|ending| quoted.ends_with(ending));
     let is_code = quoted.contains(|c: char| c.is_whitespace() || "():=#\"".contains(c));
-    !is_code && (quoted.contains('/') || has_ending) && !quoted.starts_with(['.', '<'])
+    let is_in_run = quoted.starts_with("RUN/") || quoted.starts_with("checkpoints/");
+    !is_code
+        && !is_in_run
+        && (quoted.contains('/') || has_ending)
+        && !quoted.starts_with(['.', '<'])
 }
 
 /// The paths that are meant by one with `NAME`, `<name>` or `{a,b}` in it, where any is as good.
