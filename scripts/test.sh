@@ -18,7 +18,7 @@ cd "$(dirname "$0")/.."
 backends=flex,ndarray,tch,wgpu
 features=(--features "$backends,dashboard")
 # By itself: in one build with the backends it would have all of their dependencies built anew.
-parquet=(--package kiln-text --features parquet)
+parquet=(--package kiln-text --package kiln-datasets --features kiln-datasets/parquet)
 
 heading() {
     printf '\n== %s\n' "$*"
