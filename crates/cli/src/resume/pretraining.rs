@@ -25,7 +25,7 @@ use crate::wording::{count, shell};
 /// Continues a pretraining run: gets it ready, and has it trained by `train`.
 ///
 /// # Errors
-/// As [`run`], and as `train`.
+/// As `run`, and as `train`.
 pub(crate) fn go_on(
     args: &ResumeArgs,
     backend: &[String],
