@@ -43,13 +43,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..Default::default()
     };
     let run = RunFolder::create(Path::new(&output))?;
-    let settings =
+    let (settings, data) =
         FineTuneSettings::new(Bert.tuned(), model.as_ref(), &run, files, training, epochs)?;
     println!("labels: {}", settings.task.labels.names().join(", "));
 
     // 3. Train. The best checkpoint is the one with the highest accuracy on the second file.
     let device = open(&choose(None)?)?;
-    let outcome = settings.train(Bert.tuned(), run, device, Arc::new(PrintEvery(50)))?;
+    let outcome = settings.train(Bert.tuned(), run, data, device, Arc::new(PrintEvery(50)))?;
     let (step, checkpoint, accuracy) = outcome.best_checkpoint.ok_or("nothing was evaluated")?;
     println!("step {step}: accuracy {accuracy:.3}");
     println!("{}", checkpoint.display());

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from transformers import PretrainedConfig
 
 from .cases import Case, Layout, Tensors, generator, pad_left, sentence_batch
 from .head_cases import choices, tags
@@ -133,7 +134,18 @@ def write_fine_tuning(
     """Writes one run that starts from the weights of `case`, below the architecture's `folder`; a
     `variant` is `weighed` or `frozen`."""
     name, config = f"trajectory_{task}" + (f"_{variant}" if variant else ""), case.model.config
-    stream = generator(f"{config.model_type}/{name}")
+    batches = training_batches(task, generator(f"{config.model_type}/{name}"), config, layout)
+    loop = partial(train, rate_factor=rate_factor)
+    settings = replace(SETTINGS, epsilon=EPSILONS.get(task, SETTINGS.epsilon))
+    loss = weighed_loss if variant == "weighed" else loss_of
+    model = frozen(case.model) if variant == "frozen" else case.model
+    write_trajectory(folder / name, model, batches, settings, loss, loop)
+
+
+def training_batches(
+    task: str, stream: torch.Generator, config: PretrainedConfig, layout: Layout = sentence_batch
+) -> Tensors:
+    """The batches of a run, stacked."""
     batches = []
     for _ in range(SETTINGS.total_steps):
         rows = ROWS * NUM_CHOICES if task == "choose" else ROWS
@@ -143,12 +155,7 @@ def write_fine_tuning(
         if task == "choose":
             batch = choices(batch, NUM_CHOICES)
         batches.append(batch | labels)
-    stacked = {key: torch.stack([batch[key] for batch in batches]) for key in batches[0]}
-    loop = partial(train, rate_factor=rate_factor)
-    settings = replace(SETTINGS, epsilon=EPSILONS.get(task, SETTINGS.epsilon))
-    loss = weighed_loss if variant == "weighed" else loss_of
-    model = frozen(case.model) if variant == "frozen" else case.model
-    write_trajectory(folder / name, model, stacked, settings, loss, loop)
+    return {key: torch.stack([batch[key] for batch in batches]) for key in batches[0]}
 
 
 # --- layer-wise rates ------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedModel
 
 from .cases import (
     FIRST_WORD,
@@ -18,6 +18,21 @@ from .cases import (
 )
 
 
+def drawn(
+    case: str,
+    model_class: type,
+    config: PretrainedConfig,
+    rows: tuple[Layout, int, list[int]],
+) -> tuple[torch.Generator, PreTrainedModel, Tensors]:
+    """A model and its inputs from the stream of `case`, which may be drawn from further; `rows` are their
+    layout, the longest one's length and the length of each."""
+    stream = generator(case)
+    model = build(model_class, config)
+    set_weights(model, stream)
+    layout, seq_len, lengths = rows
+    return stream, model, layout(stream, config.vocab_size, seq_len, lengths)
+
+
 def classification(
     architecture: str,
     model_class: type,
@@ -27,10 +42,8 @@ def classification(
     name: str = "sequence_classification",
 ) -> Case:
     """These labels of four rows."""
-    stream = generator(f"{architecture}/{name}")
-    model = build(model_class, config)
-    set_weights(model, stream)
-    inputs = layout(stream, config.vocab_size, 11, [8, 11, 10, 6])
+    rows = (layout, 11, [8, 11, 10, 6])
+    _, model, inputs = drawn(f"{architecture}/{name}", model_class, config, rows)
     inputs["labels"] = labels
     return Case(name, model, inputs, loss_of_model)
 
@@ -40,10 +53,8 @@ def tagging(
 ) -> Case:
     """A label a token, some positions not scored."""
     name = "token_classification"
-    stream = generator(f"{architecture}/{name}")
-    model = build(model_class, config)
-    set_weights(model, stream)
-    inputs = layout(stream, config.vocab_size, 13, [13, 9, 7])
+    rows = (layout, 13, [13, 9, 7])
+    stream, model, inputs = drawn(f"{architecture}/{name}", model_class, config, rows)
     inputs["labels"] = tags(stream, inputs["input_ids"], config.num_labels)
     return Case(name, model, inputs, loss_of_model)
 
@@ -61,10 +72,8 @@ def answering(
 ) -> Case:
     """Start and end of a span."""
     name = "question_answering"
-    stream = generator(f"{architecture}/{name}")
-    model = build(model_class, config)
-    set_weights(model, stream)
-    inputs = layout(stream, config.vocab_size, 17, [17, 12, 15])
+    rows = (layout, 17, [17, 12, 15])
+    _, model, inputs = drawn(f"{architecture}/{name}", model_class, config, rows)
     # The second row has no answer: both point at the first token.
     inputs["start_positions"] = torch.tensor([9, 0, 11])
     inputs["end_positions"] = torch.tensor([12, 0, 11])
@@ -76,10 +85,9 @@ def choosing(
 ) -> Case:
     """Two examples of three continuations each."""
     name = "multiple_choice"
-    stream = generator(f"{architecture}/{name}")
-    model = build(model_class, config)
-    set_weights(model, stream)
-    inputs = choices(layout(stream, config.vocab_size, 9, [9, 6, 7, 8, 9, 7]), num_choices=3)
+    rows = (layout, 9, [9, 6, 7, 8, 9, 7])
+    _, model, inputs = drawn(f"{architecture}/{name}", model_class, config, rows)
+    inputs = choices(inputs, num_choices=3)
     inputs["labels"] = torch.tensor([2, 0])
     return Case(name, model, inputs, loss_of_model)
 

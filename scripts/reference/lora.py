@@ -22,10 +22,9 @@ from .cases import (
     Tensors,
     generator,
     relative_gap,
-    sentence_batch,
     write_tensors,
 )
-from .fine_tuning import ROWS, SEQ_LEN, SETTINGS, labels_of, loss_of
+from .fine_tuning import SETTINGS, loss_of, training_batches
 from .trajectory import train, write_trajectory
 
 RANK, ALPHA = 3, 5
@@ -52,15 +51,9 @@ def write_lora(folder: Path, case: Case) -> None:
     write_tensors(place / "gradients.safetensors", gradients)
     write_adapter(model, place / "adapter")
 
-    stream = generator("bert/trajectory_lora")
-    batches = []
-    for _ in range(SETTINGS.total_steps):
-        lengths = torch.randint(7, SEQ_LEN + 1, (ROWS,), generator=stream).tolist()
-        batch = sentence_batch(stream, case.model.config.vocab_size, SEQ_LEN, lengths)
-        batches.append(batch | labels_of("classify", stream, batch, case.model.config.num_labels))
-    stacked = {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}
+    batches = training_batches("classify", generator("bert/trajectory_lora"), case.model.config)
     write_trajectory(
-        folder / "trajectory_lora", model, stacked, SETTINGS, loss_of, train_adapters
+        folder / "trajectory_lora", model, batches, SETTINGS, loss_of, train_adapters
     )
 
 

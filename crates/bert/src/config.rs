@@ -208,19 +208,24 @@ impl<K: Kind> EncoderConfig<K> {
         self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
     }
 
-    /// This config with dropout off, e.g. to compare gradients.
-    pub fn without_dropout(&self) -> Self {
+    /// This config with dropout at this rate wherever there is any, in the encoder and in every head.
+    pub fn with_dropout(&self, rate: f64) -> Self {
         let mut other = self.other.clone();
         if K::HAS_SUMMARY {
-            SummaryFields::without_dropout(&mut other);
+            SummaryFields::with_dropout(&mut other, rate);
         }
         Self {
-            hidden_dropout_prob: 0.0,
-            attention_probs_dropout_prob: 0.0,
-            classifier_dropout: Some(0.0),
+            hidden_dropout_prob: rate,
+            attention_probs_dropout_prob: rate,
+            classifier_dropout: Some(rate),
             other,
             ..self.clone()
         }
+    }
+
+    /// This config with dropout off, e.g. to compare gradients.
+    pub fn without_dropout(&self) -> Self {
+        self.with_dropout(0.0)
     }
 
     /// The sizes that memory depends on, for queries that look at so many `keys`.
@@ -339,6 +344,7 @@ impl<K: Kind> EncoderConfig<K> {
 #[cfg(test)]
 mod tests {
     use kiln_tasks::Family;
+    use kiln_tasks::labelled::{TasksOf, TunedFamily as _};
 
     use super::*;
 
@@ -395,6 +401,21 @@ mod tests {
             heads.unwrap_err().to_string(),
             "num_attention_heads = 7: choose a divisor of hidden_size (768)"
         );
+    }
+
+    #[test]
+    fn a_rate_of_dropout_is_that_of_every_field() {
+        let own = serde_json::json!({"classifier_dropout": 0.2, "initializer_range": 0.1});
+        let set = TasksOf::<BertConfig>::ALL.with_dropout(&own, 0.3).unwrap();
+        for (field, value) in [
+            ("hidden_dropout_prob", 0.3),
+            ("attention_probs_dropout_prob", 0.3),
+            ("classifier_dropout", 0.3),
+            ("initializer_range", 0.1),
+        ] {
+            assert_eq!(set[field], value, "{field}");
+        }
+        assert!(set.get("summary_last_dropout").is_none());
     }
 
     #[test]

@@ -105,6 +105,10 @@ impl<K: Kind> Family for EncoderConfig<K> {
         self.without_dropout()
     }
 
+    fn with_dropout(&self, rate: f64) -> Self {
+        self.with_dropout(rate)
+    }
+
     fn num_layers(&self) -> usize {
         self.num_hidden_layers
     }

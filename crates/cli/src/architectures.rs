@@ -1,7 +1,10 @@
 //! The one list of architectures. A new one is one line here.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use kiln_learner::RunFolder;
 use kiln_tasks::Architecture;
+
+use crate::failure::Failure;
 
 /// All of them, in the order in which help shows them.
 pub(crate) const ARCHITECTURES: &[&dyn Architecture] = &[
@@ -40,6 +43,20 @@ pub(crate) fn by_name(name: &str) -> Option<&'static dyn Architecture> {
         .iter()
         .copied()
         .find(|architecture| architecture.name() == name)
+}
+
+/// The architecture called `name` in the settings of `run`.
+///
+/// # Errors
+/// If this version has none of the name.
+pub(crate) fn of_run(run: &RunFolder, name: &str) -> Result<&'static dyn Architecture, Failure> {
+    by_name(name).ok_or_else(|| {
+        Failure::run(format_args!(
+            "{}: architecture = {name}: not one of this version, which has {}",
+            run.config().display(),
+            names().join(", ")
+        ))
+    })
 }
 
 /// The architecture that reads a config.json with this `model_type`.

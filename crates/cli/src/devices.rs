@@ -19,6 +19,23 @@ pub(crate) fn choose(flags: &[String]) -> Result<Vec<DeviceSpec>, Failure> {
         .collect()
 }
 
+/// The devices for a run to go on on in the place of those `before`.
+///
+/// # Errors
+/// If a name is wrong, or there are not as many: a step would have other examples.
+pub(crate) fn moved(backend: &[String], before: &[String]) -> Result<Vec<String>, Failure> {
+    let specs = choose(backend)?;
+    if specs.len() != before.len() {
+        return Err(Failure::usage(format_args!(
+            "--backend {}: names {} devices, the run has {}; name as many",
+            backend.join(" --backend "),
+            specs.len(),
+            before.len()
+        )));
+    }
+    Ok(specs.iter().map(DeviceSpec::to_string).collect())
+}
+
 /// Opens devices; each multiplies two small matrices.
 ///
 /// # Errors

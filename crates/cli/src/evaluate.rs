@@ -8,22 +8,50 @@ use kiln_datasets::reading::Dataset;
 use kiln_datasets::{LabelMap, Labels, Problem, Task};
 use kiln_metrics::rows::Row;
 use kiln_metrics::{ScoreOptions, Scores, read_rows, score};
-use kiln_tasks::labelled::DevExamples;
+use kiln_tasks::labelled::{DevExamples, PREDICTIONS};
 use serde_json::json;
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::labelled::asking::{AskArgs, Asking, task_of_run};
+use crate::labelled::asking::{AskArgs, Asking, BatchArgs, task_of_run};
 use crate::labelled::data_args::{FileArgs, tasks};
-use crate::labelled::dev_scores::{PREDICTIONS, PredictionsFile};
 use crate::labelled::showing;
 use crate::overwriting::refuse_overwriting;
-use crate::wording::count;
 
 const EXAMPLES: &str = "Examples:
   kiln evaluate classify --model runs/topics --data test.csv --output test-predictions.jsonl
   kiln evaluate qa --model runs/answers --data dev-v2.0.json --json
   kiln evaluate classify --predictions runs/topics/predictions.jsonl";
+
+/// Flags that say nothing of predictions: those of models, of files, and of how models are asked.
+const OF_MODELS: [&str; 26] = [
+    "model",
+    "data",
+    "output",
+    "multi_label",
+    "batch_size",
+    "format",
+    "header",
+    "text",
+    "second",
+    "label",
+    "endings",
+    "id",
+    "scheme",
+    "separator",
+    "delimiter",
+    "quotes",
+    "comments",
+    "skip_misplaced",
+    "max_len",
+    "stride",
+    "doc_stride",
+    "overlap",
+    "threshold",
+    "n_best",
+    "max_answer_tokens",
+    "no_answer",
+];
 
 // Which model, on what.
 #[derive(Args)]
@@ -40,7 +68,7 @@ pub(crate) struct EvaluateArgs {
     data: Vec<PathBuf>,
     /// Score these predictions again instead of asking a model; those in a run's folder as the run's
     /// were scored
-    #[arg(long, value_name = "F.jsonl", conflicts_with_all = ["model", "data", "output"])]
+    #[arg(long, value_name = "F.jsonl", conflicts_with_all = OF_MODELS)]
     predictions: Option<PathBuf>,
     /// Write what the model says of every example, a line each
     #[arg(long, value_name = "F.jsonl")]
@@ -48,9 +76,8 @@ pub(crate) struct EvaluateArgs {
     /// An example can have any number of labels (classify). Default: as the model's config.json says
     #[arg(long)]
     multi_label: bool,
-    /// Examples the model reads at once. Default: as the run was trained, else 32
-    #[arg(long, value_name = "N")]
-    batch_size: Option<usize>,
+    #[command(flatten)]
+    batch: BatchArgs,
     /// Draws for the intervals; 0: none
     #[arg(long, value_name = "N", default_value_t = 1000)]
     resamples: usize,
@@ -76,7 +103,10 @@ pub(crate) fn run(
         (Some(path), _) => {
             let rows = read_rows(path)?;
             check_task(args.task, path, &rows)?;
-            score(&rows, &options_of(args, path, &rows))?
+            let has_several = matches!(rows.first(), Some(Row::Labels(_)));
+            args.ask
+                .refuse_foreign(Problem::of(args.task, has_several))?;
+            score(&rows, &options_of(args, path, &rows)?)?
         }
         (None, Some(model)) => ask(args, model, backend, console)?,
         (None, None) => return Err(Failure::usage("name a --model, or --predictions")),
@@ -98,7 +128,7 @@ fn ask(
     backend: &[String],
     console: Console,
 ) -> Result<Scores, Failure> {
-    let asking = Asking::open(model, args.task, &args.ask, args.batch_size, backend)?;
+    let asking = Asking::open(model, args.task, &args.ask, args.batch.batch_size, backend)?;
     let settings = asking.pipeline.settings().clone();
     if args.multi_label && settings.problem != Problem::MultiLabel {
         return Err(Failure::usage(format_args!(
@@ -122,32 +152,11 @@ fn ask(
     }
     let examples = DevExamples::all(dataset, labels);
     let output = args.output.as_deref();
-    let mut file = output.map(PredictionsFile::create).transpose()?;
-    let mut rows = Vec::new();
-    let asked = asking.ask(examples.examples(), |_, row| {
-        if let Some(file) = &mut file {
-            file.write(&row)?;
-        }
-        rows.push(row);
-        Ok(())
-    })?;
-    if let Some(file) = file {
-        file.finish()?;
-    }
-    if asked.counts.cut > 0 {
-        console.note(format_args!(
-            "{} texts are longer than the model reads here, and lost their ends",
-            count(asked.counts.cut)
-        ));
-    }
+    let (rows, asked) = asking.rows(examples.examples(), output, &|| Ok(()))?;
+    showing::tell_counts(&asked.counts, console);
     let mut options = settings.score_options(args.resamples);
-    options.glue = options.glue.or_else(|| glue_of(args));
+    options.glue = options.glue.or(args.files.glue());
     Ok(score(&rows, &options)?)
-}
-
-fn glue_of(args: &EvaluateArgs) -> Option<kiln_metrics::GlueTask> {
-    let glue = args.files.glue();
-    glue.and_then(|task| kiln_metrics::GlueTask::parse(task.name()))
 }
 
 /// Refuses the predictions of another task.
@@ -172,13 +181,16 @@ fn check_task(task: Task, path: &Path, rows: &[Row]) -> Result<(), Failure> {
 }
 
 /// How predictions are scored: as the run's were whose they are, but for what flags say.
-fn options_of(args: &EvaluateArgs, path: &Path, rows: &[Row]) -> ScoreOptions {
+///
+/// # Errors
+/// If they lie in a run whose settings can't be read.
+fn options_of(args: &EvaluateArgs, path: &Path, rows: &[Row]) -> Result<ScoreOptions, Failure> {
     let folder = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
     let is_runs = path.file_name().is_some_and(|name| name == PREDICTIONS);
-    let run = if is_runs { task_of_run(folder) } else { None };
+    let run = if is_runs { task_of_run(folder)? } else { None };
     let of_run = run.map(|task| task.score_options(args.resamples));
     let base = of_run.unwrap_or_else(|| ScoreOptions {
         labels: labels_of(rows),
@@ -186,19 +198,23 @@ fn options_of(args: &EvaluateArgs, path: &Path, rows: &[Row]) -> ScoreOptions {
         ..ScoreOptions::default()
     });
     let ask = &args.ask;
-    ScoreOptions {
-        glue: glue_of(args).or(base.glue),
+    Ok(ScoreOptions {
+        glue: args.files.glue().or(base.glue),
         positive: ask.positive.clone().or(base.positive),
         main: ask.metric.clone().or(base.main),
         no_answer_threshold: ask.null_threshold.or(base.no_answer_threshold),
         ..base
-    }
+    })
 }
 
 /// What the labels of files are to a model.
+///
+/// # Errors
+/// If a file can't be read.
 pub(crate) fn map_of(dataset: &Dataset, labels: &Labels) -> Result<LabelMap, Failure> {
-    if labels.is_empty() {
-        return Ok(LabelMap::new(Labels::default()));
+    // All files are read for their labels.
+    if labels.is_empty() || !dataset.decided().has_labels {
+        return Ok(LabelMap::new(labels.clone()));
     }
     Ok(LabelMap::fit(labels.clone(), &dataset.survey()?.labels))
 }
@@ -212,5 +228,40 @@ fn labels_of(rows: &[Row]) -> Vec<String> {
         Some(Row::Class(row)) => names(&row.probabilities),
         Some(Row::Labels(row)) => names(&row.probabilities),
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Flags of `kiln evaluate` that decide how predictions are scored and shown.
+    const OF_SCORES: [&str; 7] = [
+        "predictions",
+        "resamples",
+        "json",
+        "glue",
+        "null_threshold",
+        "metric",
+        "positive",
+    ];
+
+    #[test]
+    fn every_flag_is_refused_beside_predictions_or_decides_their_scores() {
+        let mut command = crate::arguments::Cli::command();
+        command.build();
+        let evaluate = command.find_subcommand("evaluate").unwrap();
+        let flags = evaluate.get_arguments().filter(|arg| {
+            let id = arg.get_id().as_str();
+            arg.get_long().is_some() && !arg.is_global_set() && id != "help"
+        });
+        for flag in flags.map(|arg| arg.get_id().as_str()) {
+            assert!(
+                OF_MODELS.contains(&flag) != OF_SCORES.contains(&flag),
+                "{flag}: refused and taken, or neither"
+            );
+        }
     }
 }

@@ -116,13 +116,13 @@ pub(crate) fn conclude<'a>(
     outcome: TrainOutcome,
     parameters: Option<u64>,
 ) -> Ending<'a> {
-    let history = attempt(ready, "the run's metrics are not summed up", || {
+    let history = attempt(ready.console, "the run's metrics are not summed up", || {
         Ok(History::read(&ready.run.metrics())?)
     })
     .unwrap_or_default();
     let known = caught(|| of_corpus(ready.settings).ok()).ok().flatten();
     let (unigram_entropy, corpus) = known.unzip();
-    let report = attempt(ready, "no report", || {
+    let report = attempt(ready.console, "no report", || {
         let facts = ReportFacts {
             unigram_entropy,
             parameters,
@@ -137,10 +137,10 @@ pub(crate) fn conclude<'a>(
         Stop::Done | Stop::Early if !ready.has_generator() => Vec::new(),
         Stop::Done | Stop::Early => {
             let fill = || fill_samples(ready, &outcome);
-            attempt(ready, "no example sentences", fill).unwrap_or_default()
+            attempt(ready.console, "no example sentences", fill).unwrap_or_default()
         }
     };
-    let discriminator_sample = attempt(ready, "the discriminator was not asked", || {
+    let discriminator_sample = attempt(ready.console, "the discriminator was not asked", || {
         ask_discriminator(ready, &outcome, &samples)
     })
     .flatten();
@@ -158,8 +158,8 @@ pub(crate) fn conclude<'a>(
 
 /// What `make` gives; if it fails, or panics, a warning that says what is missing: the model is
 /// trained and saved, and nothing that follows may take that back.
-fn attempt<T>(
-    ready: &ReadyRun<'_>,
+pub(crate) fn attempt<T>(
+    console: Console,
     missing: &str,
     make: impl FnOnce() -> Result<T, Failure>,
 ) -> Option<T> {
@@ -168,9 +168,7 @@ fn attempt<T>(
         Ok(Err(failure)) => failure.message().unwrap_or_default(),
         Err(panic) => format!("internal fault: {panic}"),
     };
-    ready
-        .console
-        .note(format_args!("warning: {missing} ({reason})"));
+    console.note(format_args!("warning: {missing} ({reason})"));
     None
 }
 

@@ -49,6 +49,7 @@ mod report;
 mod resume;
 mod run_scores;
 mod samples;
+mod show_args;
 mod swallowed;
 mod task_progress;
 mod tokenizer;

@@ -9,7 +9,7 @@ use kiln_tasks::labelled::{BASE, MergeRequest};
 use crate::console::Console;
 use crate::devices;
 use crate::failure::Failure;
-use crate::folders::refuse_used_folder;
+use crate::folders::{absolute, refuse_used_folder, run_of_checkpoint};
 use crate::model_folder::{ModelFolder, newest_checkpoint};
 use crate::wording::count;
 
@@ -85,8 +85,10 @@ fn find_adapter(path: &Path) -> Result<PathBuf, Failure> {
 /// The model that an adapter belongs to: that of the run that it lies in, else the one that it names.
 fn find_base(adapter: &Path) -> Result<PathBuf, Failure> {
     // RUN/checkpoints/step-…/adapter
-    let of_run = adapter.ancestors().nth(3).map(|run| run.join(BASE));
-    if let Some(base) = of_run.filter(|base| base.is_dir() && adapter.ends_with(ADAPTER)) {
+    let full = absolute(adapter)?;
+    let checkpoint = full.parent().filter(|_| full.ends_with(ADAPTER));
+    let run = checkpoint.map(run_of_checkpoint).transpose()?.flatten();
+    if let Some(base) = run.map(|run| run.join(BASE)).filter(|base| base.is_dir()) {
         return Ok(base);
     }
     let named = PeftConfig::open(adapter)?.base;

@@ -29,15 +29,21 @@ pub(crate) enum Work {
     Training,
     /// The training of a model goes on.
     Resuming,
+    /// A model is being fine-tuned.
+    Tuning,
+    /// The fine-tuning of a model goes on, which it does as it began.
+    TuningOn,
 }
 
 impl Work {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Other,
         Self::Tokenizer,
         Self::Tokenising,
         Self::Training,
         Self::Resuming,
+        Self::Tuning,
+        Self::TuningOn,
     ];
 
     fn remedy(self) -> &'static str {
@@ -53,6 +59,13 @@ impl Work {
             }
             Self::Resuming => {
                 "choose a smaller --batch-size (and a larger --accumulate for the same step)"
+            }
+            Self::Tuning => {
+                "choose a smaller --batch-size or --max-len (and --accumulate for the same step)"
+            }
+            Self::TuningOn => {
+                "go on on a device with more memory with --backend, or start again with a smaller \
+                 --batch-size"
             }
         }
     }

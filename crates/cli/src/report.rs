@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use kiln_learner::RunFolder;
-use kiln_report::{
-    History, ReportFacts, RunKind, write_comparison, write_report, write_tuning_report,
-};
+use kiln_report::{History, ReportFacts, write_comparison, write_report, write_tuning_report};
 use kiln_tasks::RunSettings;
+use kiln_tasks::labelled::RunKind;
 use kiln_text::{Corpus, Tokenizer};
 
 use crate::console::Console;

@@ -1,24 +1,9 @@
 //! What a fine-tuning run scored: `scores.json`; which of several runs scored best.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use kiln_metrics::Scores;
-use serde::{Deserialize, Serialize};
+use kiln_tasks::labelled::{RunScores, SCORES};
 use serde_json::Value;
-
-/// The name of a run's scores.
-pub(crate) const SCORES: &str = "scores.json";
-
-/// What a run scored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct RunScores {
-    /// The checkpoint's folder, within the run.
-    pub(crate) checkpoint: PathBuf,
-    /// Its step.
-    pub(crate) step: u64,
-    /// What it scored; none: the run has nothing to be evaluated on.
-    pub(crate) scores: Option<Scores>,
-}
 
 /// Several fine-tuning runs in one folder.
 #[derive(Debug, PartialEq, Eq)]

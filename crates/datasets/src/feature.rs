@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// The label of a token that is not scored, and of a row whose target is not known.
+pub(crate) const NO_LABEL: i32 = -100;
+
 /// One row for a model, not yet padded.
 ///
 /// An example gives one, or several where it is longer than the model reads at once. A choice gives one
@@ -18,6 +21,13 @@ pub struct Feature {
     pub target: RowTarget,
     /// Where tokens come from.
     pub map: TokenMap,
+}
+
+impl Feature {
+    /// The length of its longest sequence.
+    pub fn longest(&self) -> usize {
+        self.ids.iter().map(Vec::len).max().unwrap_or(0)
+    }
 }
 
 /// What the loss needs of a row.

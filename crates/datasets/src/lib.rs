@@ -21,6 +21,7 @@ pub mod store;
 pub mod task;
 
 mod error;
+mod probabilities;
 
 pub use decode::Decoder;
 pub use error::DataError;

@@ -18,7 +18,6 @@ mod windows;
 
 pub use beam::BeamOutput;
 pub use decode::AnswerDecoder;
-pub use labels::{answer_characters, answer_tokens};
 pub use layout::QuestionLayout;
 pub use search::{Candidate, SearchSettings, SpanLogits};
 pub use windows::{QuestionWindows, Stride, WindowSettings};

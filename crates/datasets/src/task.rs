@@ -60,6 +60,27 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// Of a model that learns `task`, where an example of [`Task::Classify`] can have several labels
+    /// (`multi_label`) or not.
+    pub fn of(task: Task, multi_label: bool) -> Self {
+        match task {
+            Task::Classify if multi_label => Self::MultiLabel,
+            Task::Classify => Self::SingleLabel,
+            Task::Regress => Self::Regression,
+            Task::Tag => Self::Tags,
+            Task::Qa => Self::Span,
+            Task::Choose => Self::Choice,
+        }
+    }
+
+    /// The problem that Hugging Face calls so; none: there is no such name.
+    pub fn from_problem_type(name: &str) -> Option<Self> {
+        let named = [Self::SingleLabel, Self::MultiLabel, Self::Regression];
+        named
+            .into_iter()
+            .find(|problem| problem.problem_type() == Some(name))
+    }
+
     /// Hugging Face's name, where it has one.
     pub fn problem_type(self) -> Option<&'static str> {
         match self {

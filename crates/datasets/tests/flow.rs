@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kiln_datasets::batching::{
-    BatchSettings, Batcher, EvalSource, PadTo, PredictBatch, PredictBatches, Rows, TrainOrder,
-    TrainSource,
+    BatchSettings, Batcher, PadTo, PredictBatch, PredictBatches, Rows, TrainOrder, TrainSource,
 };
 use kiln_datasets::decode::DecodeSettings;
 use kiln_datasets::features::{Layout, Padding};
@@ -235,7 +234,7 @@ impl Sample {
             batch_size: 1,
             step_size: 8,
         };
-        let train = TrainSource::new(rows.clone(), self.batcher(false), order).unwrap();
+        let train = TrainSource::new(rows, self.batcher(false), order).unwrap();
         let epoch: HashSet<usize> = (0..train.rows_per_epoch())
             .flat_map(|index| train.features(index))
             .collect();
@@ -246,11 +245,11 @@ impl Sample {
                 .len();
             assert_eq!(size, 1);
         }
-        let evaluation = EvalSource::new(rows.clone(), self.batcher(false), 7).unwrap();
+        let evaluation = PredictBatches::new(self.batcher(false), 7).unwrap();
         let mut weight = 0.0;
         let mut frequencies = vec![0; self.labels.len()];
-        for index in 0..evaluation.num_batches() {
-            let batch = evaluation.batch(index).unwrap();
+        for batch in evaluation.batches(&self.features) {
+            let batch = batch.unwrap().batch;
             weight += batch.floats["example_weight"].data.iter().sum::<f32>();
             if matches!(self.problem, Problem::SingleLabel | Problem::Tags) {
                 let labels = batch.ints["labels"].data.iter();

@@ -9,9 +9,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use kiln_datasets::batching::{
-    BatchSettings, Batcher, EvalSource, PadTo, Rows, TrainOrder, TrainSource,
-};
+use kiln_datasets::batching::{BatchSettings, Batcher, PadTo, Rows, TrainOrder, TrainSource};
 use kiln_datasets::features::Padding;
 use kiln_datasets::{Feature, Problem, RowTarget, StoreWriter, TokenMap};
 use kiln_text::BatchSource;
@@ -60,11 +58,13 @@ fn rows_on_disk_take_no_memory() {
         batch_size: 32,
         step_size: 32,
     };
-    let train = TrainSource::new(rows.clone(), batcher.clone(), order).unwrap();
-    let evaluation = EvalSource::new(rows, batcher, 32).unwrap();
-    for index in (0..evaluation.num_batches()).step_by(7) {
-        evaluation.batch(index).unwrap();
-        train.batch(index).unwrap();
+    let other = TrainOrder { seed: 2, ..order };
+    let sources =
+        [order, other].map(|order| TrainSource::new(rows.clone(), batcher.clone(), order).unwrap());
+    for index in (0..ROWS.div_ceil(32)).step_by(7) {
+        for source in &sources {
+            source.batch(index).unwrap();
+        }
     }
     let grown = own_memory().saturating_sub(before);
     // At least 40 MB of ids and types were written and a seventh of them read; a batch and the orders are in memory.

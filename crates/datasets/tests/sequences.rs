@@ -219,7 +219,7 @@ fn rows_are_filled_up_on_the_side_and_with_the_ids_of_transformers() {
             problem: Problem::SingleLabel,
             num_labels: 3,
             padding,
-            pad_to: PadTo::Multiple(1),
+            pad_to: PadTo { multiple: 1 },
             max_len: 64,
         };
         let batch = Batcher::new(settings).unwrap().batch(&rows, 2).unwrap();
@@ -261,7 +261,7 @@ fn a_model_without_a_table_of_types_gets_none_that_it_lacks() {
             let layout = Layout::new(&tokenizer, type_vocab_size).unwrap();
             let Padding { type_id, .. } = layout.padding();
             assert!(type_id <= most);
-            let questions = layout.questions();
+            let questions = layout.questions().around;
             let special = [&questions.before, &questions.between, &questions.after];
             let special = special.into_iter().flatten().map(|(_, type_id)| type_id);
             assert!(

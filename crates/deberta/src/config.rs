@@ -331,15 +331,20 @@ impl DebertaConfig {
         }
     }
 
-    /// This config with dropout off, e.g. to compare gradients.
-    pub fn without_dropout(&self) -> Self {
+    /// This config with dropout at this rate wherever there is any, in the encoder and in every head.
+    pub fn with_dropout(&self, rate: f64) -> Self {
         Self {
-            hidden_dropout_prob: 0.0,
-            attention_probs_dropout_prob: 0.0,
-            pooler_dropout: 0.0,
-            cls_dropout: Some(0.0),
+            hidden_dropout_prob: rate,
+            attention_probs_dropout_prob: rate,
+            pooler_dropout: rate,
+            cls_dropout: Some(rate),
             ..self.clone()
         }
+    }
+
+    /// This config with dropout off, e.g. to compare gradients.
+    pub fn without_dropout(&self) -> Self {
+        self.with_dropout(0.0)
     }
 
     /// Parameters of [`crate::DebertaModel`] as Hugging Face's class has them: without the position
@@ -392,6 +397,8 @@ impl Default for DebertaConfig {
 
 #[cfg(test)]
 mod tests {
+    use kiln_tasks::labelled::{TasksOf, TunedFamily as _};
+
     use super::*;
 
     fn parse(json: &str) -> DebertaConfig {
@@ -418,6 +425,21 @@ mod tests {
             assert!(written.get(absent).is_none(), "{absent}");
         }
         assert_eq!(parse(&written.to_string()), parse(text));
+    }
+
+    #[test]
+    fn a_rate_of_dropout_is_that_of_every_field() {
+        let own = serde_json::json!({"model_type": "deberta-v2", "cls_dropout": 0.2});
+        let family = TasksOf::<DebertaConfig>::ALL;
+        let set = family.with_dropout(&own, 0.3).unwrap();
+        for field in [
+            "hidden_dropout_prob",
+            "attention_probs_dropout_prob",
+            "pooler_dropout",
+            "cls_dropout",
+        ] {
+            assert_eq!(set[field], 0.3, "{field}");
+        }
     }
 
     #[test]

@@ -100,6 +100,10 @@ impl Family for DebertaConfig {
         self.without_dropout()
     }
 
+    fn with_dropout(&self, rate: f64) -> Self {
+        self.with_dropout(rate)
+    }
+
     fn num_layers(&self) -> usize {
         self.num_hidden_layers
     }

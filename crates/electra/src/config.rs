@@ -35,6 +35,8 @@ pub fn generator_of(discriminator: &ElectraConfig, size: f64, layers: f64) -> El
 
 #[cfg(test)]
 mod tests {
+    use kiln_tasks::labelled::{TasksOf, TunedFamily as _};
+
     use super::*;
 
     fn parse(json: &str) -> ElectraConfig {
@@ -53,6 +55,22 @@ mod tests {
         assert_eq!(written["summary_type"], "first");
         assert_eq!(written["x"], serde_json::json!([1]));
         assert_eq!(written["embedding_size"], 128);
+    }
+
+    #[test]
+    fn a_rate_of_dropout_is_that_of_every_field() {
+        let own = serde_json::json!({"classifier_dropout": 0.2, "summary_first_dropout": 0.1});
+        let family = TasksOf::<ElectraConfig>::ALL;
+        let set = family.with_dropout(&own, 0.3).unwrap();
+        for field in [
+            "hidden_dropout_prob",
+            "attention_probs_dropout_prob",
+            "classifier_dropout",
+            "summary_first_dropout",
+            "summary_last_dropout",
+        ] {
+            assert_eq!(set[field], 0.3, "{field}");
+        }
     }
 
     #[test]

@@ -35,14 +35,6 @@ impl Default for Selection {
 }
 
 impl Selection {
-    /// The best of the values called `value`: the highest.
-    pub fn highest(value: &str) -> Self {
-        Self {
-            value: value.to_owned(),
-            higher_is_better: true,
-        }
-    }
-
     /// Whether it is the lowest loss, as where nothing else was said.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
@@ -61,6 +53,13 @@ impl Selection {
                 finite(&self.value)
             },
         })
+    }
+
+    /// What of a record is still known by what [`Self::remembered`] left of it.
+    pub(crate) fn known_of(&self, evaluation: &Evaluation) -> Vec<(String, f64)> {
+        let score = evaluation.score.map(|score| (self.value.clone(), score));
+        let loss = ("loss".to_owned(), evaluation.loss);
+        [loss].into_iter().chain(score).collect()
     }
 
     /// The value that decides.
@@ -96,9 +95,31 @@ mod tests {
         })
     }
 
+    fn f1() -> Selection {
+        Selection {
+            value: "f1".to_owned(),
+            higher_is_better: true,
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_of_an_evaluation_is_remembered_of_what_is_known_of_it() {
+        for (selection, values) in [
+            (f1(), vec![("loss", 2.0), ("f1", 0.8)]),
+            (f1(), vec![("loss", 2.0)]),
+            (Selection::default(), vec![("loss", 2.0)]),
+        ] {
+            let first = evaluation(&values, &selection).unwrap();
+            let known = selection.known_of(&first);
+            let known: Vec<_> = known.iter().map(|(key, value)| (&**key, *value)).collect();
+            assert_eq!(known, values);
+            assert_eq!(evaluation(&known, &selection), Some(first));
+        }
+    }
+
     #[test]
     fn the_higher_score_is_better_and_an_undefined_one_the_worst() {
-        let f1 = Selection::highest("f1");
+        let f1 = f1();
         let of = |values: &[(&str, f64)]| f1.badness(&evaluation(values, &f1).unwrap());
         assert!(of(&[("loss", 2.0), ("f1", 0.8)]) < of(&[("loss", 1.0), ("f1", 0.7)]));
         assert!(of(&[("loss", 2.0), ("f1", 0.0)]) < of(&[("loss", 1.0), ("f1", f64::NAN)]));

@@ -11,7 +11,7 @@ use kiln_text::rng::{Purpose, Rng};
 
 use crate::collective::{Alone, Collective};
 use crate::error::LearnError;
-use crate::frozen::with_frozen;
+use crate::frozen::Frozen;
 use crate::gradients;
 use crate::objective::{Carry as _, Objective, PartSpec};
 use crate::optimizer::AdamW;
@@ -52,6 +52,8 @@ pub(crate) struct Stepper<O: Objective> {
     /// One for each of this rank's micro-batches of a step: what number m leaves is for number m of
     /// the next step.
     pub(crate) carries: Vec<O::Carry>,
+    /// Found in the first step's model: it depends on paths alone.
+    frozen: Option<Frozen>,
 }
 
 impl<O: Objective> Stepper<O> {
@@ -74,6 +76,7 @@ impl<O: Objective> Stepper<O> {
                 .map(|m| objective.start_carry(placement.of(m).1))
                 .collect(),
             parts,
+            frozen: None,
             placement,
             collective,
             precision: settings.precision,
@@ -109,6 +112,11 @@ impl<O: Objective> Stepper<O> {
         let mut scratches: Vec<O::Scratch> =
             batches.iter().map(|_| O::Scratch::default()).collect();
         let start_carries = self.carries.clone();
+        let objective = &self.objective;
+        let group = |path: &str| objective.group(path);
+        let all_frozen = self
+            .frozen
+            .get_or_insert_with(|| Frozen::of(&model, &group));
         let mut values = Vec::new();
         let mut loss = 0.0;
         let mut squared_norms = 0.0;
@@ -117,10 +125,9 @@ impl<O: Objective> Stepper<O> {
             self.carries.clone_from(&start_carries);
             let others = self.placement.others().iter();
             let replicas: Vec<O::Model> = others.map(|device| model.clone().fork(device)).collect();
-            let group = |path: &str| self.objective.group(path);
             let frozen: Vec<Option<O::Model>> = std::iter::once(&model)
                 .chain(&replicas)
-                .map(|model| with_frozen(model, &group))
+                .map(|model| all_frozen.constant_in(model))
                 .collect();
             let mut gradients = GradientsParams::new();
             let mut readings = Readings::default();
@@ -187,10 +194,8 @@ impl<O: Objective> Stepper<O> {
                 let values = with_totals(values, loss, norm);
                 return (model, Ok(counts.outcome(values, Some(tensors))));
             }
-            model = {
-                let group = |path: &str| self.objective.group(path);
-                self.optimizers[index].step(model, gradients, norm, learning_rate, &group)
-            };
+            let optimizer = &mut self.optimizers[index];
+            model = optimizer.step(model, gradients, norm, learning_rate, &group);
         }
         let values = with_totals(values, loss, squared_norms.sqrt());
         (model, Ok(counts.outcome(values, None)))

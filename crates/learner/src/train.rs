@@ -259,12 +259,10 @@ fn train_here<O: Objective>(request: TrainRequest<O>) -> Result<TrainOutcome, Le
     }
 
     let (metrics, mut history) = MetricsFile::open_after(&run.metrics(), state.step)?;
-    let remembered = state.evaluations.iter().map(|evaluation| {
-        let mut values = vec![("loss".to_owned(), evaluation.loss)];
-        let score = evaluation.score;
-        values.extend(score.map(|score| (settings.select.value.clone(), score)));
-        (evaluation.step, values)
-    });
+    let remembered = state
+        .evaluations
+        .iter()
+        .map(|evaluation| (evaluation.step, settings.select.known_of(evaluation)));
     let supplied = history.supply(remembered);
     if let Some(warning) = lost_metrics(&run, state.step, history.steps(), supplied) {
         observer.warning(&warning);

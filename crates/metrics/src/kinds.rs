@@ -87,3 +87,6 @@ fn glue_fits(first: &Row, options: &ScoreOptions) -> Result<(), MetricsError> {
         first.kind()
     )))
 }
+
+#[cfg(test)]
+mod tests;

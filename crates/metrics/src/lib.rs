@@ -17,7 +17,9 @@
 //! | `numbers` | Pearson, Spearman, squared and absolute error, R² |
 //! | `entities` | entities in IOB2, lenient and strict, and words |
 //! | `squad` | exact match and F1 as the official scorers of SQuAD 1.1 and 2.0 count them |
-//! | `choices` | accuracy beside chance |
+//! | `choices` | the chance that a choice is held against |
+//! | `tally` | how often something is true, predicted, and both |
+//! | `weights` | how often each example counts |
 //! | `scores` | the names and numbers that come out, and what can be asked for |
 //! | `sample` | what all kinds of rows can do: scores of a weighted sample; the bootstrap |
 //! | `kinds/…` | each kind of row as such a sample |
@@ -29,25 +31,27 @@
 //! An undefined number is `None`, never NaN. Which empty cases count as 0 and which are undefined stands
 //! with each function.
 
-pub mod choices;
-pub mod classes;
-pub mod entities;
+mod choices;
+mod classes;
+mod entities;
 mod error;
-pub mod file;
+mod file;
 mod kinds;
-pub mod labels;
-pub mod numbers;
-pub mod paired;
+mod labels;
+mod numbers;
+mod paired;
 pub mod rows;
 mod sample;
 pub mod scores;
 mod scoring;
 pub mod seeds;
 pub mod squad;
+mod tally;
+mod weights;
 
 pub use error::MetricsError;
 pub use file::{RowReader, RowWriter, read_rows};
-pub use paired::{Paired, compare};
+pub use paired::{McNemar, Paired, compare};
 pub use scores::{GlueTask, Score, ScoreOptions, Scores};
 pub use scoring::score;
 pub use seeds::{Summary, over_runs};

@@ -9,11 +9,10 @@
 //! Every function takes how often each example counts, so that a resample needs no copies; `None` weighs
 //! all once. Sides of unequal length are cut to the shorter one. A result that is not finite is undefined.
 
-/// How often each example counts; none: once.
-pub type Weights<'a> = Option<&'a [u32]>;
+use crate::weights::{Weights, times};
 
 /// The covariance over both standard deviations, in [−1, 1].
-pub fn pearson(x: &[f64], y: &[f64], weights: Weights<'_>) -> Option<f64> {
+pub(crate) fn pearson(x: &[f64], y: &[f64], weights: Weights<'_>) -> Option<f64> {
     // A mean is rounded, so deviations of a constant may differ from 0: look at the values.
     if is_constant(x, weights) || is_constant(y, weights) {
         return None;
@@ -32,14 +31,9 @@ pub fn pearson(x: &[f64], y: &[f64], weights: Weights<'_>) -> Option<f64> {
     finite(xy / (xx.sqrt() * yy.sqrt())).map(|r| r.clamp(-1.0, 1.0))
 }
 
-/// Pearson's correlation of the ranks; equal numbers share their average rank.
-pub fn spearman(x: &[f64], y: &[f64], weights: Weights<'_>) -> Option<f64> {
-    Ranking::new(x, y).spearman(weights)
-}
-
 /// Two sides in order, so that the ranks of any sample of them need no sorting.
 #[derive(Debug, Clone)]
-pub struct Ranking {
+pub(crate) struct Ranking {
     x: Side,
     y: Side,
 }
@@ -53,7 +47,7 @@ struct Side {
 
 impl Ranking {
     /// Sorts both sides.
-    pub fn new(x: &[f64], y: &[f64]) -> Self {
+    pub(crate) fn new(x: &[f64], y: &[f64]) -> Self {
         let len = x.len().min(y.len());
         Self {
             x: Side::new(x.get(..len).unwrap_or(x)),
@@ -62,7 +56,7 @@ impl Ranking {
     }
 
     /// Spearman's correlation of a sample.
-    pub fn spearman(&self, weights: Weights<'_>) -> Option<f64> {
+    pub(crate) fn spearman(&self, weights: Weights<'_>) -> Option<f64> {
         pearson(&self.x.ranks(weights), &self.y.ranks(weights), weights)
     }
 }
@@ -96,13 +90,8 @@ impl Side {
     }
 }
 
-/// Ranks from 1; equal numbers share their average rank.
-pub fn ranks(values: &[f64]) -> Vec<f64> {
-    Side::new(values).ranks(None)
-}
-
 /// The mean of the squared differences.
-pub fn mean_squared_error(
+pub(crate) fn mean_squared_error(
     targets: &[f64],
     predictions: &[f64],
     weights: Weights<'_>,
@@ -112,7 +101,7 @@ pub fn mean_squared_error(
 }
 
 /// The mean of the absolute differences.
-pub fn mean_absolute_error(
+pub(crate) fn mean_absolute_error(
     targets: &[f64],
     predictions: &[f64],
     weights: Weights<'_>,
@@ -122,7 +111,7 @@ pub fn mean_absolute_error(
 }
 
 /// 1 − the squared error over that of the targets' mean.
-pub fn r2(targets: &[f64], predictions: &[f64], weights: Weights<'_>) -> Option<f64> {
+pub(crate) fn r2(targets: &[f64], predictions: &[f64], weights: Weights<'_>) -> Option<f64> {
     if is_constant(targets, weights) {
         return None;
     }
@@ -131,20 +120,20 @@ pub fn r2(targets: &[f64], predictions: &[f64], weights: Weights<'_>) -> Option<
 }
 
 /// The least squared error that one number for all reaches: their variance.
-pub fn constant_mean_squared_error(targets: &[f64], weights: Weights<'_>) -> Option<f64> {
+pub(crate) fn constant_mean_squared_error(targets: &[f64], weights: Weights<'_>) -> Option<f64> {
     let middle = mean(targets, weights)?;
     let squares: Vec<f64> = targets.iter().map(|t| (t - middle).powi(2)).collect();
     mean(&squares, weights)
 }
 
 /// The least absolute error that one number for all reaches: the distance from their median.
-pub fn constant_mean_absolute_error(targets: &[f64]) -> Option<f64> {
+pub(crate) fn constant_mean_absolute_error(targets: &[f64]) -> Option<f64> {
     let middle = median(targets)?;
     mean_absolute_error(targets, &vec![middle; targets.len()], None)
 }
 
 /// The middle number, or the mean of both; none of nothing.
-pub fn median(values: &[f64]) -> Option<f64> {
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let upper = *sorted.get(sorted.len() / 2)?;
@@ -156,7 +145,7 @@ pub fn median(values: &[f64]) -> Option<f64> {
 }
 
 /// The mean over several targets: undefined where one of them is, rather than a mean of fewer.
-pub fn over_targets(values: &[Option<f64>]) -> Option<f64> {
+pub(crate) fn over_targets(values: &[Option<f64>]) -> Option<f64> {
     let defined: Option<Vec<f64>> = values.iter().copied().collect();
     mean(&defined?, None)
 }
@@ -171,10 +160,7 @@ fn differences<'a>(targets: &'a [f64], predictions: &'a [f64]) -> impl Iterator<
 }
 
 fn weight(weights: Weights<'_>, index: usize) -> f64 {
-    match weights {
-        Some(weights) => weights.get(index).copied().map_or(0.0, f64::from),
-        None => 1.0,
-    }
+    f64::from(times(weights, index))
 }
 
 fn is_constant(values: &[f64], weights: Weights<'_>) -> bool {

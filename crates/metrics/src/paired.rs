@@ -63,10 +63,11 @@ pub fn compare(
     let both = kinds::prepare(&rows, options)?;
     let main = kinds::main(both.as_ref(), options)?;
     let place = both.names().iter().position(|name| *name == main);
-    let pair = Pair {
+    let mut pair = Pair {
         sample: both.as_ref(),
         place: place.unwrap_or(0),
         examples: first.len(),
+        weights: vec![0; rows.len()],
     };
     let ones = vec![1; first.len()];
     let (of_first, of_second) = pair.scores(&ones, |_| false);
@@ -97,31 +98,33 @@ struct Pair<'a> {
     /// Of the main score among the scores.
     place: usize,
     examples: usize,
+    /// Of the sample's examples, used again for each score.
+    weights: Vec<u32>,
 }
 
 impl Pair<'_> {
     /// The score of both runs in a sample; where `exchange` holds, each has the other's prediction.
     fn scores(
-        &self,
+        &mut self,
         times: &[u32],
         exchange: impl Fn(usize) -> bool,
     ) -> (Option<f64>, Option<f64>) {
-        let side = |second: bool| {
-            let mut weights = vec![0; 2 * self.examples];
-            for (index, &times) in times.iter().enumerate() {
-                let of_second = second != exchange(index);
-                let place = index + if of_second { self.examples } else { 0 };
-                if let Some(weight) = weights.get_mut(place) {
-                    *weight = times;
-                }
+        let mut side = |second: bool| {
+            let (of_first, of_second) = self.weights.split_at_mut(self.examples);
+            let places = of_first.iter_mut().zip(of_second);
+            for (index, ((first_run, second_run), &times)) in places.zip(times).enumerate() {
+                (*first_run, *second_run) = if second != exchange(index) {
+                    (0, times)
+                } else {
+                    (times, 0)
+                };
             }
-            let values = self.sample.values(Some(&weights));
-            values.get(self.place).copied().flatten()
+            self.sample.value(self.place, Some(&self.weights))
         };
         (side(false), side(true))
     }
 
-    fn interval(&self, resamples: usize, seed: u64) -> Option<(f64, f64)> {
+    fn interval(&mut self, resamples: usize, seed: u64) -> Option<(f64, f64)> {
         let mut times = vec![0; self.examples];
         let mut differences = Vec::with_capacity(resamples);
         for resample in 0..resamples {
@@ -132,14 +135,13 @@ impl Pair<'_> {
         percentiles(differences, resamples)
     }
 
-    fn exchanged(&self, difference: f64, resamples: usize, seed: u64) -> Option<f64> {
+    fn exchanged(&mut self, difference: f64, resamples: usize, seed: u64) -> Option<f64> {
         let ones = vec![1; self.examples];
+        let mut exchange = vec![false; self.examples];
         let (mut as_large, mut defined) = (0u64, 0u64);
         for resample in 0..resamples {
             let mut rng = Rng::at(seed, Purpose::Resample, resample as u64, 1);
-            let exchange: Vec<bool> = (0..self.examples)
-                .map(|_| rng.next_u64() & 1 == 1)
-                .collect();
+            exchange.fill_with(|| rng.next_u64() & 1 == 1);
             let (a, b) = self.scores(&ones, |index| exchange.get(index) == Some(&true));
             if let Some((a, b)) = a.zip(b) {
                 defined += 1;

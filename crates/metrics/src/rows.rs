@@ -176,8 +176,8 @@ impl Row {
         }
     }
 
-    /// What is wrong with the row by itself: numbers that are not finite, which JSON can't hold, and
-    /// lists that should be of one length.
+    /// What is wrong with the row by itself: numbers that are not finite, which JSON can't hold, lists that
+    /// should be of one length, and counts of more than there is.
     ///
     /// # Errors
     /// What is wrong, in words.
@@ -218,15 +218,22 @@ impl Row {
                 _ => Ok(()),
             },
             Self::Tags(row) => {
-                let tags = row.tags.as_ref().map_or(row.words.len(), Vec::len);
-                if tags == row.words.len() && row.predictions.len() == row.words.len() {
-                    return Ok(());
+                let words = row.words.len();
+                let tags = row.tags.as_ref().map_or(words, Vec::len);
+                if tags != words || row.predictions.len() != words {
+                    return Err(format!(
+                        "{words} words, {tags} tags and {} predicted tags; there must be one for each \
+                         word",
+                        row.predictions.len()
+                    ));
                 }
-                Err(format!(
-                    "{} words, {tags} tags and {} predicted tags; there must be one for each word",
-                    row.words.len(),
-                    row.predictions.len()
-                ))
+                if row.unread > words {
+                    return Err(format!(
+                        "{} of {words} words were not read; there are not so many",
+                        row.unread
+                    ));
+                }
+                Ok(())
             }
             Self::Choice(row) => {
                 let count = row.probabilities.len();

@@ -6,6 +6,7 @@
 use kiln_text::rng::{Purpose, Rng};
 
 use crate::scores::{ClassScores, Confusion, Fact};
+use crate::weights::Weights;
 
 /// The rows of one task, ready to be scored in any sample.
 pub(crate) trait Sample {
@@ -16,7 +17,11 @@ pub(crate) trait Sample {
     /// The name of the task's own score for model selection.
     fn main(&self) -> &'static str;
     /// The scores in the order of the names; none as weights: each example once.
-    fn values(&self, weights: Option<&[u32]>) -> Vec<Option<f64>>;
+    fn values(&self, weights: Weights<'_>) -> Vec<Option<f64>>;
+    /// One of the scores, by its place among the names.
+    fn value(&self, place: usize, weights: Weights<'_>) -> Option<f64> {
+        self.values(weights).get(place).copied().flatten()
+    }
     /// The best that one answer for all reaches, in the order of the names.
     fn baselines(&self) -> Vec<Option<f64>>;
     /// Which examples are right as a whole; none where there is no right and wrong.
@@ -33,6 +38,20 @@ pub(crate) struct Details {
     pub(crate) facts: Vec<Fact>,
     pub(crate) collapsed: bool,
     pub(crate) notes: Vec<String>,
+}
+
+/// Whether the targets differ from one example to another, and the predictions do not.
+pub(crate) fn collapsed<T: PartialEq, P: PartialEq>(
+    targets: impl IntoIterator<Item = T>,
+    predictions: impl IntoIterator<Item = P>,
+) -> bool {
+    differ(targets) && !differ(predictions)
+}
+
+fn differ<T: PartialEq>(values: impl IntoIterator<Item = T>) -> bool {
+    let mut values = values.into_iter();
+    let first = values.next();
+    values.any(|value| Some(value) != first)
 }
 
 /// Whether a score is better when it is higher: all but errors.

@@ -141,7 +141,7 @@ impl GlueTask {
 
     /// The task called so, in any case, with or without a hyphen.
     pub fn parse(name: &str) -> Option<Self> {
-        let name = name.to_lowercase().replace('-', "");
+        let name = name.to_lowercase().replace(['-', '_'], "");
         Self::ALL.into_iter().find(|task| task.name() == name)
     }
 }

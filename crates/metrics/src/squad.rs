@@ -10,8 +10,8 @@ mod thresholds;
 
 use std::collections::BTreeMap;
 
-pub use normalise::normalise;
-pub use thresholds::{Best, best_threshold, order};
+use normalise::normalise;
+pub(crate) use thresholds::{Best, best_threshold, order};
 
 /// Whose rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -57,37 +57,43 @@ fn assert_same(what: &str, found: Option<f64>, expected: &Value, case: &Value) {
 
 fn assert_scores(scores: &Scores, case: &Value, names: &[&str]) {
     for name in names {
+        // A score that the case lacks is no undefined one.
+        let expected = case.get(*name);
+        assert!(expected.is_some(), "{name}: {case}");
         let found = scores.get(name).unwrap().value;
-        assert_same(name, found, &case[*name], case);
+        assert_same(name, found, expected.unwrap(), case);
     }
+}
+
+/// Rows of a case's pairs of target and prediction, scored with all its labels.
+fn scored(case: &Value, count: &str, row: impl Fn((&Value, &Value)) -> Row) -> Scores {
+    let labels = (0..case[count].as_u64().unwrap()).map(|label| format!("c{label}"));
+    let pairs = list(&case["target"]).iter().zip(list(&case["predicted"]));
+    let rows: Vec<Row> = pairs.map(row).collect();
+    let options = ScoreOptions {
+        labels: labels.collect(),
+        ..options()
+    };
+    score(&rows, &options).unwrap()
 }
 
 #[test]
 fn classes_score_as_by_scikit_learn() {
     for case in cases("classes") {
-        let labels: Vec<String> = (0..case["classes"].as_u64().unwrap())
-            .map(|class| format!("c{class}"))
-            .collect();
-        let pairs = list(&case["target"]).iter().zip(list(&case["predicted"]));
-        let rows: Vec<Row> = pairs
-            .map(|(target, prediction)| {
-                Row::Class(ClassRow {
-                    id: String::new(),
-                    label: Some(name(target)),
-                    prediction: name(prediction),
-                    probabilities: Vec::new(),
-                })
+        let scores = scored(&case, "classes", |(target, prediction)| {
+            Row::Class(ClassRow {
+                id: String::new(),
+                label: Some(name(target)),
+                prediction: name(prediction),
+                probabilities: Vec::new(),
             })
-            .collect();
-        let scores = score(
-            &rows,
-            &ScoreOptions {
-                labels,
-                ..options()
-            },
-        )
-        .unwrap();
+        });
         assert_scores(&scores, &case, &["accuracy", "f1_macro", "f1_micro", "mcc"]);
+        let classes = case["classes"].as_u64().unwrap() as usize;
+        assert_eq!(scores.per_class.len(), classes, "{case}");
+        for of_class in ["f1", "precision", "recall"] {
+            assert_eq!(list(&case[of_class]).len(), classes, "{of_class}: {case}");
+        }
         for (class, found) in scores.per_class.iter().enumerate() {
             assert_same("f1", Some(found.f1), &case["f1"][class], &case);
             assert_same(
@@ -98,7 +104,9 @@ fn classes_score_as_by_scikit_learn() {
             );
             assert_same("recall", found.recall, &case["recall"][class], &case);
         }
-        if let Some(binary) = scores.get("f1") {
+        let binary = scores.get("f1");
+        assert_eq!(binary.is_some(), classes == 2, "{case}");
+        if let Some(binary) = binary {
             assert_same("binary f1", binary.value, &case["f1"][1], &case);
         }
     }
@@ -107,28 +115,14 @@ fn classes_score_as_by_scikit_learn() {
 #[test]
 fn labels_score_as_by_scikit_learn() {
     for case in cases("labels") {
-        let labels: Vec<String> = (0..case["labels"].as_u64().unwrap())
-            .map(|label| format!("c{label}"))
-            .collect();
-        let pairs = list(&case["target"]).iter().zip(list(&case["predicted"]));
-        let rows: Vec<Row> = pairs
-            .map(|(targets, predictions)| {
-                Row::Labels(LabelsRow {
-                    id: String::new(),
-                    labels: Some(names(targets)),
-                    predictions: names(predictions),
-                    probabilities: Vec::new(),
-                })
+        let scores = scored(&case, "labels", |(targets, predictions)| {
+            Row::Labels(LabelsRow {
+                id: String::new(),
+                labels: Some(names(targets)),
+                predictions: names(predictions),
+                probabilities: Vec::new(),
             })
-            .collect();
-        let scores = score(
-            &rows,
-            &ScoreOptions {
-                labels,
-                ..options()
-            },
-        )
-        .unwrap();
+        });
         assert_scores(&scores, &case, &["f1_micro", "f1_macro", "exact_match"]);
     }
 }

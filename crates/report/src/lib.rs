@@ -49,7 +49,7 @@ pub use facts::ReportFacts;
 pub use history::History;
 pub use number::grouped;
 pub use shell::shell;
-pub use tuning::{RunKind, write_comparison, write_tuning_report};
+pub use tuning::{write_comparison, write_tuning_report};
 
 /// The page for the run in `run`, whose path names it and stands in its commands.
 ///

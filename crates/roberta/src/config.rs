@@ -13,6 +13,7 @@ pub type RobertaConfig = EncoderConfig<RobertaKind>;
 #[cfg(test)]
 mod tests {
     use kiln_tasks::Family;
+    use kiln_tasks::labelled::{TasksOf, TunedFamily as _};
     use serde_json::{Value, json};
 
     use super::*;
@@ -33,6 +34,20 @@ mod tests {
         let written = serde_json::to_value(RobertaConfig::parse(&file).unwrap()).unwrap();
         for (field, value) in file.as_object().unwrap() {
             assert_eq!(&written[field], value, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_rate_of_dropout_is_that_of_every_field() {
+        let own = json!({"classifier_dropout": null});
+        let family = TasksOf::<RobertaConfig>::ALL;
+        let set = family.with_dropout(&own, 0.3).unwrap();
+        for field in [
+            "hidden_dropout_prob",
+            "attention_probs_dropout_prob",
+            "classifier_dropout",
+        ] {
+            assert_eq!(set[field], 0.3, "{field}");
         }
     }
 

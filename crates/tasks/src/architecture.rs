@@ -248,11 +248,6 @@ pub trait Architecture: Sync {
         TuningRecipe::bert(task, size)
     }
 
-    /// The fields of config.json that hold rates of dropout.
-    fn dropout_fields(&self) -> &'static [&'static str] {
-        &["hidden_dropout_prob", "attention_probs_dropout_prob"]
-    }
-
     /// Runs or resumes a pretraining run.
     ///
     /// # Errors

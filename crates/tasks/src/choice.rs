@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleDisplay};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use kiln_checkpoint::{CONFIG_FILE, ModelFile, OpenError};
+use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::{Dropout, Init};
 
 use crate::class::{Class, Encoded, Encoder};
@@ -81,8 +81,7 @@ impl<E: ChoiceEncoder> Class for MultipleChoice<E, E::Pooler> {
     const POOLS: bool = E::POOLS;
 
     fn for_file(config: &E::Config, file: &ModelFile, init: &mut Init) -> Result<Self, OpenError> {
-        let config_file = file.path().with_file_name(CONFIG_FILE);
-        Self::new(config, init).map_err(|error| error.in_file(&config_file))
+        Self::new(config, init).map_err(|error| error.beside(file))
     }
 
     fn encoder(&self) -> &E {

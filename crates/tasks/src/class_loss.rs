@@ -43,7 +43,7 @@ impl ClassLoss {
     }
 
     /// The loss of rows with these [`Self::weights`], on a device.
-    pub(crate) fn upload(self, weights: Vec<f32>, device: &Device) -> WeighedClasses {
+    pub(crate) fn upload(&self, weights: Vec<f32>, device: &Device) -> WeighedClasses {
         let divisor = weights.iter().map(|&weight| f64::from(weight)).sum();
         let flat = |values: Vec<f32>| {
             let n = values.len();
@@ -52,7 +52,8 @@ impl ClassLoss {
         WeighedClasses {
             weights: flat(weights),
             divisor,
-            class_weights: (!self.class_weights.is_empty()).then(|| flat(self.class_weights)),
+            class_weights: (!self.class_weights.is_empty())
+                .then(|| flat(self.class_weights.clone())),
             label_smoothing: self.label_smoothing,
         }
     }

@@ -113,6 +113,9 @@ pub trait Family:
         self.for_inference()
     }
 
+    /// This config with dropout at this rate wherever there is any, in the encoder and in every head.
+    fn with_dropout(&self, rate: f64) -> Self;
+
     /// Layers of the encoder.
     fn num_layers(&self) -> usize;
 

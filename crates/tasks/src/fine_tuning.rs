@@ -10,10 +10,13 @@
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::path::Path;
+use std::sync::Arc;
 
 use burn::module::ModuleDisplay;
 use burn::tensor::{Device, Tensor};
 use kiln_checkpoint::ModelFile;
+use kiln_datasets::Problem;
 use kiln_learner::upload::floats;
 use kiln_learner::{
     ConstantGuess, LearnError, ModelFiles, Objective, Observer, ParameterGroup, PartOutput,
@@ -22,16 +25,18 @@ use kiln_learner::{
 use kiln_nn::Init;
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
-use std::path::Path;
 
 use crate::class::{Class, Encoder, InputsOf};
+use crate::class_loss::ClassLoss;
 use crate::family::{Family, ReadInputs};
-use crate::heads::{Head, HostTargets, Problem, TrainedHead};
+use crate::heads::{Head, HostTargets, TrainedHead, problem_of};
 use crate::model_files::model_files;
 use crate::sift::{CleanPass, SiftSettings, normalise};
 use crate::start::{start_with_encoder, weights_of};
 
 mod adapted;
+mod by_head;
+mod check;
 mod layer_decay;
 mod lora;
 mod no_beam;
@@ -54,6 +59,7 @@ pub struct FineTuning<C: Class> {
     config: C::Config,
     settings: FineTuningSettings,
     problem: Problem,
+    class_loss: Arc<ClassLoss>,
     class: PhantomData<fn() -> C>,
 }
 
@@ -79,12 +85,16 @@ impl<C: Class> FineTuning<C> {
     /// # Errors
     /// If there is no such problem, or a setting can't be used, or not with such a class.
     pub fn new(config: C::Config, settings: FineTuningSettings) -> Result<Self, LearnError> {
-        let problem = Problem::of(config.problem_type(), config.num_labels())?;
-        let problem = problem.unwrap_or(Problem::SingleLabel);
+        let problem = match C::Head::PROBLEM {
+            Some(problem) => problem,
+            None => problem_of(config.problem_type(), config.num_labels())?
+                .unwrap_or(Problem::SingleLabel),
+        };
         let validated = settings.validate();
         let validated = validated.and_then(|()| settings.suits::<C>(&config, problem));
         validated.map_err(LearnError::Settings)?;
         Ok(Self {
+            class_loss: Arc::new(settings.class_loss()),
             config,
             settings,
             problem,
@@ -135,7 +145,7 @@ where
 {
     fn host_targets(&self, batch: &HostBatch) -> <C::Head as TrainedHead>::Host {
         let targets = C::Head::host_targets(batch, self.problem, self.config.num_labels());
-        targets.with_loss(&self.settings.class_loss())
+        targets.with_loss(&self.class_loss)
     }
 }
 
@@ -209,13 +219,12 @@ where
             sum = normalise(sum);
         }
         let head = model.outputs_from(sum.clone(), batch.inputs.clone()).head;
-        let measures = head.measures(&batch.targets);
         let sift = self
             .settings
             .sift
             .as_ref()
             .map(|sift| sift_sum(sift, model, batch, sum, head.rows(&batch.targets)));
-        let terms = head.losses(batch.targets.clone());
+        let (measures, terms) = head.scored(batch.targets.clone());
         PartOutput {
             sums: terms.into_iter().map(|term| term.sum).chain(sift).collect(),
             measures,

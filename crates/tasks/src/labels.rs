@@ -1,5 +1,7 @@
 //! Labels, on the host and on a device.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::class_loss::{ClassLoss, WeighedClasses};
@@ -9,7 +11,8 @@ use crate::class_loss::{ClassLoss, WeighedClasses};
 pub struct HostLabels {
     labels: Vec<i32>,
     weights: Vec<f32>,
-    loss: ClassLoss,
+    /// None: the plain one.
+    loss: Option<Arc<ClassLoss>>,
 }
 
 impl HostLabels {
@@ -19,7 +22,7 @@ impl HostLabels {
         Self {
             labels: labels.into_iter().map(|label| label.max(0)).collect(),
             weights,
-            loss: ClassLoss::default(),
+            loss: None,
         }
     }
 
@@ -35,14 +38,14 @@ impl HostLabels {
                 .map(|place| place.clamp(0, last))
                 .collect(),
             weights,
-            loss: ClassLoss::default(),
+            loss: None,
         }
     }
 
     /// These labels, whose loss is weighed and smoothed so.
     #[must_use]
-    pub fn with_loss(self, loss: &ClassLoss) -> Self {
-        let loss = loss.clone();
+    pub fn with_loss(self, loss: &Arc<ClassLoss>) -> Self {
+        let loss = (!loss.is_plain()).then(|| loss.clone());
         Self { loss, ..self }
     }
 
@@ -63,7 +66,10 @@ impl HostLabels {
 
     /// By what the sum of the losses is divided: of each row its weight times that of its class.
     pub fn divisor(&self) -> f64 {
-        let weights = self.loss.weights(&self.labels, &self.weights);
+        let Some(loss) = &self.loss else {
+            return self.count();
+        };
+        let weights = loss.weights(&self.labels, &self.weights);
         weights.into_iter().map(f64::from).sum()
     }
 
@@ -75,9 +81,9 @@ impl HostLabels {
     /// Moves them to a device.
     pub fn upload(self, device: &Device) -> Labels {
         let (n, count) = (self.labels.len(), self.count());
-        let loss = (!self.loss.is_plain()).then(|| {
-            let weights = self.loss.weights(&self.labels, &self.weights);
-            self.loss.upload(weights, device)
+        let loss = self.loss.map(|loss| {
+            let weights = loss.weights(&self.labels, &self.weights);
+            loss.upload(weights, device)
         });
         Labels {
             loss,

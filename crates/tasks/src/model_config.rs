@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kiln_checkpoint::{CONFIG_FILE, ConfigFile, OpenError};
+use kiln_checkpoint::{CONFIG_FILE, ConfigFile, ModelFile, OpenError};
 use kiln_learner::LearnError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,6 +31,11 @@ impl ConfigError {
             field: self.field.to_owned(),
             reason: format!("{}, {}", self.value, self.remedy),
         }
+    }
+
+    /// This error, told of the config.json beside a model's weights.
+    pub fn beside(self, weights: &ModelFile) -> OpenError {
+        self.in_file(&weights.path().with_file_name(CONFIG_FILE))
     }
 }
 

@@ -68,10 +68,11 @@ impl Default for SummaryFields {
 }
 
 impl SummaryFields {
-    /// Takes dropout out of the fields of a config.json.
-    pub fn without_dropout(fields: &mut Map<String, Value>) {
-        fields.remove(FIRST_DROPOUT);
-        fields.insert("summary_last_dropout".to_owned(), 0.0.into());
+    /// Gives dropout this rate in the fields of a config.json, before the projection only where they have
+    /// some there.
+    pub fn with_dropout(fields: &mut Map<String, Value>, rate: f64) {
+        with_first_dropout(fields, rate);
+        fields.insert("summary_last_dropout".to_owned(), rate.into());
     }
 
     /// The fields among those of a config.json.
@@ -133,6 +134,15 @@ impl SummaryFields {
             first_dropout,
             last_dropout: self.summary_last_dropout,
         })
+    }
+}
+
+/// Gives dropout before the projection this rate, where the fields of a config.json have some there.
+pub fn with_first_dropout(fields: &mut Map<String, Value>, rate: f64) {
+    if let Some(value) = fields.get_mut(FIRST_DROPOUT)
+        && !value.is_null()
+    {
+        *value = rate.into();
     }
 }
 
@@ -211,17 +221,29 @@ mod tests {
     }
 
     #[test]
-    fn dropout_is_read_from_both_fields_and_taken_out_of_both() {
+    fn dropout_is_read_from_both_fields_and_set_in_both() {
         let fields = r#"{"summary_first_dropout": 0.2, "summary_last_dropout": 0.3}"#;
         let both = summary(fields).unwrap();
         assert_eq!((both.first_dropout, both.last_dropout), (0.2, 0.3));
         let mut fields = serde_json::from_str(fields).unwrap();
-        SummaryFields::without_dropout(&mut fields);
-        let none = SummaryFields::of(&fields)
-            .unwrap()
-            .summary(&fields)
-            .unwrap();
-        assert_eq!((none.first_dropout, none.last_dropout), (0.0, 0.0));
+        for rate in [0.0, 0.4] {
+            SummaryFields::with_dropout(&mut fields, rate);
+            let set = SummaryFields::of(&fields)
+                .unwrap()
+                .summary(&fields)
+                .unwrap();
+            assert_eq!((set.first_dropout, set.last_dropout), (rate, rate));
+        }
+    }
+
+    #[test]
+    fn a_summary_without_dropout_before_the_projection_gets_none() {
+        let mut fields = Map::new();
+        SummaryFields::with_dropout(&mut fields, 0.4);
+        assert_eq!(
+            Value::from(fields),
+            serde_json::json!({"summary_last_dropout": 0.4})
+        );
     }
 
     #[test]

@@ -3,9 +3,12 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_checkpoint::{module_tensors, write_model};
-use kiln_tasks::class::{Class, write_folder};
+use kiln_nn::Init;
+use kiln_tasks::class::{Class, Encoded, write_folder};
 use kiln_tasks::family::Family;
+use kiln_tasks::heads::SequenceLogits;
 
+use crate::device::devices;
 use crate::trajectory::must;
 
 /// The hidden states of one sequence of three tokens, `[1, 3, 4]`: sin(i) by flat index.
@@ -37,6 +40,25 @@ pub fn with_golden_head<C: Class>(model: C, config: &C::Config) -> C {
     }
     must(write_model(folder.path(), &tensors, None));
     must(C::Config::open_complete(model, folder.path()))
+}
+
+/// Fails the test unless classifiers of `config` with a golden head give these numbers of the golden hidden
+/// states on every device. `draw` makes one, `encode` gives what its head reads of hidden states.
+///
+/// # Panics
+/// If they do not.
+pub fn check_golden_classifier<C: Class<Head = SequenceLogits>>(
+    config: &C::Config,
+    draw: impl Fn(&mut Init) -> C,
+    encode: impl Fn(&C, Tensor<3>) -> Encoded,
+    golden: &[f64],
+) {
+    for (name, device) in devices() {
+        let model = with_golden_head(draw(&mut Init::new(3, 0.2, &device)), config);
+        let encoded = encode(&model, golden_hidden_states(&device));
+        let logits: Vec<f32> = must(model.head(&encoded).logits.try_into_vec_as());
+        check_golden(&name, &logits, golden);
+    }
 }
 
 /// Holds numbers against golden ones, which have six digits after the point.

@@ -48,6 +48,7 @@ mod device;
 mod fine_tuning;
 mod fixture;
 mod golden_head;
+mod moved;
 mod parity;
 mod ranks;
 mod replaced_tokens;
@@ -59,7 +60,10 @@ pub use closeness::{Closeness, Report, assert_close};
 pub use device::{BACKENDS_VARIABLE, devices, lock_generator};
 pub use fine_tuning::{adapted, check_adapted_fine_tuning, check_fine_tuning};
 pub use fixture::{FIXTURES_VARIABLE, Fixture, FixtureTensor, Values, cases, fixtures_dir};
-pub use golden_head::{check_golden, golden_hidden_states, with_golden_head};
+pub use golden_head::{
+    check_golden, check_golden_classifier, golden_hidden_states, with_golden_head,
+};
+pub use moved::{Trained, moved, three_steps, ways};
 pub use parity::{Named, check_parity, named, request};
 pub use ranks::{Rank, ranks};
 pub use replaced_tokens::{SampledBatches, check_joint_step, open_pair};

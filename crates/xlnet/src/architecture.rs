@@ -172,10 +172,6 @@ impl Architecture for Xlnet {
         }
     }
 
-    fn dropout_fields(&self) -> &'static [&'static str] {
-        &["dropout", "summary_last_dropout"]
-    }
-
     fn tuned(&self) -> &'static dyn TunedFamily {
         &TasksOf::<XlnetConfig>::ALL
     }

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
-use kiln_checkpoint::{CONFIG_FILE, ModelFile, OpenError};
+use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::Init;
 use kiln_tasks::beam::SpanBeam;
 use kiln_tasks::class::{Class, Encoded, Encoder, Outputs};
@@ -66,8 +66,7 @@ impl Class for XlnetForQuestionAnswering {
             ("start_n_top", config.start_n_top),
             ("end_n_top", config.end_n_top),
         ];
-        let config_file = file.path().with_file_name(CONFIG_FILE);
-        check_sizes(&kept).map_err(|error| error.in_file(&config_file))?;
+        check_sizes(&kept).map_err(|error| error.beside(file))?;
         Ok(Self::new(config, init))
     }
 

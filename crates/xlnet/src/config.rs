@@ -5,7 +5,7 @@ use kiln_tasks::ConfigError;
 use kiln_tasks::model_config::{
     check_heads, check_labels, check_model_type, check_parameters, check_rates, check_sizes, refuse,
 };
-use kiln_tasks::summary::{Summary, SummaryFields};
+use kiln_tasks::summary::{Summary, SummaryFields, with_first_dropout};
 use kiln_tasks::tying::check_tying;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -202,16 +202,21 @@ impl XlnetConfig {
         fields.summary(&self.other)
     }
 
-    /// This config with dropout off, e.g. to compare gradients.
-    pub fn without_dropout(&self) -> Self {
+    /// This config with dropout at this rate wherever there is any, in the stack and in every head.
+    pub fn with_dropout(&self, rate: f64) -> Self {
         let mut other = self.other.clone();
-        other.remove("summary_first_dropout");
+        with_first_dropout(&mut other, rate);
         Self {
-            dropout: 0.0,
-            summary_last_dropout: 0.0,
+            dropout: rate,
+            summary_last_dropout: rate,
             other,
             ..self.clone()
         }
+    }
+
+    /// This config with dropout off, e.g. to compare gradients.
+    pub fn without_dropout(&self) -> Self {
+        self.with_dropout(0.0)
     }
 
     /// Parameters of [`crate::XlnetModel`].
@@ -292,4 +297,23 @@ impl XlnetConfig {
 fn above_zero(length: Option<i64>) -> Option<usize> {
     let length = usize::try_from(length?).ok()?;
     (length > 0).then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use kiln_tasks::labelled::{TasksOf, TunedFamily as _};
+
+    use super::*;
+
+    #[test]
+    fn a_rate_of_dropout_is_that_of_every_field() {
+        let own = serde_json::json!({"dropout": 0.2, "summary_first_dropout": 0.1});
+        let family = TasksOf::<XlnetConfig>::ALL;
+        let set = family.with_dropout(&own, 0.3).unwrap();
+        for field in ["dropout", "summary_first_dropout", "summary_last_dropout"] {
+            assert_eq!(set[field], 0.3, "{field}");
+        }
+        let without = XlnetConfig::default().with_dropout(0.3);
+        assert!(!without.other.contains_key("summary_first_dropout"));
+    }
 }

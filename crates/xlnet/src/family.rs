@@ -99,6 +99,10 @@ impl Family for XlnetConfig {
         }
     }
 
+    fn with_dropout(&self, rate: f64) -> Self {
+        self.with_dropout(rate)
+    }
+
     fn num_layers(&self) -> usize {
         self.n_layer
     }

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use kiln_checkpoint::{CONFIG_FILE, ModelFile, OpenError};
+use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::Init;
 use kiln_tasks::Family;
 use kiln_tasks::class::{Class, Encoded};
@@ -74,7 +74,8 @@ impl Class for XlnetForSequenceClassification {
         file: &ModelFile,
         init: &mut Init,
     ) -> Result<Self, OpenError> {
-        Ok(Self::new(config, summary_of(config, file)?, init))
+        let summary = config.summary().map_err(|error| error.beside(file))?;
+        Ok(Self::new(config, summary, init))
     }
 
     fn encoder(&self) -> &XlnetModel {
@@ -87,13 +88,6 @@ impl Class for XlnetForSequenceClassification {
             real_labels: RealLabels::YesOrNo,
         }
     }
-}
-
-/// How `config` sums up sequences; errors name the config.json beside `file`.
-fn summary_of(config: &XlnetConfig, file: &ModelFile) -> Result<Summary, OpenError> {
-    let config_file = file.path().with_file_name(CONFIG_FILE);
-    let summary = config.summary();
-    summary.map_err(|error| error.in_file(&config_file))
 }
 
 /// Which of several continuations fits.
@@ -125,7 +119,8 @@ impl Class for XlnetForMultipleChoice {
         file: &ModelFile,
         init: &mut Init,
     ) -> Result<Self, OpenError> {
-        Ok(Self::new(config, summary_of(config, file)?, init))
+        let summary = config.summary().map_err(|error| error.beside(file))?;
+        Ok(Self::new(config, summary, init))
     }
 
     fn encoder(&self) -> &XlnetModel {

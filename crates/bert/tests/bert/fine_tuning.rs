@@ -5,7 +5,8 @@ use kiln_bert::{
     BertForTokenClassification,
 };
 use kiln_tasks::Class;
-use kiln_tasks::fine_tuning::{FineTuning, FineTuningSettings};
+use kiln_tasks::fine_tuning::{FineTuning, FineTuningSettings, HeadKind, TunedObjective};
+use kiln_tasks::labelled::Problem;
 use kiln_tasks::sift::{AscentLoss, SiftSettings};
 use kiln_testing::{check_fine_tuning, fixtures_dir};
 
@@ -101,6 +102,61 @@ fn continuations_are_chosen_among_alike_under_disturbed_embeddings() {
         ..FineTuningSettings::default()
     };
     check_fine_tuning::<BertForMultipleChoice>(&root, cases, &settings, 1);
+}
+
+#[test]
+fn a_task_that_config_json_contradicts_is_refused_by_name() {
+    fn checked(
+        head: HeadKind,
+        problem_type: Option<&str>,
+        (task, outputs): (Problem, usize),
+    ) -> String {
+        let mut config = BertConfig {
+            problem_type: problem_type.map(str::to_owned),
+            ..BertConfig::default()
+        };
+        config.other.insert("num_labels".into(), 3.into());
+        let objective = TunedObjective::<BertConfig>::new(head, config, settings());
+        let checked = objective.and_then(|objective| objective.check(task, outputs));
+        let error = checked.err();
+        error.map_or_else(|| "taken".to_owned(), |error| error.to_string())
+    }
+    let single = Some("single_label_classification");
+    let several = Some("multi_label_classification");
+    for (head, problem_type, task, expected) in [
+        (
+            HeadKind::Sequence,
+            single,
+            (Problem::SingleLabel, 3),
+            "taken",
+        ),
+        (HeadKind::Sequence, None, (Problem::SingleLabel, 3), "taken"),
+        (HeadKind::Tokens, single, (Problem::Tags, 3), "taken"),
+        (HeadKind::Spans, single, (Problem::Span, 0), "taken"),
+        (HeadKind::Choices, single, (Problem::Choice, 0), "taken"),
+        (
+            HeadKind::Sequence,
+            several,
+            (Problem::SingleLabel, 3),
+            "model.problem_type: the model is for multi_label_classification, the task is \
+             single_label_classification; correct one of the two in the run's config.json",
+        ),
+        (
+            HeadKind::Sequence,
+            Some("regression"),
+            (Problem::Regression, 1),
+            "model.id2label: the model has 3 labels, the task 1; correct one of the two",
+        ),
+        (
+            HeadKind::Tokens,
+            None,
+            (Problem::Tags, 5),
+            "model.id2label: the model has 3 labels, the task 5",
+        ),
+    ] {
+        let found = checked(head, problem_type, task);
+        assert!(found.contains(expected), "{found}: not {expected}");
+    }
 }
 
 #[test]

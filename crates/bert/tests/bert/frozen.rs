@@ -2,20 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
-use std::sync::Arc;
-
 use burn::tensor::Device;
 use kiln_bert::{BertConfig, BertForSequenceClassification};
 use kiln_checkpoint::ModelFile;
-use kiln_learner::{
-    ModelFiles, Objective, OptimizerSettings, Precision, RunFolder, TrainRequest, TrainingSettings,
-    train,
-};
+use kiln_learner::{Objective, Precision};
 use kiln_nn::Init;
 use kiln_tasks::fine_tuning::{
     FineTuning, FineTuningSettings, HeadKind, TunedModel, TunedObjective,
 };
-use kiln_testing::{devices, lock_generator};
+use kiln_testing::{Trained, devices, lock_generator, moved, three_steps, ways};
 use kiln_text::{BatchSource, HostBatch, TextError};
 
 /// Two rows of a few words each, other ones in each batch.
@@ -69,79 +64,39 @@ fn classifier(device: &Device) -> BertForSequenceClassification {
     BertForSequenceClassification::new(&config(), init)
 }
 
-type Trained<O> = (
-    O,
-    <O as Objective>::Model,
-    ModelFiles<<O as Objective>::Model>,
-);
-
 /// The names of what differs after three steps, and of what the optimizer keeps numbers for.
 fn changed<O: Objective>(
-    devices: &[Device],
-    (objective, model, files): Trained<O>,
-    precision: Precision,
+    way: &(Precision, Vec<Device>),
+    trained: Trained<O>,
 ) -> (Vec<String>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let start = folder.join("start");
+    let start = folder.path().join("start");
     std::fs::create_dir(&start).unwrap();
-    files.write(&model, &start).unwrap();
-    let training = TrainingSettings {
-        steps: 3,
-        warmup: 0,
-        batch_size: 2,
-        precision,
-        optimizer: OptimizerSettings {
-            weight_decay: 0.5,
-            learning_rate: 0.01,
-            ..OptimizerSettings::default()
-        },
-        ..TrainingSettings::default()
-    };
-    let run = RunFolder::create(&folder.join("run")).unwrap();
-    let outcome = train(TrainRequest {
-        devices: devices.to_vec(),
-        ..TrainRequest::new(objective, model, files, run, training, Arc::new(Rows))
-    })
-    .unwrap();
-    let before = ModelFile::open(&start).unwrap();
-    let after = ModelFile::open(&outcome.checkpoint).unwrap();
-    let bits = |file: &ModelFile, name: &str| -> Vec<u32> {
-        file.read(name)
-            .unwrap()
-            .iter()
-            .map(|value| value.to_bits())
-            .collect()
-    };
-    let moved = before
-        .names()
-        .filter(|name| bits(&before, name) != bits(&after, name));
-    let moved = moved.map(str::to_owned).collect();
-    let kept = outcome.checkpoint.join("training/model.safetensors");
+    let (_, model, files) = &trained;
+    files.write(model, &start).unwrap();
+    let checkpoint = three_steps(folder.path(), trained, Rows, way);
+    let kept = checkpoint.join("training/model.safetensors");
     let kept = ModelFile::open(kept).unwrap();
-    (moved, kept.names().map(str::to_owned).collect())
+    (
+        moved(&start, &checkpoint),
+        kept.names().map(str::to_owned).collect(),
+    )
 }
 
 #[test]
 fn frozen_parameters_stay_to_the_last_byte_and_the_others_learn() {
     let _guard = lock_generator();
     for (name, device) in devices() {
-        for (precision, devices) in [
-            (Precision::Float32, vec![device.clone()]),
-            (Precision::Float32, vec![device.clone(); 2]),
-            (Precision::BFloat16, vec![device.clone()]),
-        ] {
-            if !precision.is_supported(&device) {
-                continue;
-            }
+        for way in ways(&device) {
+            let precision = way.0;
             let settings = FineTuningSettings {
                 freeze_embeddings: true,
                 freeze_layers: 2,
                 ..FineTuningSettings::default()
             };
             for (moved, kept) in [
-                changed(&devices, by_itself(&settings, &device), precision),
-                changed(&devices, of_any_head(&settings, &device), precision),
+                changed(&way, by_itself(&settings, &device)),
+                changed(&way, of_any_head(&settings, &device)),
             ] {
                 let is_frozen = |path: &&String| {
                     ["embeddings", "layer.0.", "layer.1."]
@@ -169,7 +124,7 @@ fn without_a_word_of_freezing_everything_learns() {
     let _guard = lock_generator();
     let (_, device) = devices().remove(0);
     let trained = by_itself(&FineTuningSettings::default(), &device);
-    let (moved, _) = changed(&[device], trained, Precision::Float32);
+    let (moved, _) = changed(&(Precision::Float32, vec![device]), trained);
     for part in [
         "word_embeddings",
         "layer.0.output.dense.weight",

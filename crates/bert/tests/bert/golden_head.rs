@@ -1,9 +1,8 @@
 //! A classifier's numbers on hidden states and weights from a formula.
 
 use kiln_bert::{BertConfig, BertForSequenceClassification};
-use kiln_nn::Init;
-use kiln_tasks::class::{Class, Encoded};
-use kiln_testing::{check_golden, devices, golden_hidden_states, with_golden_head};
+use kiln_tasks::class::Encoded;
+use kiln_testing::check_golden_classifier;
 
 #[test]
 fn a_classifiers_numbers_are_those_known_beforehand() {
@@ -17,15 +16,13 @@ fn a_classifiers_numbers_are_those_known_beforehand() {
         ..BertConfig::default()
     };
     let config = config.without_dropout();
-    for (name, device) in devices() {
-        let model = BertForSequenceClassification::new(&config, &mut Init::new(3, 0.2, &device));
-        let model = with_golden_head(model, &config);
-        let hidden_states = golden_hidden_states(&device);
-        let encoded = Encoded {
+    check_golden_classifier(
+        &config,
+        |init| BertForSequenceClassification::new(&config, init),
+        |model, hidden_states| Encoded {
             pooled: model.bert.pool(hidden_states.clone()),
             ..Encoded::new(hidden_states)
-        };
-        let logits: Vec<f32> = model.head(&encoded).logits.try_into_vec_as().unwrap();
-        check_golden(&name, &logits, &[-0.381744, 0.114116]);
-    }
+        },
+        &[-0.381744, 0.114116],
+    );
 }

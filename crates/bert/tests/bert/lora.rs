@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -12,16 +11,14 @@ use burn::tensor::Device;
 use kiln_bert::BertConfig;
 use kiln_bert::names::NAMES;
 use kiln_checkpoint::{ModelFile, NamedTensor, gradient_tensors, module_tensors};
-use kiln_learner::{
-    Objective, OptimizerSettings, Precision, RunFolder, TrainRequest, TrainingSettings, train,
-};
+use kiln_learner::{Objective, Precision};
 use kiln_tasks::fine_tuning::{
     FineTuned, FineTuningSettings, HeadKind, LoraSettings, PeftConfig, TunedModel, TunedModelOf,
     TunedObjective,
 };
 use kiln_testing::{
     Bound, Fixture, Report, adapted, check_adapted_fine_tuning, devices, fixtures_dir,
-    lock_generator,
+    lock_generator, moved, three_steps, ways,
 };
 use kiln_text::{BatchSource, HostBatch, TextError};
 
@@ -151,14 +148,13 @@ impl BatchSource for Again {
 
 /// Trains three steps and gives what moved between the model before and the checkpoint, and the adapter's
 /// folder in it.
-fn moved(
+fn learned(
     folder: &Path,
-    devices: &[Device],
-    precision: Precision,
+    way: &(Precision, Vec<Device>),
     lora: &LoraSettings,
 ) -> (Vec<String>, ModelFile) {
     let root = fixtures_dir("bert", env!("CARGO_MANIFEST_DIR"));
-    let device = devices[0].clone().autodiff();
+    let device = way.1[0].clone().autodiff();
     let fine_tuning = FineTuningSettings {
         lora: Some(lora.clone()),
         ..FineTuningSettings::default()
@@ -173,55 +169,21 @@ fn moved(
         .start(&start, true, init, &kiln_learner::NoObserver)
         .unwrap();
     let model = TunedObjective::<BertConfig>::with_adapters(model, lora, (7, &device)).unwrap();
-    let training = TrainingSettings {
-        steps: 3,
-        warmup: 0,
-        batch_size: 3,
-        precision,
-        optimizer: OptimizerSettings {
-            weight_decay: 0.5,
-            learning_rate: 0.01,
-            ..OptimizerSettings::default()
-        },
-        ..TrainingSettings::default()
-    };
-    let source = Arc::new(Again(batch(&Fixture::open(&root.join("lora")))));
-    let run = RunFolder::create(&folder.join("run")).unwrap();
-    let request = TrainRequest::new(objective, model.model, files, run, training, source);
-    let outcome = train(TrainRequest {
-        devices: devices.to_vec(),
-        ..request
-    })
-    .unwrap();
-    let before = ModelFile::open(&start).unwrap();
-    let after = ModelFile::open(&outcome.checkpoint).unwrap();
-    let bits = |file: &ModelFile, name: &str| -> Vec<u32> {
-        let values = file.read(name).unwrap();
-        values.iter().map(|value| value.to_bits()).collect()
-    };
-    let moved = before
-        .names()
-        .filter(|name| bits(&before, name) != bits(&after, name));
-    let adapter = outcome.checkpoint.join("adapter");
+    let source = Again(batch(&Fixture::open(&root.join("lora"))));
+    let checkpoint = three_steps(folder, (objective, model.model, files), source, way);
+    let adapter = checkpoint.join("adapter");
     PeftConfig::open(&adapter).unwrap();
     let adapter = ModelFile::open(adapter.join("adapter_model.safetensors")).unwrap();
-    (moved.map(str::to_owned).collect(), adapter)
+    (moved(&start, &checkpoint), adapter)
 }
 
 #[test]
 fn what_has_no_adapter_stays_to_the_last_byte() {
     let _guard = lock_generator();
     for (name, device) in devices() {
-        for (precision, devices) in [
-            (Precision::Float32, vec![device.clone()]),
-            (Precision::Float32, vec![device.clone(); 2]),
-            (Precision::BFloat16, vec![device.clone()]),
-        ] {
-            if !precision.is_supported(&device) {
-                continue;
-            }
+        for way in ways(&device) {
             let folder = tempfile::tempdir().unwrap();
-            let (moved, adapter) = moved(folder.path(), &devices, precision, &settings());
+            let (moved, adapter) = learned(folder.path(), &way, &settings());
             let expected = [
                 "bert.encoder.layer.0.attention.self.query.weight",
                 "bert.encoder.layer.0.attention.self.value.weight",
@@ -232,7 +194,7 @@ fn what_has_no_adapter_stays_to_the_last_byte() {
                 "classifier.bias",
                 "classifier.weight",
             ];
-            assert_eq!(moved, expected, "{name} {precision:?}");
+            assert_eq!(moved, expected, "{name} {:?}", way.0);
             // Eight factors and the head; nothing of the rest.
             let names: Vec<&str> = adapter.names().collect();
             assert_eq!(names.len(), 8 + 4, "{names:?}");

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use kiln_checkpoint::ConfigFile;
 use kiln_learner::{RunFolder, Stop};
 use kiln_tasks::RunSettings;
+use kiln_tasks::labelled::{ADAPTED, Adaptation, RunKind};
 use kiln_tasks::settings::WordHead;
-use serde::{Deserialize, Serialize};
 
 use super::args::FinetuneArgs;
 use super::training::Show;
 use crate::failure::Failure;
 use crate::finish;
-use crate::folders::absolute;
+use crate::folders::{absolute, run_of_checkpoint};
 use crate::interrupt::Watch;
 use crate::labelled::asking::encoder_folder;
 use crate::model_folder::ModelFolder;
@@ -25,159 +25,147 @@ use crate::ready_run::ReadyRun;
 use crate::resume::{go_on, unchanged};
 use crate::wording::{count, number, shell};
 
-/// The name of the pretraining run's folder within the group's.
-pub(super) const ADAPTED: &str = "adapted";
-
 /// The flags of `kiln pretrain`, and what they are called here.
-const FLAGS: [(&str, &str); 6] = [
+const FLAGS: [(&str, &str); 8] = [
     ("--corpus", "--adapt"),
     ("--init-from", "--model"),
     ("--steps", "--adapt-steps"),
     ("--lr", "--adapt-lr"),
     ("--batch-size", "--adapt-batch-size"),
+    ("--accumulate", "--adapt-accumulate"),
     ("--seq-len", "--adapt-seq-len"),
+    ("--no-memory-check", "--adapt-no-memory-check"),
 ];
 
-/// How a model is adapted: enough to begin anew wherever the group's folder is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Adaptation {
-    /// The words behind `kiln pretrain`, but for those that say where to.
-    pretrain: Vec<String>,
-    /// The devices.
+/// What the flags ask for, if they do.
+///
+/// # Errors
+/// If the model can't be opened or is not one that can be adapted, or nothing would be compared.
+pub(super) fn find(
+    args: &FinetuneArgs,
     devices: Vec<String>,
+) -> Result<Option<Adaptation>, Failure> {
+    let given = &args.adapting;
+    if given.adapt.is_empty() {
+        return Ok(None);
+    }
+    let examples = &args.examples;
+    if examples.dev.is_empty() && examples.held_out.is_none() && examples.folds.is_none() {
+        return Err(Failure::usage(
+            "--adapt: there is nothing that both models could be compared on; pass --dev F, --held-out \
+             0.1 or --folds 5",
+        ));
+    }
+    if given.adapt.iter().any(|path| path.as_os_str() == "-") {
+        return Err(Failure::usage(
+            "--adapt -: standard input can't be read again if the run is stopped; save the text to a file",
+        ));
+    }
+    let model = ModelFolder::open(&args.run.model)?;
+    let folder = encoder_folder(&model.path);
+    refuse_generator(&folder)?;
+    let own = model.architecture.own_objective(&folder)?;
+    let mut pretrain = vec![model.architecture.name().to_owned()];
+    pretrain.push(format!("--init-from={}", text(&model.path)?));
+    pretrain.extend(own.name.map(|name| format!("--objective={name}")));
+    pretrain.extend(
+        own.word_head
+            .map(|head| format!("--mlm-head={}", name(head))),
+    );
+    if own.without_next_sentence {
+        pretrain.push("--no-next-sentence".to_owned());
+    }
+    pretrain.extend(of_pair(&model.path)?);
+    for path in &given.adapt {
+        pretrain.push(format!("--corpus={}", text(path)?));
+    }
+    // The last checkpoint is the one that is fine-tuned.
+    pretrain.extend(["--keep-last=1", "--keep-best=0"].map(str::to_owned));
+    let seeds = args.training.seeds.as_ref();
+    let seed = seeds.and_then(|seeds| seeds.0.first().copied());
+    let seed = seed.unwrap_or(args.training.seed);
+    pretrain.extend([
+        format!("--steps={}", given.adapt_steps),
+        format!("--batch-size={}", given.adapt_batch_size),
+        format!("--accumulate={}", given.adapt_accumulate),
+        format!("--log-every={}", args.run.progress.log_every),
+        format!("--seed={seed}"),
+    ]);
+    pretrain.extend(given.adapt_lr.map(|rate| format!("--lr={rate:e}")));
+    pretrain.extend(given.adapt_seq_len.map(|len| format!("--seq-len={len}")));
+    let threads = args.training.threads;
+    pretrain.extend(threads.map(|threads| format!("--threads={threads}")));
+    if given.adapt_no_memory_check {
+        pretrain.push("--no-memory-check".to_owned());
+    }
+    Ok(Some(Adaptation { pretrain, devices }))
 }
 
-impl Adaptation {
-    /// What the flags ask for, if they do.
-    ///
-    /// # Errors
-    /// If the model can't be opened or is not one that can be adapted, or nothing would be compared.
-    pub(super) fn find(args: &FinetuneArgs, devices: Vec<String>) -> Result<Option<Self>, Failure> {
-        let given = &args.adapting;
-        if given.adapt.is_empty() {
-            return Ok(None);
-        }
-        let examples = &args.examples;
-        if examples.dev.is_empty() && examples.held_out.is_none() && examples.folds.is_none() {
-            return Err(Failure::usage(
-                "--adapt: there is nothing that both models could be compared on; pass --dev F, \
-                 --held-out 0.1 or --folds 5",
-            ));
-        }
-        if given.adapt.iter().any(|path| path.as_os_str() == "-") {
-            return Err(Failure::usage(
-                "--adapt -: standard input can't be read again if the run is stopped; save the text to \
-                 a file",
-            ));
-        }
-        let model = ModelFolder::open(&args.run.model)?;
-        let folder = encoder_folder(&model.path);
-        refuse_generator(&folder)?;
-        let own = model.architecture.own_objective(&folder)?;
-        let mut pretrain = vec![model.architecture.name().to_owned()];
-        pretrain.push(format!("--init-from={}", text(&model.path)?));
-        pretrain.extend(own.name.map(|name| format!("--objective={name}")));
-        pretrain.extend(
-            own.word_head
-                .map(|head| format!("--mlm-head={}", name(head))),
-        );
-        if own.without_next_sentence {
-            pretrain.push("--no-next-sentence".to_owned());
-        }
-        pretrain.extend(of_pair(&model.path));
-        for path in &given.adapt {
-            pretrain.push(format!("--corpus={}", text(path)?));
-        }
-        // The last checkpoint is the one that is fine-tuned.
-        pretrain.extend(["--keep-last=1", "--keep-best=0"].map(str::to_owned));
-        let seeds = args.training.seeds.as_ref();
-        let seed = seeds.and_then(|seeds| seeds.0.first().copied());
-        let seed = seed.unwrap_or(args.training.seed);
-        pretrain.extend([
-            format!("--steps={}", given.adapt_steps),
-            format!("--batch-size={}", given.adapt_batch_size),
-            format!("--log-every={}", args.run.log_every),
-            format!("--seed={seed}"),
-        ]);
-        pretrain.extend(given.adapt_lr.map(|rate| format!("--lr={rate:e}")));
-        pretrain.extend(given.adapt_seq_len.map(|len| format!("--seq-len={len}")));
-        let threads = args.training.threads;
-        pretrain.extend(threads.map(|threads| format!("--threads={threads}")));
-        Ok(Some(Self { pretrain, devices }))
-    }
+/// The arguments of `kiln pretrain` for the group in `folder`.
+///
+/// # Errors
+/// If the settings were changed by hand.
+pub(super) fn args(adapt: &Adaptation, folder: &Path, show: Show) -> Result<PretrainArgs, Failure> {
+    let words = adapt.pretrain.iter().map(OsString::from);
+    let mut output = OsString::from("--output=");
+    output.push(folder.join(ADAPTED));
+    let dashboard = show.dashboard.then(|| OsString::from("--dashboard"));
+    pretrain::parse(words.chain([output]).chain(dashboard).collect())
+}
 
-    /// The arguments of `kiln pretrain` for the group in `folder`.
-    ///
-    /// # Errors
-    /// If the settings were changed by hand.
-    pub(super) fn args(&self, folder: &Path, show: Show) -> Result<PretrainArgs, Failure> {
-        let words = self.pretrain.iter().map(OsString::from);
-        let mut output = OsString::from("--output=");
-        output.push(folder.join(ADAPTED));
-        let dashboard = show.dashboard.then(|| OsString::from("--dashboard"));
-        pretrain::parse(words.chain([output]).chain(dashboard).collect())
-    }
+/// Finds out what can't be adapted before anything is written.
+///
+/// # Errors
+/// If the model can't go on with its objective, or there is no such text.
+pub(super) fn plan<'a>(
+    adapt: &Adaptation,
+    args: &'a PretrainArgs,
+    show: Show,
+) -> Result<PretrainPlan<'a>, Failure> {
+    PretrainPlan::new(args, &adapt.devices, show.console).map_err(in_own_words)
+}
 
-    /// Finds out what can't be adapted before anything is written.
-    ///
-    /// # Errors
-    /// If the model can't go on with its objective, or there is no such text.
-    pub(super) fn plan<'a>(
-        &self,
-        args: &'a PretrainArgs,
-        show: Show,
-    ) -> Result<PretrainPlan<'a>, Failure> {
-        PretrainPlan::new(args, &self.devices, show.console).map_err(in_own_words)
+/// Adapts the model of the group in `folder`, from wherever that was left; `plan` is what is to be done
+/// where nothing was. Gives who listens to signals, if it came so far.
+///
+/// # Errors
+/// If training fails, or somebody stops it.
+pub(super) fn carry_out(
+    adapt: &Adaptation,
+    folder: &Path,
+    plan: Option<PretrainPlan<'_>>,
+    show: Show,
+) -> Result<Option<Watch>, Failure> {
+    let path = folder.join(ADAPTED);
+    if is_done(&path)? {
+        return Ok(None);
     }
-
-    /// Adapts the model of the group in `folder`, from wherever that was left, on other devices than
-    /// before where `moved` names them; `plan` is what is to be done where nothing was. Gives who listens
-    /// to signals, if it came so far.
-    ///
-    /// # Errors
-    /// If training fails, or somebody stops it.
-    pub(super) fn carry_out(
-        &self,
-        folder: &Path,
-        plan: Option<PretrainPlan<'_>>,
-        moved: &[String],
-        show: Show,
-    ) -> Result<Option<Watch>, Failure> {
-        let path = folder.join(ADAPTED);
-        if is_done(&path)? {
-            return Ok(None);
-        }
-        show.console.note("adapting the model to unlabelled text");
-        let mut watch = None;
-        let train = |ready: ReadyRun<'_>| {
-            // Not before: text is read until the first signal.
-            let listening = Watch::new(show.console)?;
-            train(ready, folder, &listening)?;
-            watch = Some(listening);
-            Ok(())
-        };
-        if path.join("config.json").exists() {
-            let args = unchanged(&path, show.dashboard)?;
-            go_on(&args, moved, show.console, train)?;
-            return Ok(watch);
-        }
-        clear_unbegun(&path)?;
-        match plan {
-            Some(plan) => plan.carry_out(show.console, train).map_err(in_own_words)?,
-            None => {
-                let args = self.args(folder, show)?;
-                let devices = if moved.is_empty() {
-                    &self.devices
-                } else {
-                    moved
-                };
-                let plan = PretrainPlan::new(&args, devices, show.console).map_err(in_own_words)?;
-                plan.carry_out(show.console, train).map_err(in_own_words)?;
-            }
-        }
-        Ok(watch)
+    show.console.note("adapting the model to unlabelled text");
+    let mut watch = None;
+    let train = |ready: ReadyRun<'_>| {
+        // Not before: text is read until the first signal.
+        let listening = Watch::new(show.console)?;
+        train(ready, folder, watch.insert(listening))
+    };
+    if path.join("config.json").exists() {
+        let args = unchanged(&path, show.dashboard)?;
+        go_on(&args, &adapt.devices, show.console, train)?;
+        return Ok(watch);
     }
+    clear_unbegun(&path)?;
+    let args = args(adapt, folder, show)?;
+    let plan = match plan {
+        Some(plan) => plan,
+        None => self::plan(adapt, &args, show)?,
+    };
+    plan.carry_out(show.console, train).map_err(|failure| {
+        // What training says, it says of a run that goes on with flags of its own.
+        match watch {
+            None => in_own_words(failure),
+            Some(_) => failure,
+        }
+    })?;
+    Ok(watch)
 }
 
 /// The folder of the adapted model, of a pair the discriminator's, and its step.
@@ -262,15 +250,24 @@ fn train(mut ready: ReadyRun<'_>, group: &Path, watch: &Watch) -> Result<(), Fai
 }
 
 /// What two models in a checkpoint of Kiln's have in common: their files do not say.
-fn of_pair(checkpoint: &Path) -> Option<String> {
-    let run = checkpoint.parent()?.parent()?;
-    let (_, settings): (_, RunSettings) = RunFolder::open(run).ok()?;
-    let detection = settings.objective.detection()?;
-    if detection.uniform_generator {
-        return Some("--uniform-generator".to_owned());
+///
+/// # Errors
+/// If it is in a run whose settings can't be read.
+fn of_pair(checkpoint: &Path) -> Result<Option<String>, Failure> {
+    let Some(run) = run_of_checkpoint(checkpoint)? else {
+        return Ok(None);
+    };
+    if RunKind::of(&run)? != RunKind::Pretraining {
+        return Ok(None);
     }
-    let sharing = serde_json::to_value(detection.sharing).ok()?;
-    Some(format!("--share={}", sharing.as_str()?))
+    let (_, settings): (_, RunSettings) = RunFolder::open(&run)?;
+    Ok(settings.objective.detection().and_then(|detection| {
+        if detection.uniform_generator {
+            return Some("--uniform-generator".to_owned());
+        }
+        let sharing = serde_json::to_value(detection.sharing).ok()?;
+        Some(format!("--share={}", sharing.as_str()?))
+    }))
 }
 
 /// A pair's generator by itself has learned to predict words, and its partner is what would go on.
@@ -286,9 +283,11 @@ fn refuse_generator(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A failure of pretraining, as the command line at hand calls its flags.
+/// A failure of planning a pretraining run, as the command line at hand calls its flags.
 fn in_own_words(failure: Failure) -> Failure {
     let renamed = |message: String| {
+        // The model is that of --model.
+        let message = message.replace("--preset or --config", "--model");
         let words: Vec<String> = message.split(' ').map(renamed).collect();
         format!("--adapt: {}", words.join(" "))
     };
@@ -342,6 +341,11 @@ mod tests {
         assert_eq!(
             in_own_words(failure).message().unwrap(),
             "--adapt: --adapt-lr -1, --adapt-seq-len: choose --adapt-batch-size 4, not --lr-decay"
+        );
+        let failure = Failure::run("a smaller --preset or --config; --no-memory-check starts");
+        assert_eq!(
+            in_own_words(failure).message().unwrap(),
+            "--adapt: a smaller --model; --adapt-no-memory-check starts"
         );
     }
 }

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::labelled::asking::AskArgs;
 use crate::labelled::data_args::{FileArgs, tasks};
 use crate::pretrain::schedules;
+use crate::show_args::ProgressArgs;
 
 const EXAMPLES: &str = "Examples:
   kiln finetune classify --model runs/first --train train.csv --dev dev.csv --output runs/topics
@@ -49,7 +50,7 @@ pub(crate) struct FinetuneArgs {
 }
 
 impl FinetuneArgs {
-    /// Refuses flags that say nothing for the task.
+    /// Refuses flags that say nothing for the task, or without another.
     ///
     /// # Errors
     /// If one is given.
@@ -76,12 +77,22 @@ impl FinetuneArgs {
                 task != Task::Regress,
             ),
         ];
-        match flags.iter().find(|(_, given, fits)| *given && !fits) {
-            None => Ok(()),
-            Some((flag, ..)) => Err(Failure::usage(format_args!(
+        if let Some((flag, ..)) = flags.iter().find(|(_, given, fits)| *given && !fits) {
+            return Err(Failure::usage(format_args!(
                 "--{flag}: means nothing to {}; leave it out",
                 task.name()
+            )));
+        }
+        let of_adapters = [
+            ("lora-alpha", training.lora_alpha.is_some()),
+            ("lora-targets", !training.lora_targets.is_empty()),
+        ];
+        let given = of_adapters.iter().find(|(_, given)| *given);
+        match (training.lora, given) {
+            (None, Some((flag, _))) => Err(Failure::usage(format_args!(
+                "--{flag}: there is no adapter without --lora RANK; add it, or leave this out"
             ))),
+            _ => Ok(()),
         }
     }
 }
@@ -112,16 +123,8 @@ pub(crate) struct RunArgs {
     /// Evaluations in a row without a better score after which the run stops. Default: never
     #[arg(long, value_name = "N")]
     pub(crate) early_stop: Option<usize>,
-    /// Steps between lines of progress off a terminal; metrics.jsonl has every step
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub(crate) log_every: u64,
-    /// Show burn-train's dashboard on the terminal, where it is compiled in (feature dashboard).
-    /// Default: one line
-    #[arg(long)]
-    pub(crate) dashboard: bool,
-    /// Print one JSON object at the end instead of a summary
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
 }
 
 // What is trained and evaluated on.
@@ -210,11 +213,11 @@ pub(crate) struct TrainingArgs {
     #[arg(long, value_name = "RANK")]
     pub(crate) lora: Option<usize>,
     /// Adapters are multiplied by this over their rank. Default: 8, as PEFT's
-    #[arg(long, value_name = "X", requires = "lora")]
+    #[arg(long, value_name = "X")]
     pub(crate) lora_alpha: Option<f64>,
     /// Linear layers of the encoder that get an adapter, by the ends of their names; all-linear: all.
     /// Default: PEFT's for the model type, as query,value; for XLNet layer_1,layer_2
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "lora")]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) lora_targets: Vec<String>,
     /// Norm over all gradients above which they are scaled down; 0: never
     #[arg(long, value_name = "X")]
@@ -253,7 +256,14 @@ pub(crate) struct AdaptArgs {
     /// Sequences of unlabelled text in a micro-batch on each device
     #[arg(long, value_name = "N", default_value_t = 32, requires = "adapt")]
     pub(crate) adapt_batch_size: usize,
+    /// Micro-batches of unlabelled text that a step takes on each device
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "adapt")]
+    pub(crate) adapt_accumulate: usize,
     /// Tokens in a sequence of unlabelled text. Default: 128, or the model's positions if fewer
     #[arg(long, value_name = "N", requires = "adapt")]
     pub(crate) adapt_seq_len: Option<usize>,
+    /// Adapt although that seems to need more memory than there is. Default: refuse it, and say what
+    /// fits
+    #[arg(long, requires = "adapt")]
+    pub(crate) adapt_no_memory_check: bool,
 }

@@ -1,75 +1,22 @@
 //! What adapting is worth: runs from the model as it was beside those from the adapted one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use kiln_metrics::rows::Row;
-use kiln_metrics::{Paired, ScoreOptions, Scores, Summary, compare, over_runs, read_rows, score};
-use serde::Serialize;
+use kiln_metrics::{Paired, ScoreOptions, Scores, compare, over_runs, read_rows, score};
+use kiln_tasks::labelled::{
+    ADAPTED, AdaptedModel, AdaptedScores, ComparedPair, Comparison, Difference, PREDICTIONS,
+    Planned, SCORES, SIDES,
+};
 
-use super::adapt::{ADAPTED, adapted};
-use super::planned::{Planned, SIDES};
-use super::training::{RESAMPLES, Show};
+use super::adapt::adapted;
+use super::training::{RESAMPLES, Show, write_page};
 use super::{folds, grouped};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::labelled::dev_scores::{PREDICTIONS, write_json};
+use crate::labelled::dev_scores::write_json;
 use crate::labelled::showing;
-use crate::run_scores::SCORES;
 use crate::wording::count;
-
-/// What a group with an adapted model scores.
-#[derive(Debug, Serialize)]
-struct AdaptedScores {
-    /// The adapted model.
-    adapted: AdaptedModel,
-    /// Each score over the runs from the model as it was.
-    before: Summary,
-    /// Each score over the runs from the adapted one.
-    after: Summary,
-    /// Both beside each other; of a grid for each of its values.
-    comparisons: Vec<Comparison>,
-    /// The name of the run with the best score.
-    best: String,
-}
-
-#[derive(Debug, Serialize)]
-struct AdaptedModel {
-    run: PathBuf,
-    checkpoint: PathBuf,
-    step: u64,
-}
-
-/// Runs that differ in the model they start from, and in the seed.
-#[derive(Debug, Serialize)]
-struct Comparison {
-    /// The values of the grid; empty where there is none.
-    name: String,
-    /// The name of the score that counts most.
-    main: String,
-    /// Each score, the one that counts most first.
-    scores: Vec<Difference>,
-    /// Each seed by itself.
-    pairs: Vec<ComparedPair>,
-}
-
-/// A score before and after.
-#[derive(Debug, Serialize)]
-struct Difference {
-    name: String,
-    /// The mean over the pairs in which it is defined on both sides.
-    before: Option<f64>,
-    after: Option<f64>,
-    difference: Option<f64>,
-    /// Of one pair its own; of several [`combined`].
-    p_value: Option<f64>,
-}
-
-/// One pair of runs, or of runs over all folds, each score tested by itself.
-#[derive(Debug, Serialize)]
-struct ComparedPair {
-    name: String,
-    tests: Vec<Paired>,
-}
 
 /// Brings scores and predictions of `runs` in the group's `folder` together.
 ///
@@ -86,7 +33,7 @@ pub(super) fn conclude(
         let scores = |run: &Planned| scored.iter().find(|(name, _)| *name == run.name).cloned();
         runs.filter_map(scores).collect()
     };
-    let cells = in_order_of_first(runs.iter().map(Planned::cell));
+    let cells = in_order_of_first(runs.iter().map(|run| run.cell().to_owned()));
     let (step, checkpoint) = adapted(folder)?;
     let scores = AdaptedScores {
         adapted: AdaptedModel {
@@ -103,11 +50,13 @@ pub(super) fn conclude(
         best: grouped::best(scored),
     };
     write_json(&folder.join(SCORES), &scores)?;
+    let report = write_page(folder, show.console);
     if show.json {
         return show.console.json(&scores);
     }
     tell(&scores, show.console)?;
-    grouped::tell_best(folder, runs, &scores.best, show.console)
+    let page = (report.as_deref(), show.console);
+    grouped::tell_best(folder, runs, &scores.best, page)
 }
 
 /// Compares the runs of one cell of the grid, pair by pair.
@@ -119,7 +68,7 @@ fn compare_cell(
 ) -> Result<Comparison, Failure> {
     let runs: Vec<&Planned> = runs.iter().filter(|run| run.cell() == cell).collect();
     let mut pairs = Vec::new();
-    for name in in_order_of_first(runs.iter().map(|run| run.pair())) {
+    for name in in_order_of_first(runs.iter().map(|run| run.pair().to_owned())) {
         let of_pair = |is_adapted: bool| -> Result<Vec<Row>, Failure> {
             let of_side = |run: &&&Planned| run.pair() == name && run.adapted == is_adapted;
             let runs: Vec<&Planned> = runs.iter().filter(of_side).copied().collect();
@@ -138,10 +87,7 @@ fn compare_cell(
     Ok(Comparison {
         name: cell.to_owned(),
         main: main.map(|test| test.main.clone()).unwrap_or_default(),
-        scores: names
-            .iter()
-            .map(|name| Difference::of(name, &pairs))
-            .collect(),
+        scores: names.iter().map(|name| difference(name, &pairs)).collect(),
         pairs,
     })
 }
@@ -190,21 +136,20 @@ fn tested(before: &[Row], after: &[Row], options: &ScoreOptions) -> Result<Vec<P
         .collect()
 }
 
-impl Difference {
-    fn of(name: &str, pairs: &[ComparedPair]) -> Self {
-        let tests = pairs.iter().flat_map(|pair| &pair.tests);
-        let tests: Vec<&Paired> = tests.filter(|test| test.main == name).collect();
-        let defined = tests.iter().filter_map(|test| test.first.zip(test.second));
-        let (before, after): (Vec<f64>, Vec<f64>) = defined.unzip();
-        let (before, after) = (mean(&before), mean(&after));
-        let p_values: Option<Vec<f64>> = tests.iter().map(|test| test.p_value).collect();
-        Self {
-            name: name.to_owned(),
-            difference: after.zip(before).map(|(after, before)| after - before),
-            before,
-            after,
-            p_value: p_values.and_then(|values| combined(&values)),
-        }
+/// A score over all pairs.
+fn difference(name: &str, pairs: &[ComparedPair]) -> Difference {
+    let tests = pairs.iter().flat_map(|pair| &pair.tests);
+    let tests: Vec<&Paired> = tests.filter(|test| test.main == name).collect();
+    let defined = tests.iter().filter_map(|test| test.first.zip(test.second));
+    let (before, after): (Vec<f64>, Vec<f64>) = defined.unzip();
+    let (before, after) = (mean(&before), mean(&after));
+    let p_values: Option<Vec<f64>> = tests.iter().map(|test| test.p_value).collect();
+    Difference {
+        name: name.to_owned(),
+        difference: after.zip(before).map(|(after, before)| after - before),
+        before,
+        after,
+        p_value: p_values.and_then(|values| combined(&values)),
     }
 }
 
@@ -267,16 +212,7 @@ fn tell(scores: &AdaptedScores, console: Console) -> Result<(), Failure> {
             String::new()
         }
     ))?;
-    let collapsed: Vec<&str> = [&scores.before, &scores.after]
-        .into_iter()
-        .flat_map(|summary| summary.collapsed.iter().map(String::as_str))
-        .collect();
-    if !collapsed.is_empty() {
-        console.note(format_args!(
-            "warning: these runs say the same of every example, they have learned nothing: {}",
-            collapsed.join(", ")
-        ));
-    }
+    showing::warn_collapsed(&[&scores.before, &scores.after], console);
     console.out(format_args!(
         "adapted model  {}",
         scores.adapted.checkpoint.display()

@@ -5,12 +5,11 @@ use std::path::Path;
 
 use kiln_metrics::read_rows;
 use kiln_metrics::rows::Row;
-use kiln_tasks::labelled::training_ids;
+use kiln_tasks::labelled::{PREDICTIONS, Planned, training_ids};
 
-use super::planned::Planned;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::labelled::dev_scores::{PREDICTIONS, PredictionsFile};
+use crate::labelled::dev_scores::PredictionsFile;
 
 /// The predictions of `runs` in the group's `folder`, in the order of the training files where these can
 /// still be read.

@@ -4,13 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use kiln_learner::RunFolder;
-use kiln_tasks::labelled::FineTuneSettings;
+use kiln_tasks::labelled::{FineTuneSettings, GroupSettings, KnownData, Planned};
 use kiln_text::Tokenizer;
 
-use super::adapt::{adapted, clear_unbegun};
-use super::planned::{GroupSettings, Planned};
+use super::adapt::{self, adapted, clear_unbegun};
 use super::training::{self, Ended, Show};
 use super::{compared, grouped};
+use crate::devices;
 use crate::failure::Failure;
 use crate::folders::absolute;
 use crate::interrupt::Watch;
@@ -22,7 +22,8 @@ use crate::wording::shell;
 pub(super) struct Group {
     folder: PathBuf,
     settings: GroupSettings,
-    backend: Vec<String>,
+    /// The devices, where they are others than before.
+    moved: Option<Vec<String>>,
     /// Keeps other processes out.
     _lock: RunFolder,
 }
@@ -43,7 +44,7 @@ impl Group {
         Ok(Self {
             folder: absolute(path)?,
             settings,
-            backend: Vec::new(),
+            moved: None,
             _lock: folder,
         })
     }
@@ -51,26 +52,48 @@ impl Group {
     /// The group in a folder, to go on on the devices named, if some are.
     ///
     /// # Errors
-    /// If its settings can't be read, or another process is at it.
+    /// If its settings can't be read, a device does not answer, or another process is at it.
     pub(super) fn open(path: &Path, backend: &[String]) -> Result<Self, Failure> {
-        let (folder, settings): (_, GroupSettings) = RunFolder::open(path)?;
+        let (folder, mut settings): (_, GroupSettings) = RunFolder::open(path)?;
+        let folder = folder.locked()?;
+        let mut moved = None;
+        if !backend.is_empty() {
+            let before = settings.runs.first();
+            let before = before.map_or(&[][..], |run| &run.settings.devices);
+            let names = devices::moved(backend, before)?;
+            // Not written down before they answer.
+            devices::open(&devices::choose(&names)?)?;
+            let of_runs = settings.runs.iter_mut();
+            let of_runs = of_runs.map(|run| &mut run.settings.devices);
+            let of_adapting = settings.adapt.iter_mut().map(|adapt| &mut adapt.devices);
+            of_runs
+                .chain(of_adapting)
+                .for_each(|devices| devices.clone_from(&names));
+            folder.write_settings(&settings)?;
+            moved = Some(names);
+        }
         Ok(Self {
             folder: absolute(path)?,
             settings,
-            backend: backend.to_vec(),
-            _lock: folder.locked()?,
+            moved,
+            _lock: folder,
         })
     }
 
     /// Adapts the model, if that is asked for, as `plan` says where it is known; trains what is not
-    /// trained yet, run after run, and brings the scores together.
+    /// trained yet, run after run, and brings the scores together. `known` are data that were read.
     ///
     /// # Errors
     /// If a run fails, or somebody stops it. Those before it are whole.
-    pub(super) fn train(&self, plan: Option<PretrainPlan<'_>>, show: Show) -> Result<(), Failure> {
+    pub(super) fn train(
+        &self,
+        plan: Option<PretrainPlan<'_>>,
+        known: &mut KnownData,
+        show: Show,
+    ) -> Result<(), Failure> {
         let adapt = self.settings.adapt.as_ref();
         let watch = match adapt {
-            Some(adapt) => adapt.carry_out(&self.folder, plan, &self.backend, show)?,
+            Some(adapt) => adapt::carry_out(adapt, &self.folder, plan, show)?,
             None => None,
         };
         let watch = match watch {
@@ -79,6 +102,14 @@ impl Group {
         };
         let tokenizer = Tokenizer::open(&self.folder.join("tokenizer"))?;
         let runs = &self.settings.runs;
+        let tell_stopped = |failure: &Failure| {
+            if let Failure::Interrupted(_) = failure {
+                show.console.note(format_args!(
+                    "it and the runs behind it go on with: kiln resume {}",
+                    shell(&self.folder)
+                ));
+            }
+        };
         let mut scored = Vec::new();
         for (number, planned) in runs.iter().enumerate() {
             show.console.note(format_args!(
@@ -87,18 +118,12 @@ impl Group {
                 runs.len(),
                 planned.name
             ));
-            let ended = self.train_one(planned, &tokenizer, show, &watch);
-            if let Err(Failure::Interrupted(_)) = &ended {
-                show.console.note(format_args!(
-                    "it and the runs behind it go on with: kiln resume {}",
-                    shell(&self.folder)
-                ));
-            }
-            let ended = ended?;
-            let scores = ended.scores.scores;
+            watch.go_on().inspect_err(tell_stopped)?;
+            let ended = self.train_one(planned, &tokenizer, known, (show, &watch));
+            let scores = ended.inspect_err(tell_stopped)?.scores.scores;
             scored.extend(scores.map(|scores| (planned.name.clone(), scores)));
-            watch.go_on()?;
         }
+        watch.all_is_saved();
         match adapt {
             Some(_) => compared::conclude(&self.folder, runs, &scored, show),
             None => grouped::conclude(&self.folder, runs, &scored, show),
@@ -109,15 +134,17 @@ impl Group {
         &self,
         planned: &Planned,
         tokenizer: &Tokenizer,
-        show: Show,
-        watch: &Watch,
+        known: &mut KnownData,
+        show: (Show, &Watch),
     ) -> Result<Ended, Failure> {
-        let moved = (!self.backend.is_empty()).then_some(self.backend.as_slice());
         let path = self.folder.join(&planned.name);
         let placed = |settings: FineTuneSettings| -> Result<FineTuneSettings, Failure> {
             // The folder may have been moved since it was planned.
             let mut settings = settings;
             settings.data.tokenizer = path.join("tokenizer");
+            if let Some(devices) = &self.moved {
+                settings.devices.clone_from(devices);
+            }
             if planned.adapted {
                 settings.from.folder = adapted(&self.folder)?.1;
             }
@@ -126,12 +153,12 @@ impl Group {
         clear_unbegun(&path)?;
         if path.exists() {
             let (run, settings): (_, FineTuneSettings) = RunFolder::open(&path)?;
-            return training::train(&run, &placed(settings)?, moved, show, watch);
+            return training::train(&run, &placed(settings)?, known, show);
         }
         let settings = placed(planned.settings.clone())?;
         let new = NewRun::create(&path)?;
         tokenizer.save(&new.run().tokenizer())?;
         new.run().write_settings(&settings)?;
-        training::train(new.run(), &settings, moved, show, watch)
+        training::train(new.run(), &settings, known, show)
     }
 }

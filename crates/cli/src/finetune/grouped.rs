@@ -2,31 +2,16 @@
 
 use std::path::Path;
 
-use kiln_metrics::{Scores, Summary, over_runs, score};
-use kiln_tasks::labelled::Development;
-use serde::Serialize;
+use kiln_metrics::{Scores, over_runs, score};
+use kiln_tasks::labelled::{Development, GroupScores, PREDICTIONS, Planned, SCORES};
 
 use super::folds;
-use super::planned::Planned;
-use super::training::{RESAMPLES, Show};
+use super::training::{RESAMPLES, Show, write_page};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::labelled::dev_scores::{PREDICTIONS, write_json};
+use crate::labelled::dev_scores::write_json;
 use crate::labelled::showing;
-use crate::run_scores::SCORES;
 use crate::wording::shell;
-
-/// What the runs scored.
-#[derive(Debug, Serialize)]
-struct GroupScores {
-    /// Each score over the runs.
-    summary: Summary,
-    /// What is predicted of every example by the model that has not seen it; of folds alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    out_of_fold: Option<Scores>,
-    /// The name of the run with the best score.
-    best: String,
-}
 
 /// Brings the scores of `runs` in the group's `folder` together: `scored`, those that were evaluated.
 ///
@@ -40,9 +25,11 @@ pub(super) fn conclude(
 ) -> Result<(), Failure> {
     let console = show.console;
     if scored.is_empty() {
-        return console.out(format_args!(
+        let report = write_page(folder, console);
+        console.out(format_args!(
             "done; nothing was evaluated: pass --dev F or --held-out 0.1 to see what the runs are worth"
-        ));
+        ))?;
+        return tell_page(report.as_deref(), console);
     }
     let scores = GroupScores {
         summary: over_runs(scored)?,
@@ -50,14 +37,15 @@ pub(super) fn conclude(
         best: best(scored),
     };
     write_json(&folder.join(SCORES), &scores)?;
+    let report = write_page(folder, console);
     if show.json {
         return console.json(&scores);
     }
     tell(&scores, scored, console)?;
-    tell_best(folder, runs, &scores.best, console)
+    tell_best(folder, runs, &scores.best, (report.as_deref(), console))
 }
 
-/// Says how the best run is used.
+/// Says where the page is, and how the best run is used.
 ///
 /// # Errors
 /// If stdout is closed.
@@ -65,15 +53,24 @@ pub(super) fn tell_best(
     folder: &Path,
     runs: &[Planned],
     best: &str,
-    console: Console,
+    (report, console): (Option<&Path>, Console),
 ) -> Result<(), Failure> {
+    console.out("")?;
+    tell_page(report, console)?;
     let task = runs
         .first()
         .map_or("classify", |run| run.settings.fine_tune.name());
     console.out(format_args!(
-        "\nuse the best with  kiln predict {task} --model {}",
+        "use the best with  kiln predict {task} --model {}",
         shell(&folder.join(best))
     ))
+}
+
+fn tell_page(report: Option<&Path>, console: Console) -> Result<(), Failure> {
+    match report {
+        Some(report) => console.out(format_args!("report             {}", report.display())),
+        None => Ok(()),
+    }
 }
 
 /// Brings the predictions of all folds into one file, in the order of the training files, and scores
@@ -139,12 +136,7 @@ fn tell(
             showing::value(spread.median)
         ))?;
     }
-    if !scores.summary.collapsed.is_empty() {
-        console.note(format_args!(
-            "warning: these runs say the same of every example, they have learned nothing: {}",
-            scores.summary.collapsed.join(", ")
-        ));
-    }
+    showing::warn_collapsed(&[&scores.summary], console);
     if let Some(all) = &scores.out_of_fold {
         console.out("\nall examples, each by the model that has not seen it")?;
         showing::show(all, console)?;

@@ -9,7 +9,7 @@
 //! | `weights.rs`, `adapters.rs` | `--class-weights`; `--lora` |
 //! | `training.rs` | one run, new or resumed, and what it scores at its end |
 //! | `adapt.rs` | `--adapt`: a pretraining run before them |
-//! | `planned.rs`, `group.rs` | several runs |
+//! | `group.rs` | several runs |
 //! | `grouped.rs`, `folds.rs`, `compared.rs` | what they score together |
 
 mod adapt;
@@ -21,7 +21,6 @@ mod group;
 mod grouped;
 mod head;
 mod plan;
-mod planned;
 mod seeds;
 mod training;
 mod variations;
@@ -31,8 +30,7 @@ use std::path::Path;
 
 use kiln_backend::DeviceSpec;
 use kiln_learner::RunFolder;
-use kiln_tasks::labelled::FineTuneSettings;
-use serde_json::Value;
+use kiln_tasks::labelled::{FineTuneSettings, GroupSettings, KnownData, Planned, RunKind, SIDES};
 
 use crate::console::Console;
 use crate::devices;
@@ -42,11 +40,9 @@ use crate::interrupt::Watch;
 use crate::pretrain::check_dashboard;
 use crate::pretrain::folder::{NewRun, check_writable};
 
-use adapt::Adaptation;
 pub(crate) use args::FinetuneArgs;
 use group::Group;
 use plan::Plan;
-use planned::{GroupSettings, Planned, SIDES};
 use training::Show;
 
 /// Fine-tunes a model.
@@ -58,23 +54,22 @@ pub(crate) fn run(
     backend: &[String],
     console: Console,
 ) -> Result<(), Failure> {
-    check_dashboard(args.run.dashboard)?;
-    args.refuse_foreign()?;
+    check_dashboard(args.run.progress.show.dashboard)?;
     let output = &args.run.output;
+    let runs = variations::runs(args)?;
     refuse_used_folder(output, "continue the run in it with: kiln resume")?;
     let specs = devices::choose(backend)?;
-    let runs = variations::runs(args)?;
     check_writable(output)?;
     let devices = specs.iter().map(DeviceSpec::to_string).collect();
     let mut plan = Plan::new(args, specs, console)?;
     let folder = absolute(output)?;
     console.note(format_args!("{}: {}", args.task.name(), plan.describe()));
     let show = Show {
-        json: args.run.json,
-        dashboard: args.run.dashboard,
+        json: args.run.progress.show.json,
+        dashboard: args.run.progress.show.dashboard,
         console,
     };
-    let adapt = Adaptation::find(args, devices)?;
+    let adapt = adapt::find(args, devices)?;
     if let (None, [(name, args, None)]) = (&adapt, runs.as_slice())
         && name.is_empty()
     {
@@ -83,13 +78,14 @@ pub(crate) fn run(
         let new = NewRun::create(output)?;
         plan.tokenizer.save(&new.run().tokenizer())?;
         new.run().write_settings(&settings)?;
-        let ended = training::train(new.run(), &settings, None, show, &watch)?;
-        return training::tell(new.run(), &settings, &ended, show);
+        return train_one(new.run(), &settings, &mut plan.known, (show, &watch));
     }
-    let words = adapt.as_ref().map(|adapt| adapt.args(&folder, show));
+    let words = adapt
+        .as_ref()
+        .map(|adapt| adapt::args(adapt, &folder, show));
     let words = words.transpose()?;
     let adapting = adapt.as_ref().zip(words.as_ref());
-    let adapting = adapting.map(|(adapt, words)| adapt.plan(words, show));
+    let adapting = adapting.map(|(adapt, words)| adapt::plan(adapt, words, show));
     let adapting = adapting.transpose()?;
     let mut planned = Vec::new();
     for (name, args, fold) in &runs {
@@ -112,7 +108,7 @@ pub(crate) fn run(
         adapt,
         runs: planned,
     };
-    Group::create(output, settings, &plan.tokenizer)?.train(adapting, show)
+    Group::create(output, settings, &plan.tokenizer)?.train(adapting, &mut plan.known, show)
 }
 
 /// The runs from the model as it was, and the same from the adapted one.
@@ -132,36 +128,25 @@ fn of_both_sides(runs: &[Planned]) -> Vec<Planned> {
     sides.into_iter().flat_map(of_side).collect()
 }
 
-/// Whether a fine-tuning run, or several, are in `path`.
-pub(crate) fn is_in(path: &Path) -> bool {
-    let config = std::fs::read(path.join("config.json")).unwrap_or_default();
-    let config: Value = serde_json::from_slice(&config).unwrap_or_default();
-    config.get("runs").is_some() || config.get("fine_tune").is_some()
-}
-
-/// Goes on with a fine-tuning run, or with several, if that is what is in `path`; none if not.
+/// Goes on with the fine-tuning run, or with those, in `path`.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) fn resume(
-    path: &Path,
+    (path, kind): (&Path, RunKind),
     backend: &[String],
     (json, dashboard): (bool, bool),
     console: Console,
-) -> Option<Result<(), Failure>> {
-    let config = std::fs::read(path.join("config.json")).ok()?;
-    let config: Value = serde_json::from_slice(&config).ok()?;
+) -> Result<(), Failure> {
     let show = Show {
         json,
         dashboard,
         console,
     };
-    if config.get("runs").is_some() {
-        let group = Group::open(path, backend);
-        return Some(group.and_then(|group| group.train(None, show)));
+    match kind {
+        RunKind::Group => Group::open(path, backend)?.train(None, &mut KnownData::default(), show),
+        RunKind::FineTuning | RunKind::Pretraining => resume_one(path, backend, show),
     }
-    config.get("fine_tune")?;
-    Some(resume_one(path, backend, show))
 }
 
 fn resume_one(path: &Path, backend: &[String], show: Show) -> Result<(), Failure> {
@@ -169,8 +154,22 @@ fn resume_one(path: &Path, backend: &[String], show: Show) -> Result<(), Failure
     let (_, mut settings): (_, FineTuneSettings) = RunFolder::open(path)?;
     // The folder may have been moved since it was made.
     settings.data.tokenizer = absolute(&run.tokenizer())?;
+    if !backend.is_empty() {
+        settings.devices = devices::moved(backend, &settings.devices)?;
+    }
     let watch = Watch::new(show.console)?;
-    let moved = (!backend.is_empty()).then_some(backend);
-    let ended = training::train(&run, &settings, moved, show, &watch)?;
-    training::tell(&run, &settings, &ended, show)
+    train_one(&run, &settings, &mut KnownData::default(), (show, &watch))
+}
+
+/// Trains a run that is alone, draws its page and says what it scored.
+fn train_one(
+    run: &RunFolder,
+    settings: &FineTuneSettings,
+    known: &mut KnownData,
+    (show, watch): (Show, &Watch),
+) -> Result<(), Failure> {
+    let ended = training::train(run, settings, known, (show, watch))?;
+    watch.all_is_saved();
+    let report = training::write_page(run.path(), show.console);
+    training::tell(run, settings, &ended, (report.as_deref(), show))
 }

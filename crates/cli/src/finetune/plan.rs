@@ -1,18 +1,17 @@
 //! From a command line to the settings of its runs. Nothing is written yet.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kiln_backend::DeviceSpec;
 use kiln_datasets::reading::{Dataset, DatasetSpec, Survey};
-use kiln_datasets::{DataError, Example, LabelMap, Labels, Problem, Target, Task};
+use kiln_datasets::{Labels, Problem};
 use kiln_learner::{OptimizerSettings, Selection, TrainingSettings};
 use kiln_tasks::Architecture;
 use kiln_tasks::fine_tuning::{FineTuningSettings, HeadKind, LayerDecay};
 use kiln_tasks::labelled::{
-    Development, FineTuneSettings, HeadFacts, LabelledData, PublishedSize, TaskData, TaskPipeline,
-    TaskSettings, TunedFrom, TuningRecipe, problem_of, selection, task_config,
+    Development, FineTuneSettings, HeadFacts, KnownData, LabelledData, PublishedSize, TaskPipeline,
+    TaskSettings, TunedFrom, TuningRecipe, selection, steps_of, task_config, usual_len,
 };
 use kiln_tasks::sift::SiftSettings;
 use kiln_text::Tokenizer;
@@ -25,7 +24,7 @@ use super::{adapters::adapters, weights};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::folders::absolute;
-use crate::labelled::asking::{encoder_folder, read_config, usual_len};
+use crate::labelled::asking::{check_len, encoder_folder, read_config};
 use crate::model_folder::ModelFolder;
 use crate::pretrain::versions;
 
@@ -42,15 +41,38 @@ pub(super) struct Plan {
     spec: DatasetSpec,
     identity: Vec<InputFile>,
     dev: Option<(DatasetSpec, Vec<InputFile>)>,
-    may_have_no_answer: bool,
     facts: HeadFacts,
     specs: Vec<DeviceSpec>,
-    /// What was counted before.
-    counted: HashMap<String, Counted>,
+    notes: Notes,
+    /// What was read before.
+    pub(super) known: KnownData,
+}
+
+/// What was told the user, each once: what is said of files holds for all runs on them.
+struct Notes {
+    console: Console,
+    told: Vec<String>,
+}
+
+impl Notes {
+    fn new(console: Console) -> Self {
+        Self {
+            console,
+            told: Vec::new(),
+        }
+    }
+
+    fn tell(&mut self, notes: &[String]) {
+        for note in notes {
+            if !self.told.contains(note) {
+                self.console.note(note);
+                self.told.push(note.clone());
+            }
+        }
+    }
 }
 
 /// What is known of training examples once they are read.
-#[derive(Clone)]
 struct Counted {
     /// Rows of an epoch.
     rows: u64,
@@ -84,14 +106,11 @@ impl Plan {
             .files
             .spec(task, multi_label, &files(&args.examples.train)?);
         let dataset = Dataset::open(spec.clone(), true)?;
-        for note in &dataset.decided().notes {
-            console.note(note);
-        }
+        let mut notes = Notes::new(console);
+        notes.tell(&dataset.decided().notes);
         let survey = dataset.survey()?;
-        for note in survey.counts.notes() {
-            console.note(note);
-        }
-        let problem = problem_of(&spec);
+        notes.tell(&survey.counts.notes());
+        let problem = Problem::of(task, multi_label);
         let head_kind = HeadKind::of(problem, args.examples.beam);
         let facts = model.architecture.tuned().head(&config, head_kind)?;
         if facts.class.is_empty() {
@@ -102,19 +121,15 @@ impl Plan {
         }
         let head = Head::choose(&config, problem, &facts, &survey)?;
         // Without the model's weights there is no head that could be kept.
-        for note in head.notes.iter().filter(|_| !args.run.random_weights) {
-            console.note(note);
+        if !args.run.random_weights {
+            notes.tell(&head.notes);
         }
-        let may_have_no_answer =
-            task == Task::Qa && some_unanswered(&dataset).map_err(Failure::from)?;
         let dev = match args.examples.dev.as_slice() {
             [] => None,
             paths => {
                 let spec = args.files.spec(task, multi_label, &files(paths)?);
                 let dev = Dataset::open(spec.clone(), true)?;
-                for note in &dev.decided().notes {
-                    console.note(note);
-                }
+                notes.tell(&dev.decided().notes);
                 let identity = dev.identity()?;
                 Some((spec, identity))
             }
@@ -131,10 +146,10 @@ impl Plan {
             survey,
             spec,
             dev,
-            may_have_no_answer,
             facts,
             specs,
-            counted: HashMap::new(),
+            notes,
+            known: KnownData::default(),
         })
     }
 
@@ -193,10 +208,8 @@ impl Plan {
                 "--dropout {rate}: choose a number from 0 to below 1"
             )));
         }
-        if let (Some(rate), Some(fields)) = (args.training.dropout, model.as_object_mut()) {
-            for field in self.architecture.dropout_fields() {
-                fields.insert((*field).to_owned(), rate.into());
-            }
+        if let Some(rate) = args.training.dropout {
+            model = self.architecture.tuned().with_dropout(&model, rate)?;
         }
         let layer_decay = match args.training.layer_decay {
             None => recipe.layer_decay,
@@ -246,19 +259,14 @@ impl Plan {
     fn task(&self, args: &FinetuneArgs) -> Result<TaskSettings, Failure> {
         let longest = self.facts.longest;
         let usual = usual_len(args.task, longest, &self.tokenizer);
-        let mut task = TaskSettings::new(self.problem, self.labels.clone(), usual);
-        task.outputs = (self.problem == Problem::Regression).then_some(self.survey.outputs);
+        let max_len = args.ask.max_len.unwrap_or(usual);
+        let labels = self.labels.clone();
+        let mut task = TaskSettings::of_files(self.problem, labels, &self.survey, max_len);
         task.label_all_tokens = args.examples.label_all_tokens;
         task.glue = args.files.glue();
         task.beam = args.examples.beam;
-        task.search.allow_no_answer = self.may_have_no_answer;
         args.ask.apply(&mut task)?;
-        if task.max_len > longest {
-            return Err(Failure::usage(format_args!(
-                "--max-len {}: the model takes {longest} tokens; choose so many at most",
-                task.max_len
-            )));
-        }
+        check_len(task.max_len, longest)?;
         if let Some(positive) = &task.positive
             && self.labels.id(positive).is_none()
         {
@@ -293,24 +301,19 @@ impl Plan {
 
     /// Rows of an epoch, and the score that decides.
     fn count(&mut self, data: &LabelledData, task: &TaskSettings) -> Result<Counted, Failure> {
-        let key = serde_json::to_string(&(&data.development, task)).unwrap_or_default();
-        if let Some(known) = self.counted.get(&key) {
-            return Ok(known.clone());
-        }
         let types = self.facts.type_vocab_size;
         let pipeline = Arc::new(TaskPipeline::new(self.tokenizer.clone(), task, types)?);
-        let data = TaskData::open(data, task, pipeline)?;
+        let data = self.known.open(data, &pipeline)?;
+        self.notes.tell(&data.notes);
         let select = match &data.dev {
             Some(dev) => selection(task, dev.examples())?,
             None => Selection::default(),
         };
-        let known = Counted {
+        Ok(Counted {
             rows: data.num_rows(),
             select,
             frequencies: data.frequencies,
-        };
-        self.counted.insert(key, known.clone());
-        Ok(known)
+        })
     }
 
     fn training(
@@ -322,15 +325,20 @@ impl Plan {
     ) -> Result<(TrainingSettings, f64), Failure> {
         let given = &args.training;
         let batch_size = given.batch_size.unwrap_or(recipe.batch_size);
-        let step_size = (batch_size * given.accumulate * self.specs.len()).max(1) as u64;
+        let default = TrainingSettings::default();
+        let of_step = TrainingSettings {
+            batch_size,
+            accumulate: given.accumulate,
+            ..default.clone()
+        };
+        let step_size = of_step.sequences(self.specs.len()).max(1);
         let epochs = epochs(args, recipe, rows, step_size);
         if !(epochs > 0.0 && epochs.is_finite()) {
             return Err(Failure::usage(format_args!(
                 "--epochs {epochs}: choose a number above 0"
             )));
         }
-        let steps = (rows as f64 * epochs / step_size as f64).ceil() as u64;
-        let steps = given.steps.unwrap_or(steps.max(1));
+        let steps = given.steps.unwrap_or(steps_of(rows, epochs, step_size));
         let warmup = match given.warmup.unwrap_or(recipe.warmup) {
             share if (0.0..1.0).contains(&share) => (steps as f64 * share) as u64,
             count if count >= 1.0 && count.fract() == 0.0 => count as u64,
@@ -360,11 +368,8 @@ impl Plan {
         let epoch = rows.div_ceil(step_size).max(1);
         let eval_every = args.run.eval_every.unwrap_or(epoch);
         let published = &recipe.optimizer;
-        let default = TrainingSettings::default();
         let settings = TrainingSettings {
             steps,
-            batch_size,
-            accumulate: given.accumulate,
             seed: given.seed,
             optimizer: OptimizerSettings {
                 learning_rate: given.lr.unwrap_or(published.learning_rate),
@@ -379,10 +384,10 @@ impl Plan {
             keep_last: args.run.keep_last,
             keep_best: usize::from(has_dev),
             select,
-            log_every: args.run.log_every,
+            log_every: args.run.progress.log_every,
             early_stop: args.run.early_stop,
             data_threads: given.threads.unwrap_or(default.data_threads).max(1),
-            ..default
+            ..of_step
         };
         settings.validate().map_err(Failure::Usage)?;
         let seen = settings.steps as f64 * step_size as f64 / rows as f64;
@@ -401,16 +406,4 @@ fn epochs(args: &FinetuneArgs, recipe: &TuningRecipe, rows: u64, step_size: u64)
         let enough = (FEW_STEPS / per_epoch).ceil().min(MOST);
         recipe.epochs.max(enough)
     })
-}
-
-/// Whether a question has no answer in its context.
-fn some_unanswered(dataset: &Dataset) -> Result<bool, DataError> {
-    let map = LabelMap::new(Labels::default());
-    for example in dataset.examples(&map) {
-        let Example { target, .. } = example?;
-        if matches!(target, Some(Target::Answers(answers)) if answers.is_empty()) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

@@ -1,27 +1,27 @@
 //! One fine-tuning run, new or resumed, and what it scores at its end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kiln_datasets::features::FeatureCounts;
 use kiln_learner::{LearnError, RunFolder, Stop};
-use kiln_metrics::{Scores, score};
-use kiln_tasks::Architecture;
+use kiln_metrics::score;
+use kiln_report::write_tuning_report;
 use kiln_tasks::architecture::RunContext;
-use kiln_tasks::labelled::{DevExamples, FineTuneSettings};
+use kiln_tasks::labelled::{FineTuneSettings, KnownData, PREDICTIONS, RunScores, SCORES};
 use serde_json::json;
 
 use crate::architectures;
 use crate::console::Console;
 use crate::devices;
 use crate::failure::Failure;
+use crate::finish;
 use crate::interrupt::Watch;
 use crate::labelled::asking::Asking;
-use crate::labelled::dev_scores::{PREDICTIONS, PredictionsFile, write_json};
+use crate::labelled::dev_scores::write_json;
 use crate::labelled::showing;
 use crate::out_of_memory::{self, Work};
 use crate::progress::Progress;
-use crate::run_scores::{RunScores, SCORES, read_scores};
+use crate::run_scores::read_scores;
 use crate::wording::{count, shell};
 
 /// Draws for the intervals of scores.
@@ -43,45 +43,34 @@ pub(super) struct Ended {
     pub(super) scores: RunScores,
 }
 
-/// The architecture of a run.
+/// Trains a run to its end, unless it has come there before; predicts and scores what it is evaluated on.
+/// `known` are the data of runs before.
 ///
 /// # Errors
-/// If this version has none of its name.
-pub(super) fn architecture(
-    run: &RunFolder,
-    settings: &FineTuneSettings,
-) -> Result<&'static dyn Architecture, Failure> {
-    architectures::by_name(&settings.architecture).ok_or_else(|| {
-        Failure::run(format_args!(
-            "{}: architecture = {}: not one of this version, which has {}",
-            run.config().display(),
-            settings.architecture,
-            architectures::names().join(", ")
-        ))
-    })
-}
-
-/// Trains a run to its end, or until somebody stops it, on other devices than before where `moved` names
-/// them; then the best checkpoint predicts what the run is evaluated on.
-///
-/// # Errors
-/// If training fails. Checkpoints written before stay whole.
+/// If training fails, or somebody stops it. Checkpoints written before stay whole.
 pub(super) fn train(
     run: &RunFolder,
     settings: &FineTuneSettings,
-    moved: Option<&[String]>,
-    show: Show,
-    watch: &Watch,
+    known: &mut KnownData,
+    (show, watch): (Show, &Watch),
 ) -> Result<Ended, Failure> {
-    let architecture = architecture(run, settings)?;
+    let console = show.console;
+    let architecture = architectures::of_run(run, &settings.architecture)?;
     if let Some(ended) = ended(run, settings)? {
         return Ok(ended);
     }
-    let devices = devices::open(&devices::choose(moved.unwrap_or(&settings.devices))?)?;
-    let data = settings.data(architecture.tuned())?;
-    tell_counts(&data.counts, show.console);
+    let devices = devices::open(&devices::choose(&settings.devices)?)?;
+    keep_devices(run, settings)?;
+    let data = settings.data(architecture.tuned(), known)?;
+    let has_saved = !run.list_checkpoints()?.is_empty();
+    // They may have been read for long.
+    watch.go_on().inspect_err(|_| match has_saved {
+        true => tell_stopped("before it went on", run, console),
+        false => console.note("stopped before the first step"),
+    })?;
+    showing::tell_counts(&data.counts, console);
     let dev = data.dev.clone();
-    let progress = Progress::new(show.console, show.dashboard);
+    let progress = Progress::new(console, show.dashboard);
     let progress = Arc::new(progress.with_score(&settings.training.select.value));
     let context = RunContext {
         run: run.clone(),
@@ -91,18 +80,19 @@ pub(super) fn train(
         dashboard: show.dashboard,
         resumption: None,
     };
-    let memory = out_of_memory::during(Work::Training);
+    let memory = out_of_memory::during(if has_saved {
+        Work::TuningOn
+    } else {
+        Work::Tuning
+    });
     let outcome = architecture.tuned().fine_tune(settings, data, context);
     drop(memory);
     progress.finish();
     let outcome = outcome.map_err(|error| with_command(error, run))?;
     if outcome.stop == Stop::Interrupted {
-        show.console.note(format_args!(
-            "stopped after step {} of {}; go on with: kiln resume {}",
-            count(outcome.step),
-            count(settings.training.steps),
-            shell(run.path())
-        ));
+        let steps = count(settings.training.steps);
+        let when = format!("after step {} of {steps}", count(outcome.step));
+        tell_stopped(&when, run, console);
         return Err(watch.stopped());
     }
     let (step, checkpoint) = match &outcome.best_checkpoint {
@@ -113,7 +103,15 @@ pub(super) fn train(
     let scores = match (dev, device) {
         (Some(dev), Some(device)) => {
             let asking = Asking::of_run(&checkpoint, settings, architecture, device)?;
-            Some(evaluate(&asking, &dev, run, settings)?)
+            console.note(format_args!("predicting with step {}", count(step)));
+            let output = run.path().join(PREDICTIONS);
+            let predicted = asking.rows(dev.examples(), Some(&output), &|| watch.go_on());
+            let (rows, _) = predicted.inspect_err(|failure| {
+                if matches!(failure, Failure::Interrupted(_)) {
+                    tell_stopped("while it predicted", run, console);
+                }
+            })?;
+            Some(score(&rows, &settings.task.score_options(RESAMPLES))?)
         }
         _ => None,
     };
@@ -129,6 +127,25 @@ pub(super) fn train(
         steps: outcome.step,
         scores,
     })
+}
+
+fn tell_stopped(when: &str, run: &RunFolder, console: Console) {
+    let run = shell(run.path());
+    console.note(format_args!(
+        "stopped {when}; go on with: kiln resume {run}"
+    ));
+}
+
+/// Writes down the devices of a run that goes on on others than before.
+fn keep_devices(run: &RunFolder, settings: &FineTuneSettings) -> Result<(), Failure> {
+    let (_, written): (_, FineTuneSettings) = RunFolder::open(run.path())?;
+    if written.devices == settings.devices {
+        return Ok(());
+    }
+    Ok(run.write_settings(&FineTuneSettings {
+        devices: settings.devices.clone(),
+        ..written
+    })?)
 }
 
 /// How a run ended that has come to its end before; none: it has not, or its predictions are gone.
@@ -153,24 +170,6 @@ fn ended(run: &RunFolder, settings: &FineTuneSettings) -> Result<Option<Ended>, 
     }))
 }
 
-/// Predicts what the run is evaluated on, writes it beside the run and scores it.
-fn evaluate(
-    asking: &Asking,
-    dev: &DevExamples,
-    run: &RunFolder,
-    settings: &FineTuneSettings,
-) -> Result<Scores, Failure> {
-    let mut file = PredictionsFile::create(&run.path().join(PREDICTIONS))?;
-    let mut rows = Vec::new();
-    asking.ask(dev.examples(), |_, row| {
-        file.write(&row)?;
-        rows.push(row);
-        Ok(())
-    })?;
-    file.finish()?;
-    Ok(score(&rows, &settings.task.score_options(RESAMPLES))?)
-}
-
 /// The error of a run, with the command that goes on from what it has saved.
 fn with_command(error: LearnError, run: &RunFolder) -> Failure {
     let has_saved = run.list_checkpoints().is_ok_and(|saved| !saved.is_empty());
@@ -178,36 +177,27 @@ fn with_command(error: LearnError, run: &RunFolder) -> Failure {
         LearnError::Device { step: 1.., .. } | LearnError::Events(_) if has_saved => Failure::run(
             format_args!("{error}; go on with: kiln resume {}", shell(run.path())),
         ),
+        // Its rate can't change any more.
+        LearnError::Diverged {
+            step,
+            problem,
+            first_step: false,
+            ..
+        } => Failure::run(format_args!(
+            "step {step}: {problem}; start again with a lower --lr, in another folder"
+        )),
         error => error.into(),
     }
 }
 
-/// Says what of the examples the model does not read as it stands.
-fn tell_counts(counts: &FeatureCounts, console: Console) {
-    let told = [
-        (
-            counts.cut,
-            "texts are longer than the model reads here, and lose their ends",
-        ),
-        (
-            counts.long_sentences,
-            "sentences are longer than the model reads at once, and are read in windows",
-        ),
-        (
-            counts.cut_words,
-            "words are longer than a window, and are decided by their beginning",
-        ),
-        (
-            counts.unread_words,
-            "words are nothing to the tokenizer, and count as O",
-        ),
-    ];
-    for (number, what) in told.into_iter().filter(|(number, _)| *number > 0) {
-        console.note(format_args!("{} {what}", count(number)));
-    }
+/// Writes the page of a run, or of several; none where that fails, with a warning: the models are there.
+pub(super) fn write_page(run: &Path, console: Console) -> Option<PathBuf> {
+    finish::attempt(console, "no report", || {
+        Ok(write_tuning_report(&RunFolder::at(run))?)
+    })
 }
 
-/// Says what a run scored and what to do with it.
+/// Says what a run scored and what to do with it; `report` is its page.
 ///
 /// # Errors
 /// If stdout is closed.
@@ -215,7 +205,7 @@ pub(super) fn tell(
     run: &RunFolder,
     settings: &FineTuneSettings,
     ended: &Ended,
-    show: Show,
+    (report, show): (Option<&Path>, Show),
 ) -> Result<(), Failure> {
     let console = show.console;
     let checkpoint: PathBuf = run.path().join(&ended.scores.checkpoint);
@@ -230,6 +220,7 @@ pub(super) fn tell(
                 Stop::Interrupted => "interrupted",
             },
             "scores": ended.scores.scores,
+            "report": report,
         }));
     }
     console.out(format_args!(
@@ -256,6 +247,9 @@ pub(super) fn tell(
         ))?;
     }
     console.out(format_args!("checkpoint   {}", checkpoint.display()))?;
+    if let Some(report) = report {
+        console.out(format_args!("report       {}", report.display()))?;
+    }
     console.out(format_args!(
         "use it with  kiln predict {} --model {}",
         settings.fine_tune.name(),

@@ -11,8 +11,8 @@ use kiln_metrics::rows::Row;
 use kiln_tasks::Architecture;
 use kiln_tasks::fine_tuning::HeadKind;
 use kiln_tasks::labelled::{
-    Asked, FineTuneSettings, TaskModel, TaskModelRequest, TaskPipeline, TaskSettings, data_error,
-    label_names,
+    Asked, FineTuneSettings, GroupSettings, RunKind, TaskModel, TaskModelRequest, TaskPipeline,
+    TaskSettings, data_error, label_names, usual_len,
 };
 use kiln_tasks::replaced_tokens::Half;
 use kiln_text::Tokenizer;
@@ -20,16 +20,20 @@ use serde_json::Value;
 
 use crate::devices;
 use crate::failure::Failure;
+use crate::folders::run_of_checkpoint;
+use crate::labelled::dev_scores::PredictionsFile;
 use crate::model_folder::ModelFolder;
-
-/// Tokens of a sequence where neither model nor run says less.
-const MAX_LEN: usize = 512;
-
-/// Tokens of a question with its window: transformers' `run_qa.py`.
-const QUESTION_LEN: usize = 384;
 
 /// Rows of a batch where nobody says otherwise.
 const BATCH_SIZE: usize = 32;
+
+// What a model reads at once where it is not trained.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct BatchArgs {
+    /// Examples the model reads at once. Default: as the run was trained, else 32
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_size: Option<usize>,
+}
 
 // How long texts are read, and how answers and labels are chosen.
 #[derive(Args, Clone, Default)]
@@ -87,11 +91,7 @@ impl AskArgs {
         match (self.stride, self.doc_stride) {
             (Some(stride), _) => task.stride = Stride::Overlap(stride),
             (_, Some(stride)) => task.stride = Stride::Starts(stride),
-            _ => {
-                if let Stride::Overlap(stride) = &mut task.stride {
-                    *stride = (*stride).min(task.max_len / 3);
-                }
-            }
+            _ => task.fit_stride(),
         }
         let search = &mut task.search;
         search.n_best = self.n_best.unwrap_or(search.n_best);
@@ -106,7 +106,10 @@ impl AskArgs {
     }
 
     /// Refuses flags that say nothing for a problem.
-    fn refuse_foreign(&self, problem: Problem) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// If one is given.
+    pub(crate) fn refuse_foreign(&self, problem: Problem) -> Result<(), Failure> {
         const QUESTIONS: &str = "is for questions (qa)";
         let is_span = problem == Problem::Span;
         let has_classes = matches!(problem, Problem::SingleLabel);
@@ -199,18 +202,6 @@ pub(crate) fn read_config(folder: &Path) -> Result<Value, Failure> {
     })
 }
 
-/// Tokens of a sequence at most, where nobody says so: as much as `task` mostly needs and the model has
-/// room for.
-pub(crate) fn usual_len(task: Task, longest: usize, tokenizer: &Tokenizer) -> usize {
-    let wanted = if task == Task::Qa {
-        QUESTION_LEN
-    } else {
-        MAX_LEN
-    };
-    let told = tokenizer.model_max_length().map(|length| length as usize);
-    wanted.min(longest).min(told.unwrap_or(wanted))
-}
-
 /// A model with a head, and how it is asked.
 pub(crate) struct Asking {
     pub(crate) pipeline: TaskPipeline,
@@ -236,7 +227,7 @@ impl Asking {
         let folder = encoder_folder(&model.path);
         let config = read_config(&folder)?;
         let tokenizer = Tokenizer::open(&folder)?;
-        let run = run_settings(&model.path).filter(|settings| settings.fine_tune == task);
+        let run = run_settings(&model.path)?.filter(|settings| settings.fine_tune == task);
         // What the run was evaluated with gives its numbers again to the last digit.
         let of_run = run.as_ref().map(|settings| settings.training.batch_size);
         let batch_size = batch_size.or(of_run);
@@ -279,12 +270,7 @@ impl Asking {
         let config = read_config(&folder)?;
         let tuned = model.architecture.tuned();
         let facts = tuned.head(&config, settings.head())?;
-        if settings.max_len > facts.longest {
-            return Err(Failure::usage(format_args!(
-                "--max-len {}: the model takes {} tokens; choose so many at most",
-                settings.max_len, facts.longest
-            )));
-        }
+        check_len(settings.max_len, facts.longest)?;
         let pipeline = TaskPipeline::new(tokenizer, &settings, facts.type_vocab_size)?;
         let opened = tuned.open(&TaskModelRequest {
             folder: model.path.clone(),
@@ -302,6 +288,32 @@ impl Asking {
     /// The labels of the model.
     pub(crate) fn labels(&self) -> &Labels {
         &self.pipeline.settings().labels
+    }
+
+    /// What is said of each of `examples`, in their order; written to `output` too, a line each, as a whole
+    /// or not at all. `go_on` is asked after each whether to.
+    ///
+    /// # Errors
+    /// If an example can't be read or used, the device fails, the file can't be written, or as `go_on`.
+    pub(crate) fn rows(
+        &self,
+        examples: impl Iterator<Item = Result<Example, DataError>>,
+        output: Option<&Path>,
+        go_on: &dyn Fn() -> Result<(), Failure>,
+    ) -> Result<(Vec<Row>, Asked), Failure> {
+        let mut file = output.map(PredictionsFile::create).transpose()?;
+        let mut rows = Vec::new();
+        let asked = self.ask(examples, |_, row| {
+            if let Some(file) = &mut file {
+                file.write(&row)?;
+            }
+            rows.push(row);
+            go_on()
+        })?;
+        if let Some(file) = file {
+            file.finish()?;
+        }
+        Ok((rows, asked))
     }
 
     /// Asks for each of `examples` and gives what it says to `give`, in their order.
@@ -334,22 +346,53 @@ impl Asking {
 }
 
 /// The settings of the fine-tuning run that a checkpoint is of, if it is of one.
-fn run_settings(checkpoint: &Path) -> Option<FineTuneSettings> {
-    let run = checkpoint.parent()?.parent()?;
-    let (_, settings) = RunFolder::open(run).ok()?;
-    Some(settings)
+///
+/// # Errors
+/// If it is of a run whose settings can't be read: without them the model would be asked otherwise.
+fn run_settings(checkpoint: &Path) -> Result<Option<FineTuneSettings>, Failure> {
+    let Some(run) = run_of_checkpoint(checkpoint)? else {
+        return Ok(None);
+    };
+    match RunKind::of(&run)? {
+        RunKind::FineTuning => Ok(Some(RunFolder::open(&run)?.1)),
+        RunKind::Pretraining | RunKind::Group => Ok(None),
+    }
 }
 
 /// What the model of a run was asked, or those of several runs in a folder: of their tasks the first, as
-/// they differ in how they were trained.
-pub(crate) fn task_of_run(folder: &Path) -> Option<TaskSettings> {
-    let bytes = std::fs::read(folder.join("config.json")).ok()?;
-    let config: Value = serde_json::from_slice(&bytes).ok()?;
-    let first = config
-        .get("runs")
-        .and_then(|runs| runs.get(0)?.get("settings"));
-    let task = first.unwrap_or(&config).get("task")?;
-    serde_json::from_value(task.clone()).ok()
+/// they differ in how they were trained. None where there is no such run.
+///
+/// # Errors
+/// If its settings can't be read.
+pub(crate) fn task_of_run(folder: &Path) -> Result<Option<TaskSettings>, Failure> {
+    if !RunFolder::at(folder).config().is_file() {
+        return Ok(None);
+    }
+    match RunKind::of(folder)? {
+        RunKind::Pretraining => Ok(None),
+        RunKind::FineTuning => {
+            let (_, settings): (_, FineTuneSettings) = RunFolder::open(folder)?;
+            Ok(Some(settings.task))
+        }
+        RunKind::Group => {
+            let (_, settings): (_, GroupSettings) = RunFolder::open(folder)?;
+            let first = settings.runs.into_iter().next();
+            Ok(first.map(|run| run.settings.task))
+        }
+    }
+}
+
+/// Refuses sequences longer than a model takes.
+///
+/// # Errors
+/// If they are.
+pub(crate) fn check_len(max_len: usize, longest: usize) -> Result<(), Failure> {
+    if max_len <= longest {
+        return Ok(());
+    }
+    Err(Failure::usage(format_args!(
+        "--max-len {max_len}: the model takes {longest} tokens; choose so many at most"
+    )))
 }
 
 /// What a model of this config.json is asked.
@@ -360,14 +403,7 @@ fn of_config(
     tokenizer: &Tokenizer,
 ) -> Result<TaskSettings, Failure> {
     let problem_type = config.get("problem_type").and_then(Value::as_str);
-    let problem = match (task, problem_type) {
-        (Task::Classify, Some("multi_label_classification")) => Problem::MultiLabel,
-        (Task::Classify, _) => Problem::SingleLabel,
-        (Task::Regress, _) => Problem::Regression,
-        (Task::Tag, _) => Problem::Tags,
-        (Task::Qa, _) => Problem::Span,
-        (Task::Choose, _) => Problem::Choice,
-    };
+    let problem = Problem::of(task, problem_type == Problem::MultiLabel.problem_type());
     let tuned = model.architecture.tuned();
     let beam = task == Task::Qa && tuned.head(config, HeadKind::Beam)?.has_head;
     let facts = tuned.head(config, HeadKind::of(problem, beam))?;

@@ -1,6 +1,7 @@
-//! Scores for people.
+//! Scores for people, and what of the examples is not read.
 
-use kiln_metrics::{Score, Scores};
+use kiln_datasets::features::FeatureCounts;
+use kiln_metrics::{Score, Scores, Summary};
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -8,6 +9,45 @@ use crate::wording::count;
 
 /// Classes whose scores are shown each by itself.
 const CLASSES: usize = 20;
+
+/// Says what of the examples the model does not read as it stands.
+pub(crate) fn tell_counts(counts: &FeatureCounts, console: Console) {
+    let told = [
+        (
+            counts.cut,
+            "texts are longer than the model reads here, and lose their ends",
+        ),
+        (
+            counts.long_sentences,
+            "sentences are longer than the model reads at once, and are read in windows",
+        ),
+        (
+            counts.cut_words,
+            "words are longer than a window, and are decided by their beginning",
+        ),
+        (
+            counts.unread_words,
+            "words are nothing to the tokenizer, and count as O",
+        ),
+    ];
+    for (number, what) in told.into_iter().filter(|(number, _)| *number > 0) {
+        console.note(format_args!("{} {what}", count(number)));
+    }
+}
+
+/// Warns of runs that have learned nothing.
+pub(crate) fn warn_collapsed(summaries: &[&Summary], console: Console) {
+    let names: Vec<&str> = summaries
+        .iter()
+        .flat_map(|summary| summary.collapsed.iter().map(String::as_str))
+        .collect();
+    if !names.is_empty() {
+        console.note(format_args!(
+            "warning: these runs say the same of every example, they have learned nothing: {}",
+            names.join(", ")
+        ));
+    }
+}
 
 /// A score with its interval and baseline, as one phrase.
 pub(crate) fn describe(score: &Score) -> String {

@@ -12,11 +12,11 @@ use kiln_metrics::rows::Row;
 use crate::console::Console;
 use crate::evaluate::map_of;
 use crate::failure::Failure;
-use crate::labelled::asking::{AskArgs, Asking};
+use crate::labelled::asking::{AskArgs, Asking, BatchArgs};
 use crate::labelled::data_args::FileArgs;
 use crate::labelled::dev_scores::PredictionsFile;
+use crate::labelled::showing;
 use crate::overwriting::refuse_overwriting;
-use crate::wording::count;
 
 const EXAMPLES: &str = "Examples:
   kiln predict classify --model runs/topics \"The match ended two to one.\"
@@ -37,9 +37,8 @@ pub(crate) struct LabelledArgs {
     /// Write a line of JSON for every example instead of printing; evaluate --predictions scores it
     #[arg(long, value_name = "F.jsonl")]
     output: Option<PathBuf>,
-    /// Examples the model reads at once. Default: as the run was trained, else 32
-    #[arg(long, value_name = "N")]
-    batch_size: Option<usize>,
+    #[command(flatten)]
+    batch: BatchArgs,
     /// Print one JSON object an example: what is said, and how sure the model is of it
     #[arg(long, conflicts_with = "output")]
     json: bool,
@@ -65,13 +64,14 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     args.ask.refuse_scores()?;
     let spec = args.files.spec(task, false, &args.data);
-    if args.data.is_empty() && spec.format.is_none() && spec != DatasetSpec::new(task, Vec::new()) {
+    let is_file = !args.data.is_empty() || (spec.format.is_some() && args.texts.is_empty());
+    if !is_file && spec != DatasetSpec::new(task, Vec::new()) {
         return Err(Failure::usage(
             "flags of files: texts and lines of stdin have no columns; name a file with --data, or say \
              with --format what stdin is",
         ));
     }
-    let asking = Asking::open(&args.model, task, &args.ask, args.batch_size, backend)?;
+    let asking = Asking::open(&args.model, task, &args.ask, args.batch.batch_size, backend)?;
     if let Some(output) = &args.output {
         let read: Vec<&Path> = args.data.iter().map(PathBuf::as_path).collect();
         refuse_overwriting("--output", output, &read, &[&args.model, &asking.folder])?;
@@ -94,6 +94,9 @@ pub(super) fn run(
             console.note(note);
         }
         let labels = map_of(&dataset, asking.labels())?;
+        for note in labels.notes() {
+            console.note(note);
+        }
         asking.ask(dataset.examples(&labels), &mut give)?
     } else if !args.texts.is_empty() {
         let examples = (1..)
@@ -116,12 +119,7 @@ pub(super) fn run(
     if let Some(file) = file {
         file.finish()?;
     }
-    if asked.counts.cut > 0 {
-        console.note(format_args!(
-            "{} texts are longer than the model reads here, and lost their ends",
-            count(asked.counts.cut)
-        ));
-    }
+    showing::tell_counts(&asked.counts, console);
     if asked.counts.examples == 0 {
         console.note("nothing was asked: no text came");
     }

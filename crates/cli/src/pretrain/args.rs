@@ -10,6 +10,7 @@ use super::flags::{Choice, possible_values};
 use super::given::Given;
 use crate::architectures::{self, Named};
 use crate::corpus::ReadArgs;
+use crate::show_args::ProgressArgs;
 use crate::tokenizer::LetterArgs;
 use crate::tokenizer_text::AlphabetArgs;
 
@@ -73,16 +74,8 @@ pub(crate) struct RunArgs {
     /// Default: never
     #[arg(long, value_name = "N")]
     pub(crate) early_stop: Option<usize>,
-    /// Steps between lines of progress off a terminal; metrics.jsonl has every step
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub(crate) log_every: u64,
-    /// Show burn-train's dashboard on the terminal, where it is compiled in (feature dashboard).
-    /// Default: one line
-    #[arg(long)]
-    pub(crate) dashboard: bool,
-    /// Print one JSON object at the end instead of a summary
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
     /// Start although the run seems to need more memory than there is. Default: refuse it, and say
     /// what fits
     #[arg(long)]

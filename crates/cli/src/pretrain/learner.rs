@@ -51,7 +51,7 @@ pub(super) fn training(
         save_every: run.save_every.unwrap_or(eval_every),
         keep_last: run.keep_last,
         keep_best: run.keep_best.unwrap_or(KEEP_BEST),
-        log_every: run.log_every,
+        log_every: run.progress.log_every,
         early_stop: run.early_stop,
         max_bad_steps: args.max_bad_steps,
         data_threads: threads.unwrap_or(default.data_threads).max(1),

@@ -61,7 +61,7 @@ pub(crate) fn run(
     backend: &[String],
     console: Console,
 ) -> Result<(), Failure> {
-    check_dashboard(args.run.dashboard)?;
+    check_dashboard(args.run.progress.show.dashboard)?;
     refuse_used_folder(&args.run.output, "continue the run in it with: kiln resume")?;
     PretrainPlan::new(args, backend, console)?.carry_out(console, finish::train)
 }

@@ -122,8 +122,8 @@ impl<'a> PretrainPlan<'a> {
             run: new.run(),
             settings: &settings,
             devices,
-            dashboard: args.run.dashboard,
-            json: args.run.json,
+            dashboard: args.run.progress.show.dashboard,
+            json: args.run.progress.show.json,
             console,
             resumption: None,
         })

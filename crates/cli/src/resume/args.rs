@@ -10,6 +10,7 @@ use super::fixed::FixedArgs;
 use super::given::GivenFlags;
 use crate::corpus_place::PlaceArgs;
 use crate::failure::Failure;
+use crate::show_args::ShowArgs;
 
 const EXAMPLES: &str = "Examples:
   kiln resume runs/first
@@ -35,13 +36,8 @@ pub(crate) struct ResumeArgs {
     /// RUN/set-aside
     #[arg(long, value_name = "N")]
     pub(super) from_step: Option<u64>,
-    /// Show burn-train's dashboard on the terminal, where it is compiled in (feature dashboard).
-    /// Default: one line
-    #[arg(long)]
-    pub(super) dashboard: bool,
-    /// Print one JSON object at the end instead of a summary
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
     #[command(flatten)]
     pub(super) changes: ChangeArgs,
     #[command(flatten)]
@@ -61,7 +57,13 @@ pub(crate) fn unchanged(path: &Path, dashboard: bool) -> Result<ResumeArgs, Fail
         args: ResumeArgs,
     }
     match Words::try_parse_from([OsStr::new("kiln"), path.as_os_str()]) {
-        Ok(Words { args }) => Ok(ResumeArgs { dashboard, ..args }),
+        Ok(Words { args }) => {
+            let show = ShowArgs {
+                dashboard,
+                ..args.show
+            };
+            Ok(ResumeArgs { show, ..args })
+        }
         Err(error) => Err(Failure::usage(error)),
     }
 }

@@ -19,6 +19,7 @@ mod set_aside;
 use std::path::Path;
 
 use kiln_tasks::architecture::Architecture;
+use kiln_tasks::labelled::RunKind;
 use serde_json::Value;
 
 use crate::architectures;
@@ -27,6 +28,7 @@ use crate::failure::Failure;
 use crate::finetune;
 use crate::finish;
 use crate::pretrain::check_dashboard;
+use crate::show_args::ShowArgs;
 use crate::wording::shell;
 
 pub(crate) use args::{ResumeArgs, unchanged};
@@ -38,16 +40,16 @@ pub(crate) use pretraining::go_on;
 /// If there is no run, its data or its devices are gone, what is asked for can't change, another
 /// process trains it, or training fails.
 pub(crate) fn run(args: &ResumeArgs, backend: &[String], console: Console) -> Result<(), Failure> {
-    check_dashboard(args.dashboard)?;
+    let ShowArgs { dashboard, json } = args.show;
+    check_dashboard(dashboard)?;
     refuse_checkpoint(&args.run)?;
-    if finetune::is_in(&args.run) {
-        args.given.refuse(&args.run)?;
+    match RunKind::of(&args.run)? {
+        RunKind::Pretraining => go_on(args, backend, console, finish::train),
+        kind => {
+            args.given.refuse(&args.run)?;
+            finetune::resume((&args.run, kind), backend, (json, dashboard), console)
+        }
     }
-    if let Some(ended) = finetune::resume(&args.run, backend, (args.json, args.dashboard), console)
-    {
-        return ended;
-    }
-    go_on(args, backend, console, finish::train)
 }
 
 /// Tells a checkpoint, or a model that is none of Kiln's, from a run.
@@ -72,7 +74,8 @@ fn refuse_checkpoint(path: &Path) -> Result<(), Failure> {
             .ok()
             .and_then(|inner| inner.iter().next()?.to_str()?.strip_prefix("step-"))
             .and_then(|step| step.parse::<u64>().ok());
-        let checkpoint = checkpoint.filter(|_| !finetune::is_in(run));
+        let is_pretraining = RunKind::of(run).is_ok_and(|kind| kind == RunKind::Pretraining);
+        let checkpoint = checkpoint.filter(|_| is_pretraining);
         let from = checkpoint.map_or_else(String::new, |step| {
             format!(", or from this checkpoint with: kiln resume {typed} --from-step {step}")
         });

@@ -33,14 +33,7 @@ pub(crate) fn go_on(
     train: impl FnOnce(ReadyRun<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let (run, found): (_, RunSettings) = RunFolder::open(&args.run)?;
-    let Some(architecture) = architectures::by_name(&found.architecture) else {
-        return Err(Failure::run(format_args!(
-            "{}: architecture = {}: not one of this version, which has {}",
-            run.config().display(),
-            found.architecture,
-            architectures::names().join(", ")
-        )));
-    };
+    let architecture = architectures::of_run(&run, &found.architecture)?;
     args.fixed.refuse(&args.run, architecture.name())?;
     // Before anything is written: two of them would write over each other.
     let run = run.locked()?;
@@ -149,8 +142,8 @@ fn ready_run<'a>(
         run,
         settings,
         devices,
-        dashboard: args.dashboard,
-        json: args.json,
+        dashboard: args.show.dashboard,
+        json: args.show.json,
         console,
         resumption: None,
     }
@@ -203,7 +196,7 @@ fn nothing_to_do(
     let steps = settings.training.steps;
     let further = steps.saturating_mul(2);
     let shown = shell(&args.run);
-    if args.json {
+    if args.show.json {
         // What the run said at its end, from what it left.
         let devices = devices::open(&devices::choose(&settings.devices)?)?;
         let ready = ready_run(args, architecture, run, settings, devices, console);

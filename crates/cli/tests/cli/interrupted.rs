@@ -42,7 +42,7 @@ fn start(folder: &Path, shell: &str) -> (Child, BufReader<ChildStderr>) {
 
 /// The tests themselves may run where signals are ignored, as in the background of a shell.
 #[expect(unsafe_code, reason = "dispositions have no safe interface")]
-fn hear_all_signals(command: &mut Command) {
+pub(crate) fn hear_all_signals(command: &mut Command) {
     // SAFETY: `signal` may be called between fork and exec.
     unsafe {
         command.pre_exec(|| {
@@ -63,7 +63,7 @@ fn wait_for(stderr: &mut BufReader<ChildStderr>, start: &str) {
     }
 }
 
-fn send(child: &Child, signal: &str) {
+pub(crate) fn send(child: &Child, signal: &str) {
     let kill = Command::new("kill")
         .args([signal, &child.id().to_string()])
         .status()

@@ -62,7 +62,13 @@ fn lasting(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = files(folder);
     files.retain(|path, _| {
         let name = path.file_name().unwrap().to_string_lossy();
-        !["metrics.jsonl", "state.json", "checksums.json", ".lock"].contains(&&*name)
+        let timed = [
+            "metrics.jsonl",
+            "state.json",
+            "checksums.json",
+            "report.html",
+        ];
+        !timed.contains(&&*name) && name != ".lock"
     });
     files
 }

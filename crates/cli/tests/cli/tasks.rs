@@ -5,6 +5,8 @@ mod every;
 mod glue;
 mod heads;
 mod resuming;
+#[cfg(unix)]
+mod stopped;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -14,26 +14,22 @@
 
 use kiln_text::HostBatch;
 
+use crate::feature::NO_LABEL;
 use crate::features::Padding;
 use crate::{DataError, Feature, Problem, RowTarget, TokenMap};
 
-/// What is not scored.
-const NO_LABEL: i32 = -100;
-
 /// To what length rows are padded: few different ones, so that shapes repeat and a device makes few
 /// kernels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PadTo {
-    /// The next multiple, `max_len` at most. 1: the longest row's length.
-    Multiple(usize),
-    /// The shortest of these that is long enough, else `max_len`.
-    Lengths(Vec<usize>),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PadTo {
+    /// The next multiple of it, `max_len` at most. 1: the longest row's length.
+    pub multiple: usize,
 }
 
 impl Default for PadTo {
     /// Multiples of 8, which matrix units of GPUs want.
     fn default() -> Self {
-        Self::Multiple(8)
+        Self { multiple: 8 }
     }
 }
 
@@ -65,26 +61,20 @@ impl Batcher {
     /// If rows would be padded to nothing.
     pub fn new(settings: BatchSettings) -> Result<Self, DataError> {
         let refuse = |problem: &str| Err(DataError::Settings(problem.into()));
-        match &settings.pad_to {
-            PadTo::Multiple(0) => refuse("pad_to = a multiple of 0: choose 1 at least, 8 is usual"),
-            PadTo::Lengths(lengths) if lengths.contains(&0) => {
-                refuse("pad_to = a length of 0: choose 1 at least")
-            }
-            _ => Ok(Self { settings }),
+        if settings.max_len == 0 {
+            return refuse("max_len = 0: rows would have no tokens; choose 1 at least");
         }
+        if settings.pad_to.multiple == 0 {
+            return refuse("pad_to = a multiple of 0: choose 1 at least, 8 is usual");
+        }
+        Ok(Self { settings })
     }
 
     /// The length to which rows are padded whose longest one has so many tokens.
     pub fn padded(&self, longest: usize) -> usize {
-        let max_len = self.settings.max_len;
-        let padded = match &self.settings.pad_to {
-            PadTo::Multiple(multiple) => longest.max(1).div_ceil(*multiple) * multiple,
-            PadTo::Lengths(lengths) => {
-                let enough = lengths.iter().copied().filter(|&length| length >= longest);
-                enough.min().unwrap_or(max_len)
-            }
-        };
-        padded.min(max_len)
+        let PadTo { multiple } = self.settings.pad_to;
+        let padded = longest.max(1).div_ceil(multiple) * multiple;
+        padded.min(self.settings.max_len)
     }
 
     /// The position of a row's first token where rows are padded to `seq_len`.
@@ -115,8 +105,7 @@ impl Batcher {
         let Some(last) = rows.last() else {
             return refused("a batch of no rows; choose batches of 1 at least");
         };
-        let longest = rows.iter().flat_map(|row| &row.ids).map(Vec::len).max();
-        let longest = longest.unwrap_or(0);
+        let longest = rows.iter().map(Feature::longest).max().unwrap_or(0);
         let max_len = self.settings.max_len;
         if longest > max_len {
             return Err(DataError::Settings(format!(

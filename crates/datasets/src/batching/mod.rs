@@ -6,20 +6,17 @@
 //! | `rows.rs` | all rows of a store, or those of some examples |
 //! | `epochs.rs` | the order in which training sees rows |
 //! | `train.rs` | the source of training |
-//! | `eval.rs` | the finite source of an evaluation |
 //! | `predict.rs` | batches of a window of features |
 //! | `weights.rs` | what classes weigh by how often they come |
 
 mod batch;
 mod epochs;
-mod eval;
 mod predict;
 mod rows;
 mod train;
 mod weights;
 
 pub use batch::{BatchSettings, Batcher, PadTo};
-pub use eval::EvalSource;
 pub use predict::{PREDICT_WINDOW, PredictBatch, PredictBatches};
 pub use rows::Rows;
 pub use train::{TrainOrder, TrainSource};

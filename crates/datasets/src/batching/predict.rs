@@ -52,10 +52,7 @@ impl PredictBatches {
         &'a self,
         window: &'a [Feature],
     ) -> impl Iterator<Item = Result<PredictBatch, DataError>> + 'a {
-        let shape = |feature: &Feature| {
-            let longest = feature.ids.iter().map(Vec::len).max().unwrap_or(0);
-            (feature.ids.len(), longest)
-        };
+        let shape = |feature: &Feature| (feature.ids.len(), feature.longest());
         let mut order: Vec<(usize, &Feature)> = window.iter().enumerate().collect();
         order.sort_by_key(|(_, feature)| std::cmp::Reverse(shape(feature)));
         let mut batches: Vec<Vec<(usize, &Feature)>> = Vec::new();

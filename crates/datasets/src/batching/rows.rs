@@ -93,11 +93,6 @@ impl Rows {
         self.store.length(self.feature(row))
     }
 
-    /// How many sequences it has, and its length.
-    pub(super) fn shape(&self, row: usize) -> (usize, usize) {
-        (self.store.sequences(self.feature(row)), self.length(row))
-    }
-
     /// Reads a row.
     pub(super) fn get(&self, row: usize) -> Result<Feature, DataError> {
         self.store.get(self.feature(row))

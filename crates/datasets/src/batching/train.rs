@@ -63,28 +63,31 @@ impl TrainSource {
 
     /// The rows of batch `index` by their features' numbers in the store.
     pub fn features(&self, index: u64) -> Vec<usize> {
+        self.chosen(index)
+            .map(|row| self.rows.feature(row))
+            .collect()
+    }
+
+    /// The rows of batch `index`.
+    fn chosen(&self, index: u64) -> impl Iterator<Item = usize> {
         let first = index.saturating_mul(self.batch_size);
         let length = |row: u32| self.rows.length(row as usize);
         (first..first.saturating_add(self.batch_size))
-            .map(|place| self.rows.feature(self.epochs.row(place, &length) as usize))
-            .collect()
+            .map(move |place| self.epochs.row(place, &length) as usize)
     }
 }
 
 impl BatchSource for TrainSource {
     fn batch(&self, index: u64) -> Result<HostBatch, TextError> {
-        let first = index.saturating_mul(self.batch_size);
-        let length = |row: u32| self.rows.length(row as usize);
-        let rows: Result<Vec<Feature>, DataError> = (first..first.saturating_add(self.batch_size))
-            .map(|place| self.rows.get(self.epochs.row(place, &length) as usize))
-            .collect();
+        let rows: Result<Vec<Feature>, DataError> =
+            self.chosen(index).map(|row| self.rows.get(row)).collect();
         let batch = rows.and_then(|rows| self.batcher.labelled(&rows, rows.len()));
         batch.map_err(|error| failed(index, error))
     }
 }
 
 /// An error of a batch, as whoever takes batches expects it.
-pub(super) fn failed(index: u64, error: DataError) -> TextError {
+fn failed(index: u64, error: DataError) -> TextError {
     match error {
         DataError::Text(error) => error,
         error => TextError::Source {

@@ -7,11 +7,8 @@ use std::collections::btree_map::Entry;
 
 use kiln_metrics::rows::{ChoiceRow, ClassRow, LabelsRow, NumbersRow, Row, TagsRow};
 
+use crate::probabilities::{arg_max, sigmoid, softmax};
 use crate::{DataError, Example, Feature, Input, Labels, Problem, Target, TokenMap};
-
-mod probabilities;
-
-use probabilities::{arg_max, sigmoid, softmax};
 
 /// The tag of a word that the model has not read.
 const OUTSIDE: &str = "O";
@@ -116,20 +113,21 @@ impl Decoder {
                 logits.len()
             )))
         };
+        let wide = || logits.iter().map(|&logit| f64::from(logit));
         let found = match self.problem {
             Problem::SingleLabel => {
                 fits(num_labels)?;
-                Found::One(arg_max(logits), softmax(logits))
+                Found::One(arg_max(logits), softmax(wide(), 1.0))
             }
             Problem::Choice => {
                 fits(feature.ids.len())?;
-                Found::One(arg_max(logits), softmax(logits))
+                Found::One(arg_max(logits), softmax(wide(), 1.0))
             }
             Problem::MultiLabel => {
                 fits(num_labels)?;
-                Found::Each(logits.iter().map(|&logit| sigmoid(logit)).collect())
+                Found::Each(wide().map(sigmoid).collect())
             }
-            Problem::Regression => Found::Numbers(logits.iter().map(|&x| x.into()).collect()),
+            Problem::Regression => Found::Numbers(wide().collect()),
             Problem::Tags => Found::Tags(
                 tags(feature, logits, first_token, num_labels).ok_or_else(|| {
                     refused(format!(

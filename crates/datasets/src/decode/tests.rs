@@ -285,7 +285,7 @@ proptest! {
 
     #[test]
     fn a_label_by_itself_and_its_opposite_sum_to_1(logit in -1000.0_f32..1000.0) {
-        let (yes, no) = (probabilities::sigmoid(logit), probabilities::sigmoid(-logit));
+        let (yes, no) = (sigmoid(logit.into()), sigmoid((-logit).into()));
         prop_assert!((0.0..=1.0).contains(&yes));
         prop_assert!((yes + no - 1.0).abs() < BOUND);
         prop_assert_eq!(yes > 0.5, logit > 0.0 && yes > 0.5);

@@ -169,14 +169,14 @@ impl Layout {
             let known = |&(id, type_id): &(u32, u8)| (id, self.known(type_id));
             tokens.iter().map(known).collect::<Vec<_>>()
         };
-        let is_last = self.padding.left;
         QuestionLayout {
-            question_first: !is_last,
-            before: special(&self.pair.before),
-            between: special(&self.pair.between),
-            after: special(&self.pair.after),
-            types: self.pair.types.map(|type_id| self.known(type_id)),
-            no_answer_last: is_last,
+            question_first: !self.padding.left,
+            around: Around {
+                before: special(&self.pair.before),
+                between: special(&self.pair.between),
+                after: special(&self.pair.after),
+                types: self.pair.types.map(|type_id| self.known(type_id)),
+            },
         }
     }
 }

@@ -10,10 +10,8 @@ use kiln_text::tokenizer::Encoder;
 
 use super::counts::FeatureCounts;
 use super::layout::Layout;
+use crate::feature::NO_LABEL;
 use crate::{DataError, Feature, Labels, RowTarget, TokenMap};
-
-/// What is not scored.
-const NO_LABEL: i32 = -100;
 
 /// How words become tokens, labels and windows.
 #[derive(Debug)]

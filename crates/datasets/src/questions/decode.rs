@@ -7,6 +7,7 @@ use kiln_metrics::rows::{AnswerCandidate, AnswerRow, Row};
 
 use super::beam::{self, BeamOutput};
 use super::search::{self, Found, SearchSettings, SpanLogits};
+use crate::probabilities::{sigmoid, softmax};
 use crate::{DataError, Example, Feature, Input, Target};
 
 /// Gathers what a model says of windows, in any order, and gives the answers.
@@ -163,20 +164,6 @@ impl AnswerDecoder {
         }))
     }
 
-    /// The answers to all questions, in their order.
-    ///
-    /// # Errors
-    /// As [`Self::take`].
-    pub fn rows<'a>(
-        mut self,
-        examples: impl IntoIterator<Item = &'a Example>,
-    ) -> Result<Vec<Row>, DataError> {
-        let examples = (0..).zip(examples);
-        examples
-            .map(|(number, example)| self.take(number, example))
-            .collect()
-    }
-
     /// The candidates with their probabilities, best first; nothing if one lies outside the context.
     fn n_best(&self, kind: NullKind, found: &Found, context: &str) -> Option<Vec<AnswerCandidate>> {
         let none = |probability| AnswerCandidate {
@@ -211,28 +198,26 @@ impl AnswerDecoder {
                 // It stays where it is the last, behind n_best spans.
                 let kept = self.settings.n_best;
                 candidates.truncate(if place < kept { kept } else { kept + 1 });
-                softmax(&mut candidates, 1.0);
+                share(&mut candidates, 1.0);
             }
             NullKind::AnswerClass if no_answer => {
-                let probability = 1.0 / (1.0 + (-found.null).exp());
-                softmax(&mut candidates, 1.0 - probability);
+                let probability = sigmoid(found.null);
+                share(&mut candidates, 1.0 - probability);
                 let place = candidates.partition_point(|other| other.probability >= probability);
                 candidates.insert(place, none(probability));
             }
-            NullKind::Span | NullKind::AnswerClass => softmax(&mut candidates, 1.0),
+            NullKind::Span | NullKind::AnswerClass => share(&mut candidates, 1.0),
         }
         Some(candidates)
     }
 }
 
-/// Probabilities by the exponentials of scores, `whole` altogether.
-fn softmax(candidates: &mut [AnswerCandidate], whole: f64) {
+/// Gives candidates their probabilities by their scores, `whole` altogether.
+fn share(candidates: &mut [AnswerCandidate], whole: f64) {
     let scores = candidates.iter().map(|candidate| candidate.score);
-    let most = scores.fold(f64::NEG_INFINITY, f64::max);
-    let weight = |candidate: &AnswerCandidate| (candidate.score - most).exp();
-    let sum: f64 = candidates.iter().map(weight).sum();
-    for candidate in candidates {
-        candidate.probability = whole * weight(candidate) / sum;
+    let probabilities = softmax(scores, whole);
+    for (candidate, probability) in candidates.iter_mut().zip(probabilities) {
+        candidate.probability = probability;
     }
 }
 

@@ -1,4 +1,4 @@
-//! An answer's characters to the tokens that it begins and ends with, and back.
+//! An answer's characters to the tokens that it begins and ends with.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use std::ops::Range;
 ///   blank along. Here only tokens count that stand for a character of the answer.
 /// - An answer of one character that has several tokens, in byte-level BPE: that rule takes the last of
 ///   them for the start and the first for the end, a span that runs backwards. Here it is all of them.
-pub fn answer_tokens(
+pub(super) fn answer_tokens(
     tokens: &[(u32, Range<usize>)],
     answer: Range<usize>,
 ) -> Option<(usize, usize)> {
@@ -41,15 +41,6 @@ pub fn answer_tokens(
     let first = inside.next();
     let last = inside.last().or(first);
     Some(first.zip(last).unwrap_or((end.0, start.0)))
-}
-
-/// The characters from the first of these tokens to the last; none if there are no such tokens.
-pub fn answer_characters(
-    tokens: &[(u32, Range<usize>)],
-    (first, last): (usize, usize),
-) -> Option<Range<usize>> {
-    let ((_, first), (_, last)) = (tokens.get(first)?, tokens.get(last)?);
-    Some(first.start..last.end)
 }
 
 #[cfg(test)]

@@ -1,20 +1,15 @@
 //! In which order a question, its context and special tokens stand in a row.
 
-/// The order of a row, and the special tokens in it, each with its `token_type_id`.
+use kiln_text::tokenizer::Around;
+
+/// The order of a row, and the special tokens in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuestionLayout {
-    /// Whether the question stands before the context.
+    /// What stands around the two texts.
+    pub around: Around,
+    /// Whether the question stands before the context. "No answer" is the row's first token then, else its
+    /// last one, as XLNet's `<cls>`.
     pub question_first: bool,
-    /// What stands before the first text.
-    pub before: Vec<(u32, u8)>,
-    /// What stands between the two.
-    pub between: Vec<(u32, u8)>,
-    /// What stands behind the second text.
-    pub after: Vec<(u32, u8)>,
-    /// The type of the first text's tokens, and of the second's.
-    pub types: [u8; 2],
-    /// Whether "no answer" is the row's last token, as XLNet's `<cls>`, not its first.
-    pub no_answer_last: bool,
 }
 
 impl QuestionLayout {
@@ -22,21 +17,25 @@ impl QuestionLayout {
     pub fn bert(cls: u32, sep: u32) -> Self {
         Self {
             question_first: true,
-            before: vec![(cls, 0)],
-            between: vec![(sep, 0)],
-            after: vec![(sep, 1)],
-            types: [0, 1],
-            no_answer_last: false,
+            around: Around {
+                before: vec![(cls, 0)],
+                between: vec![(sep, 0)],
+                after: vec![(sep, 1)],
+                types: [0, 1],
+            },
         }
     }
 
     /// `<s> question </s></s> context </s>`, all of type 0: RoBERTa.
     pub fn roberta(cls: u32, sep: u32) -> Self {
         Self {
-            between: vec![(sep, 0), (sep, 0)],
-            after: vec![(sep, 0)],
-            types: [0, 0],
-            ..Self::bert(cls, sep)
+            question_first: true,
+            around: Around {
+                before: vec![(cls, 0)],
+                between: vec![(sep, 0), (sep, 0)],
+                after: vec![(sep, 0)],
+                types: [0, 0],
+            },
         }
     }
 
@@ -44,16 +43,17 @@ impl QuestionLayout {
     pub fn xlnet(cls: u32, sep: u32) -> Self {
         Self {
             question_first: false,
-            before: Vec::new(),
-            between: vec![(sep, 0)],
-            after: vec![(sep, 1), (cls, 2)],
-            types: [0, 1],
-            no_answer_last: true,
+            around: Around {
+                before: Vec::new(),
+                between: vec![(sep, 0)],
+                after: vec![(sep, 1), (cls, 2)],
+                types: [0, 1],
+            },
         }
     }
 
-    /// How many special tokens a row has.
-    pub fn special_tokens(&self) -> usize {
-        self.before.len() + self.between.len() + self.after.len()
+    /// Whether "no answer" is the row's last token, not its first.
+    pub(super) fn no_answer_last(&self) -> bool {
+        !self.question_first
     }
 }

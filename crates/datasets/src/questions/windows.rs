@@ -120,7 +120,7 @@ impl<'a> QuestionWindows<'a> {
         };
         let question = self.tokenizer.encode(question.trim_start())?;
 
-        let taken = question.len() + self.layout.special_tokens();
+        let taken = question.len() + self.layout.around.special_tokens();
         let max_length = self.settings.max_length;
         let room = max_length.saturating_sub(taken);
         let windows = windows(tokens.len(), room, self.settings.stride).ok_or_else(|| {
@@ -223,12 +223,18 @@ fn owned(tokens: usize, windows: &[Range<usize>]) -> Vec<Range<usize>> {
             let (left, right) = (token - window.start, window.end - 1 - token);
             100 * left.min(right) + window.len()
         };
-        let holding = windows.iter().enumerate();
-        let holding = holding.filter(|(_, window)| window.contains(&token));
+        // Windows begin and end one behind the other: those that hold a token lie in a row.
+        let first = windows.partition_point(|window| window.end <= token);
+        let behind = windows.partition_point(|window| window.start <= token);
+        let holding = windows.get(first..behind).unwrap_or_default();
         // The first one of equals.
-        let best = holding.rev().max_by_key(|(_, window)| score(window));
+        let best = holding
+            .iter()
+            .enumerate()
+            .rev()
+            .max_by_key(|(_, window)| score(window));
         if let Some((best, _)) = best
-            && let Some(owned) = owned.get_mut(best)
+            && let Some(owned) = owned.get_mut(first + best)
         {
             // They lie in a row: from one window to the next the difference of scores only falls.
             owned.start = owned.start.min(token);
@@ -255,27 +261,32 @@ impl Row {
         tokens: &[(u32, Range<usize>)],
         window: &Range<usize>,
     ) -> Self {
-        let length = question.len() + window.len() + layout.special_tokens();
+        let length = question.len() + window.len() + layout.around.special_tokens();
         let mut row = Self {
             ids: Vec::with_capacity(length),
             type_ids: Vec::with_capacity(length),
             characters: Vec::with_capacity(length),
             context: 0,
-            no_answer: if layout.no_answer_last { length - 1 } else { 0 },
+            no_answer: if layout.no_answer_last() {
+                length - 1
+            } else {
+                0
+            },
         };
         let context = tokens.get(window.clone()).unwrap_or_default();
-        let [first, second] = layout.types;
-        row.add_special(&layout.before);
+        let around = &layout.around;
+        let [first, second] = around.types;
+        row.add_special(&around.before);
         if layout.question_first {
             row.add_question(question, first);
-            row.add_special(&layout.between);
+            row.add_special(&around.between);
             row.add_context(context, second);
         } else {
             row.add_context(context, first);
-            row.add_special(&layout.between);
+            row.add_special(&around.between);
             row.add_question(question, second);
         }
-        row.add_special(&layout.after);
+        row.add_special(&around.after);
         row
     }
 

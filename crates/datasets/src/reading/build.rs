@@ -23,13 +23,17 @@ impl Context<'_> {
     ///
     /// # Errors
     /// The line where it is not the record's, and what is wrong, column first.
-    pub(super) fn example(&self, record: Record) -> Result<Raw, String> {
+    pub(super) fn example(&self, mut record: Record) -> Result<Raw, String> {
         let id = match &self.fields.id {
             Some(field) => record.cell(field).name().map_err(at(field))?,
             None => None,
         };
         let id = id.map(|id| id.into_owned());
         let line = record.line;
+        let word_lines = match &mut record.content {
+            Content::Sentence { lines, .. } => std::mem::take(lines),
+            _ => Vec::new(),
+        };
         let (input, target) = match self.spec.task {
             Task::Classify => (self.texts(&record)?, self.labels(&record)?),
             Task::Regress => (self.texts(&record)?, self.numbers(&record)?),
@@ -44,6 +48,7 @@ impl Context<'_> {
         Ok(Raw {
             id,
             line,
+            word_lines,
             input,
             target,
         })
@@ -184,7 +189,7 @@ impl Context<'_> {
 
     fn words(&self, record: Record) -> Result<(Input, Option<RawTarget>), String> {
         let (words, tags) = match record.content {
-            Content::Sentence { words, tags } => (words, tags),
+            Content::Sentence { words, tags, .. } => (words, tags),
             Content::Json(_) => {
                 let Some(field) = &self.fields.text else {
                     return Err("no column for the words".to_owned());

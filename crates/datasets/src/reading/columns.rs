@@ -1,6 +1,8 @@
 //! Which column is what: as it is given, or by names that data sets have.
 
-use super::glue::GlueTask;
+use kiln_metrics::GlueTask;
+
+use super::glue::GlueLayout as _;
 use super::record::{Field, Key};
 use super::spec::{Column, Columns, DatasetSpec};
 use crate::{DataError, Task};

@@ -59,7 +59,7 @@ impl Conll {
 
     /// The next sentence.
     pub(super) fn next(&mut self) -> Result<Option<Record>, DataError> {
-        let mut start = 0;
+        let mut lines = Vec::new();
         let mut words = Vec::new();
         let mut tags = Vec::new();
         while let Some((line, text)) = self.lines.next(b'\t')? {
@@ -118,9 +118,7 @@ impl Conll {
                 }
                 tags.push(text.to_owned());
             }
-            if words.is_empty() {
-                start = line;
-            }
+            lines.push(line);
             words.push(word.to_owned());
             if words.len() > MAX_WORDS {
                 return wrong(format!(
@@ -128,13 +126,13 @@ impl Conll {
                 ));
             }
         }
-        if words.is_empty() {
+        let Some(&line) = lines.first() else {
             return Ok(None);
-        }
+        };
         let tags = (!tags.is_empty()).then_some(tags);
         Ok(Some(Record {
-            line: start,
-            content: Content::Sentence { words, tags },
+            line,
+            content: Content::Sentence { words, tags, lines },
         }))
     }
 }

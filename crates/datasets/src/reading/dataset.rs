@@ -31,8 +31,10 @@ pub struct Survey {
     pub examples: u64,
     /// How many of them have no label.
     pub unlabelled: u64,
-    /// The labels, in the order of [`collect_labels`]. Where a file lists them (a `ClassLabel`, a task
-    /// of GLUE), all that are listed.
+    /// How many questions are said to have no answer in their context.
+    pub unanswered: u64,
+    /// The labels: sorted by name, by number where all are integers. Where a file lists them (a
+    /// `ClassLabel`, a task of GLUE), all that are listed, in the order of the list.
     pub labels: Labels,
     /// How often each label stands in the files: examples, or words.
     pub frequencies: Vec<u64>,
@@ -54,26 +56,7 @@ impl Dataset {
                 "no files: name one at least".to_owned(),
             ));
         };
-        if let Some(glue) = spec.glue
-            && glue.task() != spec.task
-        {
-            return Err(DataError::Settings(format!(
-                "--glue {}: a task of {}, not of {}",
-                glue.name(),
-                glue.task().name(),
-                spec.task.name()
-            )));
-        }
-        if spec.multi_label && spec.task != Task::Classify {
-            return Err(DataError::Settings(
-                "several labels an example are of the task classify alone".to_owned(),
-            ));
-        }
-        if spec.separator.as_deref() == Some("") {
-            return Err(DataError::Settings(
-                "separator \"\": give a character".to_owned(),
-            ));
-        }
+        spec.check()?;
         let mut decided = Source::open(&spec, first, None, needs_labels)?.decided;
         let scheme = match spec.scheme {
             Some(scheme) => scheme,
@@ -121,6 +104,7 @@ impl Dataset {
         let mut survey = Survey {
             examples: 0,
             unlabelled: 0,
+            unanswered: 0,
             labels: Labels::default(),
             frequencies: Vec::new(),
             outputs: 0,
@@ -143,7 +127,9 @@ impl Dataset {
                         survey.outputs = survey.outputs.max(endings.len());
                     }
                 }
-                Some(RawTarget::Answers(..)) => {}
+                Some(RawTarget::Answers(answers, _)) => {
+                    survey.unanswered += u64::from(answers.is_empty());
+                }
             }
             if names.len() > MAX_LABELS {
                 return Err(DataError::Record {
@@ -232,26 +218,8 @@ fn recognised(
     for raw in Raws::new(spec, Some(decided), Scheme::None, needs_labels) {
         let (file, raw) = raw?;
         if let Some(RawTarget::Tags(tags)) = raw.target {
-            let line = raw.line;
-            recogniser.see(&tags, &Place { file, line });
+            recogniser.see(&tags, &file, raw.line, &raw.word_lines);
         }
     }
     recogniser.scheme()
-}
-
-/// The labels in the files of `spec`: sorted by name, by number where all are integers, and in the
-/// order of the list where a file has one (a `ClassLabel`) or it is a task of GLUE.
-///
-/// # Errors
-/// As [`Dataset::open`] and [`Dataset::survey`].
-pub fn collect_labels(spec: &DatasetSpec) -> Result<Labels, DataError> {
-    Ok(Dataset::open(spec.clone(), true)?.survey()?.labels)
-}
-
-/// The examples of `dataset`, with `labels`' ids.
-pub fn examples<'a>(
-    dataset: &'a Dataset,
-    labels: &'a LabelMap,
-) -> impl Iterator<Item = Result<crate::Example, DataError>> + 'a {
-    dataset.examples(labels)
 }

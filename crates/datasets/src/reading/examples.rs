@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::build::Context;
 use super::lines::problem;
 use super::questions;
-use super::raw::{Raw, RawTarget};
+use super::raw::{Raw, RawTarget, WordPlace};
 use super::record::Content;
 use super::source::{Decided, Source};
 use super::spec::DatasetSpec;
@@ -163,8 +163,9 @@ impl<'a> Raws<'a> {
     fn checked(&mut self, file: &Arc<Path>, mut raw: Raw) -> Result<Option<Raw>, DataError> {
         match &mut raw.target {
             Some(RawTarget::Tags(tags)) => {
-                let strays = to_iob2(tags, self.scheme)
-                    .map_err(|(word, reason)| problem(file, raw.line + word as u64, reason))?;
+                let strays = to_iob2(tags, self.scheme).map_err(|(word, reason)| {
+                    WordPlace::new(file, raw.line, &raw.word_lines, word).problem(reason)
+                })?;
                 self.counts.stray_tags += strays;
             }
             Some(RawTarget::Numbers(numbers)) => {
@@ -229,7 +230,7 @@ impl<'a> Examples<'a> {
     /// leaves open is decided by them. Tags are taken for IOB2 unless `spec` says otherwise.
     ///
     /// # Errors
-    /// If its first records can't be read.
+    /// If what `spec` says does not go together, or the first records can't be read.
     pub fn of_reader(
         spec: &'a DatasetSpec,
         labels: &'a LabelMap,
@@ -237,6 +238,7 @@ impl<'a> Examples<'a> {
         name: &Path,
         reader: Box<dyn BufRead + Send>,
     ) -> Result<Self, DataError> {
+        spec.check()?;
         let scheme = spec.scheme.unwrap_or(Scheme::None);
         let raws = Raws::of(spec, scheme, needs_labels, name, reader)?;
         Ok(Self::new(raws, labels))
@@ -249,15 +251,15 @@ impl<'a> Examples<'a> {
 
     fn example(&mut self, file: Arc<Path>, raw: Raw) -> Result<Example, DataError> {
         self.number += 1;
-        let id = |name: &str, line: u64| {
+        let id = |name: &str| {
             let id = self.labels.id(name);
-            id.map_err(|reason| problem(&file, line, reason))
+            id.map_err(|reason| problem(&file, raw.line, reason))
         };
         let target = match raw.target {
             None => None,
-            Some(RawTarget::Class(name)) => Some(Target::Class(id(&name, raw.line)?)),
+            Some(RawTarget::Class(name)) => Some(Target::Class(id(&name)?)),
             Some(RawTarget::Classes(names)) => {
-                let ids: Result<Vec<_>, _> = names.iter().map(|it| id(it, raw.line)).collect();
+                let ids: Result<Vec<_>, _> = names.iter().map(|it| id(it)).collect();
                 let mut ids = ids?;
                 ids.sort_unstable();
                 ids.dedup();
@@ -265,8 +267,12 @@ impl<'a> Examples<'a> {
             }
             Some(RawTarget::Numbers(numbers)) => Some(Target::Numbers(numbers)),
             Some(RawTarget::Tags(tags)) => {
-                let tags = tags.iter().zip(raw.line..);
-                let ids: Result<_, _> = tags.map(|(tag, line)| id(tag, line)).collect();
+                let id = |(word, tag): (usize, &String)| {
+                    let place = || WordPlace::new(&file, raw.line, &raw.word_lines, word);
+                    let id = self.labels.id(tag);
+                    id.map_err(|reason| place().problem(reason))
+                };
+                let ids: Result<_, _> = tags.iter().enumerate().map(id).collect();
                 Some(Target::Tags(ids?))
             }
             Some(RawTarget::Answers(answers, _)) => Some(Target::Answers(answers)),

@@ -1,13 +1,13 @@
 //! JSON: objects one a line, one after the other, in a list, or in a list called `data` of an object,
 //! as SQuAD's files are. They are cut out one by one, so that memory holds one of them.
 
-use std::io::{self, BufRead};
+use std::io::BufRead;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::lines::{problem, read_failed, too_long};
+use super::lines::{NOT_UTF8, filled, problem, read_failed, too_long};
 use super::record::{Content, MAX_RECORD_BYTES, Record, kind};
 use crate::DataError;
 
@@ -208,9 +208,7 @@ impl Json {
             }
         }
         if std::str::from_utf8(&bytes).is_err() {
-            let reason = "not UTF-8; convert the file (iconv -f CP1252 -t UTF-8 if it is Western \
-                          European)";
-            return Err(problem(&self.file, start, reason));
+            return Err(problem(&self.file, start, NOT_UTF8));
         }
         serde_json::from_slice(&bytes).map_err(|error| {
             let line = start + error.line().saturating_sub(1) as u64;
@@ -229,16 +227,6 @@ impl Json {
     fn wrong(&self, reason: &str) -> DataError {
         problem(&self.file, self.line, reason)
     }
-}
-
-/// The reader's next bytes, however often a signal comes between.
-fn filled(reader: &mut impl BufRead) -> io::Result<&[u8]> {
-    while let Err(error) = reader.fill_buf() {
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-    reader.fill_buf()
 }
 
 /// Follows brackets and strings to where a value ends. A line's end in a string ends it as well: it

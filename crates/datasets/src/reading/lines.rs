@@ -78,11 +78,22 @@ pub(super) fn problem(file: &Arc<Path>, line: u64, problem: impl Into<String>) -
     }
 }
 
+/// The reader's next bytes, however often a signal comes between.
+pub(super) fn filled(reader: &mut impl BufRead) -> io::Result<&[u8]> {
+    while let Err(error) = reader.fill_buf() {
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    reader.fill_buf()
+}
+
+/// What is wrong with text in another encoding.
+pub(super) const NOT_UTF8: &str =
+    "not UTF-8; convert the file (iconv -f CP1252 -t UTF-8 if it is Western European)";
+
 pub(super) fn not_utf8(column: &str) -> String {
-    format!(
-        "column {column}: not UTF-8; convert the file (iconv -f CP1252 -t UTF-8 if it is Western \
-         European)"
-    )
+    format!("column {column}: {NOT_UTF8}")
 }
 
 pub(super) fn too_long() -> String {

@@ -29,9 +29,10 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
-pub use dataset::{Dataset, Survey, collect_labels, examples};
+pub use dataset::{Dataset, Survey};
 pub use examples::{Counts, Examples};
-pub use glue::{GlueMetric, GlueTask};
+pub use glue::GlueLayout;
+pub use kiln_metrics::GlueTask;
 pub use source::Decided;
 pub use spec::{Column, Columns, DatasetSpec, Format};
 pub use tags::Scheme;

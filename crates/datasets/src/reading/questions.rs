@@ -73,6 +73,7 @@ pub(super) fn article(record: Value, line: u64, needs_labels: bool) -> Result<Ve
             examples.push(Raw {
                 id: Some(id.into_owned()),
                 line,
+                word_lines: Vec::new(),
                 input: Input::Question {
                     question: question.question,
                     context: Arc::clone(&context),

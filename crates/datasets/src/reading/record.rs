@@ -26,6 +26,8 @@ pub(super) enum Content {
     Sentence {
         words: Vec<String>,
         tags: Option<Vec<String>>,
+        /// The line of each word: comments can stand between them.
+        lines: Vec<u64>,
     },
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::columns::{self, Fields, Names};
 use super::conll::Conll;
+use super::glue::GlueLayout as _;
 use super::header::is_header;
 use super::json::{self, Json};
 use super::lines::{Lines, problem};
@@ -58,6 +59,8 @@ pub struct Decided {
     pub header: Option<Vec<String>>,
     /// What stands between the cells of a table.
     pub delimiter: char,
+    /// Whether something in the first file is taken for labels.
+    pub has_labels: bool,
     /// What to tell the user: a sentence each.
     pub notes: Vec<String>,
 }
@@ -175,6 +178,7 @@ impl Source {
                 format,
                 header: None,
                 delimiter,
+                has_labels: false,
                 notes,
             },
             class_names: None,
@@ -183,6 +187,12 @@ impl Source {
         };
         source.find_fields(spec, decided, needs_labels)?;
         let labels = source.fields.labels.first();
+        // The tags of sentences, and answers within a text, have no column.
+        source.decided.has_labels = match source.records {
+            Records::Lines(_) => false,
+            Records::Conll(_) => true,
+            _ => labels.is_some(),
+        };
         let path = labels.and_then(|field| match &field.key {
             Key::Path(path) => Some(path.as_str()),
             Key::Cell(_) => None,

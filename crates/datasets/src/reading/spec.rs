@@ -4,11 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use kiln_metrics::GlueTask;
 use serde::{Deserialize, Serialize};
 
-use super::glue::GlueTask;
+use super::glue::GlueLayout as _;
 use super::tags::Scheme;
-use crate::Task;
+use crate::{DataError, Task};
 
 /// Labelled files, as they are given and as a run's config.json has them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +74,31 @@ impl DatasetSpec {
             comments: false,
             skip_misplaced: false,
         }
+    }
+
+    /// Checks what is said together, before any file is read.
+    ///
+    /// # Errors
+    /// A task of GLUE that is not of the task, several labels where the task has none, an empty separator.
+    pub fn check(&self) -> Result<(), DataError> {
+        let refused = |problem: String| Err(DataError::Settings(problem));
+        if let Some(glue) = self.glue
+            && glue.task() != self.task
+        {
+            return refused(format!(
+                "--glue {}: a task of {}, not of {}",
+                glue.name(),
+                glue.task().name(),
+                self.task.name()
+            ));
+        }
+        if self.multi_label && self.task != Task::Classify {
+            return refused("several labels an example are of the task classify alone".to_owned());
+        }
+        if self.separator.as_deref() == Some("") {
+            return refused("separator \"\": give a character".to_owned());
+        }
+        Ok(())
     }
 }
 

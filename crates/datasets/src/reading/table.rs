@@ -7,7 +7,7 @@ use std::io::BufRead;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::lines::{Lines, not_utf8, problem, read_failed, too_long};
+use super::lines::{Lines, filled, not_utf8, problem, read_failed, too_long};
 use super::record::{Content, MAX_RECORD_BYTES, Record};
 use crate::DataError;
 
@@ -133,14 +133,7 @@ impl Quoted {
     fn next(&mut self) -> Result<Option<Record>, DataError> {
         let mut row = self.row();
         loop {
-            let chunk = loop {
-                match self.reader.fill_buf() {
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    // Read again: the borrow of the first answer would outlive the loop.
-                    Ok(_) => break self.reader.fill_buf().map_err(read_failed(&self.file))?,
-                    Err(error) => return Err(read_failed(&self.file)(error)),
-                }
-            };
+            let chunk = filled(&mut self.reader).map_err(read_failed(&self.file))?;
             if chunk.is_empty() {
                 return match row.at {
                     At::Quotation => Err(problem(

@@ -4,9 +4,13 @@
 //! and BILOU: the last word of an entity (`E-`, `L-`) and an entity of one word (`S-`, `U-`) are
 //! marked as well. A type is what follows the first hyphen.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Place};
+use super::raw::WordPlace;
+use crate::DataError;
 
 /// How tags mark entities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -73,26 +77,24 @@ fn mark(tag: &str) -> Result<Option<Mark<'_>>, ()> {
 #[derive(Debug, Default)]
 pub(super) struct Recogniser {
     /// The first tag of no scheme.
-    plain: Option<(Place, String)>,
+    plain: Option<(WordPlace, String)>,
     has_hyphen: bool,
     /// The first `E` or `S`, and the first `L` or `U`.
-    bioes: Option<Place>,
-    bilou: Option<Place>,
+    bioes: Option<WordPlace>,
+    bilou: Option<WordPlace>,
     /// `I` that begins an entity, and the first of them.
     strays: u64,
-    first_stray: Option<(Place, String)>,
+    first_stray: Option<(WordPlace, String)>,
     /// `B` where IOB1 has none.
     needless: u64,
 }
 
 impl Recogniser {
-    pub(super) fn see(&mut self, tags: &[String], place: &Place) {
+    /// Sees the tags of a record at `line` whose words have these lines.
+    pub(super) fn see(&mut self, tags: &[String], file: &Arc<Path>, line: u64, word_lines: &[u64]) {
         let mut before: Option<Mark<'_>> = None;
         for (index, tag) in tags.iter().enumerate() {
-            let here = || Place {
-                file: place.file.clone(),
-                line: place.line + index as u64,
-            };
+            let here = || WordPlace::new(file, line, word_lines, index);
             let Ok(found) = mark(tag) else {
                 self.plain.get_or_insert_with(|| (here(), tag.clone()));
                 before = None;
@@ -118,11 +120,9 @@ impl Recogniser {
     }
 
     pub(super) fn scheme(self) -> Result<Scheme, DataError> {
-        let ambiguous = |place: Place, problem: String| {
-            Err(DataError::Record {
-                place,
-                problem: format!("{problem}; mend the tags, or give their scheme with --scheme"),
-            })
+        let ambiguous = |place: WordPlace, problem: String| {
+            let remedy = "mend the tags, or give their scheme with --scheme";
+            Err(place.problem(format_args!("{problem}; {remedy}")))
         };
         if let Some((place, tag)) = self.plain {
             if !self.has_hyphen {
@@ -163,7 +163,7 @@ impl Recogniser {
 /// those keep their meaning as far as IOB2 has it, and are not mended.
 ///
 /// # Errors
-/// The place of a tag that the scheme does not have, and what is wrong.
+/// The number, from 0, of the word whose tag the scheme does not have, and what is wrong.
 pub(super) fn to_iob2(tags: &mut [String], scheme: Scheme) -> Result<u64, (usize, String)> {
     if scheme == Scheme::None {
         return Ok(0);

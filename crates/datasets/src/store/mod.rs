@@ -99,7 +99,7 @@ impl StoreWriter {
         let entry = Entry {
             end: self.end,
             example: feature.example,
-            length: record::count(longest(feature)).map_err(failed)?,
+            length: record::count(feature.longest()).map_err(failed)?,
             sequences: record::count(feature.ids.len()).map_err(failed)?,
         };
         self.features.write_all(&self.record).map_err(failed)?;
@@ -189,14 +189,10 @@ impl FeatureStore {
         let feature = record::read(self.features.as_deref()?.get(range)?)?;
         // Records have a checksum, the index has none.
         let is_indexed = feature.example == entry.example
-            && longest(&feature) == entry.length as usize
+            && feature.longest() == entry.length as usize
             && feature.ids.len() == entry.sequences as usize;
         is_indexed.then_some(feature)
     }
-}
-
-fn longest(feature: &Feature) -> usize {
-    feature.ids.iter().map(Vec::len).max().unwrap_or(0)
 }
 
 fn failed(reason: io::Error) -> DataError {

@@ -125,9 +125,12 @@ pub(super) fn read(bytes: &[u8]) -> Option<Feature> {
             1 => TokenMap::Words(rest.list(|rest| Some((rest.number()?, rest.number()?)))?),
             2 => TokenMap::Context {
                 characters: rest.list(|rest| {
-                    let is_some = rest.byte()? == 1;
-                    let range = (rest.number()?, rest.number()?);
-                    Some(is_some.then_some(range))
+                    let is_some = rest.byte()?;
+                    match (is_some, (rest.number()?, rest.number()?)) {
+                        (0, (0, 0)) => Some(None),
+                        (1, range) => Some(Some(range)),
+                        _ => None,
+                    }
                 })?,
                 starts: rest.number()?..rest.number()?,
                 no_answer: rest.number()?,

@@ -166,14 +166,23 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_feature_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let mut with_checksum = bytes.clone();
-        with_checksum.extend(crc32fast::hash(&bytes).to_le_bytes());
-        for bytes in [bytes, with_checksum] {
+    fn any_bytes_are_a_feature_or_none(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        feature in any_feature(),
+        at in any::<proptest::sample::Index>(),
+        byte in 0_u8..4,
+    ) {
+        let with_checksum = |bytes: &[u8]| [bytes, &crc32fast::hash(bytes).to_le_bytes()].concat();
+        let mut nearly = Vec::new();
+        record::write(&feature, &mut nearly).unwrap();
+        nearly.truncate(nearly.len() - 4);
+        let at = at.index(nearly.len());
+        nearly[at] = byte;
+        for bytes in [bytes.clone(), with_checksum(&bytes), with_checksum(&nearly)] {
             if let Some(feature) = record::read(&bytes) {
                 let mut written = Vec::new();
                 record::write(&feature, &mut written).unwrap();
-                prop_assert_eq!(record::read(&written).map(|_| ()), Some(()));
+                prop_assert_eq!(written, bytes);
             }
         }
     }

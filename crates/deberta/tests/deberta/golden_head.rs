@@ -1,9 +1,8 @@
 //! A classifier's numbers on hidden states and weights from a formula.
 
 use kiln_deberta::{DebertaConfig, DebertaForSequenceClassification};
-use kiln_nn::Init;
-use kiln_tasks::class::{Class, Encoded};
-use kiln_testing::{check_golden, devices, golden_hidden_states, with_golden_head};
+use kiln_tasks::class::Encoded;
+use kiln_testing::check_golden_classifier;
 
 #[test]
 fn a_classifiers_numbers_are_those_known_beforehand() {
@@ -17,14 +16,10 @@ fn a_classifiers_numbers_are_those_known_beforehand() {
         ..DebertaConfig::default()
     };
     let config = config.without_dropout();
-    for (name, device) in devices() {
-        let init = &mut Init::new(3, 0.2, &device);
-        let model = with_golden_head(
-            DebertaForSequenceClassification::new(&config, init),
-            &config,
-        );
-        let encoded = Encoded::new(golden_hidden_states(&device));
-        let logits: Vec<f32> = model.head(&encoded).logits.try_into_vec_as().unwrap();
-        check_golden(&name, &logits, &[0.383586, 0.443480]);
-    }
+    check_golden_classifier(
+        &config,
+        |init| DebertaForSequenceClassification::new(&config, init),
+        |_, hidden_states| Encoded::new(hidden_states),
+        &[0.383586, 0.443480],
+    );
 }

@@ -1,9 +1,8 @@
 //! A classifier's numbers on hidden states and weights from a formula.
 
 use kiln_electra::{ElectraConfig, ElectraForSequenceClassification};
-use kiln_nn::Init;
-use kiln_tasks::class::{Class, Encoded};
-use kiln_testing::{check_golden, devices, golden_hidden_states, with_golden_head};
+use kiln_tasks::class::Encoded;
+use kiln_testing::check_golden_classifier;
 
 #[test]
 fn a_classifiers_numbers_are_those_known_beforehand() {
@@ -18,14 +17,10 @@ fn a_classifiers_numbers_are_those_known_beforehand() {
         ..ElectraConfig::default()
     };
     let config = config.without_dropout();
-    for (name, device) in devices() {
-        let init = &mut Init::new(3, 0.2, &device);
-        let model = with_golden_head(
-            ElectraForSequenceClassification::new(&config, init),
-            &config,
-        );
-        let encoded = Encoded::new(golden_hidden_states(&device));
-        let logits: Vec<f32> = model.head(&encoded).logits.try_into_vec_as().unwrap();
-        check_golden(&name, &logits, &[-0.472960, -0.037727]);
-    }
+    check_golden_classifier(
+        &config,
+        |init| ElectraForSequenceClassification::new(&config, init),
+        |_, hidden_states| Encoded::new(hidden_states),
+        &[-0.472960, -0.037727],
+    );
 }

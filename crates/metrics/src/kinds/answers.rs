@@ -1,9 +1,10 @@
 //! An answer a question.
 
 use crate::rows::Row;
-use crate::sample::{Details, Sample};
+use crate::sample::{Details, Sample, collapsed};
 use crate::scores::{Fact, ScoreOptions};
 use crate::squad::{Best, Earned, Version, best_threshold, order, question};
+use crate::weights::{Weights, times};
 
 pub(crate) struct Answers {
     version: Version,
@@ -16,9 +17,7 @@ pub(crate) struct Answers {
     order: Vec<usize>,
     /// What the best answer that is not empty would add, for both scores.
     gains: [Vec<f64>; 2],
-    /// Whether all answers given are one, and all wanted ones are.
-    one_given: bool,
-    one_wanted: bool,
+    collapsed: bool,
 }
 
 impl Answers {
@@ -92,24 +91,21 @@ impl Answers {
             order: order(&null_odds),
             null_odds,
             gains,
-            one_given: given.iter().all(|answer| Some(answer) == given.first()),
-            one_wanted: rows
-                .iter()
-                .all(|(_, answers)| Some(*answers) == rows.first().map(|first| first.1)),
+            collapsed: collapsed(rows.iter().map(|(_, answers)| *answers), &given),
         }
     }
 
-    /// Exact match and F1 of the questions that are counted, in per cent.
+    /// Exact match and F1, in per cent, of the questions with an answer, of those without, or of all.
     fn means(
         &self,
         earned: &[Earned],
-        weights: Option<&[u32]>,
-        counted: impl Fn(bool) -> bool,
+        weights: Weights<'_>,
+        wanted: Option<bool>,
     ) -> [Option<f64>; 2] {
         let (mut exact, mut f1, mut total) = (0.0, 0.0, 0.0);
         for (index, (earned, &has_answer)) in earned.iter().zip(&self.has_answer).enumerate() {
-            if counted(has_answer) {
-                let times = weights.map_or(1.0, |w| w.get(index).copied().map_or(0.0, f64::from));
+            if wanted.is_none_or(|wanted| wanted == has_answer) {
+                let times = f64::from(times(weights, index));
                 exact += times * earned.exact;
                 f1 += times * earned.f1;
                 total += times;
@@ -119,30 +115,37 @@ impl Answers {
         [share(exact), share(f1)]
     }
 
-    fn all_means(&self, earned: &[Earned], weights: Option<&[u32]>) -> Vec<Option<f64>> {
-        let mut values = self.means(earned, weights, |_| true).to_vec();
+    /// Which questions have an exact match and an F1 of their own, in the order of the names.
+    fn groups(&self) -> Vec<Option<bool>> {
+        let mut groups = vec![None];
         if self.version == Version::V2 {
-            if self.has_answer.contains(&true) {
-                values.extend(self.means(earned, weights, |has_answer| has_answer));
-            }
-            if self.has_answer.contains(&false) {
-                values.extend(self.means(earned, weights, |has_answer| !has_answer));
-            }
+            let parts = [true, false].into_iter();
+            groups.extend(parts.filter(|it| self.has_answer.contains(it)).map(Some));
         }
-        values
+        groups
     }
 
-    fn best(&self, weights: Option<&[u32]>) -> [Option<Best>; 2] {
-        let [exact, f1] = &self.gains;
-        [exact, f1].map(|gains| {
-            best_threshold(
-                &self.order,
-                &self.null_odds,
-                gains,
-                &self.has_answer,
-                weights,
-            )
-        })
+    fn all_means(&self, earned: &[Earned], weights: Weights<'_>) -> Vec<Option<f64>> {
+        let groups = self.groups().into_iter();
+        groups
+            .flat_map(|wanted| self.means(earned, weights, wanted))
+            .collect()
+    }
+
+    fn best_of(&self, gains: &[f64], weights: Weights<'_>) -> Option<Best> {
+        best_threshold(
+            &self.order,
+            &self.null_odds,
+            gains,
+            &self.has_answer,
+            weights,
+        )
+    }
+
+    fn best(&self, weights: Weights<'_>) -> [Option<Best>; 2] {
+        self.gains
+            .each_ref()
+            .map(|gains| self.best_of(gains, weights))
     }
 }
 
@@ -170,7 +173,7 @@ impl Sample for Answers {
         "f1"
     }
 
-    fn values(&self, weights: Option<&[u32]>) -> Vec<Option<f64>> {
+    fn values(&self, weights: Weights<'_>) -> Vec<Option<f64>> {
         let mut values = self.all_means(&self.earned, weights);
         if self.version == Version::V2 {
             values.extend(self.best(weights).map(|best| best.map(|best| best.score)));
@@ -178,10 +181,20 @@ impl Sample for Answers {
         values
     }
 
+    fn value(&self, place: usize, weights: Weights<'_>) -> Option<f64> {
+        let groups = self.groups();
+        if let Some(wanted) = groups.get(place / 2) {
+            let [exact, f1] = self.means(&self.earned, weights, *wanted);
+            return if place.is_multiple_of(2) { exact } else { f1 };
+        }
+        let gains = self.gains.get(place - 2 * groups.len())?;
+        self.best_of(gains, weights).map(|best| best.score)
+    }
+
     fn baselines(&self) -> Vec<Option<f64>> {
         let mut values = self.all_means(&self.of_nothing, None);
         if self.version == Version::V2 {
-            values.extend(self.means(&self.of_nothing, None, |_| true));
+            values.extend(self.means(&self.of_nothing, None, None));
         }
         values
     }
@@ -214,7 +227,7 @@ impl Sample for Answers {
                     value,
                 })
                 .collect(),
-            collapsed: self.one_given && !self.one_wanted,
+            collapsed: self.collapsed,
             ..Details::default()
         }
     }

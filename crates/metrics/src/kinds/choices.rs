@@ -1,9 +1,10 @@
 //! One of several continuations.
 
 use crate::choices::chance;
-use crate::classes::ratio;
 use crate::rows::Row;
-use crate::sample::{Details, Sample};
+use crate::sample::{Details, Sample, collapsed};
+use crate::tally::ratio;
+use crate::weights::{Weights, times};
 
 pub(crate) struct Choices {
     /// Target, prediction, how many continuations.
@@ -35,12 +36,12 @@ impl Sample for Choices {
         "accuracy"
     }
 
-    fn values(&self, weights: Option<&[u32]>) -> Vec<Option<f64>> {
+    fn values(&self, weights: Weights<'_>) -> Vec<Option<f64>> {
         let (mut right, mut total) = (0, 0);
         for (index, (target, prediction, _)) in self.examples.iter().enumerate() {
-            let times = weights.map_or(1, |w| w.get(index).copied().unwrap_or(0));
-            total += u64::from(times);
-            right += u64::from(times) * u64::from(target == prediction);
+            let times = u64::from(times(weights, index));
+            total += times;
+            right += times * u64::from(target == prediction);
         }
         vec![ratio(right, total)]
     }
@@ -54,14 +55,9 @@ impl Sample for Choices {
     }
 
     fn details(&self) -> Details {
-        let first = self.examples.first();
-        let several = |side: fn(&(usize, usize, usize)) -> usize| {
-            self.examples
-                .iter()
-                .any(|example| Some(side(example)) != first.map(side))
-        };
+        let examples = || self.examples.iter();
         Details {
-            collapsed: several(|example| example.0) && !several(|example| example.1),
+            collapsed: collapsed(examples().map(|e| e.0), examples().map(|e| e.1)),
             ..Details::default()
         }
     }

@@ -1,12 +1,14 @@
 //! One class an example.
 
 use crate::MetricsError;
-use crate::classes::{ClassCounts, confusion};
+use crate::classes::ClassCounts;
 use crate::rows::Row;
-use crate::sample::{Details, Sample};
-use crate::scores::{ClassScores, Confusion, GlueTask, ScoreOptions};
+use crate::sample::{Details, Sample, collapsed};
+use crate::scores::{GlueTask, ScoreOptions};
+use crate::tally::by_name;
+use crate::weights::{Weights, times};
 
-use super::names::{Names, better, table_fits};
+use super::names::{Names, best_of, confusion};
 
 pub(crate) struct Classes {
     names: Vec<String>,
@@ -26,11 +28,8 @@ impl Classes {
                 _ => None,
             })
             .collect();
-        let of_rows = rows.first().into_iter().flat_map(|row| &row.probabilities);
-        let mut names = match options.labels.is_empty() {
-            true => Names::new(of_rows.map(|(name, _)| name.as_str())),
-            false => Names::new(options.labels.iter().map(String::as_str)),
-        };
+        let of_row = rows.first().map(|row| row.probabilities.as_slice());
+        let mut names = Names::chosen(options, of_row);
         let mut pairs = Vec::with_capacity(rows.len());
         for row in rows {
             if let Some(label) = &row.label {
@@ -47,15 +46,10 @@ impl Classes {
         })
     }
 
-    fn counts(&self, weights: Option<&[u32]>) -> ClassCounts {
+    fn counts(&self, weights: Weights<'_>) -> ClassCounts {
         let mut counts = ClassCounts::new(self.names.len());
-        match weights {
-            None => counts = ClassCounts::of(self.pairs.iter().copied(), self.names.len()),
-            Some(weights) => {
-                for (&(target, prediction), &times) in self.pairs.iter().zip(weights) {
-                    counts.add(target, prediction, u64::from(times));
-                }
-            }
+        for (index, &(target, prediction)) in self.pairs.iter().enumerate() {
+            counts.add(target, prediction, u64::from(times(weights, index)));
         }
         counts
     }
@@ -69,7 +63,7 @@ impl Classes {
         let accuracy = counts.accuracy();
         let f1 = self
             .positive
-            .map(|class| accuracy.map(|_| counts.f1(class)));
+            .map(|class| accuracy.map(|_| counts.class(class).f1()));
         let mut scores = vec![accuracy];
         scores.extend(f1);
         scores.extend([counts.macro_f1(), counts.micro_f1(), counts.mcc()]);
@@ -124,19 +118,17 @@ impl Sample for Classes {
         }
     }
 
-    fn values(&self, weights: Option<&[u32]>) -> Vec<Option<f64>> {
+    fn values(&self, weights: Weights<'_>) -> Vec<Option<f64>> {
         self.scores(&self.counts(weights))
     }
 
     fn baselines(&self) -> Vec<Option<f64>> {
+        // A constant's F1 is 0 for any class but the positive one. All else grows with how often the class
+        // is right, or is 0 for every constant.
         let counts = self.counts(None);
-        let mut best = vec![None; self.names().len()];
-        for class in 0..self.names.len() {
-            for (best, value) in best.iter_mut().zip(self.scores(&counts.constant(class))) {
-                *best = better(*best, value);
-            }
-        }
-        best
+        let constants = counts.majority().into_iter().chain(self.positive);
+        let scores = constants.map(|class| self.scores(&counts.constant(class)));
+        best_of(scores).unwrap_or_else(|| vec![None; self.names().len()])
     }
 
     fn right(&self) -> Option<Vec<bool>> {
@@ -144,38 +136,14 @@ impl Sample for Classes {
     }
 
     fn details(&self) -> Details {
-        let counts = self.counts(None);
-        let per_class = self.names.iter().enumerate();
         let mut notes: Vec<String> = self.note.iter().cloned().collect();
-        let table = match table_fits(self.names.len()) {
-            Ok(()) => Some(Confusion {
-                names: self.names.clone(),
-                counts: confusion(self.pairs.iter().copied(), self.names.len()),
-            }),
-            Err(note) => {
-                notes.push(note);
-                None
-            }
-        };
-        let several = |side: fn(&(usize, usize)) -> usize| {
-            let mut values = self.pairs.iter().map(side);
-            let first = values.next();
-            values.any(|value| Some(value) != first)
-        };
+        let pairs = || self.pairs.iter();
+        let table = confusion(&self.names, pairs().map(|&(a, b)| (a, b, 1)));
         Details {
-            per_class: per_class
-                .map(|(class, name)| ClassScores {
-                    name: name.clone(),
-                    precision: counts.precision(class),
-                    recall: counts.recall(class),
-                    f1: counts.f1(class),
-                    actual: counts.actual(class),
-                    predicted: counts.predicted(class),
-                })
-                .collect(),
-            confusion: table,
+            per_class: by_name(&self.names, self.counts(None).classes()),
+            confusion: table.map_err(|note| notes.push(note)).ok(),
             facts: Vec::new(),
-            collapsed: several(|pair| pair.0) && !several(|pair| pair.1),
+            collapsed: collapsed(pairs().map(|pair| pair.0), pairs().map(|pair| pair.1)),
             notes,
         }
     }

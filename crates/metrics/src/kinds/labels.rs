@@ -2,17 +2,17 @@
 
 use crate::labels::LabelCounts;
 use crate::rows::Row;
-use crate::sample::{Details, Sample};
-use crate::scores::{ClassScores, ScoreOptions};
+use crate::sample::{Details, Sample, collapsed};
+use crate::scores::ScoreOptions;
+use crate::tally::by_name;
+use crate::weights::{Weights, times};
 
 use super::names::Names;
 
-/// Targets and predictions of an example.
-type Sets = (Vec<usize>, Vec<usize>);
-
 pub(crate) struct LabelSets {
     names: Vec<String>,
-    pairs: Vec<Sets>,
+    /// Targets and predictions of each example.
+    pairs: Vec<(Vec<usize>, Vec<usize>)>,
     note: Option<String>,
 }
 
@@ -25,11 +25,8 @@ impl LabelSets {
                 _ => None,
             })
             .collect();
-        let of_rows = rows.first().into_iter().flat_map(|row| &row.probabilities);
-        let mut names = match options.labels.is_empty() {
-            true => Names::new(of_rows.map(|(name, _)| name.as_str())),
-            false => Names::new(options.labels.iter().map(String::as_str)),
-        };
+        let of_row = rows.first().map(|row| row.probabilities.as_slice());
+        let mut names = Names::chosen(options, of_row);
         let mut pairs = Vec::with_capacity(rows.len());
         for row in rows {
             if let Some(labels) = &row.labels {
@@ -43,11 +40,10 @@ impl LabelSets {
         }
     }
 
-    fn counts(&self, weights: Option<&[u32]>) -> LabelCounts {
+    fn counts(&self, weights: Weights<'_>) -> LabelCounts {
         let mut counts = LabelCounts::new(self.names.len());
         for (index, (targets, predictions)) in self.pairs.iter().enumerate() {
-            let times = weights.map_or(1, |w| w.get(index).copied().unwrap_or(0));
-            counts.add(targets, predictions, u64::from(times));
+            counts.add(targets, predictions, u64::from(times(weights, index)));
         }
         counts
     }
@@ -68,7 +64,7 @@ impl Sample for LabelSets {
         "f1_micro"
     }
 
-    fn values(&self, weights: Option<&[u32]>) -> Vec<Option<f64>> {
+    fn values(&self, weights: Weights<'_>) -> Vec<Option<f64>> {
         let counts = self.counts(weights);
         vec![
             Some(counts.micro_f1()),
@@ -94,28 +90,10 @@ impl Sample for LabelSets {
     }
 
     fn details(&self) -> Details {
-        let counts = self.counts(None);
-        let first = self.pairs.first();
-        let several = |side: fn(&Sets) -> &Vec<usize>| {
-            self.pairs
-                .iter()
-                .any(|pair| Some(side(pair)) != first.map(side))
-        };
+        let pairs = || self.pairs.iter();
         Details {
-            per_class: self
-                .names
-                .iter()
-                .enumerate()
-                .map(|(label, name)| ClassScores {
-                    name: name.clone(),
-                    precision: counts.precision(label),
-                    recall: counts.recall(label),
-                    f1: counts.f1(label),
-                    actual: counts.actual(label),
-                    predicted: counts.predicted(label),
-                })
-                .collect(),
-            collapsed: several(|pair| &pair.0) && !several(|pair| &pair.1),
+            per_class: by_name(&self.names, self.counts(None).labels()),
+            collapsed: collapsed(pairs().map(|pair| &pair.0), pairs().map(|pair| &pair.1)),
             notes: self.note.iter().cloned().collect(),
             ..Details::default()
         }

@@ -2,12 +2,13 @@
 
 use crate::MetricsError;
 use crate::numbers::{
-    Ranking, Weights, constant_mean_absolute_error, constant_mean_squared_error, deviation,
+    Ranking, constant_mean_absolute_error, constant_mean_squared_error, deviation,
     mean_absolute_error, mean_squared_error, over_targets, pearson, r2,
 };
 use crate::rows::Row;
 use crate::sample::{Details, Sample};
 use crate::scores::{GlueTask, ScoreOptions};
+use crate::weights::Weights;
 
 /// Each target's scores, in their order.
 const NAMES: [&str; 5] = ["pearson", "spearman", "mse", "mae", "r2"];
@@ -91,8 +92,8 @@ impl Numbers {
             })
             .collect();
         if self.combined {
-            let both = values.iter().take(2).copied().collect::<Option<Vec<f64>>>();
-            values.push(both.map(|both| both.iter().sum::<f64>() / 2.0));
+            let first = |place: usize| values.get(place).copied().flatten();
+            values.push(combined(first(0), first(1)));
         }
         if by_target.len() > 1 {
             values.extend(by_target.into_iter().flatten());
@@ -101,16 +102,28 @@ impl Numbers {
     }
 }
 
+/// The mean of both correlations.
+fn combined(pearson: Option<f64>, spearman: Option<f64>) -> Option<f64> {
+    let both = pearson.zip(spearman);
+    both.map(|(pearson, spearman)| (pearson + spearman) / 2.0)
+}
+
 impl Target {
     fn scores(&self, weights: Weights<'_>) -> [Option<f64>; 5] {
+        std::array::from_fn(|place| self.score(place, weights))
+    }
+
+    /// The score with this place among [`NAMES`].
+    fn score(&self, place: usize, weights: Weights<'_>) -> Option<f64> {
         let (actual, predicted) = (&self.actual, &self.predicted);
-        [
-            pearson(actual, predicted, weights),
-            self.ranking.spearman(weights),
-            mean_squared_error(actual, predicted, weights),
-            mean_absolute_error(actual, predicted, weights),
-            r2(actual, predicted, weights),
-        ]
+        match place {
+            0 => pearson(actual, predicted, weights),
+            1 => self.ranking.spearman(weights),
+            2 => mean_squared_error(actual, predicted, weights),
+            3 => mean_absolute_error(actual, predicted, weights),
+            4 => r2(actual, predicted, weights),
+            _ => None,
+        }
     }
 
     /// Of the best constant: it correlates with nothing, its R² is 0 where there is one.
@@ -151,8 +164,22 @@ impl Sample for Numbers {
         if self.combined { "combined" } else { "pearson" }
     }
 
-    fn values(&self, weights: Option<&[u32]>) -> Vec<Option<f64>> {
+    fn values(&self, weights: Weights<'_>) -> Vec<Option<f64>> {
         self.gathered(|target| target.scores(weights))
+    }
+
+    fn value(&self, place: usize, weights: Weights<'_>) -> Option<f64> {
+        let means = NAMES.len() + usize::from(self.combined);
+        if let Some(own) = place.checked_sub(means) {
+            let target = self.targets.get(own / NAMES.len())?;
+            return target.score(own % NAMES.len(), weights);
+        }
+        if place == NAMES.len() {
+            return combined(self.value(0, weights), self.value(1, weights));
+        }
+        let targets = self.targets.iter();
+        let column: Vec<Option<f64>> = targets.map(|it| it.score(place, weights)).collect();
+        over_targets(&column)
     }
 
     fn baselines(&self) -> Vec<Option<f64>> {

@@ -1,12 +1,14 @@
 //! A tag a word: entities where the tags are IOB2, else words alone.
 
-use crate::classes::{ClassCounts, ratio};
-use crate::entities::{EntityCounts, Reading, entities, is_iob2, macro_f1, micro, sentence_counts};
+use crate::classes::ClassCounts;
+use crate::entities::{Reading, entities, is_iob2, macro_f1, sentence_counts};
 use crate::rows::{Row, TagsRow};
 use crate::sample::{Details, Sample};
-use crate::scores::{ClassScores, Confusion, ScoreOptions};
+use crate::scores::{ClassScores, ScoreOptions};
+use crate::tally::{Tally, by_name, ratio};
+use crate::weights::{Weights, times};
 
-use super::names::{Names, better, table_fits};
+use super::names::{Names, best_of, confusion};
 
 pub(crate) struct Tags {
     /// Whether the tags say where entities begin.
@@ -25,8 +27,8 @@ struct Sentence {
     /// True tag, predicted tag, how many words.
     pairs: Vec<(usize, usize, u64)>,
     /// By type.
-    lenient: Vec<(usize, EntityCounts)>,
-    strict: Vec<(usize, EntityCounts)>,
+    lenient: Vec<(usize, Tally)>,
+    strict: Vec<(usize, Tally)>,
 }
 
 /// Of one type: entities of a single word, lenient and strict, and lenient ones of a whole sentence.
@@ -42,8 +44,8 @@ struct Hits {
 struct Totals {
     words: u64,
     right: u64,
-    lenient: Vec<EntityCounts>,
-    strict: Vec<EntityCounts>,
+    lenient: Vec<Tally>,
+    strict: Vec<Tally>,
 }
 
 impl Tags {
@@ -124,12 +126,12 @@ impl Tags {
         }
     }
 
-    fn totals(&self, weights: Option<&[u32]>) -> Totals {
+    fn totals(&self, weights: Weights<'_>) -> Totals {
         let mut totals = Totals {
             words: 0,
             right: 0,
-            lenient: vec![EntityCounts::default(); self.types.len()],
-            strict: vec![EntityCounts::default(); self.types.len()],
+            lenient: vec![Tally::default(); self.types.len()],
+            strict: vec![Tally::default(); self.types.len()],
         };
         for (sentence, times) in self.weighted(weights) {
             totals.words += times * sentence.words;
@@ -149,17 +151,12 @@ impl Tags {
         totals
     }
 
-    fn weighted<'a>(
-        &'a self,
-        weights: Option<&'a [u32]>,
-    ) -> impl Iterator<Item = (&'a Sentence, u64)> {
-        let times =
-            move |index: usize| weights.map_or(1, |w| w.get(index).copied().map_or(0, u64::from));
+    fn weighted<'a>(&'a self, weights: Weights<'a>) -> impl Iterator<Item = (&'a Sentence, u64)> {
         let sentences = self.sentences.iter().enumerate();
-        sentences.map(move |(index, sentence)| (sentence, times(index)))
+        sentences.map(move |(index, sentence)| (sentence, u64::from(times(weights, index))))
     }
 
-    fn word_counts(&self, weights: Option<&[u32]>) -> ClassCounts {
+    fn word_counts(&self, weights: Weights<'_>) -> ClassCounts {
         let mut counts = ClassCounts::new(self.tags.len());
         for (sentence, times) in self.weighted(weights) {
             for &(tag, prediction, words) in &sentence.pairs {
@@ -175,27 +172,75 @@ impl Tags {
             (counts.correct, counts.predicted) = (0, 0);
         }
         let sentences = self.sentences.iter().filter(|s| s.words > 0).count() as u64;
-        let majority = self.word_counts(None);
-        actual.right = majority.majority().map_or(0, |tag| majority.actual(tag));
-        let mut best = entity_scores(&actual);
-        for (kind, hits) in self.hits.iter().enumerate() {
-            // B- makes an entity of each word; I- one of each sentence, and none in the strict reading.
-            let begin = (hits.single, hits.single_strict, actual.words, actual.words);
-            let inside = (hits.whole, 0, sentences, 0);
-            for (correct, correct_strict, predicted, predicted_strict) in [begin, inside] {
-                let mut constant = actual.clone();
-                if let Some(counts) = constant.lenient.get_mut(kind) {
-                    (counts.correct, counts.predicted) = (correct, predicted);
-                }
-                if let Some(counts) = constant.strict.get_mut(kind) {
-                    (counts.correct, counts.predicted) = (correct_strict, predicted_strict);
-                }
-                for (best, value) in best.iter_mut().zip(entity_scores(&constant)) {
-                    *best = better(*best, value);
-                }
-            }
+        let words = self.word_counts(None);
+        actual.right = words.majority().map_or(0, |tag| words.class(tag).actual);
+        // B- makes an entity of each word; I- one of each sentence, and none in the strict reading.
+        let begin = Constant {
+            predicted: actual.words,
+            predicted_strict: actual.words,
+            hits: |hits| (hits.single, hits.single_strict),
+        };
+        let inside = Constant {
+            predicted: sentences,
+            predicted_strict: 0,
+            hits: |hits| (hits.whole, 0),
+        };
+        let constants = [begin, inside].into_iter().flat_map(|constant| {
+            let best = constant.best(&actual, &self.hits);
+            best.map(|kind| constant.totals(&actual, kind, &self.hits))
+        });
+        let nothing = std::iter::once(actual.clone());
+        let scores = nothing
+            .chain(constants)
+            .map(|totals| entity_scores(&totals));
+        best_of(scores).unwrap_or_default()
+    }
+}
+
+/// One tag for all words, of any type.
+struct Constant {
+    /// Entities that it makes, and in the strict reading.
+    predicted: u64,
+    predicted_strict: u64,
+    /// Those of a type that it hits, and in the strict reading.
+    hits: fn(&Hits) -> (u64, u64),
+}
+
+impl Constant {
+    /// The types one of which is the best by any score: as many entities are predicted whatever the type, so
+    /// that all scores but macro F1 grow with the hits alone, and macro F1 with the type's own F1.
+    fn best(&self, actual: &Totals, hits: &[Hits]) -> [usize; 3] {
+        let most = |score: &dyn Fn(usize, &Hits) -> f64| {
+            let scores = hits.iter().enumerate();
+            let scores = scores.map(|(kind, hits)| (kind, score(kind, hits)));
+            let best = scores.max_by(|a, b| a.1.total_cmp(&b.1));
+            best.map_or(0, |(kind, _)| kind)
+        };
+        let f1 = |kind: usize, hits: &Hits| {
+            let tally = Tally {
+                correct: (self.hits)(hits).0,
+                actual: actual.lenient.get(kind).map_or(0, |it| it.actual),
+                predicted: self.predicted,
+            };
+            tally.f1()
+        };
+        [
+            most(&|_, hits| (self.hits)(hits).0 as f64),
+            most(&|_, hits| (self.hits)(hits).1 as f64),
+            most(&f1),
+        ]
+    }
+
+    fn totals(&self, actual: &Totals, kind: usize, hits: &[Hits]) -> Totals {
+        let mut totals = actual.clone();
+        let (correct, correct_strict) = hits.get(kind).map_or((0, 0), self.hits);
+        if let Some(counts) = totals.lenient.get_mut(kind) {
+            (counts.correct, counts.predicted) = (correct, self.predicted);
         }
-        best
+        if let Some(counts) = totals.strict.get_mut(kind) {
+            (counts.correct, counts.predicted) = (correct_strict, self.predicted_strict);
+        }
+        totals
     }
 }
 
@@ -222,17 +267,22 @@ fn count_hits<'a>(actual: &'a [String], types: &mut Names<'a>, hits: &mut Vec<Hi
     }
 }
 
+/// Of entities 0 where there is nothing to divide by, as seqeval has it.
+fn or_zero(score: Option<f64>) -> Option<f64> {
+    score.or(Some(0.0))
+}
+
 /// In the order of the names.
 fn entity_scores(totals: &Totals) -> Vec<Option<f64>> {
-    let (lenient, strict) = (micro(&totals.lenient), micro(&totals.strict));
+    let (lenient, strict) = (Tally::sum(&totals.lenient), Tally::sum(&totals.strict));
     vec![
         Some(lenient.f1()),
-        Some(lenient.precision()),
-        Some(lenient.recall()),
+        or_zero(lenient.precision()),
+        or_zero(lenient.recall()),
         Some(macro_f1(&totals.lenient)),
         Some(strict.f1()),
-        Some(strict.precision()),
-        Some(strict.recall()),
+        or_zero(strict.precision()),
+        or_zero(strict.recall()),
         ratio(totals.right, totals.words),
     ]
 }
@@ -267,7 +317,7 @@ impl Sample for Tags {
         if self.iob2 { "f1" } else { "accuracy" }
     }
 
-    fn values(&self, weights: Option<&[u32]>) -> Vec<Option<f64>> {
+    fn values(&self, weights: Weights<'_>) -> Vec<Option<f64>> {
         if self.iob2 {
             entity_scores(&self.totals(weights))
         } else {
@@ -279,14 +329,10 @@ impl Sample for Tags {
         if self.iob2 {
             return self.entity_baselines();
         }
+        // Both scores grow with how often the tag is right.
         let counts = self.word_counts(None);
-        let mut best = vec![None; 2];
-        for tag in 0..self.tags.len() {
-            for (best, value) in best.iter_mut().zip(word_scores(&counts.constant(tag))) {
-                *best = better(*best, value);
-            }
-        }
-        best
+        let majority = counts.majority();
+        majority.map_or_else(|| vec![None; 2], |tag| word_scores(&counts.constant(tag)))
     }
 
     /// Sentences that are right in every word: words of a sentence are not independent.
@@ -297,60 +343,27 @@ impl Sample for Tags {
     fn details(&self) -> Details {
         let words = self.word_counts(None);
         let mut notes = self.notes.clone();
-        let confusion = match table_fits(self.tags.len()) {
-            Ok(()) => {
-                let mut counts = vec![vec![0; self.tags.len()]; self.tags.len()];
-                for &(tag, prediction, times) in self.sentences.iter().flat_map(|s| &s.pairs) {
-                    if let Some(cell) = counts.get_mut(tag).and_then(|row| row.get_mut(prediction))
-                    {
-                        *cell += times;
-                    }
-                }
-                Some(Confusion {
-                    names: self.tags.clone(),
-                    counts,
-                })
-            }
-            Err(note) => {
-                notes.push(note);
-                None
-            }
-        };
-        let used = |count: &dyn Fn(usize) -> u64| {
-            (0..self.tags.len()).filter(|&tag| count(tag) > 0).count()
-        };
-        let collapsed =
-            used(&|tag| words.actual(tag)) > 1 && used(&|tag| words.predicted(tag)) == 1;
+        let pairs = self.sentences.iter().flat_map(|s| &s.pairs).copied();
+        let confusion = confusion(&self.tags, pairs);
+        let used =
+            |count: fn(&Tally) -> u64| words.classes().iter().filter(|tag| count(tag) > 0).count();
         let per_class = if self.iob2 {
-            let totals = self.totals(None);
-            let types = self.types.iter().zip(&totals.lenient);
+            let mut types = by_name(&self.types, &self.totals(None).lenient);
+            for ClassScores {
+                precision, recall, ..
+            } in &mut types
+            {
+                (*precision, *recall) = (or_zero(*precision), or_zero(*recall));
+            }
             types
-                .map(|(name, counts)| ClassScores {
-                    name: name.clone(),
-                    precision: Some(counts.precision()),
-                    recall: Some(counts.recall()),
-                    f1: counts.f1(),
-                    actual: counts.actual,
-                    predicted: counts.predicted,
-                })
-                .collect()
         } else {
-            let tags = self.tags.iter().enumerate();
-            tags.map(|(tag, name)| ClassScores {
-                name: name.clone(),
-                precision: words.precision(tag),
-                recall: words.recall(tag),
-                f1: words.f1(tag),
-                actual: words.actual(tag),
-                predicted: words.predicted(tag),
-            })
-            .collect()
+            by_name(&self.tags, words.classes())
         };
         Details {
             per_class,
-            confusion,
+            confusion: confusion.map_err(|note| notes.push(note)).ok(),
             facts: Vec::new(),
-            collapsed,
+            collapsed: used(|tag| tag.actual) > 1 && used(|tag| tag.predicted) == 1,
             notes,
         }
     }

@@ -16,8 +16,8 @@ fn labels_are_counted_one_by_one_and_examples_as_a_whole() {
     // 1, 1, 0.
     assert_eq!(counts.macro_f1(), Some(2.0 / 3.0));
     assert_eq!(counts.exact_match(), Some(1.0 / 3.0));
-    assert_eq!(counts.precision(2), Some(0.0));
-    assert_eq!(counts.recall(0), Some(1.0));
+    assert_eq!(counts.labels()[2].precision(), Some(0.0));
+    assert_eq!(counts.labels()[0].recall(), Some(1.0));
 }
 
 #[test]

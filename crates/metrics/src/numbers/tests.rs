@@ -5,6 +5,15 @@ use super::*;
 /// Sums of a few dozen numbers in another order differ by some units in the last place.
 const ROUNDING: f64 = 1e-12;
 
+/// Ranks from 1.
+fn ranks(values: &[f64]) -> Vec<f64> {
+    Side::new(values).ranks(None)
+}
+
+fn spearman(x: &[f64], y: &[f64], weights: Weights<'_>) -> Option<f64> {
+    Ranking::new(x, y).spearman(weights)
+}
+
 #[test]
 fn equal_numbers_share_their_average_rank() {
     assert_eq!(ranks(&[1.0, 2.0, 2.0, 3.0]), [1.0, 2.5, 2.5, 4.0]);

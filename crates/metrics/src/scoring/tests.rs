@@ -288,6 +288,11 @@ fn what_cannot_be_scored_is_refused_with_numbers() {
     assert!(
         message(&[tags("O O", "O", 0)], &few()).contains("2 words, 2 tags and 1 predicted tags")
     );
+    for unread in [3, usize::MAX] {
+        let rows = [tags("O O", "O O", 1), tags("O O", "O O", unread)];
+        let expected = format!("{unread} of 2 words were not read");
+        assert!(message(&rows, &few()).contains(&expected));
+    }
     assert!(message(&[numbers(&[1.0], &[f64::NAN])], &few()).contains("not finite"));
     let main = ScoreOptions {
         main: Some("bleu".to_owned()),

@@ -6,7 +6,7 @@
 /// Case and spaces are Python's, whose scripts are official. A word ends where no letter, number or
 /// underscore stands; marks that Unicode counts as alphabetic (a small letter above another, say) count
 /// as letters here, not in Python: an article right before one stays.
-pub fn normalise(text: &str) -> String {
+pub(super) fn normalise(text: &str) -> String {
     let kept: String = text
         .to_lowercase()
         .chars()

@@ -1,17 +1,19 @@
 //! From which odds on no answer should be given, as the official scorer of SQuAD 2.0 finds it.
 
+use crate::weights::{Weights, times};
+
 /// The best score over all thresholds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Best {
+pub(crate) struct Best {
     /// In per cent of the scored questions.
-    pub score: f64,
+    pub(crate) score: f64,
     /// No answer where the odds are above it. 0 where answering nothing at all is best, as the official
     /// scorer has it: that answers the questions below 0 all the same.
-    pub threshold: f64,
+    pub(crate) threshold: f64,
 }
 
 /// The order in which thresholds are tried: rising odds, equal ones as they stand.
-pub fn order(null_odds: &[f64]) -> Vec<usize> {
+pub(crate) fn order(null_odds: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..null_odds.len()).collect();
     // Not the total order: 0 and −0 are equal to the official scorer.
     order.sort_by(|&a, &b| {
@@ -27,17 +29,14 @@ pub fn order(null_odds: &[f64]) -> Vec<usize> {
 /// `gains`: what answering a question adds: its own score where it has an answer, −1 where it has none
 /// and the answer is not empty, else 0. `has_answer` as in the file. `weights`: how often each question
 /// counts. None without questions.
-pub fn best_threshold(
+pub(crate) fn best_threshold(
     order: &[usize],
     null_odds: &[f64],
     gains: &[f64],
     has_answer: &[bool],
-    weights: Option<&[u32]>,
+    weights: Weights<'_>,
 ) -> Option<Best> {
-    let weight = |index: usize| match weights {
-        Some(weights) => weights.get(index).copied().map_or(0.0, f64::from),
-        None => 1.0,
-    };
+    let weight = |index: usize| f64::from(times(weights, index));
     let (mut total, mut current) = (0.0, 0.0);
     for (index, &has_answer) in has_answer.iter().enumerate() {
         total += weight(index);

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use kiln_metrics::Scores;
 use kiln_metrics::rows::Row;
+use kiln_tasks::labelled::RunKind;
 
 use super::curves;
 use super::differences::{differences, table as differing};
-use super::files::{RunKind, Tuned, TunedRun};
+use super::files::{Tuned, TunedRun};
 use super::heading::{lead, score_names};
 use super::pairs::{Tested, apart, table as tests_table, test};
 use super::scores::interval;
@@ -124,7 +126,7 @@ fn render(runs: &[Tuned], paths: &[PathBuf], output: Option<&Path>) -> Result<St
 
 /// A run's main score.
 fn card(run: &Tuned) -> Result<Card, ReportError> {
-    if let Some(score) = run.scores().main() {
+    if let Some(score) = run.scores().and_then(Scores::main) {
         let mut detail = title(&score.name);
         if let Some(interval) = interval(score) {
             detail = format!("{detail}; 95 % interval {interval}");
@@ -134,17 +136,22 @@ fn card(run: &Tuned) -> Result<Card, ReportError> {
             .map_or_else(|| UNDEFINED.to_owned(), number::score);
         return Ok(Card::new(run.name(), value, detail));
     }
-    if let Tuned::Group(group) = run
-        && let Some(summary) = group.summary()?
-        && let Some(spread) = summary.get(&summary.main)
-    {
-        let value = mean_and_deviation(spread.mean, spread.deviation);
-        let detail = format!(
-            "{}; mean of {} runs",
-            title(&spread.name),
-            spread.values.len()
-        );
-        return Ok(Card::new(run.name(), value, detail));
+    if let Tuned::Group(group) = run {
+        // From an adapted model where some are.
+        let side = group.sides()?.pop();
+        let spread = side.as_ref().and_then(|side| {
+            let summary = side.summary.as_ref()?;
+            Some((side, summary.get(&summary.main)?))
+        });
+        if let Some((side, spread)) = spread {
+            let value = mean_and_deviation(spread.mean, spread.deviation);
+            let detail = format!(
+                "{}; mean of {} runs",
+                side.title(&title(&spread.name)),
+                spread.values.len()
+            );
+            return Ok(Card::new(run.name(), value, detail));
+        }
     }
     Ok(Card::new(run.name(), "none".into(), "no scores yet".into()))
 }
@@ -178,7 +185,7 @@ fn scores(runs: &[Tuned]) -> Result<String, ReportError> {
 
 /// A run's scores by name.
 fn column(run: &Tuned) -> Result<Vec<(String, Cell)>, ReportError> {
-    if let Some(scores) = run.scores().scores() {
+    if let Some(scores) = run.scores() {
         let cell = |score: &kiln_metrics::Score| {
             let value = score
                 .value
@@ -190,16 +197,17 @@ fn column(run: &Tuned) -> Result<Vec<(String, Cell)>, ReportError> {
         };
         return Ok(scores.scores.iter().map(cell).collect());
     }
-    let summary = match run {
-        Tuned::Group(group) => group.summary()?,
-        Tuned::Run(_) => None,
+    let Tuned::Group(group) = run else {
+        return Ok(Vec::new());
     };
-    let spreads = summary.into_iter().flat_map(|summary| summary.scores);
-    let cell = |spread: kiln_metrics::seeds::Spread| {
-        let value = mean_and_deviation(spread.mean, spread.deviation);
-        (spread.name, Cell::number(value))
-    };
-    Ok(spreads.map(cell).collect())
+    let mut cells = Vec::new();
+    for side in group.sides()? {
+        for spread in side.summary.iter().flat_map(|summary| &summary.scores) {
+            let value = mean_and_deviation(spread.mean, spread.deviation);
+            cells.push((side.title(&spread.name), Cell::number(value)));
+        }
+    }
+    Ok(cells)
 }
 
 /// The tests of all runs against the first, and where they answer differently.

@@ -6,83 +6,72 @@ use std::path::{Path, PathBuf};
 use kiln_learner::{LearnError, RunFolder, Stop};
 use kiln_metrics::rows::Row;
 use kiln_metrics::{RowReader, Score, Scores, Summary, over_runs};
-use kiln_tasks::labelled::{Development, FineTuneSettings};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use kiln_tasks::labelled::{
+    AdaptedScores, Development, FineTuneSettings, GroupScores, GroupSettings, PREDICTIONS, RunKind,
+    RunScores, SCORES, SIDES,
+};
+use serde::de::DeserializeOwned;
 
 use crate::error::ReportError;
 use crate::history::History;
 use crate::page::folder_name;
 
-/// What a folder holds, by its config.json.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunKind {
-    /// A pretraining run.
-    Pretraining,
-    /// A fine-tuning run.
-    FineTuning,
-    /// Several fine-tuning runs of one task: seeds, folds, a grid.
-    Group,
+/// The `scores.json` in a folder; none before the first evaluation.
+fn scores_of<T: DeserializeOwned>(run: &RunFolder) -> Result<Option<T>, ReportError> {
+    let path = run.path().join(SCORES);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(reason) => return Err(LearnError::Read { path, reason }.into()),
+    };
+    let scores = serde_json::from_str(&text);
+    scores
+        .map(Some)
+        .map_err(|reason| ReportError::Scores { path, reason })
 }
 
-impl RunKind {
-    /// The kind of the run in `path`, whose settings are read no further.
-    ///
-    /// # Errors
-    /// If there is no run.
-    pub fn of(path: &Path) -> Result<Self, ReportError> {
-        let (_, config): (_, Map<String, Value>) = RunFolder::open(path)?;
-        Ok(if config.contains_key("fine_tune") {
-            Self::FineTuning
-        } else if config.contains_key("runs") {
-            Self::Group
+/// What several runs scored together.
+#[derive(Debug)]
+pub(super) enum Together {
+    /// Not all of them have ended.
+    Open,
+    /// Of seeds, folds, a grid.
+    Plain(GroupScores),
+    /// Of runs from a model as it was and from the adapted one.
+    Adapted(AdaptedScores),
+}
+
+impl Together {
+    fn read(run: &RunFolder, has_sides: bool) -> Result<Self, ReportError> {
+        let found = if has_sides {
+            scores_of(run)?.map(Self::Adapted)
         } else {
-            Self::Pretraining
-        })
-    }
-}
-
-/// `scores.json`, of a run or of a group.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct ScoresFile {
-    /// Of a run: the step of the checkpoint that is scored, the best one. Whoever has one has ended.
-    pub(super) step: Option<u64>,
-    /// What it scored; none: the run has nothing to be evaluated on.
-    scores: Option<Scores>,
-    /// Of a group: each score over its runs.
-    summary: Option<Summary>,
-    /// What the runs of all folds scored together.
-    out_of_fold: Option<Scores>,
-    /// The name of the best run.
-    pub(super) best: Option<String>,
-}
-
-impl ScoresFile {
-    /// What `run` has; nothing before its first evaluation.
-    fn read(run: &RunFolder) -> Result<Self, ReportError> {
-        let path = run.path().join("scores.json");
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
-            Err(reason) => return Err(LearnError::Read { path, reason }.into()),
+            scores_of(run)?.map(Self::Plain)
         };
-        serde_json::from_str(&text).map_err(|reason| ReportError::Scores { path, reason })
+        Ok(found.unwrap_or(Self::Open))
     }
 
-    /// The scores of the predictions that lie beside the file.
-    pub(super) fn scores(&self) -> Option<&Scores> {
-        self.scores.as_ref().or(self.out_of_fold.as_ref())
+    /// What the runs of all folds scored together.
+    pub(super) fn out_of_fold(&self) -> Option<&Scores> {
+        match self {
+            Self::Plain(scores) => scores.out_of_fold.as_ref(),
+            Self::Open | Self::Adapted(_) => None,
+        }
     }
 
-    /// The score that decides.
-    pub(super) fn main(&self) -> Option<&Score> {
-        self.scores()?.main()
+    /// The name of the best run.
+    pub(super) fn best(&self) -> Option<&str> {
+        match self {
+            Self::Open => None,
+            Self::Plain(scores) => Some(&scores.best),
+            Self::Adapted(scores) => Some(&scores.best),
+        }
     }
 }
 
 /// Predictions of a run, or of all folds.
 fn predictions(run: &RunFolder) -> PathBuf {
-    run.path().join("predictions.jsonl")
+    run.path().join(PREDICTIONS)
 }
 
 /// Hands each row of the run's predictions to `take` with its place; none where there are none yet.
@@ -104,7 +93,10 @@ pub(super) struct TunedRun {
     pub(super) name: String,
     pub(super) settings: FineTuneSettings,
     pub(super) history: History,
-    pub(super) best: ScoresFile,
+    /// The best checkpoint and what it scored. Whoever has one has ended.
+    pub(super) best: Option<RunScores>,
+    /// Whether it starts from an adapted model.
+    pub(super) adapted: bool,
 }
 
 impl TunedRun {
@@ -115,16 +107,32 @@ impl TunedRun {
     ) -> Result<Self, ReportError> {
         Ok(Self {
             history: History::read(&folder.metrics())?,
-            best: ScoresFile::read(&folder)?,
+            best: scores_of(&folder)?,
             folder,
             name,
             settings,
+            adapted: false,
         })
+    }
+
+    /// What its best checkpoint scored.
+    pub(super) fn scores(&self) -> Option<&Scores> {
+        self.best.as_ref()?.scores.as_ref()
+    }
+
+    /// The score that decides.
+    pub(super) fn main(&self) -> Option<&Score> {
+        self.scores()?.main()
+    }
+
+    /// The step of its best checkpoint.
+    pub(super) fn best_step(&self) -> Option<u64> {
+        self.best.as_ref().map(|best| best.step)
     }
 
     /// How it ended, if it has.
     pub(super) fn stop(&self) -> Option<Stop> {
-        self.best.step?;
+        self.best.as_ref()?;
         let last = self.history.last_step?;
         Some(if last >= self.settings.training.steps {
             Stop::Done
@@ -146,19 +154,42 @@ pub(super) struct Group {
     pub(super) name: String,
     /// In the order of config.json, begun or not.
     pub(super) runs: Vec<TunedRun>,
-    pub(super) scores: ScoresFile,
+    pub(super) scores: Together,
 }
 
-/// A group's config.json.
-#[derive(Deserialize)]
-struct GroupSettings {
-    runs: Vec<Member>,
+/// Runs of a group that start from one model.
+pub(super) struct Side<'a> {
+    /// `before` or `after`; empty: there is one side alone.
+    pub(super) name: &'static str,
+    pub(super) runs: Vec<&'a TunedRun>,
+    /// Their scores brought together: as scores.json has it, or of those that are done so far.
+    pub(super) summary: Option<Summary>,
 }
 
-#[derive(Deserialize)]
-struct Member {
-    name: String,
-    settings: FineTuneSettings,
+impl<'a> Side<'a> {
+    fn new(
+        name: &'static str,
+        runs: Vec<&'a TunedRun>,
+        known: Option<&Summary>,
+    ) -> Result<Self, ReportError> {
+        let summary = match known {
+            Some(known) => Some(known.clone()),
+            None => summed_up(&runs)?,
+        };
+        Ok(Self {
+            name,
+            runs,
+            summary,
+        })
+    }
+
+    /// A title with the side's name behind it.
+    pub(super) fn title(&self, title: &str) -> String {
+        match self.name {
+            "" => title.to_owned(),
+            name => format!("{title}, {name}"),
+        }
+    }
 }
 
 impl Group {
@@ -175,7 +206,10 @@ impl Group {
                 }
                 Err(error) => return Err(error.into()),
             };
-            runs.push(TunedRun::read(own, member.name, settings)?);
+            runs.push(TunedRun {
+                adapted: member.adapted,
+                ..TunedRun::read(own, member.name, settings)?
+            });
         }
         if runs.is_empty() {
             return Err(ReportError::Compare {
@@ -185,7 +219,7 @@ impl Group {
         }
         Ok(Self {
             name: folder_name(path),
-            scores: ScoresFile::read(&folder)?,
+            scores: Together::read(&folder, runs.iter().any(|run| run.adapted))?,
             folder,
             runs,
         })
@@ -205,26 +239,49 @@ impl Group {
         self.runs.iter().all(in_folds)
     }
 
-    /// All runs' scores brought together: as scores.json has it, or of the runs that are done so far.
-    pub(super) fn summary(&self) -> Result<Option<Summary>, ReportError> {
-        if let Some(summary) = &self.scores.summary {
-            return Ok(Some(summary.clone()));
+    /// Whether some runs start from an adapted model.
+    pub(super) fn has_sides(&self) -> bool {
+        self.runs.iter().any(|run| run.adapted)
+    }
+
+    /// The runs, those from the model as it was before those from the adapted one.
+    pub(super) fn sides(&self) -> Result<Vec<Side<'_>>, ReportError> {
+        if !self.has_sides() {
+            let known = match &self.scores {
+                Together::Plain(scores) => Some(&scores.summary),
+                Together::Open | Together::Adapted(_) => None,
+            };
+            return Ok(vec![Side::new("", self.runs.iter().collect(), known)?]);
         }
-        let done: Vec<(String, Scores)> = self
-            .runs
-            .iter()
-            .filter_map(|run| Some((run.name.clone(), run.best.scores.clone()?)))
-            .collect();
-        if done.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(over_runs(&done)?))
+        let (after, before): (Vec<_>, Vec<_>) = self.runs.iter().partition(|run| run.adapted);
+        let known = match &self.scores {
+            Together::Adapted(scores) => Some([&scores.before, &scores.after]),
+            Together::Open | Together::Plain(_) => None,
+        };
+        let [known_before, known_after] = known.map_or([None; 2], |both| both.map(Some));
+        let [name_before, name_after] = SIDES;
+        Ok(vec![
+            Side::new(name_before, before, known_before)?,
+            Side::new(name_after, after, known_after)?,
+        ])
     }
 
     /// As [`for_each_row`]: predictions out of fold.
     pub(super) fn for_each_row(&self, take: impl FnMut(usize, Row)) -> Result<bool, ReportError> {
         for_each_row(&self.folder, take)
     }
+}
+
+fn summed_up(runs: &[&TunedRun]) -> Result<Option<Summary>, ReportError> {
+    let done = runs.iter().filter_map(|run| {
+        let scores = run.scores()?.clone();
+        Some((run.name.clone(), scores))
+    });
+    let done: Vec<(String, Scores)> = done.collect();
+    if done.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(over_runs(&done)?))
 }
 
 /// A fine-tuning run or a group of them.
@@ -267,11 +324,11 @@ impl Tuned {
         }
     }
 
-    /// Its own `scores.json`.
-    pub(super) fn scores(&self) -> &ScoresFile {
+    /// The scores of the predictions that lie in its folder.
+    pub(super) fn scores(&self) -> Option<&Scores> {
         match self {
-            Self::Run(run) => &run.best,
-            Self::Group(group) => &group.scores,
+            Self::Run(run) => run.scores(),
+            Self::Group(group) => group.scores.out_of_fold(),
         }
     }
 

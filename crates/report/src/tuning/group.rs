@@ -3,12 +3,12 @@
 use kiln_datasets::Problem;
 use kiln_metrics::Summary;
 
-use super::files::{Group, TunedRun};
+use super::files::{Group, Side, TunedRun};
 use super::heading::{collapsed_card, lead, score_card, score_names};
 use super::single::{classes, worst_examples};
 use super::worst::{Worst, of_runs};
 use super::wrong::{Judge, order_of};
-use super::{curves, examples, scores, spread};
+use super::{adapted, curves, examples, scores, spread};
 use crate::card::{Card, head};
 use crate::error::ReportError;
 use crate::figures::title;
@@ -30,12 +30,8 @@ pub(super) fn render(group: &Group) -> Result<String, ReportError> {
             run: group.folder.path().to_owned(),
         });
     };
-    let summary = group.summary()?;
-    let done = group
-        .runs
-        .iter()
-        .filter(|run| run.best.step.is_some())
-        .count();
+    let sides = group.sides()?;
+    let done = group.runs.iter().filter(|run| run.best.is_some()).count();
     let status = if done == group.runs.len() {
         ("finished", "good")
     } else {
@@ -46,18 +42,21 @@ pub(super) fn render(group: &Group) -> Result<String, ReportError> {
         &group.name,
         &format!("{} runs · {}", group.runs.len(), lead(&first.settings)),
         Some(status),
-        &cards(group, summary.as_ref(), done),
+        &cards(group, &sides, done),
     );
     let baseline = |name: &str| {
         // Each fold has its own.
-        let scores = first_begun.best.scores().filter(|_| !group.has_folds());
+        let scores = first_begun.scores().filter(|_| !group.has_folds());
         scores?.get(name)?.baseline
     };
     let mut over_runs = String::new();
-    if let Some(summary) = &summary {
-        over_runs.push_str(&spread::render(summary, baseline));
+    for side in &sides {
+        if let Some(summary) = &side.summary {
+            let title = side.title("Scores over runs");
+            over_runs.push_str(&spread::render(&title, summary, baseline));
+        }
     }
-    over_runs.push_str(&spread::runs(group, summary.as_ref())?);
+    over_runs.push_str(&spread::runs(group, &sides)?);
     let mut names = score_names(first_begun);
     if group.has_folds() {
         names.iter_mut().for_each(|(_, baseline)| *baseline = None);
@@ -69,12 +68,16 @@ pub(super) fn render(group: &Group) -> Result<String, ReportError> {
     let tables = settings(&first.settings).map_err(|reason| ReportError::Settings { reason })?;
     let main = [
         out_of_fold(group, first.settings.task.problem),
+        section("Before and after adapting", &adapted::render(group)),
         section("Over runs", &over_runs),
         curves::render(&named, &names),
-        group.scores.scores().map_or_else(String::new, |scores| {
-            classes(scores, first.settings.task.problem)
-        }),
-        worst(group, &begun)?,
+        group
+            .scores
+            .out_of_fold()
+            .map_or_else(String::new, |scores| {
+                classes(scores, first.settings.task.problem)
+            }),
+        worst(group, &begun_last(&sides))?,
         // The tables of the runs say what differs.
         tables.replacen("<h2>Settings</h2>", &settings_heading(&first.name), 1),
         commands(group),
@@ -82,37 +85,27 @@ pub(super) fn render(group: &Group) -> Result<String, ReportError> {
     Ok(page(&group.name, &head, &main.concat()))
 }
 
+/// Of runs from two models those from the adapted one: what both have wrong says nothing of either.
+fn begun_last<'a>(sides: &[Side<'a>]) -> Vec<&'a TunedRun> {
+    let runs = sides.last().into_iter().flat_map(|side| &side.runs);
+    let has_begun = |run: &&TunedRun| run.history.last_step.is_some();
+    runs.copied().filter(has_begun).collect()
+}
+
 fn settings_heading(run: &str) -> String {
     format!("<h2>Settings of {}</h2>", crate::html::escape(run))
 }
 
-fn cards(group: &Group, summary: Option<&Summary>, done: usize) -> Vec<Card> {
-    let mut cards = Vec::new();
-    if let Some(score) = group.scores.main() {
+fn cards(group: &Group, sides: &[Side<'_>], done: usize) -> Vec<Card> {
+    let mut cards = adapted::cards(group);
+    let main = group.scores.out_of_fold().and_then(|all| all.main());
+    if let Some(score) = main {
         let mut card = score_card(score);
         card.label.push_str(", out of fold");
         cards.push(card);
     }
-    let spread = summary.and_then(|summary| summary.get(&summary.main));
-    if let Some(spread) = spread {
-        let mut detail = format!(
-            "mean and standard deviation of {} runs",
-            spread.values.len()
-        );
-        if let (Some(median), Some(min), Some(max)) = (spread.median, spread.min, spread.max) {
-            detail = format!(
-                "{detail}; median {}, from {} to {}",
-                number::score(median),
-                number::score(min),
-                number::score(max)
-            );
-        }
-        let value = spread::mean_and_deviation(spread.mean, spread.deviation);
-        let mut card = Card::new(title(&spread.name), value, detail);
-        card.alert = spread.mean.is_none();
-        cards.push(card);
-    }
-    let first = group.runs.iter().find_map(|run| run.best.main());
+    cards.extend(sides.iter().filter_map(side_card));
+    let first = group.runs.iter().find_map(|run| run.main());
     if let Some(score) = first.filter(|_| !group.has_folds()) {
         let baseline = score
             .baseline
@@ -120,9 +113,13 @@ fn cards(group: &Group, summary: Option<&Summary>, done: usize) -> Vec<Card> {
         let detail = format!("{} of the best single answer for all", title(&score.name));
         cards.push(Card::new("Baseline", baseline, detail));
     }
-    if let Some(summary) = summary.filter(|summary| !summary.collapsed.is_empty()) {
-        let names = summary.collapsed.join(", ");
-        let (count, all) = (summary.collapsed.len(), summary.runs.len());
+    let summaries = sides.iter().filter_map(|side| side.summary.as_ref());
+    let (collapsed, all): (Vec<_>, Vec<_>) = summaries
+        .map(|summary| (summary.collapsed.as_slice(), summary.runs.len()))
+        .unzip();
+    let (collapsed, all) = (collapsed.concat(), all.iter().sum::<usize>());
+    if !collapsed.is_empty() {
+        let (count, names) = (collapsed.len(), collapsed.join(", "));
         cards.push(collapsed_card(format!("{count} of {all} runs: {names}")));
     }
     let begun = group.begun().count();
@@ -154,9 +151,31 @@ fn cards(group: &Group, summary: Option<&Summary>, done: usize) -> Vec<Card> {
     cards
 }
 
+/// The score that decides, over the runs of a side.
+fn side_card(side: &Side<'_>) -> Option<Card> {
+    let summary: &Summary = side.summary.as_ref()?;
+    let spread = summary.get(&summary.main)?;
+    let mut detail = format!(
+        "mean and standard deviation of {} runs",
+        spread.values.len()
+    );
+    if let (Some(median), Some(min), Some(max)) = (spread.median, spread.min, spread.max) {
+        detail = format!(
+            "{detail}; median {}, from {} to {}",
+            number::score(median),
+            number::score(min),
+            number::score(max)
+        );
+    }
+    let value = spread::mean_and_deviation(spread.mean, spread.deviation);
+    let mut card = Card::new(side.title(&title(&spread.name)), value, detail);
+    card.alert = spread.mean.is_none();
+    Some(card)
+}
+
 /// The scores of what each fold's run says of the examples that it has not seen.
 fn out_of_fold(group: &Group, problem: Problem) -> String {
-    let scores = group.scores.scores();
+    let scores = group.scores.out_of_fold();
     scores.map_or_else(String::new, |scores| {
         section("Scores out of fold", &scores::render(scores, problem))
     })
@@ -186,8 +205,13 @@ fn worst(group: &Group, begun: &[&TunedRun]) -> Result<String, ReportError> {
         cells.extend(examples::cells(&example.row, judge));
         table.push(cells);
     }
+    let which = if group.has_sides() {
+        " from the adapted model"
+    } else {
+        ""
+    };
     let note = format!(
-        "All {} runs have {} of {} examples wrong. What the most runs have wrong comes first, then {}; shown \
+        "All {} runs{which} have {} of {} examples wrong. What the most runs have wrong comes first, then {}; shown \
          is the run that is most wrong.",
         found.runs,
         grouped(found.by_all as u64),
@@ -200,12 +224,12 @@ fn worst(group: &Group, begun: &[&TunedRun]) -> Result<String, ReportError> {
 fn commands(group: &Group) -> String {
     let folder = shell(group.folder.path());
     let mut commands = Vec::new();
-    if group.runs.iter().any(|run| run.best.step.is_none()) {
+    if group.runs.iter().any(|run| run.best.is_none()) {
         let note = "goes on with the runs that have not ended";
         commands.push((format!("kiln resume {folder}"), note));
     }
-    let best = group.scores.best.as_ref();
-    let best = best.and_then(|best| group.runs.iter().find(|run| run.name == *best));
+    let best = group.scores.best();
+    let best = best.and_then(|best| group.runs.iter().find(|run| run.name == best));
     if let Some(best) = best {
         let (task, model) = (best.settings.fine_tune.name(), shell(best.folder.path()));
         commands.push((

@@ -84,7 +84,7 @@ pub(super) fn steps_card(run: &TunedRun, last_step: u64) -> Card {
 
 /// The names of a run's scores, each with its baseline: what evaluations have and steps have not.
 pub(super) fn score_names(run: &TunedRun) -> Vec<(String, Option<f64>)> {
-    let scored = run.best.scores();
+    let scored = run.scores();
     let baseline = |name: &str| scored?.get(name)?.baseline;
     let names = run.history.names();
     let is_score = |name: &&str| {

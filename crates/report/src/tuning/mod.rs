@@ -5,6 +5,7 @@
 //! | `files.rs` | what a run and a group of runs have in their folders |
 //! | `single.rs`, `group.rs`, `comparison.rs` | one page each: a run, runs of one task, runs beside each other |
 //! | `heading.rs` | what all of them say at the top |
+//! | `adapted.rs` | what adapting a model to text was worth |
 //! | `scores.rs`, `confusion.rs` | scores, classes, who was taken for whom |
 //! | `spread.rs` | scores over runs |
 //! | `wrong.rs`, `worst.rs` | how wrong an answer is; the examples most wrong, of a run or of several |
@@ -13,6 +14,7 @@
 //! | `differences.rs` | settings that are not the same |
 //! | `pairs.rs` | the paired test |
 
+mod adapted;
 mod comparison;
 mod confusion;
 mod curves;
@@ -29,7 +31,6 @@ mod worst;
 mod wrong;
 
 pub use comparison::write_comparison;
-pub use files::RunKind;
 
 use std::path::PathBuf;
 

@@ -6,10 +6,9 @@ use kiln_tasks::labelled::Development;
 
 use super::examples::{right, said};
 use super::files::Tuned;
-use super::scores::between;
+use super::scores::{between, notes};
 use super::wrong::{Judge, say_the_same};
 use crate::error::ReportError;
-use crate::html::escape;
 use crate::number::{grouped, score};
 use crate::table::{Cell, NONE, Table, UNDEFINED};
 
@@ -131,23 +130,16 @@ pub(super) fn table(first: &str, tests: &[(&str, &Tested)]) -> String {
             grouped(paired.examples as u64),
         ));
     }
-    let notes = left
-        .iter()
-        .map(|note| format!("<li>{}</li>\n", escape(note)));
-    let notes: String = notes.collect();
-    let notes = if notes.is_empty() {
-        notes
-    } else {
-        format!("<ul class=\"notes\">\n{notes}</ul>\n")
-    };
-    format!("{notes}{}", table.render())
+    format!("{}{}", notes(&left), table.render())
+}
+
+/// A difference with its sign.
+pub(super) fn signed(value: f64) -> String {
+    let sign = if value > 0.0 { "+" } else { "" };
+    format!("{sign}{}", score(value))
 }
 
 fn row(name: &str, paired: &Paired) -> Vec<Cell> {
-    let signed = |value: f64| {
-        let sign = if value > 0.0 { "+" } else { "" };
-        format!("{sign}{}", score(value))
-    };
     let mcnemar = paired.mcnemar.as_ref();
     let count = |value: Option<u64>| Cell::number(value.map_or_else(|| NONE.to_owned(), grouped));
     vec![
@@ -183,7 +175,7 @@ fn verdict(paired: &Paired) -> &'static str {
 }
 
 /// A probability to three places.
-fn probability(p: f64) -> String {
+pub(super) fn probability(p: f64) -> String {
     if p < 0.001 {
         "below 0.001".to_owned()
     } else {

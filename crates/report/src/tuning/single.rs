@@ -47,7 +47,7 @@ pub(super) fn render(run: &TunedRun) -> Result<String, ReportError> {
         Some(status(run.stop())),
         &cards(run, last_step),
     );
-    let all_scores = run.best.scores();
+    let all_scores = run.scores();
     let main = [
         all_scores.map_or_else(String::new, |all| {
             section("Scores", &scores::render(all, run.settings.task.problem))
@@ -63,17 +63,17 @@ pub(super) fn render(run: &TunedRun) -> Result<String, ReportError> {
 
 fn cards(run: &TunedRun, last_step: u64) -> Vec<Card> {
     let mut cards = Vec::new();
-    match run.best.main() {
+    match run.main() {
         Some(score) => cards.push(score_card(score)),
         None => cards.extend(newest_score(run)),
     }
-    let scores = run.best.scores();
+    let scores = run.scores();
     if scores.is_some_and(|scores| scores.collapsed) {
         let detail = "the targets are not one; learned nothing from its input";
         cards.push(collapsed_card(detail.to_owned()));
     }
     cards.push(steps_card(run, last_step));
-    if let Some(step) = run.best.step {
+    if let Some(step) = run.best_step() {
         let detail = scores.map_or_else(String::new, |scores| {
             format!("scored on {} examples", grouped(scores.examples as u64))
         });

@@ -3,7 +3,7 @@
 use kiln_metrics::Summary;
 
 use super::differences::{Difference, differences};
-use super::files::{Group, TunedRun};
+use super::files::{Group, Side, TunedRun};
 use crate::error::ReportError;
 use crate::html::escape;
 use crate::number::{grouped, score};
@@ -12,9 +12,13 @@ use crate::table::{Cell, NONE, Table, UNDEFINED};
 /// Settings that differ between runs and have a column.
 const SETTINGS: usize = 6;
 
-/// The table of all scores over runs.
-pub(super) fn render(summary: &Summary, baseline: impl Fn(&str) -> Option<f64>) -> String {
-    let mut table = Table::new("Scores over runs")
+/// The table of all scores over runs, called `title`.
+pub(super) fn render(
+    title: &str,
+    summary: &Summary,
+    baseline: impl Fn(&str) -> Option<f64>,
+) -> String {
+    let mut table = Table::new(title)
         .texts("score")
         .numbers("mean")
         .numbers("standard deviation")
@@ -54,14 +58,19 @@ pub(super) fn render(summary: &Summary, baseline: impl Fn(&str) -> Option<f64>) 
 ///
 /// # Errors
 /// If settings can't be shown.
-pub(super) fn runs(group: &Group, summary: Option<&Summary>) -> Result<String, ReportError> {
+pub(super) fn runs(group: &Group, sides: &[Side<'_>]) -> Result<String, ReportError> {
     let settings: Vec<_> = group.runs.iter().map(|run| &run.settings).collect();
     let mut varied = differences(&settings)?;
     // A seed stands in several places, a fold has its name.
     varied.retain(|setting| !setting.name.starts_with("data.development"));
+    // So has what starts from the adapted model.
+    varied.retain(|setting| !group.has_sides() || setting.name != "from.folder");
     let left_out = varied.len().saturating_sub(SETTINGS);
     varied.truncate(SETTINGS);
-    let main = summary.map_or("score", |summary| summary.main.as_str());
+    let summaries = sides.iter().filter_map(|side| side.summary.as_ref());
+    let summaries: Vec<&Summary> = summaries.collect();
+    let main = summaries.first();
+    let main = main.map_or("score", |summary| summary.main.as_str());
     let mut table = Table::new("Runs").texts("run");
     for setting in &varied {
         table = table.numbers(last_word(&setting.name));
@@ -73,7 +82,7 @@ pub(super) fn runs(group: &Group, summary: Option<&Summary>) -> Result<String, R
         .numbers("steps")
         .texts("state");
     for (place, run) in group.runs.iter().enumerate() {
-        table.push(row(run, place, &varied, summary));
+        table.push(row(run, place, &varied, &summaries));
     }
     if left_out > 0 {
         table = table.note(format!(
@@ -83,12 +92,7 @@ pub(super) fn runs(group: &Group, summary: Option<&Summary>) -> Result<String, R
     Ok(table.render())
 }
 
-fn row(
-    run: &TunedRun,
-    place: usize,
-    varied: &[Difference],
-    summary: Option<&Summary>,
-) -> Vec<Cell> {
+fn row(run: &TunedRun, place: usize, varied: &[Difference], summaries: &[&Summary]) -> Vec<Cell> {
     let mut row = vec![link(run)];
     row.extend(
         varied
@@ -98,22 +102,23 @@ fn row(
     let lowest = run.history.best_evaluation.as_ref();
     let last = run.history.last_step;
     row.extend([
-        match run.best.main() {
+        match run.main() {
             Some(score) => Cell::value(score.value, UNDEFINED),
             None => Cell::number(NONE),
         },
-        Cell::number(run.best.step.map_or_else(|| NONE.to_owned(), grouped)),
+        Cell::number(run.best_step().map_or_else(|| NONE.to_owned(), grouped)),
         Cell::value(lowest.and_then(|lowest| lowest.get("loss")), NONE),
         Cell::number(last.map_or_else(|| NONE.to_owned(), grouped)),
-        Cell::text(state(run, summary)),
+        Cell::text(state(run, summaries)),
     ]);
     row
 }
 
-fn state(run: &TunedRun, summary: Option<&Summary>) -> &'static str {
-    if summary.is_some_and(|summary| summary.collapsed.contains(&run.name)) {
+fn state(run: &TunedRun, summaries: &[&Summary]) -> &'static str {
+    let is_collapsed = |summary: &&Summary| summary.collapsed.contains(&run.name);
+    if summaries.iter().any(is_collapsed) {
         "collapsed: one answer for all"
-    } else if run.best.step.is_some() {
+    } else if run.best_step().is_some() {
         "finished"
     } else if run.history.last_step.is_some() {
         "not finished"

@@ -9,6 +9,7 @@ use kiln_learner::{LearnError, ModelFiles};
 use kiln_nn::Init;
 use kiln_text::tokenizer::Tokenizer;
 
+use super::by_head::{each, mapped};
 use super::lora::{
     AdapterFile, AdapterTask, Adapters, Among, LoraScale, LoraSettings, PeftConfig, attach, load,
     make_folder, write,
@@ -24,32 +25,6 @@ pub const ADAPTER: &str = "adapter";
 
 /// Keeps the streams that adapters are drawn from apart from the model's own.
 const PURPOSE: u64 = u64::from_le_bytes(*b"adapters");
-
-/// Makes a model of a model, whichever head it has.
-macro_rules! with_model {
-    ($value:expr, $model:ident => $body:expr) => {
-        match $value {
-            TunedModel::Sequence($model) => TunedModel::Sequence($body),
-            TunedModel::Tokens($model) => TunedModel::Tokens($body),
-            TunedModel::Spans($model) => TunedModel::Spans($body),
-            TunedModel::Choices($model) => TunedModel::Choices($body),
-            TunedModel::Beam($model) => TunedModel::Beam($body),
-        }
-    };
-}
-
-/// Does the same with whichever model is meant.
-macro_rules! each_model {
-    ($value:expr, $model:ident => $body:expr) => {
-        match $value {
-            TunedModel::Sequence($model) => $body,
-            TunedModel::Tokens($model) => $body,
-            TunedModel::Spans($model) => $body,
-            TunedModel::Choices($model) => $body,
-            TunedModel::Beam($model) => $body,
-        }
-    };
-}
 
 impl HeadKind {
     /// What PEFT calls what a model with this head does.
@@ -78,7 +53,7 @@ impl<F: FineTuned> TunedObjective<F> {
         let chosen = (lora, LoraScale::Rank, Among::Encoder);
         let mut init = Init::new(seed ^ PURPOSE, 1.0, device);
         let target_modules;
-        let model = with_model!(model, model => {
+        let model = mapped!(model, TunedModel => TunedModel, model => {
             let adapters = attach(model, chosen, F::FILE_NAMES.names, &mut init);
             let adapters = adapters.map_err(LearnError::Settings)?;
             target_modules = adapters.target_modules;
@@ -100,7 +75,7 @@ impl<F: FineTuned> TunedObjective<F> {
         tokenizer: Option<&Tokenizer>,
         folder: &Path,
     ) -> Result<(), WriteError> {
-        each_model!(model, model => write_folder(model, config, folder))?;
+        each!(model, TunedModel, model => write_folder(model, config, folder))?;
         write_tokenizer(tokenizer, folder)
     }
 
@@ -126,11 +101,13 @@ impl<F: FineTuned> TunedObjective<F> {
                 let merged = model.clone().materialize();
                 Self::write(&merged, &config, tokenizer.as_ref(), folder)?;
                 let folder = make_folder(folder.join(ADAPTER))?;
-                each_model!(model, model => write::<F, _>(model, peft.clone(), &folder))
+                each!(model, TunedModel, model => write::<F, _>(model, peft.clone(), &folder))
             },
             |model, folder| {
                 let file = AdapterFile::open(&folder.join(ADAPTER))?;
-                Ok(with_model!(model, model => load_all::<F, _>(model, &file)?))
+                Ok(
+                    mapped!(model, TunedModel => TunedModel, model => load_all::<F, _>(model, &file)?),
+                )
             },
         )
     }
@@ -153,7 +130,7 @@ impl<F: FineTuned> TunedObjective<F> {
             ..peft.lora.clone()
         };
         let chosen = (&lora, peft.scale);
-        Ok(with_model!(model, model => merged::<F, _>(model, &base, file, chosen)?).materialize())
+        Ok(mapped!(model, TunedModel => TunedModel, model => merged::<F, _>(model, &base, file, chosen)?).materialize())
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a class is fine-tuned, beside what every run is told.
 
+use kiln_datasets::Problem;
 use serde::{Deserialize, Serialize};
 
 use super::layer_decay::LayerDecay;
@@ -8,7 +9,7 @@ use super::place::Place;
 use crate::class::{Class, Encoder};
 use crate::class_loss::ClassLoss;
 use crate::family::Family;
-use crate::heads::{Head, Problem};
+use crate::heads::Head;
 use crate::sift::SiftSettings;
 
 /// How a class is fine-tuned.
@@ -93,7 +94,7 @@ impl FineTuningSettings {
     ) -> Result<(), String> {
         let (layers, labels) = (config.num_layers(), config.num_labels());
         if !self.class_weights.is_empty() {
-            if !C::Head::weighs_classes(problem) {
+            if !weighs_classes(problem) {
                 return Err(format!(
                     "class_weights: {} has no classes to weigh; leave them out",
                     what::<C>(problem)
@@ -107,7 +108,8 @@ impl FineTuningSettings {
                 ));
             }
         }
-        if self.label_smoothing != 0.0 && !C::Head::smooths_labels(problem) {
+        let smooths_labels = weighs_classes(problem) || problem == Problem::Choice;
+        if self.label_smoothing != 0.0 && !smooths_labels {
             return Err(format!(
                 "label_smoothing = {}: {} has no classes to spread it over; leave it out",
                 self.label_smoothing,
@@ -153,11 +155,15 @@ impl FineTuningSettings {
 fn what<C: Class>(problem: Problem) -> String {
     let task = C::Head::TASK;
     match problem {
-        _ if !C::Head::weighs_classes(Problem::SingleLabel) => task.to_owned(),
-        Problem::SingleLabel => task.to_owned(),
         Problem::MultiLabel => format!("{task} with several labels a sequence"),
         Problem::Regression => format!("{task} with numbers"),
+        _ => task.to_owned(),
     }
+}
+
+/// Whether its labels are classes that may weigh differently.
+fn weighs_classes(problem: Problem) -> bool {
+    matches!(problem, Problem::SingleLabel | Problem::Tags)
 }
 
 fn is_weight(weight: f64) -> bool {

@@ -4,24 +4,24 @@
 use std::path::Path;
 
 use burn::module::{Module, ModuleDisplay};
-use burn::tensor::Device;
-use kiln_checkpoint::{OpenError, WriteError};
+use burn::tensor::{Device, Tensor};
+use kiln_checkpoint::OpenError;
 use kiln_datasets::Problem;
 use kiln_learner::{
     LearnError, ModelFiles, Objective, Observer, ParameterGroup, PartOutput, TermSpec, read_values,
 };
-use kiln_nn::{Init, untracked};
+use kiln_nn::{Init, untracked, widened};
 use kiln_text::HostBatch;
 use kiln_text::tokenizer::Tokenizer;
 
-use super::{FineTuning, FineTuningBatch, FineTuningSettings};
+use super::by_head::{alike, each, mapped};
+use super::{BatchOf, FineTuning, FineTuningSettings};
 use crate::class::{Class, InputsOf};
-use crate::family::{Family, ReadInputs, write_module};
+use crate::family::{Family, ReadInputs};
 use crate::heads::{
     BeamLogits, ChoiceLogits, Head, HostTargets, SequenceLogits, SpanLogits, TokenLogits,
     TrainedHead,
 };
-use crate::tokenizer::write_tokenizer;
 
 /// The classes of an architecture that are fine-tuned.
 pub trait FineTuned: Family {
@@ -75,8 +75,6 @@ pub type TunedModelOf<F> = TunedModel<
     <F as FineTuned>::Choices,
     <F as FineTuned>::Beam,
 >;
-
-type BatchOf<C> = FineTuningBatch<InputsOf<C>, <<C as Class>::Head as Head>::Targets>;
 
 /// One micro-batch on a device, with the labels of the head.
 #[derive(Debug, Clone)]
@@ -137,34 +135,16 @@ impl Answers {
     }
 }
 
-/// Does the same with whichever class is meant.
-macro_rules! each {
-    ($value:expr, $type:ident, $inner:ident => $body:expr) => {
-        match $value {
-            $type::Sequence($inner) => $body,
-            $type::Tokens($inner) => $body,
-            $type::Spans($inner) => $body,
-            $type::Choices($inner) => $body,
-            $type::Beam($inner) => $body,
-        }
-    };
-}
-
-/// As [`each!`], with the same variant of two enums.
-macro_rules! both {
-    (($a:expr, $A:ident, $left:ident), ($b:expr, $B:ident, $right:ident) => $body:expr) => {
-        match ($a, $b) {
-            ($A::Sequence($left), $B::Sequence($right)) => $body,
-            ($A::Tokens($left), $B::Tokens($right)) => $body,
-            ($A::Spans($left), $B::Spans($right)) => $body,
-            ($A::Choices($left), $B::Choices($right)) => $body,
-            ($A::Beam($left), $B::Beam($right)) => $body,
-            _ => unreachable!("a model and its batches have the objective's head"),
-        }
-    };
-}
-
 impl HeadKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Sequence,
+        Self::Tokens,
+        Self::Spans,
+        Self::Choices,
+        Self::Beam,
+    ];
+
     /// The head that a problem needs, of those for answers the one with a beam or without.
     pub fn of(problem: Problem, beam: bool) -> Self {
         match problem {
@@ -224,6 +204,14 @@ impl<F: FineTuned> TunedObjective<F> {
         })
     }
 
+    /// Refuses a task of which config.json says something else.
+    ///
+    /// # Errors
+    /// As [`FineTuning::check`].
+    pub fn check(&self, problem: Problem, outputs: usize) -> Result<(), LearnError> {
+        each!(self, Self, objective => objective.check(problem, outputs))
+    }
+
     /// A model to train; as [`FineTuning::start`], with a head from `file` where `keeps_head`.
     ///
     /// # Errors
@@ -235,23 +223,9 @@ impl<F: FineTuned> TunedObjective<F> {
         init: &mut Init,
         observer: &dyn Observer,
     ) -> Result<TunedModelOf<F>, LearnError> {
-        Ok(match self {
-            Self::Sequence(objective) => {
-                TunedModel::Sequence(objective.start(folder, keeps_head, init, observer)?)
-            }
-            Self::Tokens(objective) => {
-                TunedModel::Tokens(objective.start(folder, keeps_head, init, observer)?)
-            }
-            Self::Spans(objective) => {
-                TunedModel::Spans(objective.start(folder, keeps_head, init, observer)?)
-            }
-            Self::Choices(objective) => {
-                TunedModel::Choices(objective.start(folder, keeps_head, init, observer)?)
-            }
-            Self::Beam(objective) => {
-                TunedModel::Beam(objective.start(folder, keeps_head, init, observer)?)
-            }
-        })
+        Ok(mapped!(self, Self => TunedModel, objective => {
+            objective.start(folder, keeps_head, init, observer)?
+        }))
     }
 
     /// A model with random weights, of the kind that the file in `folder` holds.
@@ -259,23 +233,14 @@ impl<F: FineTuned> TunedObjective<F> {
     /// # Errors
     /// If the file is unreadable, or the config has no such class.
     pub fn random(&self, folder: &Path, init: &mut Init) -> Result<TunedModelOf<F>, LearnError> {
-        Ok(match self {
-            Self::Sequence(objective) => TunedModel::Sequence(objective.random(folder, init)?),
-            Self::Tokens(objective) => TunedModel::Tokens(objective.random(folder, init)?),
-            Self::Spans(objective) => TunedModel::Spans(objective.random(folder, init)?),
-            Self::Choices(objective) => TunedModel::Choices(objective.random(folder, init)?),
-            Self::Beam(objective) => TunedModel::Beam(objective.random(folder, init)?),
-        })
+        Ok(mapped!(self, Self => TunedModel, objective => objective.random(folder, init)?))
     }
 
     /// The model's files in a checkpoint, with the tokenizer if there is one.
     pub fn files(&self, config: F, tokenizer: Option<Tokenizer>) -> ModelFiles<TunedModelOf<F>> {
         ModelFiles::new(
-            move |model, folder| {
-                each!(model, TunedModel, model => write_class(model, &config, folder))?;
-                write_tokenizer(tokenizer.as_ref(), folder)
-            },
-            |model, folder| load::<F>(model, folder),
+            move |model, folder| Self::write(model, &config, tokenizer.as_ref(), folder),
+            Self::load,
         )
     }
 
@@ -283,12 +248,8 @@ impl<F: FineTuned> TunedObjective<F> {
     ///
     /// # Errors
     /// If the weights are unreadable, or not exactly the model's.
-    pub fn load(
-        &self,
-        model: TunedModelOf<F>,
-        folder: &Path,
-    ) -> Result<TunedModelOf<F>, OpenError> {
-        load::<F>(model, folder)
+    pub fn load(model: TunedModelOf<F>, folder: &Path) -> Result<TunedModelOf<F>, OpenError> {
+        Ok(mapped!(model, TunedModel => TunedModel, model => F::open_complete(model, folder)?))
     }
 
     /// What `model` gives for a batch, and its loss where the batch has labels.
@@ -301,7 +262,7 @@ impl<F: FineTuned> TunedObjective<F> {
         batch: &HostBatch,
         device: &Device,
     ) -> Result<Answers, LearnError> {
-        both!((self, Self, objective), (model, TunedModel, model) => {
+        alike!((self, Self, objective), (model, TunedModel, model) => {
             let targets = has_labels(batch).then(|| objective.host_targets(batch));
             let targets = targets.map(|targets| {
                 let weights = targets.weights();
@@ -310,16 +271,6 @@ impl<F: FineTuned> TunedObjective<F> {
             answers(model, batch, targets, device)
         })
     }
-}
-
-fn load<F: FineTuned>(model: TunedModelOf<F>, folder: &Path) -> Result<TunedModelOf<F>, OpenError> {
-    Ok(match model {
-        TunedModel::Sequence(model) => TunedModel::Sequence(F::open_complete(model, folder)?),
-        TunedModel::Tokens(model) => TunedModel::Tokens(F::open_complete(model, folder)?),
-        TunedModel::Spans(model) => TunedModel::Spans(F::open_complete(model, folder)?),
-        TunedModel::Choices(model) => TunedModel::Choices(F::open_complete(model, folder)?),
-        TunedModel::Beam(model) => TunedModel::Beam(F::open_complete(model, folder)?),
-    })
 }
 
 /// Whether a batch says what the model is to give.
@@ -353,29 +304,42 @@ where
     let rows = rows.unwrap_or_default() / choices.unwrap_or(1).max(1);
     let head = model.outputs(inputs).head;
     let outputs = head.named(rows).into_iter();
-    let outputs = outputs
-        .map(|output| read_values(untracked(output.values)))
-        .collect::<Result<Vec<_>, _>>()?;
-    let losses = match targets {
-        Some((targets, weights)) => {
-            let terms = head.losses(targets).into_iter().zip(weights);
-            let sums = terms.map(|(term, weight)| {
-                let sum = read_values(untracked(term.sum))?;
-                Ok((sum.into_iter().map(f64::from).sum(), weight))
-            });
-            sums.collect::<Result<Vec<_>, LearnError>>()?
-        }
-        None => Vec::new(),
-    };
+    let mut parts: Vec<Tensor<1>> = outputs.map(|output| single(output.values)).collect();
+    let num_outputs = parts.len();
+    let mut weights = Vec::new();
+    if let Some((targets, of_targets)) = targets {
+        let sums = head
+            .losses(targets)
+            .into_iter()
+            .map(|term| single(term.sum));
+        parts.extend(sums);
+        weights = of_targets;
+    }
+    let mut read = read_parts(parts)?.into_iter();
+    let outputs = read.by_ref().take(num_outputs).collect();
+    let sums = read.map(|sum| sum.into_iter().map(f64::from).sum());
     Ok(Answers {
         outputs,
         rows,
-        losses,
+        losses: sums.zip(weights).collect(),
     })
 }
 
-fn write_class<C: Class>(model: &C, config: &C::Config, folder: &Path) -> Result<(), WriteError> {
-    write_module(model, config, config.class_name(C::NAMES), folder)
+/// Values to be read, in float32 whatever they were computed in.
+fn single(values: Tensor<1>) -> Tensor<1> {
+    widened(untracked(values))
+}
+
+/// The values of several tensors by one transfer from the device.
+fn read_parts(parts: Vec<Tensor<1>>) -> Result<Vec<Vec<f32>>, LearnError> {
+    let lengths: Vec<usize> = parts.iter().map(|part| part.dims()[0]).collect();
+    let mut values = read_values(Tensor::cat(parts, 0))?;
+    let mut read: Vec<Vec<f32>> = Vec::with_capacity(lengths.len());
+    for length in lengths.into_iter().rev() {
+        read.push(values.split_off(values.len().saturating_sub(length)));
+    }
+    read.reverse();
+    Ok(read)
 }
 
 impl<F: FineTuned> Objective for TunedObjective<F> {
@@ -397,13 +361,7 @@ impl<F: FineTuned> Objective for TunedObjective<F> {
     }
 
     fn upload(&self, batch: &HostBatch, device: &Device) -> TunedBatch<F> {
-        match self {
-            Self::Sequence(objective) => TunedBatch::Sequence(objective.upload(batch, device)),
-            Self::Tokens(objective) => TunedBatch::Tokens(objective.upload(batch, device)),
-            Self::Spans(objective) => TunedBatch::Spans(objective.upload(batch, device)),
-            Self::Choices(objective) => TunedBatch::Choices(objective.upload(batch, device)),
-            Self::Beam(objective) => TunedBatch::Beam(objective.upload(batch, device)),
-        }
+        mapped!(self, Self => TunedBatch, objective => objective.upload(batch, device))
     }
 
     fn start_carry(&self, _: &Device) {}
@@ -422,24 +380,9 @@ impl<F: FineTuned> Objective for TunedObjective<F> {
         (): (),
         (): &(),
     ) -> PartOutput<Self> {
-        match (self, model, batch) {
-            (Self::Sequence(own), TunedModel::Sequence(model), TunedBatch::Sequence(batch)) => {
-                own_output(own.forward(model, part, batch, (), &()))
-            }
-            (Self::Tokens(own), TunedModel::Tokens(model), TunedBatch::Tokens(batch)) => {
-                own_output(own.forward(model, part, batch, (), &()))
-            }
-            (Self::Spans(own), TunedModel::Spans(model), TunedBatch::Spans(batch)) => {
-                own_output(own.forward(model, part, batch, (), &()))
-            }
-            (Self::Choices(own), TunedModel::Choices(model), TunedBatch::Choices(batch)) => {
-                own_output(own.forward(model, part, batch, (), &()))
-            }
-            (Self::Beam(own), TunedModel::Beam(model), TunedBatch::Beam(batch)) => {
-                own_output(own.forward(model, part, batch, (), &()))
-            }
-            _ => unreachable!("a model and its batches have the objective's head"),
-        }
+        alike!((self, Self, own), (model, TunedModel, model), (batch, TunedBatch, batch) => {
+            own_output(own.forward(model, part, batch, (), &()))
+        })
     }
 }
 

@@ -1,12 +1,14 @@
 //! Spans with a beam: ends that depend on starts, and whether there is an answer.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use kiln_datasets::Problem;
 use kiln_learner::{LearnError, Measure};
 use kiln_nn::loss::binary_cross_entropy_sum;
 use kiln_text::HostBatch;
 
 use super::named::Named;
-use super::sequence::Problem;
 use super::trained::{HostTargets, TrainedHead, accuracy, ints, row_weights, shape, weighed};
 use super::{ClassLoss, Head, LossTerm, cross_entropy};
 use crate::arguments::Inputs;
@@ -78,6 +80,7 @@ impl Head for BeamLogits {
     const TERMS: &'static [&'static str] = &["start_loss", "end_loss", "answer_class_loss"];
     const OPTIONAL_TERMS: usize = 1;
     const COEFFICIENT: f64 = 0.5;
+    const PROBLEM: Option<Problem> = Some(Problem::Span);
 
     type Targets = BeamTargets;
 
@@ -138,12 +141,19 @@ impl Head for BeamLogits {
     }
 
     fn losses(self, targets: BeamTargets) -> Vec<LossTerm> {
+        let ends = self.ends_of(&targets.starts);
+        self.losses_of([self.starts(), ends], targets)
+    }
+}
+
+impl BeamLogits {
+    /// The terms, from the scores `[batch, seq_len]` of starts and of the true starts' ends.
+    fn losses_of(&self, [start, end]: [Tensor<2>; 2], targets: BeamTargets) -> Vec<LossTerm> {
         let BeamTargets {
             starts,
             ends,
             impossible,
         } = targets;
-        let end_logits = self.ends_of(&starts);
         let answer_class = impossible.map(|numbers| LossTerm {
             name: "answer_class_loss",
             sum: binary_cross_entropy_sum(
@@ -154,10 +164,18 @@ impl Head for BeamLogits {
             weight: numbers.count,
         });
         let spans = [
-            cross_entropy("start_loss", self.starts(), starts),
-            cross_entropy("end_loss", end_logits, ends),
+            cross_entropy("start_loss", start, starts),
+            cross_entropy("end_loss", end, ends),
         ];
         spans.into_iter().chain(answer_class).collect()
+    }
+
+    /// What is measured, from the same scores.
+    fn measures_of([start, end]: [Tensor<2>; 2], targets: &BeamTargets) -> Vec<Measure> {
+        vec![
+            accuracy("start_accuracy", start, &targets.starts),
+            accuracy("end_accuracy", end, &targets.ends),
+        ]
     }
 }
 
@@ -184,7 +202,7 @@ impl HostTargets for HostBeam {
         self.starts.count() + self.ends.count()
     }
 
-    fn with_loss(self, _: &ClassLoss) -> Self {
+    fn with_loss(self, _: &Arc<ClassLoss>) -> Self {
         self
     }
 
@@ -247,11 +265,15 @@ impl TrainedHead for BeamLogits {
 
     /// Ends are those of the true starts.
     fn measures(&self, targets: &BeamTargets) -> Vec<Measure> {
-        let end_logits = self.ends_of(&targets.starts);
-        vec![
-            accuracy("start_accuracy", self.starts(), &targets.starts),
-            accuracy("end_accuracy", end_logits, &targets.ends),
-        ]
+        let ends = self.ends_of(&targets.starts);
+        Self::measures_of([self.starts(), ends], targets)
+    }
+
+    /// The scores are computed once for both.
+    fn scored(self, targets: BeamTargets) -> (Vec<Measure>, Vec<LossTerm>) {
+        let scores = [self.starts(), self.ends_of(&targets.starts)];
+        let measures = Self::measures_of(scores.clone(), &targets);
+        (measures, self.losses_of(scores, targets))
     }
 
     /// The starts of all sequences, then the ends of the true starts.

@@ -1,12 +1,12 @@
 //! Scores of continuations, of which one is right.
 
 use burn::tensor::{Int, Tensor};
+use kiln_datasets::Problem;
 use kiln_learner::{LearnError, Measure};
 use kiln_text::HostBatch;
 
 use super::named::Named;
-use super::sequence::Problem;
-use super::trained::{TrainedHead, accuracy, ints, rows, weighed_classes};
+use super::trained::{TrainedHead, accuracy, buffer, rows, weighed_classes};
 use super::{Head, LossTerm, cross_entropy};
 use crate::arguments::Inputs;
 use crate::labels::{HostLabels, Labels};
@@ -51,6 +51,7 @@ impl Head for ChoiceLogits {
     const OUTPUTS: &'static [&'static str] = &["logits"];
     const LABELS: &'static [&'static str] = &["labels"];
     const CHOOSES: bool = true;
+    const PROBLEM: Option<Problem> = Some(Problem::Choice);
 
     type Targets = Labels;
 
@@ -66,11 +67,6 @@ impl Head for ChoiceLogits {
         let logits = self.logits_for(&labels.labels);
         vec![cross_entropy("loss", logits, labels)]
     }
-
-    /// Over the continuations of each example.
-    fn smooths_labels(_: Problem) -> bool {
-        true
-    }
 }
 
 impl TrainedHead for ChoiceLogits {
@@ -82,7 +78,7 @@ impl TrainedHead for ChoiceLogits {
         let given = batch.ints.get("num_choices");
         let given = given.and_then(|buffer| buffer.data.first().copied());
         let given = given.and_then(|count| usize::try_from(count).ok());
-        let labels = ints(batch, "labels").len();
+        let labels = buffer(batch, "labels").len();
         let (rows, num_choices) = (rows(batch), given.unwrap_or(rows(batch) / labels.max(1)));
         assert!(
             rows == labels * num_choices,

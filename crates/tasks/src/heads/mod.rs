@@ -15,6 +15,7 @@ mod words;
 use std::fmt::Debug;
 
 use burn::tensor::Tensor;
+use kiln_datasets::Problem;
 use kiln_learner::LearnError;
 use kiln_nn::loss::cross_entropy_sum;
 
@@ -23,7 +24,8 @@ pub use crate::labels::{HostLabels, Labels, Numbers};
 pub use beam::{BeamLogits, BeamTargets, HostBeam};
 pub use choice::ChoiceLogits;
 pub use named::Named;
-pub use sequence::{ClassLogits, Problem, RealLabels, SequenceLabels, SequenceLogits};
+pub(crate) use sequence::problem_of;
+pub use sequence::{ClassLogits, RealLabels, SequenceLabels, SequenceLogits};
 pub use tokens::{ReplacedLogits, SpanLogits, TokenLogits};
 pub use trained::{HostSequence, HostTargets, TrainedHead};
 pub use words::{PretrainingLogits, WordLogits};
@@ -72,6 +74,8 @@ pub trait Head: Sized {
     const OPTIONAL_TERMS: usize = 0;
     /// What it reads beside what the encoder does, and its labels.
     const ARGUMENTS: &'static [&'static str] = &[];
+    /// What is learned with it; none: config.json says which of the problems of sequences.
+    const PROBLEM: Option<Problem> = None;
 
     /// What it is scored by.
     type Targets: Debug + Clone + Send + 'static;
@@ -92,18 +96,6 @@ pub trait Head: Sized {
 
     /// The terms that have labels, in the order of [`Head::TERMS`].
     fn losses(self, targets: Self::Targets) -> Vec<LossTerm>;
-
-    /// Whether its labels are classes that may weigh differently; `problem` says what those of sequences
-    /// mean.
-    fn weighs_classes(problem: Problem) -> bool {
-        let _ = problem;
-        false
-    }
-
-    /// Whether its labels can be smoothed.
-    fn smooths_labels(problem: Problem) -> bool {
-        Self::weighs_classes(problem)
-    }
 }
 
 /// No head: the encoder alone.

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
+use kiln_datasets::Problem;
 use kiln_learner::LearnError;
 use kiln_nn::loss::binary_cross_entropy_sum;
 use kiln_nn::widened;
@@ -76,47 +77,25 @@ pub enum SequenceLabels {
     Probabilities(Numbers),
 }
 
-/// What a sequence classifier learns: config.json's `problem_type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Problem {
-    /// One class for each sequence.
-    SingleLabel,
-    /// Yes or no for each class.
-    MultiLabel,
-    /// Numbers.
-    Regression,
-}
-
-impl Problem {
-    /// The problem that config.json names; without a name numbers where there is one label, else
-    /// none: the labels themselves decide.
-    ///
-    /// # Errors
-    /// If there is no problem of that name.
-    pub(crate) fn of(
-        problem_type: Option<&str>,
-        num_labels: usize,
-    ) -> Result<Option<Self>, ConfigError> {
-        match problem_type {
-            Some(name) => Self::from_name(name).map(Some),
-            None => Ok((num_labels == 1).then_some(Self::Regression)),
-        }
-    }
-
-    fn from_name(name: &str) -> Result<Self, ConfigError> {
-        match name {
-            "single_label_classification" => Ok(Self::SingleLabel),
-            "multi_label_classification" => Ok(Self::MultiLabel),
-            "regression" => Ok(Self::Regression),
-            _ => Err(ConfigError {
-                field: "problem_type",
-                value: Value::from(name).to_string(),
-                remedy:
-                    "choose single_label_classification, multi_label_classification or regression"
-                        .to_owned(),
-            }),
-        }
-    }
+/// What a sequence classifier learns: the problem that config.json names; without a name numbers where
+/// there is one label, else none: the labels themselves decide.
+///
+/// # Errors
+/// If there is no problem of that name.
+pub(crate) fn problem_of(
+    problem_type: Option<&str>,
+    num_labels: usize,
+) -> Result<Option<Problem>, ConfigError> {
+    let Some(name) = problem_type else {
+        return Ok((num_labels == 1).then_some(Problem::Regression));
+    };
+    let problem = Problem::from_problem_type(name);
+    problem.map(Some).ok_or_else(|| ConfigError {
+        field: "problem_type",
+        value: Value::from(name).to_string(),
+        remedy: "choose single_label_classification, multi_label_classification or regression"
+            .to_owned(),
+    })
 }
 
 impl Head for SequenceLogits {
@@ -140,15 +119,16 @@ impl Head for SequenceLogits {
         }
         let [batch, num_labels] = self.logits.dims();
         let are_classes = !inputs.is_float("labels");
-        let problem = Problem::of(problem_type, num_labels)?
+        let problem = problem_of(problem_type, num_labels)?
             .or_else(|| are_classes.then_some(Problem::SingleLabel));
         let meaning = match (problem, self.real_labels) {
-            (Some(Problem::SingleLabel), _) => {
-                return Ok(class_labels(&self.logits, inputs)?.map(SequenceLabels::Class));
-            }
             (Some(Problem::Regression), _) => SequenceLabels::Numbers,
             (Some(Problem::MultiLabel), _) | (None, RealLabels::YesOrNo) => SequenceLabels::YesOrNo,
             (None, RealLabels::Probabilities) => SequenceLabels::Probabilities,
+            // No other problem is one of sequences.
+            (Some(_), _) => {
+                return Ok(class_labels(&self.logits, inputs)?.map(SequenceLabels::Class));
+            }
         };
         let shape: &[usize] = match num_labels {
             1 => &[batch],
@@ -195,10 +175,6 @@ impl Head for SequenceLogits {
             sum,
             weight,
         }]
-    }
-
-    fn weighs_classes(problem: Problem) -> bool {
-        problem == Problem::SingleLabel
     }
 }
 

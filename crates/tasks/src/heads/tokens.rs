@@ -1,11 +1,11 @@
 //! Scores of tokens.
 
 use burn::tensor::Tensor;
+use kiln_datasets::Problem;
 use kiln_learner::LearnError;
 use kiln_nn::loss::binary_cross_entropy_sum;
 
 use super::named::Named;
-use super::sequence::Problem;
 use super::{Head, LossTerm, cross_entropy};
 use crate::arguments::Inputs;
 use crate::labels::{Labels, Numbers};
@@ -21,6 +21,7 @@ impl Head for TokenLogits {
     const TASK: &'static str = "tag";
     const OUTPUTS: &'static [&'static str] = &["logits"];
     const LABELS: &'static [&'static str] = &["labels"];
+    const PROBLEM: Option<Problem> = Some(Problem::Tags);
 
     type Targets = Labels;
 
@@ -39,10 +40,6 @@ impl Head for TokenLogits {
             self.logits.flatten::<2>(0, 1),
             labels,
         )]
-    }
-
-    fn weighs_classes(_: Problem) -> bool {
-        true
     }
 }
 
@@ -76,6 +73,7 @@ impl Head for SpanLogits {
     const LABELS: &'static [&'static str] = &["start_positions", "end_positions"];
     const TERMS: &'static [&'static str] = &["start_loss", "end_loss"];
     const COEFFICIENT: f64 = 0.5;
+    const PROBLEM: Option<Problem> = Some(Problem::Span);
 
     /// Of the start and of the end.
     type Targets = (Labels, Labels);

@@ -13,14 +13,17 @@
 //! With `example_weight` `[batch]` a row weighs as much as it says: 0 where it only fills up an
 //! evaluation.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, TensorData};
+use kiln_datasets::Problem;
 use kiln_learner::Measure;
 use kiln_learner::upload::missing;
 use kiln_text::HostBatch;
 
-use super::sequence::{Problem, SequenceLabels, SequenceLogits};
+use super::sequence::{SequenceLabels, SequenceLogits};
 use super::tokens::{SpanLogits, TokenLogits};
-use super::{ClassLoss, Head};
+use super::{ClassLoss, Head, LossTerm};
 use crate::labels::{HostLabels, Labels, Numbers};
 use crate::masked_lm;
 
@@ -37,7 +40,7 @@ pub trait HostTargets: Sized {
 
     /// These labels, where they are classes, with a loss that is weighed and smoothed so.
     #[must_use]
-    fn with_loss(self, loss: &ClassLoss) -> Self;
+    fn with_loss(self, loss: &Arc<ClassLoss>) -> Self;
 
     /// Moves them to a device.
     fn upload(self, device: &Device) -> Self::Targets;
@@ -65,6 +68,11 @@ pub trait TrainedHead: Head {
     /// What is to be reported beside the loss.
     fn measures(&self, targets: &Self::Targets) -> Vec<Measure>;
 
+    /// [`Self::measures`] and [`Head::losses`] in one.
+    fn scored(self, targets: Self::Targets) -> (Vec<Measure>, Vec<LossTerm>) {
+        (self.measures(&targets), self.losses(targets))
+    }
+
     /// Predictions row by row, each over its labels `[rows, labels]`, as `targets` has the rows.
     fn rows(&self, targets: &Self::Targets) -> Tensor<2>;
 
@@ -83,7 +91,7 @@ impl HostTargets for HostLabels {
         self.count()
     }
 
-    fn with_loss(self, loss: &ClassLoss) -> Self {
+    fn with_loss(self, loss: &Arc<ClassLoss>) -> Self {
         Self::with_loss(self, loss)
     }
 
@@ -103,7 +111,7 @@ impl HostTargets for (HostLabels, HostLabels) {
         self.0.count() + self.1.count()
     }
 
-    fn with_loss(self, _: &ClassLoss) -> Self {
+    fn with_loss(self, _: &Arc<ClassLoss>) -> Self {
         self
     }
 
@@ -143,11 +151,11 @@ impl HostTargets for HostSequence {
     fn num_rows(&self) -> f64 {
         match self {
             Self::Class(labels) => labels.num_rows(),
-            Self::Real { row_weights, .. } => row_weights.iter().map(|&row| f64::from(row)).sum(),
+            Self::Real { row_weights, .. } => sum(row_weights),
         }
     }
 
-    fn with_loss(self, loss: &ClassLoss) -> Self {
+    fn with_loss(self, loss: &Arc<ClassLoss>) -> Self {
         match self {
             Self::Class(labels) => Self::Class(labels.with_loss(loss)),
             numbers @ Self::Real { .. } => numbers,
@@ -155,7 +163,6 @@ impl HostTargets for HostSequence {
     }
 
     fn upload(self, device: &Device) -> SequenceLabels {
-        let count = self.weights().into_iter().sum();
         match self {
             Self::Class(labels) => SequenceLabels::Class(labels.upload(device)),
             Self::Real {
@@ -164,6 +171,7 @@ impl HostTargets for HostSequence {
                 row_weights,
                 per_row,
             } => {
+                let count = sum(&row_weights) * per_row as f64;
                 let rows = row_weights.len();
                 let weights: Vec<f32> = row_weights
                     .into_iter()
@@ -189,9 +197,10 @@ impl TrainedHead for SequenceLogits {
 
     fn host_targets(batch: &HostBatch, problem: Problem, num_labels: usize) -> HostSequence {
         let meaning = match problem {
-            Problem::SingleLabel => return HostSequence::Class(weighed_classes(batch, num_labels)),
             Problem::MultiLabel => SequenceLabels::YesOrNo,
             Problem::Regression => SequenceLabels::Numbers,
+            // No other problem is one of sequences.
+            _ => return HostSequence::Class(weighed_classes(batch, num_labels)),
         };
         let values = batch.floats.get("labels").map(|buffer| buffer.data.clone());
         let values = values.unwrap_or_else(|| missing("labels"));
@@ -207,8 +216,8 @@ impl TrainedHead for SequenceLogits {
 
     fn measure_names(problem: Problem) -> Vec<&'static str> {
         match problem {
-            Problem::SingleLabel => vec!["label_accuracy"],
             Problem::MultiLabel | Problem::Regression => Vec::new(),
+            _ => vec!["label_accuracy"],
         }
     }
 
@@ -327,8 +336,16 @@ pub(super) fn row_weights(batch: &HostBatch) -> Option<&[f32]> {
 }
 
 pub(super) fn ints(batch: &HostBatch, name: &str) -> Vec<i32> {
-    let buffer = batch.ints.get(name).map(|buffer| buffer.data.clone());
+    buffer(batch, name).to_vec()
+}
+
+pub(super) fn buffer<'a>(batch: &'a HostBatch, name: &str) -> &'a [i32] {
+    let buffer = batch.ints.get(name).map(|buffer| buffer.data.as_slice());
     buffer.unwrap_or_else(|| missing(name))
+}
+
+fn sum(weights: &[f32]) -> f64 {
+    weights.iter().map(|&weight| f64::from(weight)).sum()
 }
 
 /// `[batch, seq_len]`

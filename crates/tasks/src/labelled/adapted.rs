@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use kiln_checkpoint::{CheckpointFolder, verify};
 use kiln_learner::{LearnError, ModelFiles, RunFolder};
 use kiln_nn::Init;
@@ -41,7 +42,7 @@ impl<F: FineTuned> Adapted<'_, F> {
         let folder = base_folder(run)?;
         let is_kept = folder.is_dir();
         let model = if is_kept {
-            self.read(&folder, init)?
+            self.read(&folder, init.device())?
         } else if run.list_checkpoints()?.is_empty() {
             first(init)?
         } else {
@@ -64,10 +65,10 @@ impl<F: FineTuned> Adapted<'_, F> {
         Ok((adapted, files))
     }
 
-    fn read(&self, folder: &Path, init: &mut Init) -> Result<TunedModelOf<F>, LearnError> {
+    fn read(&self, folder: &Path, device: &Device) -> Result<TunedModelOf<F>, LearnError> {
         verify(folder).map_err(|error| damaged(folder, &error.to_string()))?;
-        let model = self.objective.random(folder, init)?;
-        Ok(self.objective.load(model, folder)?)
+        let model = self.objective.random(folder, &mut Init::zeros(device))?;
+        Ok(TunedObjective::<F>::load(model, folder)?)
     }
 
     fn write(&self, model: &TunedModelOf<F>, folder: &Path) -> Result<(), LearnError> {

@@ -6,7 +6,7 @@ use kiln_datasets::batching::{Rows, TrainOrder, TrainSource};
 use kiln_datasets::features::FeatureCounts;
 use kiln_datasets::reading::{Dataset, Survey};
 use kiln_datasets::splits::{Parts, folds, held_out};
-use kiln_datasets::{DataError, Example, LabelMap, Labels, Target};
+use kiln_datasets::{DataError, Example, FeatureStore, LabelMap, Labels, Target};
 
 use super::pipeline::TaskPipeline;
 use super::settings::{Development, LabelledData, TaskSettings};
@@ -52,14 +52,65 @@ fn numbered<'a>(
     examples.map(|(number, example)| Ok((number, example?)))
 }
 
-/// Training rows on disk, and the examples to evaluate on.
-#[derive(Debug)]
+/// The training examples as rows on disk. All runs on the same files share them: seeds, folds, a grid.
+#[derive(Debug, Clone)]
+pub(super) struct TrainingExamples {
+    dataset: Dataset,
+    map: LabelMap,
+    store: Arc<FeatureStore>,
+    counts: FeatureCounts,
+}
+
+impl TrainingExamples {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// If a file is not the one that `data` names, can't be read, or has what the task can't use.
+    pub(super) fn read(data: &LabelledData, pipeline: &TaskPipeline) -> Result<Self, DataError> {
+        let dataset = Dataset::open(data.train.clone(), true)?;
+        dataset.check_identity(&data.train_identity)?;
+        let map = map_of(&dataset, pipeline.settings())?;
+        let (store, counts) = pipeline.store(numbered(&dataset, &map))?;
+        Ok(Self {
+            store: Arc::new(store.finish()?),
+            dataset,
+            map,
+            counts,
+        })
+    }
+
+    /// Those of a run that leaves a part out.
+    fn rows(&self, left_out: Option<&Part>) -> Result<Rows, DataError> {
+        let Some((parts, left_out)) = left_out else {
+            return Rows::all(self.store.clone());
+        };
+        let numbers =
+            (0..self.counts.examples).filter(|number| parts.part(*number) != Some(*left_out));
+        Rows::of_examples(self.store.clone(), numbers.collect())
+    }
+
+    /// How often each of so many labels stands in them: examples, or words.
+    fn frequencies(&self, labels: usize, left_out: Option<&Part>) -> Result<Vec<u64>, DataError> {
+        let mut frequencies = vec![0; labels];
+        for example in numbered(&self.dataset, &self.map) {
+            let (number, example) = example?;
+            let is_left_out = |(parts, part): &Part| parts.part(number) == Some(*part);
+            if !left_out.is_some_and(is_left_out) {
+                count(&example, &mut frequencies);
+            }
+        }
+        Ok(frequencies)
+    }
+}
+
+/// Training rows on disk, and the examples to evaluate on. Copies share the rows.
+#[derive(Debug, Clone)]
 pub struct TaskData {
     /// How examples become batches and predictions.
     pub pipeline: Arc<TaskPipeline>,
     /// What the run is evaluated on.
     pub dev: Option<DevExamples>,
-    /// What became of the training examples.
+    /// What became of the examples of the training files, those that are left out too.
     pub counts: FeatureCounts,
     /// How often each label stands in the training examples: examples, or words.
     pub frequencies: Vec<u64>,
@@ -69,22 +120,20 @@ pub struct TaskData {
 }
 
 impl TaskData {
-    /// Reads the training examples, and looks at those to evaluate on: what can't be used is found
-    /// before the first step.
+    /// What a run has of the training examples, after a look at those to evaluate on: what can't be used is
+    /// found before the first step.
     ///
     /// # Errors
-    /// If a file is not the one that `data` names, can't be read, or has what the task can't use.
-    pub fn open(
-        data: &LabelledData,
-        task: &TaskSettings,
+    /// If a file is not the one that `development` names, can't be read, or has what the task can't use.
+    pub(super) fn of(
+        examples: &TrainingExamples,
+        development: &Development,
         pipeline: Arc<TaskPipeline>,
     ) -> Result<Self, DataError> {
-        let dataset = Dataset::open(data.train.clone(), true)?;
-        dataset.check_identity(&data.train_identity)?;
-        let mut notes = dataset.decided().notes.clone();
-        let map = map_of(&dataset, task)?;
-        notes.extend(map.notes());
-        let (dev, parts) = development(&data.development, &dataset, &map, task)?;
+        let task = pipeline.settings();
+        let mut notes = examples.dataset.decided().notes.clone();
+        notes.extend(examples.map.notes());
+        let (dev, left_out) = developed(development, &examples.dataset, &examples.map, task)?;
         if let Some(dev) = dev.as_ref().filter(|dev| dev.part.is_none()) {
             notes.extend(dev.dataset.decided().notes.iter().cloned());
             notes.extend(dev.labels.notes());
@@ -93,28 +142,17 @@ impl TaskData {
         if let Some(dev) = &dev {
             check(dev, &pipeline)?;
         }
-        let mut frequencies = vec![0; task.labels.len()];
-        let trained = numbered(&dataset, &map).filter(|example| match (example, &parts) {
-            (Ok((number, _)), Some((parts, left_out))) => parts.part(*number) != Some(*left_out),
-            _ => true,
-        });
-        let trained = trained.inspect(|example| {
-            if let Ok((_, example)) = example {
-                count(example, &mut frequencies);
-            }
-        });
-        let (store, counts) = pipeline.store(trained)?;
-        let rows = Rows::all(Arc::new(store.finish()?))?;
+        let rows = examples.rows(left_out.as_ref())?;
         if rows.is_empty() {
             return Err(DataError::Settings(
                 "no examples to train on; pass a file that has some".into(),
             ));
         }
         Ok(Self {
+            frequencies: examples.frequencies(task.labels.len(), left_out.as_ref())?,
             pipeline,
             dev,
-            counts,
-            frequencies,
+            counts: examples.counts,
             notes,
             rows,
         })
@@ -159,7 +197,7 @@ pub fn training_ids(data: &LabelledData, task: &TaskSettings) -> Result<Vec<Stri
 type Part = (Arc<Parts>, u32);
 
 /// What to evaluate on, and which part of the training examples is left out for it.
-fn development(
+fn developed(
     development: &Development,
     dataset: &Dataset,
     map: &LabelMap,

@@ -87,13 +87,6 @@ fn head_kind<F: FineTuned>(
     fields: &Map<String, Value>,
     file: &AdapterFile,
 ) -> Option<HeadKind> {
-    const ALL: [HeadKind; 5] = [
-        HeadKind::Sequence,
-        HeadKind::Tokens,
-        HeadKind::Spans,
-        HeadKind::Choices,
-        HeadKind::Beam,
-    ];
     let has_beam = file.shape("answer_class.dense_0.weight").is_some();
     match peft.task {
         AdapterTask::Sequence => Some(HeadKind::Sequence),
@@ -106,7 +99,7 @@ fn head_kind<F: FineTuned>(
                 .architectures()
                 .first()
                 .map(|&class| class.to_owned())?;
-            let mut kinds = ALL.into_iter();
+            let mut kinds = HeadKind::ALL.into_iter();
             kinds.find(|kind| kind.class_names::<F>().contains(&class.as_str()))
         }
     }
@@ -131,6 +124,12 @@ fn give_labels<F: FineTuned>(
     if F::parse(&Value::Object(fields.clone()))?.num_labels() == count {
         return Ok(());
     }
+    for field in ["id2label", "label2id"] {
+        fields.remove(field);
+    }
+    fields.insert("num_labels".into(), count.into());
+    // A number that no head has is refused before there are as many names.
+    F::parse(&Value::Object(fields.clone()))?;
     fields.remove("num_labels");
     set_labels(fields, label_names(&Value::Null, count).names());
     Ok(())

@@ -53,7 +53,6 @@ impl Asked {
 }
 
 /// Makes features of examples, one after the other.
-#[expect(clippy::large_enum_variant, reason = "one at a time")]
 enum Maker<'a> {
     Texts(Featurizer<'a>),
     Questions(QuestionWindows<'a>, FeatureCounts),

@@ -79,8 +79,7 @@ impl TuningRecipe {
     }
 
     /// The same with low-rank adapters, which want far higher rates than the weights themselves, one for all
-    /// layers: Hu et al. 2021, table 9, RoBERTa base and large; for models that were not published, more
-    /// again.
+    /// layers.
     #[must_use]
     pub fn with_lora(mut self, size: PublishedSize) -> Self {
         self.optimizer.learning_rate = size.pick([1e-3, 5e-4, 3e-4]);

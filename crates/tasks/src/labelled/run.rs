@@ -34,6 +34,8 @@ pub(super) fn fine_tune<F: FineTuned>(
         config.clone(),
         settings.fine_tuning.clone(),
     )?;
+    // The run's config.json may have been edited.
+    objective.check(settings.task.problem, settings.task.num_outputs())?;
     let tokenizer = data.pipeline.tokenizer().as_ref().clone();
     let range = settings.model.get("initializer_range");
     let range = range.and_then(serde_json::Value::as_f64);
@@ -61,7 +63,9 @@ pub(super) fn fine_tune<F: FineTuned>(
     } else {
         let model = match run.list_checkpoints()?.pop() {
             // The loop reads its weights.
-            Some((_, checkpoint)) => objective.random(&checkpoint, &mut init)?,
+            Some((_, checkpoint)) => {
+                objective.random(&checkpoint, &mut Init::zeros(init.device()))?
+            }
             None => first(&mut init)?,
         };
         (model, objective.files(config, Some(tokenizer)))

@@ -95,11 +95,10 @@ impl TaskSettings {
 
     /// How predictions are scored; `resamples` draws for the intervals, none: no intervals.
     pub fn score_options(&self, resamples: usize) -> ScoreOptions {
-        let glue = self.glue.map(GlueTask::name);
         let searches = self.problem == Problem::Span && self.search.allow_no_answer;
         ScoreOptions {
             labels: self.labels.names().to_vec(),
-            glue: glue.and_then(kiln_metrics::GlueTask::parse),
+            glue: self.glue,
             positive: self.positive.clone(),
             main: self.metric.clone(),
             resamples,

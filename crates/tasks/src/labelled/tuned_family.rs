@@ -16,6 +16,7 @@ use super::settings::FineTuneSettings;
 use crate::fine_tuning::{
     Answers, FineTuned, FineTuningSettings, HeadKind, TunedModelOf, TunedObjective,
 };
+use crate::model_config::config_value;
 use crate::replaced_tokens::Half;
 use crate::run_context::RunContext;
 
@@ -45,8 +46,6 @@ pub struct HeadFacts {
     pub type_vocab_size: usize,
     /// Tokens of the longest sequence.
     pub longest: usize,
-    /// Layers of the encoder.
-    pub num_layers: usize,
     /// The layers that get low-rank adapters where nobody says which.
     pub lora_targets: &'static [&'static str],
 }
@@ -70,6 +69,12 @@ pub trait TunedFamily: Sync {
     /// # Errors
     /// If the config is not the architecture's.
     fn head(&self, model: &Value, head: HeadKind) -> Result<HeadFacts, LearnError>;
+
+    /// config.json with dropout at this rate wherever a model of it has any.
+    ///
+    /// # Errors
+    /// If the config is not the architecture's.
+    fn with_dropout(&self, model: &Value, rate: f64) -> Result<Value, LearnError>;
 
     /// Runs or resumes a fine-tuning run.
     ///
@@ -133,9 +138,12 @@ impl<F: FineTuned> TunedFamily for TasksOf<F> {
             vocab_size: sizes.vocab_size,
             type_vocab_size: sizes.type_vocab_size,
             longest: sizes.longest(),
-            num_layers: config.num_layers(),
             lora_targets: config.lora_targets(),
         })
+    }
+
+    fn with_dropout(&self, model: &Value, rate: f64) -> Result<Value, LearnError> {
+        config_value(&F::parse(model)?.with_dropout(rate))
     }
 
     fn fine_tune(
@@ -154,7 +162,7 @@ impl<F: FineTuned> TunedFamily for TasksOf<F> {
             TunedObjective::<F>::new(request.head, config, FineTuningSettings::default())?;
         let model = objective.random(&folder, &mut Init::zeros(&request.device))?;
         Ok(Box::new(OpenModel {
-            model: objective.load(model, &folder)?,
+            model: TunedObjective::<F>::load(model, &folder)?,
             objective,
             device: request.device.clone(),
         }))

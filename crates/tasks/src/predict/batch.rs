@@ -31,21 +31,9 @@ impl<'a> TextBatch<'a> {
     /// All texts in batches, those of about one length together.
     pub(super) fn all(texts: &'a mut [Text]) -> Vec<Self> {
         texts.sort_by_key(|text| (text.ids.len(), text.positions.len()));
-        let mut rest: &[Text] = texts;
-        let mut batches = Vec::new();
-        while !rest.is_empty() {
-            let fits = |&count: &usize| {
-                let batch = TextBatch {
-                    texts: &rest[..count],
-                };
-                count == 1 || count * batch.num_positions() <= SLOTS
-            };
-            let counts = 1..=rest.len().min(ROWS);
-            let (texts, after) = rest.split_at(counts.take_while(fits).last().unwrap_or(1));
-            batches.push(TextBatch { texts });
-            rest = after;
-        }
-        batches
+        let fit = |texts: &[Text]| texts.len() * TextBatch { texts }.num_positions() <= SLOTS;
+        let batches = split(texts, ROWS, fit).into_iter();
+        batches.map(|texts| TextBatch { texts }).collect()
     }
 
     /// The texts, a row each.
@@ -109,6 +97,21 @@ impl<'a> TextBatch<'a> {
         let values = rows.collect();
         Tensor::from_data(TensorData::new(values, [self.texts.len(), width]), device)
     }
+}
+
+/// Parts of `rows`, one behind the other, each as long as its rows `fit` together, `most` or less, but of
+/// one at least.
+pub(super) fn split<T>(rows: &[T], most: usize, fit: impl Fn(&[T]) -> bool) -> Vec<&[T]> {
+    let mut rest = rows;
+    let mut parts = Vec::new();
+    while !rest.is_empty() {
+        let fits = |&count: &usize| count == 1 || fit(&rest[..count]);
+        let counts = 1..=rest.len().min(most);
+        let (part, after) = rest.split_at(counts.take_while(fits).last().unwrap_or(1));
+        parts.push(part);
+        rest = after;
+    }
+    parts
 }
 
 /// Answers in the order of the texts.

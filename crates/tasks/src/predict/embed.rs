@@ -4,8 +4,10 @@
 use burn::tensor::Device;
 use kiln_learner::{LearnError, read_values};
 use kiln_text::HostBatch;
+use kiln_text::tokenizer::Around;
 
 use super::Predictor;
+use super::batch::split;
 use super::pooling::{normalize, pool};
 use super::sentence_folder::SentenceFolder;
 use super::table::check_ids;
@@ -19,9 +21,6 @@ const ROWS: usize = 32;
 
 /// Tokens in one batch at most, padding included.
 const TOKENS: usize = 8192;
-
-/// The segment of XLNet's `<cls>`.
-const CLS_SEGMENT: i32 = 2;
 
 /// Opens the encoder `E` of a request.
 ///
@@ -41,6 +40,7 @@ pub fn embedder<E: Encoder>(request: &EmbedRequest) -> Result<Box<dyn TextEmbedd
         )));
     }
     let predictor = Predictor::<E>::open(&read.encoder, &request.device)?;
+    let around = predictor.texts.tokenizer.around(false)?;
     if let Some(warning) = predictor.warning() {
         (request.warn)(warning);
     }
@@ -55,7 +55,8 @@ pub fn embedder<E: Encoder>(request: &EmbedRequest) -> Result<Box<dyn TextEmbedd
     let modes = modes.into_iter().find(|modes| !modes.is_empty());
     let modes = modes.map_or_else(|| vec![Pooling::Mean], Clone::clone);
     let embedder = TextVectors {
-        longest: longest(&predictor, read.max_seq_length)?,
+        longest: longest(&predictor, &around, read.max_seq_length)?,
+        around,
         width: width * modes.len(),
         normalize: request.normalize.unwrap_or(read.normalize),
         predictor,
@@ -68,12 +69,13 @@ pub fn embedder<E: Encoder>(request: &EmbedRequest) -> Result<Box<dyn TextEmbedd
 /// Tokens of the longest text: as the folder says, else the tokenizer, but no more than positions.
 fn longest<E: Encoder>(
     predictor: &Predictor<E>,
+    around: &Around,
     max_seq_length: Option<usize>,
 ) -> Result<usize, LearnError> {
     let (tokenizer, sizes) = (&predictor.texts.tokenizer, predictor.texts.sizes);
     let said = max_seq_length.or(tokenizer.model_max_length().map(|length| length as usize));
     let longest = said.map_or(sizes.longest(), |said| said.min(sizes.longest()));
-    let specials = tokenizer.encode_with_specials("")?.len();
+    let specials = around.special_tokens();
     if longest <= specials {
         return Err(LearnError::Settings(format!(
             "{}: texts are cut to {longest} tokens, {specials} of them special ones, so nothing is \
@@ -87,6 +89,7 @@ fn longest<E: Encoder>(
 /// An encoder, and how its hidden states become vectors.
 struct TextVectors<E: Encoder> {
     predictor: Predictor<E>,
+    around: Around,
     folder: SentenceFolder,
     modes: Vec<Pooling>,
     normalize: bool,
@@ -108,10 +111,7 @@ impl<E: Encoder> TextEmbedder for TextVectors<E> {
         // Those of about one length side by side.
         rows.sort_by_key(|(_, ids)| ids.len());
         let mut vectors = vec![Vec::new(); texts.len()];
-        let mut rest = rows.as_slice();
-        while !rest.is_empty() {
-            let (batch, after) = rest.split_at(rows_of_batch(rest));
-            rest = after;
+        for batch in batches(&rows) {
             let found = self.vectors(batch)?;
             for ((index, _), vector) in batch.iter().zip(found.chunks(self.width)) {
                 let Some(place) = vectors.get_mut(*index) else {
@@ -152,12 +152,14 @@ impl<E: Encoder> TextVectors<E> {
         } else {
             read
         };
-        let mut ids = texts.tokenizer.encode_with_specials(&read)?;
-        let is_cut = ids.len() > self.longest;
-        if is_cut {
-            let body = texts.tokenizer.encode(&read)?;
-            ids = shortened(&ids, &body, self.longest, self.folder.cuts_beginning);
-        }
+        let text_ids = texts.tokenizer.encode(&read)?;
+        let ids = row(
+            &self.around,
+            &text_ids,
+            self.longest,
+            self.folder.cuts_beginning,
+        );
+        let is_cut = ids.len() < self.around.special_tokens() + text_ids.len();
         if ids.is_empty() {
             return Err(LearnError::Settings(format!(
                 "\"{}\": no token in this text; leave it out",
@@ -173,30 +175,34 @@ impl<E: Encoder> TextVectors<E> {
         let rows: Vec<&[u32]> = rows.iter().map(|(_, ids)| ids.as_slice()).collect();
         let lengths: Vec<usize> = rows.iter().map(|ids| ids.len()).collect();
         let predictor = &self.predictor;
-        let inputs = inputs::<E>(
-            &rows,
-            predictor.texts.tokenizer.is_xlnet(),
-            &predictor.device,
-        );
+        let type_vocab_size = predictor.texts.sizes.type_vocab_size;
+        let type_at = |length: usize, place: usize| {
+            let type_id = type_at(&self.around, length, place);
+            if usize::from(type_id) < type_vocab_size {
+                i32::from(type_id)
+            } else {
+                0
+            }
+        };
+        let inputs = inputs::<E>(&rows, type_at, &predictor.device);
         let outputs = predictor.model.outputs(inputs);
         read_values(pool(outputs.encoded.hidden_states, &lengths, &self.modes))
     }
 }
 
-/// How many of `rows`, which rise in length, make a batch.
-fn rows_of_batch(rows: &[(usize, Vec<u32>)]) -> usize {
-    let fits = |&count: &usize| {
-        let seq_len = rows.get(count - 1).map_or(0, |(_, ids)| ids.len());
-        count == 1 || count * seq_len <= TOKENS
-    };
-    let counts = 1..=rows.len().min(ROWS);
-    counts.take_while(fits).last().unwrap_or(1)
+/// Rows that rise in length, in batches.
+fn batches(rows: &[(usize, Vec<u32>)]) -> Vec<&[(usize, Vec<u32>)]> {
+    split(rows, ROWS, |rows| {
+        let seq_len = rows.last().map_or(0, |(_, ids)| ids.len());
+        rows.len() * seq_len <= TOKENS
+    })
 }
 
-/// What an encoder reads of texts of one segment, padded on the right.
+/// What an encoder reads of texts, padded on the right whatever side it is in training: pooling counts
+/// tokens from the beginning of a row. `type_at` is the type at a place of a row of a length.
 fn inputs<E: Encoder>(
     rows: &[&[u32]],
-    ends_with_cls: bool,
+    type_at: impl Fn(usize, usize) -> i32,
     device: &Device,
 ) -> <E::Config as Family>::Inputs {
     let seq_len = rows.iter().map(|ids| ids.len()).max().unwrap_or(0);
@@ -219,27 +225,33 @@ fn inputs<E: Encoder>(
     let ids = number(&|ids, place| ids.get(place).map_or(0, |&id| id as i32));
     batch.insert_ints("input_ids", ids, &shape);
     batch.insert_ints("attention_mask", number(&|_, _| 1), &shape);
-    let is_cls = |ids: &[u32], place: usize| ends_with_cls && place + 1 == ids.len();
-    let segments = number(&|ids, place| if is_cls(ids, place) { CLS_SEGMENT } else { 0 });
-    batch.insert_ints("token_type_ids", segments, &shape);
+    let types = number(&|ids, place| type_at(ids.len(), place));
+    batch.insert_ints("token_type_ids", types, &shape);
     <E::Config as Family>::Inputs::upload(&batch, device)
 }
 
-/// `ids` of a text with special tokens around its own ids `body`, of which so many are left out that
-/// all are `longest`: the last ones, or the first.
-fn shortened(ids: &[u32], body: &[u32], longest: usize, from_beginning: bool) -> Vec<u32> {
-    let around = ids.len().saturating_sub(body.len());
-    let found = (0..=around).find(|&place| ids[place..].starts_with(body));
-    // A tokenizer that gives other ids between special tokens: none that is known.
-    let (before, body) = found.map_or((0, ids), |place| (place, body));
-    let after = &ids[before + body.len()..];
-    let kept = longest.saturating_sub(before + after.len()).min(body.len());
+/// A text's ids with special tokens around them, of which so many of its own are left out that all are
+/// `longest` at most: the last ones, or the first.
+fn row(around: &Around, text: &[u32], longest: usize, from_beginning: bool) -> Vec<u32> {
+    let room = longest.saturating_sub(around.special_tokens());
+    let kept = room.min(text.len());
     let kept = if from_beginning {
-        &body[body.len() - kept..]
+        &text[text.len() - kept..]
     } else {
-        &body[..kept]
+        &text[..kept]
     };
-    [&ids[..before], kept, after].concat()
+    let special = |tokens: &[(u32, u8)]| tokens.iter().map(|&(id, _)| id).collect::<Vec<_>>();
+    [&special(&around.before), kept, &special(&around.after)].concat()
+}
+
+/// The type of the token at a place of a row with so many tokens.
+fn type_at(around: &Around, length: usize, place: usize) -> u8 {
+    let behind = length.saturating_sub(around.after.len());
+    let special = match place.checked_sub(behind) {
+        Some(place) => around.after.get(place),
+        None => around.before.get(place),
+    };
+    special.map_or(around.types[0], |&(_, type_id)| type_id)
 }
 
 /// The beginning of a text, for a message.
@@ -251,24 +263,48 @@ fn excerpt(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn around(before: &[(u32, u8)], after: &[(u32, u8)]) -> Around {
+        Around {
+            before: before.to_vec(),
+            between: Vec::new(),
+            after: after.to_vec(),
+            types: [0, 1],
+        }
+    }
+
     #[test]
     fn a_text_that_is_too_long_keeps_its_special_tokens() {
-        let (ids, body) = ([1, 5, 6, 7, 8, 2], [5, 6, 7, 8]);
-        assert_eq!(shortened(&ids, &body, 4, false), [1, 5, 6, 2]);
-        assert_eq!(shortened(&ids, &body, 4, true), [1, 7, 8, 2]);
+        let (bert, text) = (around(&[(1, 0)], &[(2, 0)]), [5, 6, 7, 8]);
+        assert_eq!(row(&bert, &text, 4, false), [1, 5, 6, 2]);
+        assert_eq!(row(&bert, &text, 4, true), [1, 7, 8, 2]);
+        assert_eq!(row(&bert, &text, 6, true), [1, 5, 6, 7, 8, 2]);
         // XLNet's stand behind.
-        let (ids, body) = ([5, 6, 7, 4, 3], [5, 6, 7]);
-        assert_eq!(shortened(&ids, &body, 3, false), [5, 4, 3]);
-        let (ids, body) = ([5, 6, 7], [5, 6, 7]);
-        assert_eq!(shortened(&ids, &body, 2, false), [5, 6]);
+        let xlnet = around(&[], &[(4, 0), (3, 2)]);
+        assert_eq!(row(&xlnet, &[5, 6, 7], 3, false), [5, 4, 3]);
+        let none = around(&[], &[]);
+        assert_eq!(row(&none, &[5, 6, 7], 2, false), [5, 6]);
+    }
+
+    #[test]
+    fn special_tokens_have_types_of_their_own() {
+        let types = |around: &Around, length: usize| -> Vec<u8> {
+            let places = 0..length;
+            places.map(|place| type_at(around, length, place)).collect()
+        };
+        assert_eq!(types(&around(&[], &[(4, 0), (3, 2)]), 4), [0, 0, 0, 2]);
+        assert_eq!(types(&around(&[(1, 3)], &[(2, 4)]), 4), [3, 0, 0, 4]);
+        assert_eq!(types(&around(&[(1, 3)], &[(2, 4)]), 2), [3, 4]);
     }
 
     #[test]
     fn batches_hold_so_many_texts_and_so_many_tokens() {
-        let rows = |count: usize, length: usize| vec![(0, vec![7; length]); count];
-        assert_eq!(rows_of_batch(&rows(3, 10)), 3);
-        assert_eq!(rows_of_batch(&rows(100, 10)), ROWS);
-        assert_eq!(rows_of_batch(&rows(100, 512)), TOKENS / 512);
-        assert_eq!(rows_of_batch(&rows(2, TOKENS + 1)), 1);
+        let first = |count: usize, length: usize| {
+            let rows = vec![(0, vec![7; length]); count];
+            batches(&rows)[0].len()
+        };
+        assert_eq!(first(3, 10), 3);
+        assert_eq!(first(100, 10), ROWS);
+        assert_eq!(first(100, 512), TOKENS / 512);
+        assert_eq!(first(2, TOKENS + 1), 1);
     }
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
+use std::sync::Arc;
+
 use burn::tensor::{Tensor, TensorData};
 use kiln_tasks::heads::{
     ClassLoss, Head, HostLabels, HostTargets, RealLabels, SequenceLabels, SequenceLogits,
@@ -30,10 +32,10 @@ fn losses_and_gradients_are_torchs() {
     for (name, device) in devices() {
         let device = device.autodiff();
         for case in &cases {
-            let loss = ClassLoss {
+            let loss = Arc::new(ClassLoss {
                 class_weights: floats(&case["class_weights"]),
                 label_smoothing: case["label_smoothing"].as_f64().unwrap(),
-            };
+            });
             let labels = floats(&case["labels"])
                 .into_iter()
                 .map(|label| label as i32);

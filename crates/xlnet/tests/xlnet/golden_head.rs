@@ -6,7 +6,9 @@ use burn::tensor::{Int, Tensor};
 use kiln_nn::Init;
 use kiln_tasks::beam::states_at;
 use kiln_tasks::class::{Class, Encoded};
-use kiln_testing::{check_golden, devices, golden_hidden_states, with_golden_head};
+use kiln_testing::{
+    check_golden, check_golden_classifier, devices, golden_hidden_states, with_golden_head,
+};
 use kiln_xlnet::{XlnetConfig, XlnetForQuestionAnswering, XlnetForSequenceClassification};
 
 fn config() -> XlnetConfig {
@@ -28,14 +30,13 @@ fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 #[test]
 fn a_classifiers_numbers_are_those_known_beforehand() {
     let config = config();
-    for (name, device) in devices() {
-        let (summary, init) = (config.summary().unwrap(), &mut Init::new(3, 0.2, &device));
-        let model = XlnetForSequenceClassification::new(&config, summary, init);
-        let model = with_golden_head(model, &config);
-        let encoded = Encoded::new(golden_hidden_states(&device));
-        let logits = floats(model.head(&encoded).logits);
-        check_golden(&name, &logits, &[0.662407, 0.280161]);
-    }
+    let summary = config.summary().unwrap();
+    check_golden_classifier(
+        &config,
+        |init| XlnetForSequenceClassification::new(&config, summary, init),
+        |_, hidden_states| Encoded::new(hidden_states),
+        &[0.662407, 0.280161],
+    );
 }
 
 #[test]

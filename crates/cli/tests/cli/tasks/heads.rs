@@ -108,3 +108,25 @@ fn a_head_is_kept_for_the_same_labels_and_fresh_for_others() {
     let config = read_json(&folder.join("new/config.json"));
     assert_eq!(config["from"]["keeps_head"], Value::Bool(false));
 }
+
+#[test]
+fn what_files_are_taken_for_is_said_once_and_of_development_files_too() {
+    let folder = folder("bert");
+    let folder = folder.path();
+    write_topics(folder, "same.csv", |topic| Some(topic.to_owned()));
+    write_topics(folder, "ids.csv", |topic| {
+        let id = TOPICS.iter().position(|name| *name == topic)?;
+        Some(id.to_string())
+    });
+    let command = "finetune classify --model first --train same.csv --dev ids.csv --output new --steps 1 \
+                   --batch-size 8 --max-len 24 --seeds 1,2";
+    let done = kiln(folder, command);
+    assert_eq!(done.code, 0, "{done:?}");
+    for note in [
+        "are taken as the model's ids: 0 garden",
+        "same.csv: columns: ",
+        "ids.csv: columns: ",
+    ] {
+        assert_eq!(done.stderr.matches(note).count(), 1, "{note}: {done:?}");
+    }
+}

@@ -83,21 +83,26 @@ fn lengths_are_rounded_so_that_shapes_repeat() {
         };
         Batcher::new(settings).unwrap().padded(longest)
     };
-    let of = |multiple| [1, 8, 9, 57, 60].map(|longest| padded(PadTo::Multiple(multiple), longest));
+    let of = |multiple| [1, 8, 9, 57, 60].map(|longest| padded(PadTo { multiple }, longest));
     assert_eq!(of(8), [8, 8, 16, 60, 60]);
     assert_eq!(of(1), [1, 8, 9, 57, 60]);
-    let of = |lengths: &[usize]| {
-        [1, 8, 9, 57, 60].map(|longest| padded(PadTo::Lengths(lengths.to_vec()), longest))
+    assert_eq!(of(512), [60; 5]);
+    let settings = BatchSettings {
+        pad_to: PadTo { multiple: 0 },
+        ..settings(Problem::SingleLabel, RIGHT)
     };
-    assert_eq!(of(&[32, 8]), [8, 8, 32, 60, 60]);
-    assert_eq!(of(&[]), [60; 5]);
-    assert_eq!(of(&[512]), [60; 5]);
-    for wrong in [PadTo::Multiple(0), PadTo::Lengths(vec![8, 0])] {
+    assert!(Batcher::new(settings).is_err());
+}
+
+#[test]
+fn rows_without_room_are_refused() {
+    for problem in [Problem::SingleLabel, Problem::Span] {
         let settings = BatchSettings {
-            pad_to: wrong,
-            ..settings(Problem::SingleLabel, RIGHT)
+            max_len: 0,
+            ..settings(problem, RIGHT)
         };
-        assert!(Batcher::new(settings).is_err());
+        let error = Batcher::new(settings).unwrap_err();
+        assert!(error.to_string().starts_with("max_len = 0: "), "{error}");
     }
 }
 
@@ -284,7 +289,7 @@ proptest! {
     ) {
         let padding = if left { LEFT } else { RIGHT };
         let settings = BatchSettings {
-            pad_to: PadTo::Multiple(multiple),
+            pad_to: PadTo { multiple },
             ..settings(Problem::Tags, padding)
         };
         let batcher = Batcher::new(settings).unwrap();

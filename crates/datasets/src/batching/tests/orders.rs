@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use kiln_text::{BatchSource, HostBatch, TextError};
+use kiln_text::{BatchSource, HostBatch};
 use proptest::prelude::*;
 
 use super::*;
@@ -106,7 +106,7 @@ fn rows_that_are_no_whole_step_have_another_order_in_each_epoch_too() {
 }
 
 #[test]
-fn nothing_to_train_or_to_evaluate_on_is_refused() {
+fn nothing_to_train_on_is_refused() {
     let empty = rows_of(&[]);
     let batcher = || batcher(Problem::SingleLabel, RIGHT);
     let order = |batch_size, step_size| TrainOrder {
@@ -117,14 +117,10 @@ fn nothing_to_train_or_to_evaluate_on_is_refused() {
     let message = |made: Result<(), DataError>| made.unwrap_err().to_string();
     let train =
         |rows: &Rows, order| message(TrainSource::new(rows.clone(), batcher(), order).map(|_| ()));
-    let evaluate =
-        |rows: &Rows, size| message(EvalSource::new(rows.clone(), batcher(), size).map(|_| ()));
     assert!(train(&empty, order(1, 1)).starts_with("no examples to train on"));
-    assert!(evaluate(&empty, 1).starts_with("no examples to evaluate on"));
     let rows = rows_of(&[2, 3]);
     assert!(train(&rows, order(0, 1)).starts_with("batch_size = 0"));
     assert!(train(&rows, order(1, 0)).starts_with("step_size = 0"));
-    assert!(evaluate(&rows, 0).starts_with("batch_size = 0"));
     assert!(PredictBatches::new(batcher(), 0).is_err());
 }
 
@@ -146,16 +142,6 @@ fn a_part_of_the_examples_has_their_rows_and_no_others() {
         error.to_string(),
         "example 4: there is no row of it; choose among the examples of the file"
     );
-}
-
-#[test]
-fn an_evaluation_ends() {
-    let source =
-        EvalSource::new(rows_of(&[2; 5]), batcher(Problem::SingleLabel, RIGHT), 2).unwrap();
-    assert_eq!(source.num_batches(), 3);
-    let error = source.batch(3).unwrap_err();
-    assert!(matches!(error, TextError::Source { index: 3, .. }));
-    assert_eq!(error.to_string(), "batch 3: the evaluation has 3 batches");
 }
 
 #[test]
@@ -223,26 +209,6 @@ proptest! {
             let parts = [halves.features(2 * index), halves.features(2 * index + 1)];
             prop_assert_eq!(parts.concat(), whole.features(index));
         }
-    }
-
-    #[test]
-    fn an_evaluation_has_every_row_once_whatever_the_batch_size(
-        rows in 1_usize..60,
-        batch_size in 1_usize..9,
-    ) {
-        let source = EvalSource::new(
-            rows_of(&lengths(rows)),
-            batcher(Problem::SingleLabel, RIGHT),
-            batch_size,
-        ).unwrap();
-        let mut seen = Vec::new();
-        for index in 0..source.num_batches() {
-            let batch = source.batch(index).unwrap();
-            prop_assert_eq!(batch.ints["input_ids"].shape[0], batch_size);
-            seen.extend(examples(&batch));
-        }
-        seen.sort_unstable();
-        prop_assert_eq!(seen, (0..rows).collect::<Vec<_>>());
     }
 
     #[test]

@@ -376,8 +376,8 @@ fn answers_are_cut_out_of_the_text_as_it_is_written() {
                 ends[end as usize] = 9.0;
                 decoder.push("q", &feature, logits(&starts, &ends)).unwrap();
             }
-            let rows = decoder.rows([&example]).unwrap();
-            assert_eq!(answer(rows[0].clone()).prediction, answer_text);
+            let row = decoder.take(0, &example).unwrap();
+            assert_eq!(answer(row).prediction, answer_text);
         }
     }
 }

@@ -13,6 +13,15 @@ use super::*;
 
 const TEXT: &str = "The potter opened the kiln in Zürich's old town; 東京。 Ёжик пил чай, её чай.";
 
+/// The characters from the first of these tokens to the last; none if there are no such tokens.
+fn answer_characters(
+    tokens: &[(u32, Range<usize>)],
+    (first, last): (usize, usize),
+) -> Option<Range<usize>> {
+    let ((_, first), (_, last)) = (tokens.get(first)?, tokens.get(last)?);
+    Some(first.start..last.end)
+}
+
 static ALL: LazyLock<[Tokenizer; 3]> = LazyLock::new(|| {
     let word_piece = WordPieceSettings {
         vocab_size: 90,

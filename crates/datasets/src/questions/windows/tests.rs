@@ -244,13 +244,36 @@ fn an_answer_that_no_token_stands_for_is_counted() {
     assert_eq!(windows.unread_answers(), 1);
 }
 
+/// As [`owned`], with a look at every window for every token.
+fn owned_among_all(tokens: usize, windows: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut owned: Vec<Range<usize>> = windows.iter().map(|it| it.end..it.end).collect();
+    for token in 0..tokens {
+        let score = |window: &Range<usize>| {
+            let (left, right) = (token - window.start, window.end - 1 - token);
+            100 * left.min(right) + window.len()
+        };
+        let holding = windows.iter().enumerate();
+        let holding = holding.filter(|(_, window)| window.contains(&token));
+        let best = holding.rev().max_by_key(|(_, window)| score(window));
+        let own = &mut owned[best.unwrap().0];
+        *own = own.start.min(token)..token + 1;
+    }
+    owned
+}
+
 proptest! {
     #[test]
     fn windows_leave_no_token_out_and_each_is_owned_once(
         tokens in 0usize..400, room in 1usize..60, stride in 0usize..70,
     ) {
         for stride in [Stride::Overlap(stride), Stride::Starts(stride.max(1))] {
-            let Some(all) = windows(tokens, room, stride) else {
+            let found = windows(tokens, room, stride);
+            let goes_on = match stride {
+                Stride::Overlap(overlap) => tokens <= room || overlap < room,
+                Stride::Starts(_) => true,
+            };
+            prop_assert_eq!(found.is_some(), goes_on);
+            let Some(all) = found else {
                 continue;
             };
             prop_assert_eq!(all[0].start, 0);
@@ -275,6 +298,7 @@ proptest! {
             for (own, window) in owned.iter().zip(&all) {
                 prop_assert!(window.start <= own.start && own.end <= window.end);
             }
+            prop_assert_eq!(owned, owned_among_all(tokens, &all));
         }
     }
 }

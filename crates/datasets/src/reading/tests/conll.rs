@@ -169,3 +169,55 @@ fn broken_sentences_are_told_with_their_lines() {
         "{error}"
     );
 }
+
+#[test]
+fn tags_are_told_at_their_lines_with_comments_between_words() {
+    let folder = Folder::new();
+    let wrong = |content: &str, scheme| {
+        let mut spec = folder.spec(Task::Tag, "a.conll", content);
+        spec.comments = true;
+        spec.scheme = scheme;
+        let labels = LabelMap::new(Labels::new(vec!["O".to_owned()]));
+        let error = match Dataset::open(spec, true) {
+            Ok(dataset) => dataset.examples(&labels).find_map(Result::err).unwrap(),
+            Err(error) => error,
+        };
+        folder.shown(&error)
+    };
+    let content = "# one\na\tO\n# two\nb\tB-X\n# three\nc\tE-X\n";
+    let error = wrong(content, Some(Scheme::Iob2));
+    let expected = "a.conll: line 6: tag \"E-X\" is not one of scheme iob2";
+    assert!(error.starts_with(expected), "{error}");
+    let error = wrong(content, None);
+    let expected = "a.conll: line 4: label \"B-X\": the model lacks it";
+    assert!(error.starts_with(expected), "{error}");
+    let error = wrong("# one\na\tB-X\n# two\nb\tNOUN\n", None);
+    let expected = "a.conll: line 4: tag \"NOUN\" is of no scheme";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[test]
+fn tags_in_json_are_told_by_their_words() {
+    let line = |tags: &str| {
+        let words = vec!["\"w\""; tags.split(' ').count()].join(", ");
+        let tags = tags.split(' ').map(|tag| format!("\"{tag}\""));
+        let tags = tags.collect::<Vec<_>>().join(", ");
+        format!("{{\"tokens\": [{words}], \"tags\": [{tags}]}}\n")
+    };
+    let error = wrong(Task::Tag, "a.jsonl", line("O O") + &line("B-A O NOUN"));
+    let expected = "a.jsonl: line 2: word 3: tag \"NOUN\" is of no scheme";
+    assert!(error.starts_with(expected), "{error}");
+    let folder = Folder::new();
+    let mut spec = folder.spec(Task::Tag, "a.jsonl", line("O O") + &line("O O E-A"));
+    spec.scheme = Some(Scheme::Iob2);
+    let error = folder.shown(&read(spec).unwrap_err());
+    let expected = "a.jsonl: line 2: word 3: tag \"E-A\" is not one of scheme iob2";
+    assert!(error.starts_with(expected), "{error}");
+    let spec = folder.spec(Task::Tag, "b.jsonl", line("O O") + &line("O B-A"));
+    let labels = LabelMap::new(Labels::new(vec!["O".to_owned()]));
+    let dataset = Dataset::open(spec, true).unwrap();
+    let error = dataset.examples(&labels).find_map(Result::err).unwrap();
+    let error = folder.shown(&error);
+    let expected = "b.jsonl: line 2: word 2: label \"B-A\": the model lacks it";
+    assert!(error.starts_with(expected), "{error}");
+}

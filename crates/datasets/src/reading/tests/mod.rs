@@ -136,10 +136,50 @@ fn what_comes_through_a_pipe_is_read() {
     assert_eq!(examples[2].id, "3");
 }
 
+#[test]
+fn a_pipe_is_refused_what_a_file_is() {
+    let spec = DatasetSpec {
+        format: Some(Format::Csv),
+        ..DatasetSpec::new(Task::Classify, Vec::new())
+    };
+    let wrong = [
+        DatasetSpec {
+            glue: Some(GlueTask::Stsb),
+            ..spec.clone()
+        },
+        DatasetSpec {
+            task: Task::Regress,
+            multi_label: true,
+            ..spec.clone()
+        },
+        DatasetSpec {
+            multi_label: true,
+            separator: Some(String::new()),
+            ..spec.clone()
+        },
+    ];
+    let folder = Folder::new();
+    let content = "text,label\na,1\n";
+    let labels = LabelMap::default();
+    let name = std::path::Path::new("stdin");
+    let piped = |spec: &DatasetSpec| {
+        let reader = Box::new(content.as_bytes());
+        Examples::of_reader(spec, &labels, false, name, reader).map(|_| ())
+    };
+    piped(&spec).unwrap();
+    for spec in wrong {
+        let of_pipe = piped(&spec).unwrap_err().to_string();
+        let files = vec![folder.write("a.csv", content)];
+        let of_file = Dataset::open(DatasetSpec { files, ..spec }, false).unwrap_err();
+        assert_eq!(of_pipe, of_file.to_string());
+    }
+}
+
 fn empty_survey() -> Survey {
     Survey {
         examples: 0,
         unlabelled: 0,
+        unanswered: 0,
         labels: Labels::default(),
         frequencies: Vec::new(),
         outputs: 0,

@@ -15,7 +15,8 @@ fn articles_of_both_versions_are_read_and_places_are_counted_in_characters() {
                {\"text\": \"é\", \"answer_start\": 0}]}, \
                {\"id\": 2, \"question\": \"r\", \"answers\": [], \"is_impossible\": true, \
                \"plausible_answers\": [{\"text\": \"a\", \"answer_start\": 2}]}";
-    let (examples, _) = read(folder.spec(Task::Qa, "a.json", squad("é a😀", qas))).unwrap();
+    let (examples, survey) = read(folder.spec(Task::Qa, "a.json", squad("é a😀", qas))).unwrap();
+    assert_eq!((survey.examples, survey.unanswered), (2, 1));
     let answer = |text: &str, start| Answer {
         text: text.to_owned(),
         start,

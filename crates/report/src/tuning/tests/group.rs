@@ -2,12 +2,13 @@
 
 use std::fs;
 
-use kiln_metrics::over_runs;
+use kiln_metrics::{ScoreOptions, compare, over_runs};
 use serde_json::json;
 
 use super::fixture::*;
 use super::{TOPICS, between, check_html, page, rows};
-use crate::tuning::RunKind;
+use crate::tuning::write_comparison;
+use kiln_tasks::labelled::RunKind;
 
 #[test]
 fn seeds_have_a_mean_a_spread_and_a_line_each() {
@@ -191,4 +192,109 @@ fn folds_are_scored_together() {
         6,
         "folds alone are no column of settings"
     );
+}
+
+#[test]
+fn runs_before_and_after_adapting_are_not_mixed() {
+    let folder = tempfile::tempdir().unwrap();
+    let group = folder.path().join("adapted");
+    let of = |seed| settings("classify", "single-label", &TOPICS, seed);
+    let names = [
+        "before_seed-1",
+        "before_seed-2",
+        "after_seed-1",
+        "after_seed-2",
+    ];
+    let runs = names.iter().zip([1, 2, 1, 2]).map(|(name, seed)| {
+        let is_adapted = name.starts_with("after");
+        json!({"name": name, "settings": of(seed), "adapted": is_adapted})
+    });
+    let config = json!({
+        "adapt": {"pretrain": ["bert"], "devices": ["flex"]},
+        "runs": runs.collect::<Vec<_>>(),
+    });
+    fs::create_dir_all(&group).unwrap();
+    fs::write(group.join("config.json"), config.to_string()).unwrap();
+    let mut scored = Vec::new();
+    let mut said = Vec::new();
+    for (name, (seed, every)) in names.iter().zip([(1, 3), (2, 3), (1, 9), (2, 9)]) {
+        let rows = classes(&TOPICS, 90, every, seed as usize);
+        let own = group.join(name);
+        let scores = write_run(&own, &of(seed), &rows, &metrics(seed, &["accuracy"]));
+        scored.push(((*name).to_owned(), scores));
+        said.push(rows);
+    }
+    let unfinished = page(&group);
+    assert!(!unfinished.contains("Before and after adapting"));
+    let (before, after) = (
+        over_runs(&scored[..2]).unwrap(),
+        over_runs(&scored[2..]).unwrap(),
+    );
+    let options = ScoreOptions {
+        labels: TOPICS.map(str::to_owned).to_vec(),
+        main: Some("accuracy".to_owned()),
+        resamples: 100,
+        ..ScoreOptions::default()
+    };
+    let pairs = [0, 1].map(|seed| {
+        let test = compare(&said[seed], &said[seed + 2], &options).unwrap();
+        json!({"name": format!("seed-{}", seed + 1), "tests": [test]})
+    });
+    let scores = json!({
+        "adapted": {"run": "adapted", "checkpoint": "adapted/checkpoints/step-4", "step": 4},
+        "before": before,
+        "after": after,
+        "comparisons": [{
+            "name": "", "main": "accuracy", "pairs": pairs,
+            "scores": [{"name": "accuracy", "before": 0.6, "after": 0.85, "difference": 0.25,
+                        "p_value": 0.004}],
+        }],
+        "best": "after_seed-1",
+    });
+    fs::write(group.join("scores.json"), scores.to_string()).unwrap();
+    let page = page(&group);
+    check_html(&page);
+    assert_eq!(
+        rows(&page, "Before and after adapting"),
+        [
+            "score|before|after|difference|p of the difference",
+            "accuracy|0.6000|0.8500|+0.2500|0.004"
+        ]
+    );
+    assert!(page.contains("on 90 examples; the means of 2 seeds, and twice the mean of their p"));
+    assert!(page.contains("0.6000 before, 0.8500 after; p 0.004"));
+    // The same while scores.json is missing: each side by itself.
+    let table = rows(&page, "Over runs");
+    assert_eq!(table, rows(&unfinished, "Over runs"));
+    let number = crate::number::score;
+    for (summary, title) in [(&before, "before"), (&after, "after")] {
+        assert!(page.contains(&format!("Scores over runs, {title}")));
+        let spread = summary.get("accuracy").unwrap();
+        let mean = number(spread.mean.unwrap());
+        let start = format!("accuracy|{mean}|{}|", number(spread.deviation.unwrap()));
+        assert!(
+            table.iter().any(|row| row.starts_with(&start)),
+            "{start}: {table:?}"
+        );
+    }
+    assert!(page.contains("All 2 runs from the adapted model have "));
+    let commands = between(&page, "<h2>Commands</h2>", "</section>");
+    assert!(
+        commands.contains("adapted/after_seed-1 --data"),
+        "{commands}"
+    );
+
+    // Beside another run each side is a column's row of its own.
+    let alone = folder.path().join("alone");
+    write_run(&alone, &of(1), &said[0], &metrics(1, &["accuracy"]));
+    let compared = read(write_comparison(&[alone, group], None).unwrap());
+    check_html(&compared);
+    let scores = rows(&compared, "Scores");
+    for side in ["before", "after"] {
+        let start = format!("accuracy, {side}|–|");
+        assert!(
+            scores.iter().any(|row| row.starts_with(&start)),
+            "{scores:?}"
+        );
+    }
 }

@@ -3,12 +3,13 @@
 use std::fs;
 
 use kiln_learner::RunFolder;
+use kiln_tasks::labelled::RunKind;
 use serde_json::json;
 
 use super::fixture::*;
 use super::{TOPICS, check_html, page, rows};
 use crate::error::ReportError;
-use crate::tuning::{RunKind, write_tuning_report};
+use crate::tuning::write_tuning_report;
 
 #[test]
 fn a_run_shows_its_score_beside_its_interval_and_what_it_is_held_against() {

@@ -81,6 +81,14 @@ pub(in crate::fine_tuning) fn attach<M: Module>(
         let [outputs, inputs] = *layer.shape.as_slice() else {
             continue;
         };
+        // An adapter is to be smaller than its layer; the number may come from anybody's file.
+        if settings.rank > inputs.max(outputs) {
+            return Err(format!(
+                "lora.rank = {}: {} is {outputs} by {inputs}; choose a rank below both, 8 is usual",
+                settings.rank,
+                name(layer)
+            ));
+        }
         let deviation = (3.0 * inputs as f64).sqrt().recip();
         let adapter = LoraAdapter {
             a: init.parameter_with([inputs, settings.rank], deviation),

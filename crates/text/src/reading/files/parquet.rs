@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
-use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::error::{TextError, read_failed};
+
+mod values;
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 256;
@@ -72,7 +73,8 @@ fn guarded<T>(read: impl FnOnce() -> parquet::errors::Result<T>) -> io::Result<T
     }
 }
 
-/// All columns of a Parquet file, an object a row.
+/// All columns of a Parquet file, an object a row: decimals as numbers, dates and times as texts, maps as
+/// objects.
 pub struct Rows {
     path: PathBuf,
     rows: RowIter<'static>,
@@ -115,7 +117,7 @@ impl Iterator for Rows {
     fn next(&mut self) -> Option<Self::Item> {
         let row = guarded(|| self.rows.next().transpose());
         let row = row.map_err(read_failed(&self.path)).transpose()?;
-        Some(row.map(|row| record(&row)))
+        Some(row.map(|row| values::whole(&row)))
     }
 }
 
@@ -133,7 +135,7 @@ impl Read for TextRows {
             let Some(row) = guarded(|| self.rows.next().transpose())? else {
                 return Ok(0);
             };
-            self.line = serde_json::to_vec(&record(&row))?;
+            self.line = serde_json::to_vec(&values::with_text(&row))?;
             self.line.push(b'\n');
             self.position = 0;
         }
@@ -144,40 +146,6 @@ impl Read for TextRows {
             .read(buffer)?;
         self.position += read;
         Ok(read)
-    }
-}
-
-fn record(row: &Row) -> Value {
-    let fields = row.get_column_iter();
-    Value::Object(
-        fields
-            .map(|(name, field)| (name.clone(), value(field)))
-            .collect::<Map<_, _>>(),
-    )
-}
-
-/// A field as JSON; dates and decimals, which nothing reads, as 0.
-fn value(field: &Field) -> Value {
-    match field {
-        Field::Null => Value::Null,
-        Field::Bool(value) => Value::from(*value),
-        Field::Str(text) => Value::from(text.as_str()),
-        // Older writers do not say that their strings are text.
-        Field::Bytes(bytes) => std::str::from_utf8(bytes.data()).map_or(Value::Null, Value::from),
-        Field::Group(row) => record(row),
-        Field::ListInternal(list) => list.elements().iter().map(value).collect(),
-        Field::MapInternal(_) => Value::Array(Vec::new()),
-        Field::Byte(value) => Value::from(*value),
-        Field::Short(value) => Value::from(*value),
-        Field::UByte(value) => Value::from(*value),
-        Field::UShort(value) => Value::from(*value),
-        Field::UInt(value) => Value::from(*value),
-        Field::ULong(value) => Value::from(*value),
-        Field::Int(value) => Value::from(*value),
-        Field::Long(value) => Value::from(*value),
-        Field::Float(value) => Value::from(*value),
-        Field::Double(value) => Value::from(*value),
-        _ => Value::from(0),
     }
 }
 

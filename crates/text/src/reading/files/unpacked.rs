@@ -45,31 +45,42 @@ impl Unpacked {
         }
         let file = File::open(path).map_err(read_failed(path))?;
         let reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, file));
-        Self::unpack(path, reader)
+        Self::new(path, reader, Some(path))
     }
 
-    /// Unpacks what comes from `reader` and is called `name`.
+    /// Unpacks what comes from `reader` and is called `name` in messages: nothing is read at that path.
     ///
     /// # Errors
-    /// If it can't be read, or is neither text nor a Parquet file that lies at `name`.
+    /// If it can't be read, or is no text.
     pub fn unpack(name: &Path, reader: Box<dyn BufRead + Send>) -> Result<Self, TextError> {
+        Self::new(name, reader, None)
+    }
+
+    /// `path`: where what `reader` gives lies, if it lies anywhere.
+    fn new(
+        name: &Path,
+        reader: Box<dyn BufRead + Send>,
+        path: Option<&Path>,
+    ) -> Result<Self, TextError> {
         let refused = |kind: &'static str, remedy: &'static str| {
             Err(NotText::new(kind, remedy).error(&name.display().to_string()))
         };
         let extension = extension(name);
-        let mut reader = match look_into(name, reader, true)? {
-            Found::Text(text) => text.reader,
-            Found::Parquet if name.is_file() => {
+        let mut reader = match (look_into(name, reader, true)?, path) {
+            (Found::Text(text), _) => text.reader,
+            (Found::Parquet, Some(path)) => {
                 return Ok(Self {
-                    content: Content::Parquet(name.to_path_buf()),
+                    content: Content::Parquet(path.to_path_buf()),
                     extension,
                     head: Vec::new(),
                 });
             }
-            Found::Parquet => return refused("a Parquet file in a pipe", "pass the file itself"),
-            Found::Tar(_) => return refused("a tar archive", "unpack it, and pass its files"),
-            Found::Zip => return refused("a zip archive", "unpack it, and pass its files"),
-            Found::NotText(not_text) => {
+            (Found::Parquet, None) => {
+                return refused("a Parquet file in a pipe", "pass the file itself");
+            }
+            (Found::Tar(_), _) => return refused("a tar archive", "unpack it, and pass its files"),
+            (Found::Zip, _) => return refused("a zip archive", "unpack it, and pass its files"),
+            (Found::NotText(not_text), _) => {
                 return Err(not_text.error(&name.display().to_string()));
             }
         };
@@ -85,5 +96,23 @@ impl Unpacked {
             extension,
             head,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_never_taken_for_the_file_of_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("stdin");
+        let parquet = b"PAR1\x15\x04 columns PAR1";
+        fs::write(&path, parquet).unwrap();
+        let piped = Unpacked::unpack(&path, Box::new(parquet.as_slice()));
+        let error = piped.err().unwrap().to_string();
+        assert!(error.contains("a Parquet file in a pipe"), "{error}");
+        let opened = Unpacked::open(&path).unwrap();
+        assert!(matches!(opened.content, Content::Parquet(found) if found == path));
     }
 }
