@@ -81,14 +81,14 @@ impl<'a> Featurizer<'a> {
         };
         if max_len < least {
             return Err(DataError::Settings(format!(
-                "max_len = {max_len}: special tokens leave no room for text; choose {least} at least"
+                "--max-len {max_len}: special tokens leave no room for text; choose {least} at least"
             )));
         }
         let room = max_len - layout.around(false).special_tokens();
         let overlap = settings.overlap.unwrap_or(room / 2);
         if problem == Problem::Tags && overlap >= room {
             return Err(DataError::Settings(format!(
-                "overlap = {overlap}: a window has room for {room} tokens and would never go on; \
+                "--overlap {overlap}: a window has room for {room} tokens and would never go on; \
                  choose less, half of it is usual"
             )));
         }

@@ -223,13 +223,13 @@ fn lengths_without_room_are_refused_before_any_text_is_read() {
     };
     assert_eq!(
         error(Problem::SingleLabel, 4, None).unwrap_err(),
-        "max_len = 4: special tokens leave no room for text; choose 5 at least"
+        "--max-len 4: special tokens leave no room for text; choose 5 at least"
     );
     assert_eq!(error(Problem::SingleLabel, 5, None), Ok(()));
     assert_eq!(error(Problem::Tags, 3, None), Ok(()));
     assert_eq!(
         error(Problem::Tags, 10, Some(8)).unwrap_err(),
-        "overlap = 8: a window has room for 8 tokens and would never go on; choose less, half of it is \
+        "--overlap 8: a window has room for 8 tokens and would never go on; choose less, half of it is \
          usual"
     );
     // Texts have no windows.

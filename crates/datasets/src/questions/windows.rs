@@ -68,11 +68,12 @@ impl<'a> QuestionWindows<'a> {
         let WindowSettings { max_length, stride } = settings;
         match stride {
             Stride::Starts(0) => Err(DataError::Settings(
-                "stride = 0: all windows would begin at the same token; choose 1 at least".into(),
+                "--doc-stride 0: all windows would begin at the same token; choose 1 at least"
+                    .into(),
             )),
             Stride::Overlap(stride) if stride >= max_length => Err(DataError::Settings(format!(
-                "stride = {stride}: so many tokens cannot be in two windows of max_length = \
-                 {max_length}; choose a shorter stride, a third of max_length is usual"
+                "--stride {stride}: so many tokens cannot be in two windows of --max-len \
+                 {max_length}; choose a shorter --stride, a third of --max-len is usual"
             ))),
             _ => Ok(Self {
                 tokenizer,
@@ -123,17 +124,8 @@ impl<'a> QuestionWindows<'a> {
         let taken = question.len() + self.layout.around.special_tokens();
         let max_length = self.settings.max_length;
         let room = max_length.saturating_sub(taken);
-        let windows = windows(tokens.len(), room, self.settings.stride).ok_or_else(|| {
-            refused(format!(
-                "it has {} tokens and leaves {room} of max_length = {max_length} to its context, {}; \
-                 shorten the question, or choose a longer max_length or a shorter stride",
-                question.len(),
-                match self.settings.stride {
-                    Stride::Overlap(stride) if room > 0 => format!("not more than stride = {stride}"),
-                    _ => "which is nothing".to_string(),
-                }
-            ))
-        })?;
+        let windows = windows(tokens.len(), room, self.settings.stride)
+            .ok_or_else(|| refused(no_room(question.len(), room, &self.settings)))?;
         let answer = match &example.target {
             Some(Target::Answers(answers)) => {
                 let answer = match answers.first() {
@@ -165,6 +157,24 @@ impl<'a> QuestionWindows<'a> {
                 row.feature(number, &window, &owned, answer)
             })
             .collect())
+    }
+}
+
+/// Why a question of so many tokens that leaves `room` to its context has no windows. The command line's
+/// words: a setting's name in the library is no flag.
+fn no_room(question: usize, room: usize, settings: &WindowSettings) -> String {
+    let max_length = settings.max_length;
+    let leaves = format!(
+        "it has {question} tokens and leaves {room} of --max-len {max_length} to its context"
+    );
+    match settings.stride {
+        Stride::Overlap(stride) if room > 0 => format!(
+            "{leaves}, not more than --stride {stride}, so windows would never go on; shorten the \
+             question, or choose a longer --max-len or a --stride below {room}"
+        ),
+        _ => format!(
+            "{leaves}, which is nothing; shorten the question, or choose a longer --max-len"
+        ),
     }
 }
 

@@ -206,11 +206,18 @@ fn a_question_that_leaves_no_room_is_named() {
             line.starts_with("dev.json: line 3: question \"q-7\": it has "),
             "{line}"
         );
+        // What a user can change is named as a flag.
+        assert!(line.contains(&format!("--max-len {max_length}")), "{line}");
+        let is_stride = line.contains("--stride");
+        assert_eq!(is_stride, max_length > taken, "{line}");
     }
     assert!(made(layout(), taken + 1, Stride::Starts(1), &question).is_ok());
-    for (max_length, stride) in [(64, Stride::Starts(0)), (64, Stride::Overlap(64))] {
-        let error = made(layout(), max_length, stride, &question).unwrap_err();
-        assert!(error.to_string().starts_with("stride = "), "{error}");
+    for (stride, flag) in [
+        (Stride::Starts(0), "--doc-stride 0: "),
+        (Stride::Overlap(64), "--stride 64: "),
+    ] {
+        let error = made(layout(), 64, stride, &question).unwrap_err();
+        assert!(error.to_string().starts_with(flag), "{error}");
     }
 }
 
