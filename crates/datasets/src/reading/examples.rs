@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::build::Context;
+use super::ids::{Ids, Numbered, repeated};
 use super::lines::problem;
 use super::questions;
 use super::raw::{Raw, RawTarget, WordPlace};
@@ -63,6 +64,8 @@ pub(super) struct Raws<'a> {
     ahead: VecDeque<Raw>,
     /// The first example's numbers, how many.
     numbers: Option<usize>,
+    /// Those of the file that is read, where each has to be of one example; none: nobody asks.
+    ids: Option<Ids>,
     pub(super) counts: Counts,
     /// Names of labels that a file numbers, where all number the same.
     pub(super) class_names: Option<Vec<String>>,
@@ -85,6 +88,7 @@ impl<'a> Raws<'a> {
             source: None,
             ahead: VecDeque::new(),
             numbers: None,
+            ids: needs_labels.then(Ids::default),
             counts: Counts::default(),
             class_names: None,
             is_over: false,
@@ -103,6 +107,8 @@ impl<'a> Raws<'a> {
         Ok(Self {
             next_file: usize::MAX,
             source: Some(source),
+            // What was read is gone: nothing could be compared.
+            ids: None,
             ..Self::new(spec, None, scheme, needs_labels)
         })
     }
@@ -120,12 +126,15 @@ impl<'a> Raws<'a> {
                     self.class_names = None;
                 }
                 self.source = Some(source);
+                self.ids = self.ids.take().map(|_| Ids::default());
                 self.next_file = self.next_file.saturating_add(1);
                 continue;
             };
             let file = Arc::clone(&source.file);
+            let has_column = source.fields.id.is_some();
             if let Some(raw) = self.ahead.pop_front() {
                 if let Some(raw) = self.checked(&file, raw)? {
+                    self.check_id(&file, &raw, has_column)?;
                     return Ok(Some((file, raw)));
                 }
                 continue;
@@ -157,6 +166,48 @@ impl<'a> Raws<'a> {
                 }
             }
         }
+    }
+
+    /// Refuses a second example of an id.
+    fn check_id(&mut self, file: &Arc<Path>, raw: &Raw, has_column: bool) -> Result<(), DataError> {
+        let Some(ids) = &mut self.ids else {
+            return Ok(());
+        };
+        let may_repeat = ids.may_repeat(raw.id.as_deref());
+        let Some(id) = raw.id.as_deref().filter(|_| may_repeat) else {
+            return Ok(());
+        };
+        let second = Numbered {
+            number: ids.examples,
+            line: raw.line,
+        };
+        match self.first_of(file, id, second.number)? {
+            None => Ok(()),
+            Some(first) => {
+                let reason = repeated(id, first, second, has_column);
+                Err(problem(file, second.line, reason))
+            }
+        }
+    }
+
+    /// The first example of an id in a file, before that with a number: reads the file again.
+    fn first_of(&self, file: &Path, id: &str, before: u64) -> Result<Option<Numbered>, DataError> {
+        let spec = DatasetSpec {
+            files: vec![file.to_path_buf()],
+            ..self.spec.clone()
+        };
+        let again = Raws {
+            ids: None,
+            ..Raws::new(&spec, self.decided, self.scheme, self.needs_labels)
+        };
+        for (number, raw) in (1..before).zip(again) {
+            let (_, raw) = raw?;
+            if raw.id.as_deref() == Some(id) {
+                let line = raw.line;
+                return Ok(Some(Numbered { number, line }));
+            }
+        }
+        Ok(None)
     }
 
     /// What has to hold of an example beside the others; nothing if it is left out.

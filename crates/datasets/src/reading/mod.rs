@@ -5,8 +5,8 @@
 //! record of them.
 //!
 //! `table`, `json`, `conll` and `parquet` cut a file into records, `header` and `columns` find where in
-//! them everything stands, `build` and `questions` make examples with labels by name of them, `tags`
-//! turns tags into IOB2, `examples` maps names to a model's ids.
+//! them everything stands, `build` and `questions` make examples with labels by name of them, `ids` sees
+//! that each example has its own, `tags` turns tags into IOB2, `examples` maps names to a model's ids.
 
 mod build;
 mod columns;
@@ -15,6 +15,7 @@ mod dataset;
 mod examples;
 mod glue;
 mod header;
+mod ids;
 mod json;
 mod lines;
 #[cfg(feature = "parquet")]

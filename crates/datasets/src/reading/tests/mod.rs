@@ -9,6 +9,7 @@ use crate::{Example, Input, Target, Task};
 mod any;
 mod conll;
 mod glue;
+mod ids;
 mod json;
 mod labels;
 #[cfg(feature = "parquet")]
