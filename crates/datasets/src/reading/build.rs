@@ -190,19 +190,21 @@ impl Context<'_> {
     fn words(&self, record: Record) -> Result<(Input, Option<RawTarget>), String> {
         let (words, tags) = match record.content {
             Content::Sentence { words, tags, .. } => (words, tags),
-            Content::Json(_) => {
+            Content::Json(_) | Content::Cells(_) => {
                 let Some(field) = &self.fields.text else {
                     return Err("no column for the words".to_owned());
                 };
-                let words = record.cell(field).texts().map_err(at(field))?;
+                let words = record.cell(field).words(Cell::texts).map_err(at(field))?;
                 let words = words.unwrap_or_default();
                 let tags = match self.fields.labels.first() {
-                    Some(field) => record.cell(field).names(",").map_err(at(field))?,
+                    Some(field) => {
+                        let tags = record.cell(field).words(|list| list.names(","));
+                        tags.map_err(at(field))?
+                    }
                     None => None,
                 };
                 (words, tags)
             }
-            Content::Cells(_) => return Err("a row of a table in the place of words".to_owned()),
         };
         if let Some(empty) = words.iter().position(|word| word.trim().is_empty()) {
             return Err(format!("word {}: it is empty; leave it out", empty + 1));
@@ -214,7 +216,11 @@ impl Context<'_> {
             return Ok((Input::Words(words), None));
         };
         if tags.len() != words.len() {
-            return Err(format!("{} words and {} tags", words.len(), tags.len()));
+            return Err(format!(
+                "{} words and {} tags; give each word one tag",
+                words.len(),
+                tags.len()
+            ));
         }
         let mut named = Vec::with_capacity(tags.len());
         for tag in &tags {

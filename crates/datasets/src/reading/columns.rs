@@ -37,7 +37,7 @@ const LABELS: [&str; 10] = [
 const TAGS: [&str; 7] = [
     "ner_tags", "tags", "labels", "label", "ner", "pos_tags", "upos",
 ];
-const WORDS: [&str; 3] = ["tokens", "words", "text"];
+const WORDS: [&str; 4] = ["tokens", "words", "text", "sentence"];
 const IDS: [&str; 4] = ["id", "idx", "guid", "pairID"];
 const FIRSTS: [&str; 7] = [
     "sent1", "context", "premise", "question", "text", "first", "prompt",
@@ -210,6 +210,10 @@ pub(super) fn find(
             let words = fields.text.take().or_else(|| names.first_of(&WORDS));
             fields.text = words;
             or_found(&mut fields.labels, names.first_of(&TAGS));
+            // The other key of a record may be anything.
+            if !matches!(names, Names::Keys(_)) {
+                of_two(names, &mut fields);
+            }
         }
         (Task::Qa, _) => {
             let question = fields.text.take().or_else(|| names.find("question"));
@@ -282,6 +286,11 @@ fn texts(names: &Names<'_>, columns: &Columns, fields: &mut Fields) {
             }
         }
     }
+    of_two(names, fields);
+}
+
+/// Of two columns the first is the text and the last the label, or what the other one is not.
+fn of_two(names: &Names<'_>, fields: &mut Fields) {
     let cells: Vec<Field> = match names {
         Names::Keys(keys) if keys.len() <= 2 => {
             keys.iter().filter_map(|key| names.find(key)).collect()
@@ -291,14 +300,13 @@ fn texts(names: &Names<'_>, columns: &Columns, fields: &mut Fields) {
         }
         _ => return,
     };
-    // Of two columns the first is the text and the last the label, or what the other one is not.
     if fields.text.is_none() {
-        let is_free = |field: &&Field| !fields.labels.contains(field);
+        let is_free =
+            |field: &&Field| !fields.labels.contains(field) && Some(*field) != fields.id.as_ref();
         fields.text = cells.iter().find(is_free).cloned();
     }
-    let text = fields.text.clone();
-    let second = fields.second.clone();
-    let is_free = |field: &&Field| Some(*field) != text.as_ref() && Some(*field) != second.as_ref();
+    let taken = [&fields.text, &fields.second, &fields.id].map(Clone::clone);
+    let is_free = |field: &&Field| !taken.iter().flatten().any(|taken| taken == *field);
     or_found(
         &mut fields.labels,
         cells.iter().rev().find(is_free).cloned(),

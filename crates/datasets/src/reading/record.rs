@@ -138,6 +138,21 @@ impl<'a> Cell<'a> {
         Ok(Some(names))
     }
 
+    /// As words, or as their tags: a list in JSON, or those between blanks in a cell; nothing where there
+    /// is none. `list` reads a list.
+    pub(super) fn words(
+        self,
+        list: impl FnOnce(Self) -> Result<Option<Vec<String>>, String>,
+    ) -> Result<Option<Vec<String>>, String> {
+        let text = match self {
+            Self::Text(text) => text,
+            Self::Json(Value::String(text)) => text,
+            Self::Nothing | Self::Json(_) => return list(self),
+        };
+        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        Ok((!words.is_empty()).then_some(words))
+    }
+
     /// As texts: a list in JSON.
     pub(super) fn texts(self) -> Result<Option<Vec<String>>, String> {
         match self {

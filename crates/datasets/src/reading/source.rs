@@ -426,11 +426,21 @@ fn format(
             if is_parquet { "a" } else { "no" },
             format.name()
         )),
-        Some(Format::Csv | Format::Tsv | Format::Lines) if spec.task == Task::Tag => refused(
-            "tags for words are read from CoNLL columns, JSON Lines or Parquet; write them so, or \
-             say that it is one of them with --format"
+        Some(Format::Lines) if spec.task == Task::Tag => refused(
+            "texts alone have no tags for words, which are read from CoNLL columns, tables, JSON Lines or \
+             Parquet; write them so, or say that it is one of them with --format"
                 .to_owned(),
         ),
+        // Many files of words and their tags are called .tsv: each word would be a sentence.
+        Some(Format::Csv | Format::Tsv)
+            if spec.task == Task::Tag && wanted.is_none() && has_blank_line(&unpacked.head) =>
+        {
+            refused(
+                "blank lines stand in it, as between sentences that have a word a line; say with \
+                 --format conll that it is so, or with --format csv or tsv that each line is a sentence"
+                    .to_owned(),
+            )
+        }
         Some(format) => Ok(format),
         None => refused(
             "neither its name nor its content tells what it is; say it with --format (csv, tsv, \
@@ -438,6 +448,12 @@ fn format(
                 .to_owned(),
         ),
     }
+}
+
+/// Whether a line is blank that others follow.
+fn has_blank_line(head: &[u8]) -> bool {
+    let lines = head.trim_ascii().split(|&byte| byte == b'\n');
+    lines.into_iter().any(|line| line.trim_ascii().is_empty())
 }
 
 /// What stands between the columns of a table with quotes: a comma, unless its first line has none.

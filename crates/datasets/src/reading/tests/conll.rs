@@ -156,7 +156,6 @@ fn broken_sentences_are_told_with_their_lines() {
     );
     let error = wrong(Task::Tag, "a.conll", "w\tO\n".repeat(100_001));
     assert!(error.contains("without a blank line"), "{error}");
-    assert!(wrong(Task::Tag, "a.csv", "a,O\n").contains("CoNLL"));
     // The line of the word whose label the model lacks.
     let folder = Folder::new();
     let spec = folder.spec(Task::Tag, "a.conll", "a\tO\nb\tB-X\n");

@@ -15,6 +15,7 @@ mod labels;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod questions;
+mod sentences;
 mod tables;
 
 /// Files in a folder that goes away with this.
