@@ -11,8 +11,8 @@ use kiln_metrics::rows::Row;
 use kiln_tasks::Architecture;
 use kiln_tasks::fine_tuning::HeadKind;
 use kiln_tasks::labelled::{
-    Asked, FineTuneSettings, GroupSettings, RunKind, TaskModel, TaskModelRequest, TaskPipeline,
-    TaskSettings, data_error, label_names, usual_len,
+    Asked, Carried, FineTuneSettings, GroupSettings, RunKind, TaskModel, TaskModelRequest,
+    TaskPipeline, TaskSettings, data_error, label_names, usual_len,
 };
 use kiln_tasks::replaced_tokens::Half;
 use kiln_text::Tokenizer;
@@ -40,7 +40,7 @@ pub(crate) struct BatchArgs {
 #[command(next_help_heading = "Reading and answering")]
 pub(crate) struct AskArgs {
     /// Tokens of a sequence at most; longer texts lose their ends, longer sentences of words and
-    /// contexts are read in windows. Default: as the run had it, else 512, for questions 384
+    /// contexts are read in windows. Default: as in training, else 512, for questions 384
     #[arg(long, value_name = "N")]
     pub(crate) max_len: Option<usize>,
     /// Tokens that two windows of a context have in common (Hugging Face's stride). Default: 128, or
@@ -228,13 +228,15 @@ impl Asking {
         let config = read_config(&folder)?;
         let tokenizer = Tokenizer::open(&folder)?;
         let run = run_settings(&model.path)?.filter(|settings| settings.fine_tune == task);
-        // What the run was evaluated with gives its numbers again to the last digit.
-        let of_run = run.as_ref().map(|settings| settings.training.batch_size);
-        let batch_size = batch_size.or(of_run);
-        let mut settings = match run {
-            Some(settings) => settings.task,
+        let Carried {
+            mut settings,
+            batch_size: usual,
+        } = match run {
+            Some(settings) => Carried::of_run(&settings),
             None => of_config(&config, task, &model, &tokenizer)?,
         };
+        // What a run was evaluated with gives its numbers again to the last digit.
+        let batch_size = batch_size.unwrap_or(usual);
         args.apply(&mut settings)?;
         let device = devices::open_one(backend)?;
         Self::with(model, settings, Arc::new(tokenizer), batch_size, device)
@@ -255,15 +257,15 @@ impl Asking {
             architecture,
         };
         let tokenizer = Arc::new(Tokenizer::open(checkpoint)?);
-        let batch_size = Some(settings.training.batch_size);
-        Self::with(model, settings.task.clone(), tokenizer, batch_size, device)
+        let asked = Carried::of_run(settings);
+        Self::with(model, asked.settings, tokenizer, asked.batch_size, device)
     }
 
     fn with(
         model: ModelFolder,
         settings: TaskSettings,
         tokenizer: Arc<Tokenizer>,
-        batch_size: Option<usize>,
+        batch_size: usize,
         device: burn::tensor::Device,
     ) -> Result<Self, Failure> {
         let folder = encoder_folder(&model.path);
@@ -281,7 +283,7 @@ impl Asking {
             pipeline,
             folder: model.path,
             model: opened,
-            batch_size: batch_size.unwrap_or(BATCH_SIZE),
+            batch_size,
         })
     }
 
@@ -395,13 +397,13 @@ pub(crate) fn check_len(max_len: usize, longest: usize) -> Result<(), Failure> {
     )))
 }
 
-/// What a model of this config.json is asked.
+/// What a model of this config.json is asked: as the run whose checkpoint it was, if it is one of Kiln's.
 fn of_config(
     config: &Value,
     task: Task,
     model: &ModelFolder,
     tokenizer: &Tokenizer,
-) -> Result<TaskSettings, Failure> {
+) -> Result<Carried, Failure> {
     let problem_type = config.get("problem_type").and_then(Value::as_str);
     let problem = Problem::of(task, problem_type == Problem::MultiLabel.problem_type());
     let tuned = model.architecture.tuned();
@@ -440,9 +442,21 @@ fn of_config(
         Problem::Regression | Problem::Span | Problem::Choice => Labels::default(),
         _ => label_names(config, facts.num_labels),
     };
+    let outputs = (problem == Problem::Regression).then_some(facts.num_labels);
+    let carried = Carried::of_config(config, task, (problem, &labels, outputs));
+    let carried = carried.map_err(|problem| {
+        let path = encoder_folder(&model.path).join("config.json");
+        Failure::run(format_args!("{}: {problem}", path.display()))
+    })?;
+    if let Some(carried) = carried.filter(|carried| carried.settings.beam == beam) {
+        return Ok(carried);
+    }
     let mut settings =
         TaskSettings::new(problem, labels, usual_len(task, facts.longest, tokenizer));
     settings.beam = beam;
-    settings.outputs = (problem == Problem::Regression).then_some(facts.num_labels);
-    Ok(settings)
+    settings.outputs = outputs;
+    Ok(Carried {
+        settings,
+        batch_size: BATCH_SIZE,
+    })
 }

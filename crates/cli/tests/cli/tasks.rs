@@ -4,6 +4,7 @@ mod asking;
 mod every;
 mod glue;
 mod heads;
+mod moved;
 mod resuming;
 #[cfg(unix)]
 mod stopped;

@@ -3,11 +3,13 @@
 use kiln_datasets::{Labels, Problem};
 use serde_json::{Map, Value};
 
+use super::carried::without_carried;
 use super::settings::TaskSettings;
 
 /// config.json of a model with a head for `task`, from that of the model it starts from: Hugging Face's
 /// `id2label`, `label2id` and `problem_type`. `architectures` is written with the weights.
 pub fn task_config(model: &Value, task: &TaskSettings) -> Value {
+    let model = without_carried(model);
     let mut config = model.as_object().cloned().unwrap_or_default();
     for field in [
         "id2label",

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `settings.rs` | [`FineTuneSettings`]: everything that repeats a run |
 //! | `config.rs` | the model's config.json with the labels of a task |
+//! | `carried.rs` | [`Carried`]: how it is asked, which goes with its folder |
 //! | `pipeline.rs` | [`TaskPipeline`]: examples to rows, by whatever answers for a batch |
 //! | `data.rs` | [`TaskData`]: what a run trains and is evaluated on |
 //! | `known_data.rs` | [`KnownData`]: read once, however many runs have it |
@@ -24,6 +25,7 @@
 //! take it.
 
 mod adapted;
+mod carried;
 mod config;
 mod data;
 mod evaluation;
@@ -40,6 +42,7 @@ mod tuned_family;
 mod usual;
 
 pub use adapted::BASE;
+pub use carried::Carried;
 pub use config::{label_names, task_config};
 pub use data::{DevExamples, TaskData, training_ids};
 pub use known_data::KnownData;

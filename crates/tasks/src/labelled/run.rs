@@ -8,6 +8,7 @@ use kiln_learner::{Evaluator, LearnError, TrainOutcome, TrainRequest, train};
 use kiln_nn::Init;
 
 use super::adapted::Adapted;
+use super::carried::with_carried;
 use super::data::TaskData;
 use super::data_error;
 use super::evaluation::TaskEvaluator;
@@ -27,7 +28,9 @@ pub(super) fn fine_tune<F: FineTuned>(
     data: TaskData,
     context: RunContext,
 ) -> Result<TrainOutcome, LearnError> {
-    let config = F::parse(&settings.model)?;
+    let model = with_carried(&settings.model, settings);
+    let model = model.map_err(|error| LearnError::Settings(error.to_string()))?;
+    let config = F::parse(&model)?;
     let training = &settings.training;
     let objective = TunedObjective::<F>::new(
         settings.task.head(),
