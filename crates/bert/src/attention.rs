@@ -3,7 +3,9 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Tensor};
-use kiln_nn::{AttentionOptions, Dropout, Init, ResidualOutput, attend, merge_heads, split_heads};
+use kiln_nn::{
+    AttentionOptions, Dropout, Init, ResidualOutput, attend, merge_heads, project, split_heads,
+};
 
 use crate::{EncoderConfig, Kind};
 
@@ -32,9 +34,9 @@ impl BertSelfAttention {
 
     fn forward(&self, hidden_states: Tensor<3>, is_padding: Option<Tensor<4, Bool>>) -> Tensor<3> {
         let heads = self.num_attention_heads;
-        let query = split_heads(self.query.forward(hidden_states.clone()), heads);
-        let key = split_heads(self.key.forward(hidden_states.clone()), heads);
-        let value = split_heads(self.value.forward(hidden_states), heads);
+        let query = split_heads(project(&self.query, hidden_states.clone()), heads);
+        let key = split_heads(project(&self.key, hidden_states.clone()), heads);
+        let value = split_heads(project(&self.value, hidden_states), heads);
         let [_, _, _, head_size] = query.dims();
         let options = AttentionOptions {
             scale: 1.0 / (head_size as f64).sqrt(),

@@ -6,6 +6,7 @@ use kiln_tasks::ConfigError;
 use kiln_tasks::family::{Family, FileNames, Sizes};
 use kiln_tasks::fine_tuning::{FineTuned, NoBeam};
 use kiln_tasks::forward::{ClassEntry, Classes};
+use kiln_tasks::memory::ModelSize;
 use kiln_tasks::model_config::num_labels;
 
 use crate::config::{BertKind, EncoderConfig, Kind};
@@ -111,6 +112,10 @@ impl<K: Kind> Family for EncoderConfig<K> {
 
     fn num_layers(&self) -> usize {
         self.num_hidden_layers
+    }
+
+    fn model_size(&self, seq_len: usize) -> ModelSize {
+        self.model_size(seq_len)
     }
 
     fn num_labels(&self) -> usize {

@@ -119,7 +119,7 @@ impl Position {
                 }
                 ("Struct:LayerNorm", "gamma") => replace_last(&mut segments, "weight"),
                 ("Struct:LayerNorm", "beta") => replace_last(&mut segments, "bias"),
-                ("Struct:LoraAdapter", "a" | "b") => {
+                ("Struct:LowRank", "a" | "b") => {
                     transposed = true;
                     shape.reverse();
                     let factor = if field == "a" { "lora_A" } else { "lora_B" };

@@ -10,14 +10,14 @@ use crate::failure::Failure;
 use crate::wording::{bytes, count};
 
 /// From here on a size is beyond all machines, and told as such.
-const MEASURABLE: f64 = 1e15;
+pub(crate) const MEASURABLE: f64 = 1e15;
 
 /// The share of the addresses left by `ulimit -v` that memory can take: allocator and threads set
 /// more aside than they use.
 const OF_ADDRESSES: f64 = 0.6;
 
 /// The share of the room that a proposal fills: estimates may be a fifth too low.
-const PROPOSED: f64 = 0.8;
+pub(crate) const PROPOSED: f64 = 0.8;
 
 /// Tokens of a sequence that is worth proposing.
 const SHORTEST: usize = 16;
@@ -41,12 +41,11 @@ impl<'a> Plan<'a> {
         settings: &'a RunSettings,
         specs: &[DeviceSpec],
     ) -> Result<Self, LearnError> {
-        let is_host = specs.iter().all(|spec| spec.place == Place::Processor);
         Ok(Self {
             architecture,
             settings,
             estimate: architecture.footprint(settings)?.estimate(settings),
-            available: is_host.then(available_memory).flatten(),
+            available: available_to(specs),
         })
     }
 
@@ -66,15 +65,7 @@ impl<'a> Plan<'a> {
     /// Says what is needed, as one of the lines before a run starts.
     pub(crate) fn tell(&self, console: Console) {
         let estimate = &self.estimate;
-        let free = self.available.map_or(String::new(), |available| {
-            let is_close = estimate.total() > PROPOSED * room(available);
-            let doubt = if is_close {
-                ", which may be too little"
-            } else {
-                ""
-            };
-            format!("; {} are free{doubt}", bytes(available.bytes))
-        });
+        let free = told_free(estimate, self.available);
         console.note(format_args!(
             "memory: about {} ({} parameters with gradients and moments, {} a batch of {} x \
              {}){free}",
@@ -113,12 +104,7 @@ impl<'a> Plan<'a> {
             accumulate => format!(" --accumulate {accumulate}"),
         };
         let about = if need < MEASURABLE { "about " } else { "" };
-        let bound = match available.bound {
-            MemoryBound::Machine => "are free",
-            MemoryBound::ControlGroup => "are left of the control group's limit",
-            MemoryBound::AddressSpace => "are left of ulimit -v, of which 60 % can be used",
-            MemoryBound::Data => "are left of ulimit -d",
-        };
+        let bound = described(available.bound);
         let remedy = match (self.largest_batch(available), self.accumulation(available)) {
             (0, 0) => no_batch(available),
             (0, accumulate) => format!("the largest that fits is --accumulate {accumulate}"),
@@ -199,8 +185,37 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// What a number of bytes is, behind it.
+pub(crate) fn described(bound: MemoryBound) -> &'static str {
+    match bound {
+        MemoryBound::Machine => "are free",
+        MemoryBound::ControlGroup => "are left of the control group's limit",
+        MemoryBound::AddressSpace => "are left of ulimit -v, of which 60 % can be used",
+        MemoryBound::Data => "are left of ulimit -d",
+    }
+}
+
+/// What the system has, where all devices compute in it and it says.
+pub(crate) fn available_to(specs: &[DeviceSpec]) -> Option<AvailableMemory> {
+    let is_host = specs.iter().all(|spec| spec.place == Place::Processor);
+    is_host.then(available_memory).flatten()
+}
+
+/// What is said of what there is, behind what is needed.
+pub(crate) fn told_free(estimate: &MemoryEstimate, available: Option<AvailableMemory>) -> String {
+    available.map_or(String::new(), |available| {
+        let is_close = estimate.total() > PROPOSED * room(available);
+        let doubt = if is_close {
+            ", which may be too little"
+        } else {
+            ""
+        };
+        format!("; {} are free{doubt}", bytes(available.bytes))
+    })
+}
+
 /// Bytes that can be counted on.
-fn room(available: AvailableMemory) -> f64 {
+pub(crate) fn room(available: AvailableMemory) -> f64 {
     let bytes = available.bytes as f64;
     match available.bound {
         MemoryBound::AddressSpace => OF_ADDRESSES * bytes,
@@ -231,7 +246,7 @@ fn of_length(settings: &RunSettings, seq_len: usize) -> RunSettings {
 
 /// The largest number from 1 to `most` that `fits`, where those below one that does fit as well; 0:
 /// none.
-fn largest(most: usize, fits: impl Fn(usize) -> bool) -> usize {
+pub(crate) fn largest(most: usize, fits: impl Fn(usize) -> bool) -> usize {
     if fits(most) {
         return most;
     }

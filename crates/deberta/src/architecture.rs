@@ -115,31 +115,7 @@ impl Architecture for Deberta {
 
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
         let seq_len = settings.data.seq_len;
-        let size = |config: &DebertaConfig| {
-            let terms = [config.content_to_position(), config.position_to_content()];
-            let terms = terms.into_iter().filter(|&has_term| has_term).count();
-            // Of the table's rows no more are used than there are distances.
-            let span = config.position_buckets();
-            let span = span.unwrap_or_else(|| config.max_relative_positions());
-            let own_keys = if config.share_att_key == Some(true) {
-                0
-            } else {
-                terms
-            };
-            ModelSize {
-                layers: config.num_hidden_layers,
-                hidden: config.hidden_size,
-                inner: config.intermediate_size,
-                heads: config.num_attention_heads,
-                embedding: config.embedding_size(),
-                words: config.vocab_size,
-                other_rows: config.max_position_embeddings,
-                keys: seq_len,
-                relative: terms.saturating_mul(span.min(seq_len)),
-                more_projections: own_keys,
-                ..ModelSize::default()
-            }
-        };
+        let size = |config: &DebertaConfig| Family::model_size(config, seq_len);
         // The mask decoder is the last layer twice, for the predicted positions alone.
         let of_words = |config: &DebertaConfig| ModelSize {
             predicts_words: true,

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Embedding, Linear};
 use burn::tensor::{Int, Tensor};
-use kiln_nn::{Dropout, EncoderInputs, Init, LayerNorm, embed_words, like};
+use kiln_nn::{Dropout, EncoderInputs, Init, LayerNorm, embed_words, like, project};
 
 use crate::DebertaConfig;
 
@@ -129,7 +129,7 @@ impl EmbeddingBlock {
             sum = sum + types.forward(inputs.token_type_ids);
         }
         match &self.embed_proj {
-            Some(projection) => projection.forward(like(sum, &projection.weight.val())),
+            Some(projection) => project(projection, like(sum, &projection.weight.val())),
             None => sum,
         }
     }

@@ -6,6 +6,7 @@ use kiln_tasks::ConfigError;
 use kiln_tasks::family::{Family, FileNames, Sizes};
 use kiln_tasks::fine_tuning::{FineTuned, NoBeam};
 use kiln_tasks::forward::{ClassEntry, Classes};
+use kiln_tasks::memory::ModelSize;
 use kiln_tasks::model_config::num_labels;
 
 use crate::names::{LOAD_OPTIONS, NAMES, names_of};
@@ -106,6 +107,32 @@ impl Family for DebertaConfig {
 
     fn num_layers(&self) -> usize {
         self.num_hidden_layers
+    }
+
+    fn model_size(&self, seq_len: usize) -> ModelSize {
+        let terms = [self.content_to_position(), self.position_to_content()];
+        let terms = terms.into_iter().filter(|&has_term| has_term).count();
+        // Of the table's rows no more are used than there are distances.
+        let span = self.position_buckets();
+        let span = span.unwrap_or_else(|| self.max_relative_positions());
+        let own_keys = if self.share_att_key == Some(true) {
+            0
+        } else {
+            terms
+        };
+        ModelSize {
+            layers: self.num_hidden_layers,
+            hidden: self.hidden_size,
+            inner: self.intermediate_size,
+            heads: self.num_attention_heads,
+            embedding: self.embedding_size(),
+            words: self.vocab_size,
+            other_rows: self.max_position_embeddings,
+            keys: seq_len,
+            relative: terms.saturating_mul(span.min(seq_len)),
+            more_projections: own_keys,
+            ..ModelSize::default()
+        }
     }
 
     fn num_labels(&self) -> usize {

@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::module::linear;
-use kiln_nn::{Init, like, split_heads};
+use kiln_nn::{Init, like, project, split_heads};
 
 use crate::DebertaConfig;
 use crate::config::DebertaVersion;
@@ -139,7 +139,7 @@ impl Projections {
             Self::Separate(own) => own.num_attention_heads,
         };
         let projection = projection(self)?;
-        let projected = projection.forward(like(table, &projection.weight.val()));
+        let projected = project(projection, like(table, &projection.weight.val()));
         Some(split_heads(projected.unsqueeze::<3>(), heads))
     }
 }
@@ -161,7 +161,7 @@ impl FusedProjections {
 
     fn query_and_keys_values(&self, hidden_states: Tensor<3>) -> (Tensor<4>, KeysValues) {
         let heads = split_heads(
-            self.in_proj.forward(hidden_states),
+            project(&self.in_proj, hidden_states),
             self.num_attention_heads,
         );
         let [_, _, _, three_sizes] = heads.dims();
@@ -189,7 +189,8 @@ impl FusedProjections {
         }
     }
 
-    /// The queries (0), keys (1) or values (2), without their bias.
+    /// The queries (0), keys (1) or values (2), without their bias. The mask decoder's, which is pretrained
+    /// alone: there is no dropout of adapters here.
     fn project(&self, hidden_states: Tensor<3>, third: usize) -> Tensor<4> {
         let heads = self.num_attention_heads;
         let weight = self.in_proj.weight.val();
@@ -227,6 +228,6 @@ impl SeparateProjections {
     }
 
     fn split(&self, projection: &Linear, hidden_states: Tensor<3>) -> Tensor<4> {
-        split_heads(projection.forward(hidden_states), self.num_attention_heads)
+        split_heads(project(projection, hidden_states), self.num_attention_heads)
     }
 }

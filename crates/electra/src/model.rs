@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Int, Tensor};
 use kiln_bert::{BertEmbeddings, BertEncoder, BertInputs};
-use kiln_nn::{Init, is_padding};
+use kiln_nn::{Init, is_padding, project};
 use kiln_tasks::class::{Encoded, Encoder};
 
 use crate::ElectraConfig;
@@ -44,7 +44,7 @@ impl ElectraBody {
         attention_mask: Option<Tensor<2, Int>>,
     ) -> Tensor<3> {
         let projected = match &self.embeddings_project {
-            Some(projection) => projection.forward(embedded),
+            Some(projection) => project(projection, embedded),
             None => embedded,
         };
         self.encoder

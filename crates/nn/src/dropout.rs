@@ -30,13 +30,18 @@ impl Dropout {
         self.inner.prob
     }
 
+    /// Whether [`Self::forward`] would drop entries of `input`.
+    pub(crate) fn acts_on<const D: usize>(&self, input: &Tensor<D>) -> bool {
+        let is_training = self.inner.training.is_enabled() && input.device().is_autodiff();
+        is_training && self.inner.prob > 0.0
+    }
+
     /// Drops entries while a model is trained; elsewhere nothing is done.
     ///
     /// # Shapes
     /// Any; returned as it came.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let acts = self.inner.training.is_enabled() && input.device().is_autodiff();
-        if acts && self.inner.prob > 0.0 {
+        if self.acts_on(&input) {
             in_float32(input, |input| fused::dropout(input, self.inner.prob))
         } else {
             input

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
-use crate::{Activation, Dropout, Init, LayerNorm};
+use crate::{Activation, Dropout, Init, LayerNorm, project};
 
 /// A linear layer with its activation; Hugging Face's `BertIntermediate`, `DebertaIntermediate`.
 #[derive(Module, Debug)]
@@ -30,7 +30,7 @@ impl Intermediate {
     /// - `hidden_states`: `[batch, seq_len, width]`
     /// - returns `[batch, seq_len, inner]`
     pub fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        self.activation.forward(self.dense.forward(hidden_states))
+        self.activation.forward(project(&self.dense, hidden_states))
     }
 }
 
@@ -65,7 +65,7 @@ impl ResidualOutput {
     /// - `residual`: `[batch, seq_len, width]`
     /// - returns `[batch, seq_len, width]`
     pub fn forward(&self, branch: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        let branch = self.dropout.forward(self.dense.forward(branch));
+        let branch = self.dropout.forward(project(&self.dense, branch));
         self.layer_norm.forward(branch + residual)
     }
 }

@@ -8,6 +8,15 @@
 //! sum    = Σ r · ( (1 − ε) · w[y] · −log p[y]  +  ε/K · Σ over classes c of w[c] · −log p[c] )
 //! weight = Σ r · w[y]
 //! ```
+//!
+//! And the binary cross-entropy of labels of which a row can have several, as PyTorch's
+//! `BCEWithLogitsLoss(pos_weight=v)` has it, whose sum is divided by the count of all rows' labels, whatever
+//! they weigh. With σ the logistic function, x a logit, y what it is to be:
+//!
+//! ```text
+//! sum    = Σ r · Σ over labels c of ( v[c] · y[c] · −log σ(x[c])  +  (1 − y[c]) · −log(1 − σ(x[c])) )
+//! weight = Σ r · K
+//! ```
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -21,10 +30,12 @@ pub struct ClassLoss {
     pub class_weights: Vec<f32>,
     /// ε, from 0 to below 1; 0: none.
     pub label_smoothing: f64,
+    /// v, one for each label, not negative; none: 1 for each. Where a row can have several labels alone.
+    pub positive_weights: Vec<f32>,
 }
 
 impl ClassLoss {
-    /// Whether it is the plain cross-entropy.
+    /// Whether it is the plain cross-entropy of classes.
     pub fn is_plain(&self) -> bool {
         self.class_weights.is_empty() && self.label_smoothing == 0.0
     }
@@ -40,6 +51,25 @@ impl ClassLoss {
         };
         let rows = labels.iter().zip(rows);
         rows.map(|(&label, row)| row * weight_of(label)).collect()
+    }
+
+    /// What each number of rows of `values`, one for each label, is to be, and what its binary cross-entropy
+    /// is multiplied by, so that the products are those with v; none: it is the plain one.
+    ///
+    /// v · y · A + (1 − y) · B is f · (t · A + (1 − t) · B) with f = v · y + 1 − y and t = v · y / f.
+    pub(crate) fn of_positives(&self, values: &[f32]) -> Option<(Vec<f32>, Vec<f32>)> {
+        if self.positive_weights.is_empty() {
+            return None;
+        }
+        let labels = self.positive_weights.iter().cycle();
+        let pairs = values.iter().zip(labels).map(|(&value, weight)| {
+            let positive = weight * value;
+            let factor = positive + 1.0 - value;
+            // Where nothing is left of a number it can be anything.
+            let target = if factor > 0.0 { positive / factor } else { 0.0 };
+            (target, factor)
+        });
+        Some(pairs.unzip())
     }
 
     /// The loss of rows with these [`Self::weights`], on a device.

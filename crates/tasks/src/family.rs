@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::arguments::Inputs;
+use crate::memory::ModelSize;
 use crate::model_config::{self, ConfigError};
 
 pub use crate::class::write_folder;
@@ -118,6 +119,9 @@ pub trait Family:
 
     /// Layers of the encoder.
     fn num_layers(&self) -> usize;
+
+    /// The sizes of the encoder that memory depends on, for sequences of so many tokens.
+    fn model_size(&self, seq_len: usize) -> ModelSize;
 
     /// Labels of a fine-tuning head.
     fn num_labels(&self) -> usize;

@@ -118,6 +118,8 @@ pub struct Numbers {
     pub values: Tensor<1>,
     /// `[n]`, 0 where nothing is scored, else the row's weight, usually 1.
     pub weights: Tensor<1>,
+    /// `[n]`, what the loss of each is multiplied by besides; none: 1.
+    pub factors: Option<Tensor<1>>,
     /// Of how many sequences they are, as many of each.
     pub rows: usize,
     /// By what the loss's sum is divided.

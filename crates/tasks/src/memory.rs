@@ -13,7 +13,9 @@
 //!
 //! The constants are fitted to the highest resident size of runs on flex: 4 architectures, sizes tiny,
 //! small and base, 256 to 8,192 tokens a batch, sequences of 64 to 512. There the estimate was 0.8 to
-//! 1.4 times what was measured. Other backends on the processor keep the same tensors; on a GPU it is
+//! 1.4 times what was measured. Fine-tuning was measured by itself (`crates/cli/src/finetune/memory.rs`):
+//! its classes score no words, its batches are as long as their longest row, and what stays as it is has no
+//! gradients and no moments. Other backends on the processor keep the same tensors; on a GPU it is
 //! the memory of the device that is meant.
 
 use crate::settings::RunSettings;
@@ -29,6 +31,9 @@ const COPIES: f64 = 5.5;
 
 /// [`COPIES`] where the two parts of a model have their gradients in turns.
 const COPIES_IN_TURNS: f64 = 4.5;
+
+/// [`COPIES`] of parameters that stay as they are: the weights, and what a checkpoint takes for a moment.
+const COPIES_AT_REST: f64 = 2.0;
 
 /// Over what the forward pass keeps.
 const BACKWARD: f64 = 1.35;
@@ -77,6 +82,34 @@ pub struct Footprint {
     pub in_turns: bool,
 }
 
+/// What a step reads, whatever it learns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepSize {
+    /// Sequences of a micro-batch.
+    pub rows: usize,
+    /// Tokens of the longest of them.
+    pub seq_len: usize,
+    /// Predictions of a sequence.
+    pub predictions: usize,
+    /// Micro-batches of a step on each device.
+    pub accumulate: usize,
+    /// Batches built ahead.
+    pub data_ahead: usize,
+    /// Devices, each with a replica.
+    pub devices: usize,
+}
+
+/// What of a model stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct AtRest {
+    /// The embeddings.
+    pub embeddings: bool,
+    /// So many layers, from the lowest on.
+    pub layers: usize,
+    /// All of the encoder, beside which low-rank adapters of this rank are trained.
+    pub adapters: Option<usize>,
+}
+
 /// An estimate, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MemoryEstimate {
@@ -96,11 +129,30 @@ impl MemoryEstimate {
 }
 
 impl ModelSize {
+    /// About as many parameters as a layer has.
+    fn layer_parameters(&self) -> f64 {
+        let [hidden, inner] = [self.hidden, self.inner].map(float);
+        let projections = float(4 + self.more_projections);
+        projections * hidden * hidden + 2.0 * hidden * inner + inner + 13.0 * hidden
+    }
+
+    /// About as many parameters as stay as they are.
+    fn parameters_at_rest(&self, at_rest: AtRest) -> f64 {
+        if at_rest.adapters.is_some() {
+            // All but the head, which is as wide as the encoder twice at most.
+            let head = float(self.hidden) * float(self.embedding);
+            return self.parameters() - head;
+        }
+        let layers = float(at_rest.layers.min(self.layers)) * self.layer_parameters();
+        let rows = float(self.words) + float(self.other_rows);
+        let embeddings = f64::from(u8::from(at_rest.embeddings)) * rows * float(self.embedding);
+        layers + embeddings
+    }
+
     /// About as many parameters as it has.
     fn parameters(&self) -> f64 {
-        let [hidden, inner, embedding] = [self.hidden, self.inner, self.embedding].map(float);
-        let projections = float(4 + self.more_projections);
-        let layer = projections * hidden * hidden + 2.0 * hidden * inner + inner + 13.0 * hidden;
+        let [hidden, embedding] = [self.hidden, self.embedding].map(float);
+        let layer = self.layer_parameters();
         let tables = u8::from(!self.shares_words) + u8::from(self.own_head);
         let words = f64::from(tables) * float(self.words);
         let layers = if self.shares_layers { 0 } else { self.layers };
@@ -139,9 +191,21 @@ impl Footprint {
     /// The estimate for a run with these settings.
     pub fn estimate(&self, settings: &RunSettings) -> MemoryEstimate {
         let training = &settings.training;
-        let (rows, seq_len) = (float(training.batch_size), float(settings.data.seq_len));
+        self.estimate_of(&StepSize {
+            rows: training.batch_size,
+            seq_len: settings.data.seq_len,
+            predictions: settings.objective.max_predictions(),
+            accumulate: training.accumulate,
+            data_ahead: training.data_ahead,
+            devices: settings.devices.len(),
+        })
+    }
+
+    /// The estimate for steps of this size.
+    fn estimate_of(&self, step: &StepSize) -> MemoryEstimate {
+        let (rows, seq_len) = (float(step.rows), float(step.seq_len));
         let tokens = rows * seq_len;
-        let predictions = rows * float(settings.objective.max_predictions());
+        let predictions = rows * float(step.predictions);
         let kept = self
             .models
             .iter()
@@ -152,16 +216,49 @@ impl Footprint {
             (kept.sum(), COPIES)
         };
         let parameters: f64 = self.models.iter().map(ModelSize::parameters).sum();
-        let devices = float(settings.devices.len().max(1));
-        let micro_batches = devices * float(training.accumulate);
+        let devices = float(step.devices.max(1));
+        let micro_batches = devices * float(step.accumulate);
         // Three buffers of the tokens' size and three of the predictions', for those built ahead and
         // for a step's own, which are on the host and on the device.
         let batch = FLOAT * 3.0 * (tokens + predictions);
         MemoryEstimate {
-            host: PROCESS + batch * (float(training.data_ahead) + 2.0 * micro_batches),
+            host: PROCESS + batch * (float(step.data_ahead) + 2.0 * micro_batches),
             // Each further device has a replica and its gradients.
             state: FLOAT * parameters * (copies + 2.0 * (devices - 1.0)),
             activations: FLOAT * BACKWARD * kept,
+        }
+    }
+}
+
+impl MemoryEstimate {
+    /// That of fine-tuning a model of this size, of which something stays `at_rest`, by steps of this size,
+    /// with so many passes forth that wait for their way back together.
+    pub fn of_tuning(size: &ModelSize, at_rest: AtRest, step: &StepSize, passes: usize) -> Self {
+        // Below the lowest layer that learns nothing is kept for the way back.
+        let asleep = if at_rest.embeddings && at_rest.adapters.is_none() {
+            at_rest.layers.min(size.layers)
+        } else {
+            0
+        };
+        let whole = Footprint::of(*size).estimate_of(step);
+        let awake = ModelSize {
+            layers: size.layers - asleep,
+            ..*size
+        };
+        let activations = Footprint::of(awake).estimate_of(step).activations;
+        let saved = size.parameters_at_rest(at_rest) * (COPIES - COPIES_AT_REST);
+        // Two factors for each of the matrices of a layer at most, and what the pass makes of them.
+        let adapters = match at_rest.adapters {
+            Some(rank) => {
+                let wide = float(size.hidden) * 2.0 * 4.0 + float(size.hidden + size.inner) * 2.0;
+                float(size.layers) * float(rank) * wide * COPIES
+            }
+            None => 0.0,
+        };
+        Self {
+            host: whole.host,
+            state: whole.state + FLOAT * (adapters - saved),
+            activations: activations * float(passes),
         }
     }
 }

@@ -100,23 +100,13 @@ impl Architecture for Xlnet {
 
     fn footprint(&self, settings: &RunSettings) -> Result<Footprint, LearnError> {
         let config = XlnetConfig::parse(&settings.model)?;
+        let seq_len = settings.data.seq_len;
         let model = ModelSize {
-            layers: config.n_layer,
-            hidden: config.d_model,
-            inner: config.d_inner,
-            heads: config.n_head,
-            embedding: config.d_model,
-            words: config.vocab_size,
-            keys: settings
-                .data
-                .seq_len
-                .saturating_add(config.mem_len().unwrap_or(0)),
-            // That of the positions.
-            more_projections: 1,
+            keys: seq_len.saturating_add(config.mem_len().unwrap_or(0)),
             predicts_words: true,
             own_head: !ties(&config.other),
             query_layers: config.n_layer,
-            ..ModelSize::default()
+            ..config.model_size(seq_len)
         };
         Ok(Footprint::of(model))
     }

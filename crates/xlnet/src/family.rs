@@ -6,6 +6,7 @@ use kiln_tasks::ConfigError;
 use kiln_tasks::family::{Family, FileNames, Sizes};
 use kiln_tasks::fine_tuning::FineTuned;
 use kiln_tasks::forward::{ClassEntry, Classes};
+use kiln_tasks::memory::ModelSize;
 use kiln_tasks::model_config::num_labels;
 
 use crate::names::{LOAD_OPTIONS, NAMES, QUERY_BIASES};
@@ -105,6 +106,21 @@ impl Family for XlnetConfig {
 
     fn num_layers(&self) -> usize {
         self.n_layer
+    }
+
+    fn model_size(&self, seq_len: usize) -> ModelSize {
+        ModelSize {
+            layers: self.n_layer,
+            hidden: self.d_model,
+            inner: self.d_inner,
+            heads: self.n_head,
+            embedding: self.d_model,
+            words: self.vocab_size,
+            keys: seq_len,
+            // That of the positions.
+            more_projections: 1,
+            ..ModelSize::default()
+        }
     }
 
     fn num_labels(&self) -> usize {

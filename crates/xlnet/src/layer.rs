@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use kiln_nn::{Activation, Dropout, Init, LayerNorm};
+use kiln_nn::{Activation, Dropout, Init, LayerNorm, project};
 
 use crate::attention::{QueryBiases, QueryContext, RelativeAttention};
 use crate::config::XlnetConfig;
@@ -34,8 +34,8 @@ impl FeedForward {
     fn forward(&self, stream: Tensor<3>) -> Tensor<3> {
         let inner = self
             .activation
-            .forward(self.layer_1.forward(stream.clone()));
-        let output = self.layer_2.forward(self.dropout.forward(inner));
+            .forward(project(&self.layer_1, stream.clone()));
+        let output = project(&self.layer_2, self.dropout.forward(inner));
         self.layer_norm
             .forward(self.dropout.forward(output) + stream)
     }

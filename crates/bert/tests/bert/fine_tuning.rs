@@ -176,6 +176,7 @@ fn options_that_a_class_has_no_use_for_are_refused_by_name() {
     }
     let weighed = |settings: &mut FineTuningSettings| settings.class_weights = vec![1.0, 2.0];
     let smoothed = |settings: &mut FineTuningSettings| settings.label_smoothing = 0.1;
+    let positive = |settings: &mut FineTuningSettings| settings.positive_weights = vec![1.0, 2.0];
     for (found, expected) in [
         (
             refused::<BertForSequenceClassification>(None, weighed),
@@ -208,6 +209,20 @@ fn options_that_a_class_has_no_use_for_are_refused_by_name() {
         (
             refused::<BertForQuestionAnswering>(None, smoothed),
             "label_smoothing = 0.1: qa has no classes",
+        ),
+        (
+            refused::<BertForSequenceClassification>(Some("multi_label_classification"), positive),
+            "taken",
+        ),
+        (
+            refused::<BertForSequenceClassification>(None, positive),
+            "positive_weights: classify has no labels of which a sequence can have several",
+        ),
+        (
+            refused::<BertForSequenceClassification>(Some("multi_label_classification"), |s| {
+                s.positive_weights = vec![1.0; 3];
+            }),
+            "positive_weights: 3 numbers, the model has 2 labels",
         ),
         (
             refused::<BertForTokenClassification>(None, |s| s.class_weights = vec![1.0; 3]),

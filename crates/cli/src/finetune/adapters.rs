@@ -1,4 +1,4 @@
-//! `--lora`, `--lora-alpha`, `--lora-targets`.
+//! `--lora`, `--lora-alpha`, `--lora-targets`, `--lora-dropout`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -28,6 +28,7 @@ pub(super) fn adapters(
     let targets = given.lora_targets.iter().map(|name| name.trim().to_owned());
     let settings = LoraSettings {
         alpha: given.lora_alpha.unwrap_or(settings.alpha),
+        dropout: given.lora_dropout.unwrap_or(settings.dropout),
         targets: match given.lora_targets.as_slice() {
             [] => settings.targets,
             _ => targets.collect(),

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use kiln_datasets::Task;
-use kiln_learner::ScheduleKind;
+use kiln_learner::{Precision, ScheduleKind};
 
 use crate::failure::Failure;
 use crate::labelled::asking::AskArgs;
 use crate::labelled::data_args::{FileArgs, tasks};
-use crate::pretrain::schedules;
+use crate::pretrain::{precisions, schedules};
 use crate::show_args::ProgressArgs;
 
 const EXAMPLES: &str = "Examples:
@@ -83,9 +83,25 @@ impl FinetuneArgs {
                 task.name()
             )));
         }
+        match (&training.positive_weights, examples.multi_label) {
+            (Some(_), false) => {
+                return Err(Failure::usage(
+                    "--positive-weights: is for examples that can have several labels (classify \
+                     --multi-label); leave it out",
+                ));
+            }
+            (_, true) if training.class_weights.is_some() => {
+                return Err(Failure::usage(
+                    "--class-weights: is for examples with one label each; with --multi-label say \
+                     --positive-weights",
+                ));
+            }
+            _ => {}
+        }
         let of_adapters = [
             ("lora-alpha", training.lora_alpha.is_some()),
             ("lora-targets", !training.lora_targets.is_empty()),
+            ("lora-dropout", training.lora_dropout.is_some()),
         ];
         let given = of_adapters.iter().find(|(_, given)| *given);
         match (training.lora, given) {
@@ -199,6 +215,11 @@ pub(crate) struct TrainingArgs {
     /// a list as no=1,yes=3. Default: all the same
     #[arg(long, value_name = "WEIGHTS")]
     pub(crate) class_weights: Option<String>,
+    /// What each label weighs where an example has it (classify --multi-label): balanced, the examples
+    /// without it over those with it, or a list as sport=3,travel=1. Default: as much as where it has it
+    /// not
+    #[arg(long, value_name = "WEIGHTS")]
+    pub(crate) positive_weights: Option<String>,
     /// Share of each label's weight that is spread over all labels. Default: 0
     #[arg(long, value_name = "SHARE")]
     pub(crate) label_smoothing: Option<f64>,
@@ -208,8 +229,7 @@ pub(crate) struct TrainingArgs {
     /// Leave so many layers as they are, from the lowest on
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) freeze_layers: usize,
-    /// Train low-rank adapters (LoRA) of this rank and the head, and leave all else as it is. There is no
-    /// dropout in adapters
+    /// Train low-rank adapters (LoRA) of this rank and the head, and leave all else as it is
     #[arg(long, value_name = "RANK")]
     pub(crate) lora: Option<usize>,
     /// Adapters are multiplied by this over their rank. Default: 8, as PEFT's
@@ -219,9 +239,17 @@ pub(crate) struct TrainingArgs {
     /// Default: PEFT's for the model type, as query,value; for XLNet layer_1,layer_2
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) lora_targets: Vec<String>,
+    /// Rate of dropout of what adapters read. Default: 0, as PEFT's
+    #[arg(long, value_name = "P")]
+    pub(crate) lora_dropout: Option<f64>,
     /// Norm over all gradients above which they are scaled down; 0: never
     #[arg(long, value_name = "X")]
     pub(crate) clip_norm: Option<f64>,
+    /// Float type of the products that most of a step's time goes into; weights, optimizer, evaluations
+    /// and predictions are in float32 anyway. bf16 is for devices with units for it: others refuse or
+    /// imitate it, slower
+    #[arg(long, value_name = "TYPE", value_parser = precisions(), default_value = "float32")]
+    pub(crate) precision: Precision,
     /// Seed of the head, the order of examples and dropout
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "seeds")]
     pub(crate) seed: u64,

@@ -7,6 +7,7 @@
 //! | `plan.rs` | flags, model and files to the settings of each run |
 //! | `head.rs` | whether the model's head is kept |
 //! | `weights.rs`, `adapters.rs` | `--class-weights`; `--lora` |
+//! | `memory.rs` | what memory a run needs |
 //! | `training.rs` | one run, new or resumed, and what it scores at its end |
 //! | `adapt.rs` | `--adapt`: a pretraining run before them |
 //! | `group.rs` | several runs |
@@ -20,6 +21,7 @@ mod folds;
 mod group;
 mod grouped;
 mod head;
+mod memory;
 mod plan;
 mod seeds;
 mod training;
@@ -29,7 +31,7 @@ mod weights;
 use std::path::Path;
 
 use kiln_backend::DeviceSpec;
-use kiln_learner::RunFolder;
+use kiln_learner::{Precision, RunFolder};
 use kiln_tasks::labelled::{FineTuneSettings, GroupSettings, KnownData, Planned, RunKind, SIDES};
 
 use crate::console::Console;
@@ -37,8 +39,8 @@ use crate::devices;
 use crate::failure::Failure;
 use crate::folders::{absolute, refuse_used_folder};
 use crate::interrupt::Watch;
-use crate::pretrain::check_dashboard;
 use crate::pretrain::folder::{NewRun, check_writable};
+use crate::pretrain::{check_dashboard, check_precision};
 
 pub(crate) use args::FinetuneArgs;
 use group::Group;
@@ -59,6 +61,10 @@ pub(crate) fn run(
     let runs = variations::runs(args)?;
     refuse_used_folder(output, "continue the run in it with: kiln resume")?;
     let specs = devices::choose(backend)?;
+    let precision = args.training.precision;
+    if precision != Precision::default() {
+        check_precision(precision, &specs, &devices::open(&specs)?)?;
+    }
     check_writable(output)?;
     let devices = specs.iter().map(DeviceSpec::to_string).collect();
     let mut plan = Plan::new(args, specs, console)?;

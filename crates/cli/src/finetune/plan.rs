@@ -226,7 +226,11 @@ impl Plan {
                 ..SiftSettings::default()
             }),
             class_weights: match &args.training.class_weights {
-                Some(text) => weights::read(text, &self.labels, &frequencies)?,
+                Some(text) => weights::of_classes(text, &self.labels, &frequencies)?,
+                None => Vec::new(),
+            },
+            positive_weights: match &args.training.positive_weights {
+                Some(text) => weights::of_positives(text, &self.labels, (&frequencies, rows))?,
                 None => Vec::new(),
             },
             label_smoothing: args.training.label_smoothing.unwrap_or(0.0),
@@ -371,6 +375,7 @@ impl Plan {
         let settings = TrainingSettings {
             steps,
             seed: given.seed,
+            precision: given.precision,
             optimizer: OptimizerSettings {
                 learning_rate: given.lr.unwrap_or(published.learning_rate),
                 weight_decay: given.weight_decay.unwrap_or(published.weight_decay),

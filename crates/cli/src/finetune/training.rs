@@ -10,6 +10,7 @@ use kiln_tasks::architecture::RunContext;
 use kiln_tasks::labelled::{FineTuneSettings, KnownData, PREDICTIONS, RunScores, SCORES};
 use serde_json::json;
 
+use super::memory::Need;
 use crate::architectures;
 use crate::console::Console;
 use crate::devices;
@@ -59,7 +60,8 @@ pub(super) fn train(
     if let Some(ended) = ended(run, settings)? {
         return Ok(ended);
     }
-    let devices = devices::open(&devices::choose(&settings.devices)?)?;
+    let specs = devices::choose(&settings.devices)?;
+    let devices = devices::open(&specs)?;
     keep_devices(run, settings)?;
     let data = settings.data(architecture.tuned(), known)?;
     let has_saved = !run.list_checkpoints()?.is_empty();
@@ -69,6 +71,8 @@ pub(super) fn train(
         false => console.note("stopped before the first step"),
     })?;
     showing::tell_counts(&data.counts, console);
+    let place = (specs.as_slice(), has_saved);
+    Need::new(settings, architecture.tuned(), data.largest_rows(), place)?.tell(console);
     let dev = data.dev.clone();
     let progress = Progress::new(console, show.dashboard);
     let progress = Arc::new(progress.with_score(&settings.training.select.value));

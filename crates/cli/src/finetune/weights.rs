@@ -1,7 +1,7 @@
-//! `--class-weights`.
+//! `--class-weights`, `--positive-weights`.
 
 use kiln_datasets::Labels;
-use kiln_datasets::batching::balanced_weights;
+use kiln_datasets::batching::{balanced_positive_weights, balanced_weights};
 
 use crate::failure::Failure;
 
@@ -9,13 +9,38 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// If a label is unknown or left out, or a number is none.
-pub(super) fn read(text: &str, labels: &Labels, frequencies: &[u64]) -> Result<Vec<f64>, Failure> {
+pub(super) fn of_classes(
+    text: &str,
+    labels: &Labels,
+    frequencies: &[u64],
+) -> Result<Vec<f64>, Failure> {
     if text == "balanced" {
         return Ok(balanced_weights(frequencies));
     }
+    listed("--class-weights", text, labels)
+}
+
+/// What each label weighs where an example has it, of so many examples in which they come so often; as
+/// [`of_classes`].
+///
+/// # Errors
+/// As [`of_classes`].
+pub(super) fn of_positives(
+    text: &str,
+    labels: &Labels,
+    (frequencies, examples): (&[u64], u64),
+) -> Result<Vec<f64>, Failure> {
+    if text == "balanced" {
+        return Ok(balanced_positive_weights(frequencies, examples));
+    }
+    listed("--positive-weights", text, labels)
+}
+
+/// The weights that a flag lists by the labels' names.
+fn listed(flag: &str, text: &str, labels: &Labels) -> Result<Vec<f64>, Failure> {
     let wrong = |problem: &str| {
         Failure::usage(format_args!(
-            "--class-weights {text}: {problem}; write balanced, or each label as no=1,yes=3"
+            "{flag} {text}: {problem}; write balanced, or each label as no=1,yes=3"
         ))
     };
     let mut weights = vec![None; labels.len()];
@@ -49,15 +74,26 @@ mod tests {
     #[test]
     fn balanced_weights_are_scikit_learns() {
         // compute_class_weight("balanced") of six times 0 and twice 1.
-        let weights = read("balanced", &labels(), &[6, 2]).unwrap();
+        let weights = of_classes("balanced", &labels(), &[6, 2]).unwrap();
         assert_eq!(weights, [8.0 / 12.0, 2.0]);
     }
 
     #[test]
     fn weights_are_told_by_name() {
-        assert_eq!(read("yes=3, no=0.5", &labels(), &[]).unwrap(), [0.5, 3.0]);
+        let given = "yes=3, no=0.5";
+        assert_eq!(of_classes(given, &labels(), &[]).unwrap(), [0.5, 3.0]);
+        assert_eq!(
+            of_positives(given, &labels(), (&[], 0)).unwrap(),
+            [0.5, 3.0]
+        );
         for wrong in ["yes=3", "yes=3,maybe=1", "yes,no", "yes=x,no=1"] {
-            assert!(read(wrong, &labels(), &[]).is_err(), "{wrong}");
+            assert!(of_classes(wrong, &labels(), &[]).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn balanced_positives_weigh_as_much_as_negatives() {
+        let weights = of_positives("balanced", &labels(), (&[6, 2], 8)).unwrap();
+        assert_eq!(weights, [2.0 / 6.0, 6.0 / 2.0]);
     }
 }

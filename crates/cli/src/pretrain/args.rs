@@ -249,7 +249,7 @@ const PRECISIONS: [Choice; 2] = [
 ];
 
 /// Takes exactly their names.
-fn precisions() -> impl TypedValueParser<Value = Precision> {
+pub(crate) fn precisions() -> impl TypedValueParser<Value = Precision> {
     let parser = PossibleValuesParser::new(possible_values(&PRECISIONS));
     parser.try_map(|name| serde_json::from_value(name.into()))
 }

@@ -70,7 +70,7 @@ pub(super) fn training(
 ///
 /// # Errors
 /// If one of `devices`, which `specs` name, can't.
-pub(super) fn check_precision(
+pub(crate) fn check_precision(
     precision: Precision,
     specs: &[DeviceSpec],
     devices: &[Device],

@@ -47,8 +47,9 @@ use crate::failure::Failure;
 use crate::finish;
 use crate::folders::refuse_used_folder;
 
-pub(crate) use args::{PretrainArgs, schedules};
+pub(crate) use args::{PretrainArgs, precisions, schedules};
 pub(crate) use given::all as flags;
+pub(crate) use learner::check_precision;
 pub(crate) use plan::PretrainPlan;
 pub(crate) use versions::versions;
 

@@ -14,7 +14,7 @@ const CONFIG: &str = r#"{"model_type": "bert", "hidden_size": 16, "num_hidden_la
     "hidden_dropout_prob": 0.1}"#;
 
 const RUN: &str = "finetune classify --model first --train train.csv --dev train.csv --output run --steps 8 \
-                   --batch-size 4 --eval-every 4 --keep-last 9 --lora 2 --lr 0.01";
+                   --batch-size 4 --eval-every 4 --keep-last 9 --lora 2 --lora-dropout 0.2 --lr 0.01";
 
 /// A folder with a pretrained model, `first`, and `train.csv`.
 fn folder() -> tempfile::TempDir {
@@ -161,6 +161,7 @@ fn what_is_adapted_stays_and_what_is_merged_is_the_checkpoint() {
     let peft = read_json(&checkpoint.join("adapter/adapter_config.json"));
     assert_eq!(peft["task_type"], "SEQ_CLS");
     assert_eq!((&peft["r"], &peft["lora_alpha"]), (&2.into(), &8.into()));
+    assert_eq!(peft["lora_dropout"], 0.2);
     let named = PathBuf::from(peft["base_model_name_or_path"].as_str().unwrap());
     assert_eq!(
         named.canonicalize().unwrap(),
@@ -212,13 +213,14 @@ fn what_can_not_be_adapted_or_merged_is_refused_by_name() {
     let folder = folder();
     let path = folder.path();
     let refused = |flags: &str| {
-        let command = format!("{} {flags}", RUN.replace("--lora 2", ""));
+        let command = format!("{} {flags}", RUN.replace("--lora 2 --lora-dropout 0.2", ""));
         let refused = kiln(path, &command).late_error(2);
         assert!(!path.join("run").exists());
         refused
     };
     assert!(refused("--lora 0").contains("lora.rank = 0"));
     assert!(refused("--lora 2 --lora-alpha 0").contains("lora.alpha = 0"));
+    assert!(refused("--lora 2 --lora-dropout 1").contains("lora.dropout = 1"));
     let wrong = refused("--lora 2 --lora-targets query,queries");
     let expected = "queries: the model has no such layer; its layers have dense, key, query, value";
     assert!(wrong.ends_with(expected), "{wrong}");

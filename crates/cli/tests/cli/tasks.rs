@@ -8,6 +8,7 @@ mod moved;
 mod resuming;
 #[cfg(unix)]
 mod stopped;
+mod trained;
 
 use std::fs;
 use std::path::{Path, PathBuf};

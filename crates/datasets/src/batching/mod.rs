@@ -20,7 +20,7 @@ pub use batch::{BatchSettings, Batcher, PadTo};
 pub use predict::{PREDICT_WINDOW, PredictBatch, PredictBatches};
 pub use rows::Rows;
 pub use train::{TrainOrder, TrainSource};
-pub use weights::balanced_weights;
+pub use weights::{balanced_positive_weights, balanced_weights};
 
 #[cfg(test)]
 mod tests;

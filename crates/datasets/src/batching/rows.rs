@@ -78,6 +78,15 @@ impl Rows {
         self.len() == 0
     }
 
+    /// The length of the longest row, and how many sequences the row with the most of them has.
+    pub fn largest(&self) -> (usize, usize) {
+        let features = (0..self.len()).map(|row| self.feature(row));
+        features.fold((0, 0), |(longest, most), feature| {
+            let (length, sequences) = (self.store.length(feature), self.store.sequences(feature));
+            (longest.max(length), most.max(sequences))
+        })
+    }
+
     /// The feature's number in the store; one that is not there for a row that is not.
     pub fn feature(&self, row: usize) -> usize {
         match &self.chosen {

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! A is drawn and B is zero, so training begins with the model as it was. A pass computes W' and goes
-//! through the layers as ever: no layer knows of adapters. What is merged is this same sum, so a merged
-//! model gives the same bits as the adapted one. Dropout before A, PEFT's `lora_dropout`, needs a product
-//! of its own and is not offered.
+//! through the layers as ever. What is merged is this same sum, so a merged model gives the same bits as
+//! the adapted one. With dropout before A, PEFT's `lora_dropout`, a pass of training has products of its
+//! own beside those with W ([`kiln_nn::project`]).
 //!
 //! | file | what |
 //! | --- | --- |

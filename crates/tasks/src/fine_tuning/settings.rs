@@ -26,6 +26,11 @@ pub struct FineTuningSettings {
     /// is scored weighs divides the loss, as in PyTorch's `CrossEntropyLoss(weight)`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub class_weights: Vec<f64>,
+    /// What each label weighs in the loss where an example has it, in the order of the labels, of which an
+    /// example can have several; none: as much as where it has it not. As in PyTorch's
+    /// `BCEWithLogitsLoss(pos_weight)`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub positive_weights: Vec<f64>,
     /// ε, the share of a label's weight that is spread over all labels evenly, the label's own too, as in
     /// PyTorch's `CrossEntropyLoss(label_smoothing)`; from 0 to below 1.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -65,6 +70,12 @@ impl FineTuningSettings {
         {
             return Err(format!(
                 "class_weights: {weight} is no weight; choose numbers from 0 up, e.g. 1"
+            ));
+        }
+        let mut positive = self.positive_weights.iter();
+        if let Some(weight) = positive.find(|weight| !is_weight(**weight)) {
+            return Err(format!(
+                "positive_weights: {weight} is no weight; choose numbers from 0 up, e.g. 1"
             ));
         }
         if !self.class_weights.is_empty() && self.class_weights.iter().all(|&weight| weight == 0.0)
@@ -108,6 +119,22 @@ impl FineTuningSettings {
                 ));
             }
         }
+        if !self.positive_weights.is_empty() {
+            if problem != Problem::MultiLabel {
+                return Err(format!(
+                    "positive_weights: {} has no labels of which a sequence can have several; leave \
+                     them out",
+                    what::<C>(problem)
+                ));
+            }
+            if self.positive_weights.len() != labels {
+                return Err(format!(
+                    "positive_weights: {} numbers, the model has {labels} labels; give one for each, \
+                     in the order of their ids",
+                    self.positive_weights.len()
+                ));
+            }
+        }
         let smooths_labels = weighs_classes(problem) || problem == Problem::Choice;
         if self.label_smoothing != 0.0 && !smooths_labels {
             return Err(format!(
@@ -132,11 +159,12 @@ impl FineTuningSettings {
         Ok(())
     }
 
-    /// How the cross-entropy of classes is computed.
+    /// How the cross-entropy of classes, or of each label by itself, is computed.
     pub(super) fn class_loss(&self) -> ClassLoss {
         ClassLoss {
             class_weights: self.class_weights.iter().map(|&w| w as f32).collect(),
             label_smoothing: self.label_smoothing,
+            positive_weights: self.positive_weights.iter().map(|&w| w as f32).collect(),
         }
     }
 

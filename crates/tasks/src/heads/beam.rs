@@ -128,6 +128,7 @@ impl Head for BeamLogits {
         }
         let impossible = impossible.map(|values| Numbers {
             weights: values.ones_like(),
+            factors: None,
             values,
             rows: batch,
             count: batch as f64,
@@ -216,6 +217,7 @@ impl HostTargets for HostBeam {
             impossible: Some(Numbers {
                 values: flat(self.impossible),
                 weights: flat(self.row_weights),
+                factors: None,
                 rows,
                 count,
             }),

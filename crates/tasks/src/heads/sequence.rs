@@ -138,6 +138,7 @@ impl Head for SequenceLogits {
         Ok(values.map(|values| {
             meaning(Numbers {
                 weights: values.ones_like(),
+                factors: None,
                 values,
                 rows: batch,
                 count: (batch * num_labels) as f64,
@@ -159,8 +160,15 @@ impl Head for SequenceLogits {
             }
             SequenceLabels::YesOrNo(labels) => {
                 let Numbers {
-                    values, weights, ..
+                    values,
+                    weights,
+                    factors,
+                    ..
                 } = labels;
+                let weights = match factors {
+                    Some(factors) => weights * factors,
+                    None => weights,
+                };
                 let sum = binary_cross_entropy_sum(flat(logits), values, weights);
                 (sum, labels.count)
             }
@@ -201,6 +209,7 @@ mod tests {
             let values = Tensor::<1>::from_data([0.3_f32, 0.7, 0.9, 0.1], &device);
             let numbers = Numbers {
                 weights: values.ones_like(),
+                factors: None,
                 values,
                 rows: 2,
                 count: 4.0,

@@ -133,6 +133,7 @@ impl Head for ReplacedLogits {
         Ok(Some(Numbers {
             values,
             weights,
+            factors: None,
             rows: inputs.batch,
             count,
         }))

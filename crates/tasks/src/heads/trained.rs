@@ -135,6 +135,8 @@ pub enum HostSequence {
         row_weights: Vec<f32>,
         /// Numbers a sequence.
         per_row: usize,
+        /// How those that mean yes or no weigh; none: all alike.
+        loss: Option<Arc<ClassLoss>>,
     },
 }
 
@@ -158,7 +160,19 @@ impl HostTargets for HostSequence {
     fn with_loss(self, loss: &Arc<ClassLoss>) -> Self {
         match self {
             Self::Class(labels) => Self::Class(labels.with_loss(loss)),
-            numbers @ Self::Real { .. } => numbers,
+            Self::Real {
+                meaning,
+                values,
+                row_weights,
+                per_row,
+                ..
+            } => Self::Real {
+                meaning,
+                values,
+                row_weights,
+                per_row,
+                loss: Some(loss.clone()),
+            },
         }
     }
 
@@ -170,7 +184,13 @@ impl HostTargets for HostSequence {
                 values,
                 row_weights,
                 per_row,
+                loss,
             } => {
+                let positives = loss.and_then(|loss| loss.of_positives(&values));
+                let (values, factors) = match positives {
+                    Some((values, factors)) => (values, Some(factors)),
+                    None => (values, None),
+                };
                 let count = sum(&row_weights) * per_row as f64;
                 let rows = row_weights.len();
                 let weights: Vec<f32> = row_weights
@@ -184,6 +204,7 @@ impl HostTargets for HostSequence {
                 meaning(Numbers {
                     values: flat(values),
                     weights: flat(weights),
+                    factors: factors.map(flat),
                     rows,
                     count,
                 })
@@ -211,6 +232,7 @@ impl TrainedHead for SequenceLogits {
             per_row: values.len() / row_weights.len().max(1),
             values,
             row_weights,
+            loss: None,
         }
     }
 

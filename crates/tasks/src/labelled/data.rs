@@ -163,6 +163,13 @@ impl TaskData {
         self.rows.len() as u64
     }
 
+    /// The largest rows that a batch can have: tokens of the longest once it is filled up, and sequences of
+    /// the one with the most.
+    pub fn largest_rows(&self) -> (usize, usize) {
+        let (longest, sequences) = self.rows.largest();
+        (self.pipeline.batcher().padded(longest), sequences.max(1))
+    }
+
     /// The batches of training.
     ///
     /// # Errors

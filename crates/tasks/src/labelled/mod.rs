@@ -16,6 +16,7 @@
 //! | `evaluation.rs` | the evaluation within training: the same pipeline |
 //! | `usual.rs` | what is meant where nobody says otherwise |
 //! | `front_door.rs` | settings with everything as usual, for a program of one's own |
+//! | `memory.rs` | what memory a run needs |
 //! | `run.rs`, `tuned_family.rs` | a run; what the command line asks of an architecture |
 //! | `adapted.rs`, `merge.rs` | the beginning of a run with low-rank adapters; adapters merged |
 //! | `run_files.rs` | what the folders of one run and of several hold: names, settings, scores |
@@ -31,6 +32,7 @@ mod data;
 mod evaluation;
 mod front_door;
 mod known_data;
+mod memory;
 mod merge;
 mod pipeline;
 mod recipe;

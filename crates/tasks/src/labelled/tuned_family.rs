@@ -16,6 +16,7 @@ use super::settings::FineTuneSettings;
 use crate::fine_tuning::{
     Answers, FineTuned, FineTuningSettings, HeadKind, TunedModelOf, TunedObjective,
 };
+use crate::memory::ModelSize;
 use crate::model_config::config_value;
 use crate::replaced_tokens::Half;
 use crate::run_context::RunContext;
@@ -69,6 +70,12 @@ pub trait TunedFamily: Sync {
     /// # Errors
     /// If the config is not the architecture's.
     fn head(&self, model: &Value, head: HeadKind) -> Result<HeadFacts, LearnError>;
+
+    /// The sizes of the encoder that memory depends on, for sequences of so many tokens.
+    ///
+    /// # Errors
+    /// If the config is not the architecture's.
+    fn model_size(&self, model: &Value, seq_len: usize) -> Result<ModelSize, LearnError>;
 
     /// config.json with dropout at this rate wherever a model of it has any.
     ///
@@ -140,6 +147,10 @@ impl<F: FineTuned> TunedFamily for TasksOf<F> {
             longest: sizes.longest(),
             lora_targets: config.lora_targets(),
         })
+    }
+
+    fn model_size(&self, model: &Value, seq_len: usize) -> Result<ModelSize, LearnError> {
+        Ok(F::parse(model)?.model_size(seq_len))
     }
 
     fn with_dropout(&self, model: &Value, rate: f64) -> Result<Value, LearnError> {

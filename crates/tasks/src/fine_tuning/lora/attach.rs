@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use burn::module::{LoraAdapter, Module, Param, ParamId, Reparameterizer};
+use burn::module::{Module, Param, ParamId, Reparameterizer};
 use burn::tensor::Tensor;
 use kiln_checkpoint::{Names, Parameter, parameters};
-use kiln_nn::Init;
+use kiln_nn::{Dropout, Init, LowRank};
 
 use super::super::place::Place;
 use super::settings::{LoraScale, LoraSettings};
@@ -90,10 +90,11 @@ pub(in crate::fine_tuning) fn attach<M: Module>(
             ));
         }
         let deviation = (3.0 * inputs as f64).sqrt().recip();
-        let adapter = LoraAdapter {
+        let adapter = LowRank {
             a: init.parameter_with([inputs, settings.rank], deviation),
             b: init.filled([settings.rank, outputs], 0.0),
             scale: factor,
+            dropout: Dropout::new(settings.dropout),
         };
         adapters.insert(layer.id, adapter);
     }
@@ -118,16 +119,16 @@ fn last_words(layers: &[Parameter]) -> String {
 }
 
 /// Gives parameters the adapters that were made for them.
-struct Attach(HashMap<ParamId, LoraAdapter>);
+struct Attach(HashMap<ParamId, LowRank>);
 
 impl Reparameterizer for Attach {
-    type Reparam = LoraAdapter;
+    type Reparam = LowRank;
 
     fn reparameterize<const D: usize>(
         &mut self,
         _: &str,
         param: Param<Tensor<D>>,
-    ) -> (Param<Tensor<D>>, Option<LoraAdapter>) {
+    ) -> (Param<Tensor<D>>, Option<LowRank>) {
         let adapter = self.0.remove(&param.id);
         (param, adapter)
     }

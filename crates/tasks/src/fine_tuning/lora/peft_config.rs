@@ -49,12 +49,11 @@ pub struct PeftConfig {
 }
 
 /// Fields that say nothing of how an adapter is merged, whatever they hold.
-const WITHOUT_EFFECT: [&str; 17] = [
+const WITHOUT_EFFECT: [&str; 16] = [
     "peft_version",
     "auto_mapping",
     "revision",
     "inference_mode",
-    "lora_dropout",
     "exclude_modules",
     "layers_to_transform",
     "layers_pattern",
@@ -70,12 +69,13 @@ const WITHOUT_EFFECT: [&str; 17] = [
 ];
 
 /// Fields that are read.
-const READ: [&str; 9] = [
+const READ: [&str; 10] = [
     "peft_type",
     "task_type",
     "base_model_name_or_path",
     "r",
     "lora_alpha",
+    "lora_dropout",
     "target_modules",
     "modules_to_save",
     "init_lora_weights",
@@ -110,7 +110,7 @@ impl PeftConfig {
             "loftq_config": {},
             "lora_alpha": alpha,
             "lora_bias": false,
-            "lora_dropout": 0.0,
+            "lora_dropout": self.lora.dropout,
             "megatron_config": null,
             "megatron_core": "megatron.core",
             "modules_to_save": self.modules_to_save,
@@ -151,11 +151,16 @@ impl PeftConfig {
             return Err(wrong(field, format!("{value}: Kiln has no such adapters")));
         }
         let rank = fields.get("r").and_then(Value::as_u64);
+        let dropout = fields.get("lora_dropout").and_then(Value::as_f64);
         let alpha = fields.get("lora_alpha").and_then(Value::as_f64);
         let lora = LoraSettings {
             rank: rank.ok_or_else(|| wrong("r", "is no whole number".into()))? as usize,
             alpha: alpha.ok_or_else(|| wrong("lora_alpha", "is no number".into()))?,
             targets: vec!["all-linear".to_owned()],
+            // Of no effect on what is merged, and so nothing to refuse.
+            dropout: dropout
+                .filter(|rate| (0.0..1.0).contains(rate))
+                .unwrap_or(0.0),
         };
         lora.validate()
             .map_err(|reason| wrong("r, lora_alpha", reason))?;
@@ -213,7 +218,10 @@ mod tests {
 
     fn config() -> PeftConfig {
         PeftConfig {
-            lora: LoraSettings::new(4, &["all-linear"]),
+            lora: LoraSettings {
+                dropout: 0.05,
+                ..LoraSettings::new(4, &["all-linear"])
+            },
             scale: LoraScale::Rank,
             task: AdapterTask::Tokens,
             base: Some("models/base".into()),

@@ -19,6 +19,13 @@ pub struct LoraSettings {
     /// The linear layers of the encoder that get one, by the end of their Hugging Face names, e.g.
     /// `query`; `all-linear`: all of them.
     pub targets: Vec<String>,
+    /// Rate of dropout of what A reads, while the model is trained: PEFT's `lora_dropout`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f64,
+}
+
+fn is_zero(rate: &f64) -> bool {
+    *rate == 0.0
 }
 
 /// What the product of A and B is multiplied by.
@@ -49,6 +56,7 @@ impl LoraSettings {
             rank,
             alpha: ALPHA,
             targets: targets.iter().map(|&name| name.to_owned()).collect(),
+            dropout: 0.0,
         }
     }
 
@@ -64,6 +72,12 @@ impl LoraSettings {
             return Err(format!(
                 "lora.alpha = {}: choose a number above 0, e.g. 8",
                 self.alpha
+            ));
+        }
+        if !(self.dropout >= 0.0 && self.dropout < 1.0) {
+            return Err(format!(
+                "lora.dropout = {}: choose a number from 0 to below 1, e.g. 0.1",
+                self.dropout
             ));
         }
         if self.targets.is_empty() || self.targets.iter().any(String::is_empty) {
@@ -96,6 +110,8 @@ mod tests {
         assert!(refused(|lora| lora.rank = 0).starts_with("lora.rank = 0"));
         assert!(refused(|lora| lora.alpha = 0.0).starts_with("lora.alpha = 0"));
         assert!(refused(|lora| lora.alpha = f64::NAN).starts_with("lora.alpha = NaN"));
+        assert!(refused(|lora| lora.dropout = 1.0).starts_with("lora.dropout = 1"));
+        assert!(refused(|lora| lora.dropout = f64::NAN).starts_with("lora.dropout = NaN"));
         assert!(refused(|lora| lora.targets.clear()).starts_with("lora.targets"));
         assert!(refused(|lora| lora.targets = vec![String::new()]).starts_with("lora.targets"));
     }

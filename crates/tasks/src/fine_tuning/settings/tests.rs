@@ -6,6 +6,7 @@ fn settings_are_written_only_where_they_say_something() {
     assert_eq!(text, "{}");
     let settings = FineTuningSettings {
         class_weights: vec![1.0, 2.5],
+        positive_weights: vec![0.5, 4.0],
         label_smoothing: 0.1,
         freeze_embeddings: true,
         freeze_layers: 3,
@@ -14,7 +15,7 @@ fn settings_are_written_only_where_they_say_something() {
     let text = serde_json::to_string(&settings).unwrap();
     assert_eq!(
         text,
-        r#"{"class_weights":[1.0,2.5],"label_smoothing":0.1,"freeze_embeddings":true,"freeze_layers":3}"#
+        r#"{"class_weights":[1.0,2.5],"positive_weights":[0.5,4.0],"label_smoothing":0.1,"freeze_embeddings":true,"freeze_layers":3}"#
     );
     let back: FineTuningSettings = serde_json::from_str(&text).unwrap();
     assert_eq!(back, settings);
@@ -35,6 +36,17 @@ fn settings_that_nothing_can_be_trained_with_are_refused_by_name() {
         refused(|settings| settings.class_weights = vec![f64::NAN]).contains("NaN is no weight")
     );
     assert!(refused(|settings| settings.class_weights = vec![0.0; 2]).contains("all are 0"));
+    for weight in [-1.0, f64::NAN, f64::INFINITY] {
+        let settings = FineTuningSettings {
+            positive_weights: vec![1.0, weight],
+            ..FineTuningSettings::default()
+        };
+        let refusal = settings.validate().unwrap_err();
+        assert!(
+            refusal.starts_with(&format!("positive_weights: {weight}")),
+            "{refusal}"
+        );
+    }
     for smoothing in [1.0, -0.1, f64::NAN] {
         let settings = FineTuningSettings {
             label_smoothing: smoothing,
