@@ -6,8 +6,8 @@ use kiln_checkpoint::ModelFile;
 use kiln_learner::{LearnError, TrainOutcome};
 use kiln_nn::Init;
 use kiln_tasks::architecture::{
-    Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, OwnObjective, RunContext,
-    unknown_preset,
+    Architecture, FillMaskRequest, ForwardRequest, MaskFilling, Output, OwnObjective, Recipe,
+    RunContext, unknown_preset,
 };
 use kiln_tasks::embedding::{EmbedRequest, TextEmbedder};
 use kiln_tasks::labelled::{TasksOf, TunedFamily};
@@ -63,6 +63,11 @@ impl Architecture for Bert {
             next_sentence: Some(true),
             word_head: None,
         })
+    }
+
+    fn recipe(&self, preset: Option<&str>) -> Recipe {
+        let preset = preset.and_then(Preset::by_name);
+        preset.map_or_else(Recipe::default, Preset::recipe)
     }
 
     /// Next sentences are predicted from the pooler: a model without one has not learned it, and one

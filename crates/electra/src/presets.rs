@@ -28,7 +28,8 @@ pub struct Preset {
 /// All presets, smallest first.
 ///
 /// `tiny` is BERT's preset of that name with a generator half as wide: a quarter, as in `small`,
-/// would be 32 wide and too weak to fool anyone.
+/// would be 32 wide and too weak to fool anyone. Its rate is twice `small`'s: with that one its
+/// discriminator takes more than twice as many steps until it tells anything apart.
 pub const PRESETS: [Preset; 4] = [
     Preset {
         name: "tiny",
@@ -37,7 +38,7 @@ pub const PRESETS: [Preset; 4] = [
         embedding_size: 128,
         generator_size: 0.5,
         mask_rate: 0.15,
-        learning_rate: 5e-4,
+        learning_rate: 1e-3,
     },
     Preset {
         name: "small",

@@ -21,20 +21,20 @@ fn a_preset_brings_the_settings_it_was_trained_with() {
         read_json(&folder.join(output).join("config.json"))["training"].take()
     };
     let published = start("electra", "tiny", "");
-    assert_eq!(published["optimizer"]["learning_rate"], 5e-4);
+    assert_eq!(published["optimizer"]["learning_rate"], 1e-3);
     assert_eq!(published["optimizer"]["bias_correction"], false);
     assert_eq!(published["schedule"], "electra");
-    let flags = "--bias-correction --schedule cosine --adam-beta2 0.98 --weight-decay 0 --lr 1e-3";
+    let flags = "--bias-correction --schedule cosine --adam-beta2 0.98 --weight-decay 0 --lr 3e-3";
     let asked = start("electra", "asked", flags);
-    assert_eq!(asked["optimizer"]["learning_rate"], 1e-3);
+    assert_eq!(asked["optimizer"]["learning_rate"], 3e-3);
     assert_eq!(asked["optimizer"]["bias_correction"], true);
     assert_eq!(asked["optimizer"]["betas"][1], 0.98);
     assert_eq!(asked["optimizer"]["weight_decay"], 0.0);
     assert_eq!(asked["schedule"], "cosine");
     let config = start("electra", "config", "--config electra.json");
     let bert = start("bert", "bert", "");
-    for training in [config, bert] {
-        assert_eq!(training["optimizer"]["learning_rate"], 1e-4);
+    for (training, rate) in [(config, 1e-4), (bert, 2e-3)] {
+        assert_eq!(training["optimizer"]["learning_rate"], rate);
         assert_eq!(training["optimizer"]["bias_correction"], true);
         assert_eq!(training["schedule"], "linear");
     }
