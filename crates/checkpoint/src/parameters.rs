@@ -119,11 +119,11 @@ impl Position {
                 }
                 ("Struct:LayerNorm", "gamma") => replace_last(&mut segments, "weight"),
                 ("Struct:LayerNorm", "beta") => replace_last(&mut segments, "bias"),
-                ("Struct:LowRank", "a" | "b") => {
+                ("Struct:LowRank" | "Struct:LoraAdapter", "a" | "b") => {
                     transposed = true;
                     shape.reverse();
                     let factor = if field == "a" { "lora_A" } else { "lora_B" };
-                    // Behind the layer: weight, lora, a.
+                    // Kiln's and Burn's own; behind the layer: weight, lora, a.
                     segments.truncate(segments.len().saturating_sub(3));
                     segments.extend([factor, "weight"]);
                 }
