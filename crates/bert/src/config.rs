@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 
 use kiln_nn::Activation;
 use kiln_tasks::ConfigError;
-use kiln_tasks::family::FileNames;
+use kiln_tasks::family::{Family, FileNames};
 use kiln_tasks::forward::ClassEntry;
 use kiln_tasks::memory::{Footprint, ModelSize};
 use kiln_tasks::model_config::{
@@ -226,23 +226,6 @@ impl<K: Kind> EncoderConfig<K> {
     /// This config with dropout off, e.g. to compare gradients.
     pub fn without_dropout(&self) -> Self {
         self.with_dropout(0.0)
-    }
-
-    /// The sizes that memory depends on, for queries that look at so many `keys`.
-    pub fn model_size(&self, keys: usize) -> ModelSize {
-        ModelSize {
-            layers: self.num_hidden_layers,
-            hidden: self.hidden_size,
-            inner: self.intermediate_size,
-            heads: self.num_attention_heads,
-            embedding: self.embedding_size(),
-            words: self.vocab_size,
-            other_rows: self
-                .max_position_embeddings
-                .saturating_add(self.type_vocab_size),
-            keys,
-            ..ModelSize::default()
-        }
     }
 
     /// The memory that training its masked language model on sequences of `seq_len` depends on.

@@ -115,7 +115,19 @@ impl<K: Kind> Family for EncoderConfig<K> {
     }
 
     fn model_size(&self, seq_len: usize) -> ModelSize {
-        self.model_size(seq_len)
+        ModelSize {
+            layers: self.num_hidden_layers,
+            hidden: self.hidden_size,
+            inner: self.intermediate_size,
+            heads: self.num_attention_heads,
+            embedding: self.embedding_size(),
+            words: self.vocab_size,
+            other_rows: self
+                .max_position_embeddings
+                .saturating_add(self.type_vocab_size),
+            keys: seq_len,
+            ..ModelSize::default()
+        }
     }
 
     fn num_labels(&self) -> usize {

@@ -2,7 +2,6 @@
 //! 2019, "Well-Read Students Learn Better"). The feed-forward width is always four hidden sizes and
 //! a head always 64 wide.
 
-use kiln_learner::OptimizerSettings;
 use kiln_tasks::architecture::Recipe;
 
 use crate::{BertConfig, EncoderConfig};
@@ -54,17 +53,11 @@ impl Preset {
     /// The settings of the paper, but for `tiny`'s peak rate: in runs as short as two cores allow it learns
     /// next to nothing with that of large models, and bears twenty times as much.
     pub fn recipe(self) -> Recipe {
-        let published = OptimizerSettings::default();
-        Recipe {
-            optimizer: OptimizerSettings {
-                learning_rate: match self.name {
-                    "tiny" => 2e-3,
-                    _ => published.learning_rate,
-                },
-                ..published
-            },
-            ..Recipe::default()
+        let mut recipe = Recipe::default();
+        if self.name == "tiny" {
+            recipe.optimizer.learning_rate = 2e-3;
         }
+        recipe
     }
 
     /// `config` with this size's layers and widths.

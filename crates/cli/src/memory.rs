@@ -1,5 +1,7 @@
 //! Whether a run fits into memory: said before it starts, and refused where it does not.
 
+use std::fmt::Display;
+
 use kiln_backend::{AvailableMemory, DeviceSpec, MemoryBound, Place, available_memory};
 use kiln_learner::LearnError;
 use kiln_tasks::memory::MemoryEstimate;
@@ -10,7 +12,7 @@ use crate::failure::Failure;
 use crate::wording::{bytes, count};
 
 /// From here on a size is beyond all machines, and told as such.
-pub(crate) const MEASURABLE: f64 = 1e15;
+const MEASURABLE: f64 = 1e15;
 
 /// The share of the addresses left by `ulimit -v` that memory can take: allocator and threads set
 /// more aside than they use.
@@ -20,7 +22,7 @@ const OF_ADDRESSES: f64 = 0.6;
 pub(crate) const PROPOSED: f64 = 0.8;
 
 /// Tokens of a sequence that is worth proposing.
-const SHORTEST: usize = 16;
+pub(crate) const SHORTEST: usize = 16;
 
 /// What a run needs, and what there is.
 pub(crate) struct Plan<'a> {
@@ -103,19 +105,13 @@ impl<'a> Plan<'a> {
             1 => String::new(),
             accumulate => format!(" --accumulate {accumulate}"),
         };
-        let about = if need < MEASURABLE { "about " } else { "" };
-        let bound = described(available.bound);
+        let asked = format_args!("--batch-size {batch_size}{accumulate} --seq-len {seq_len} need");
         let remedy = match (self.largest_batch(available), self.accumulation(available)) {
             (0, 0) => no_batch(available),
             (0, accumulate) => format!("the largest that fits is --accumulate {accumulate}"),
             (largest, _) => self.smaller(largest, available),
         };
-        Some(format!(
-            "not enough memory: --batch-size {batch_size}{accumulate} --seq-len {seq_len} need \
-             {about}{}, {} {bound}; {remedy}",
-            bytes(need as u64),
-            bytes(available.bytes),
-        ))
+        Some(shortage(asked, need, available, &remedy))
     }
 
     /// The largest batch that fits, at most as large as the run's; 0: none does.
@@ -148,24 +144,12 @@ impl<'a> Plan<'a> {
     fn smaller(&self, largest: usize, available: AvailableMemory) -> String {
         let training = &self.settings.training;
         let rows = training.batch_size.saturating_mul(training.accumulate);
-        let is_possible = |batch_size: usize| {
+        smaller_batch(largest, rows, |batch_size, accumulate| {
             let mut settings = self.settings.clone();
             settings.training.batch_size = batch_size;
-            settings.training.accumulate = rows / batch_size;
+            settings.training.accumulate = accumulate;
             self.fits(&settings, available) && self.architecture.check(&settings).is_ok()
-        };
-        let same_step = (1..=largest)
-            .rev()
-            .filter(|&batch_size| rows.is_multiple_of(batch_size))
-            .find(|&batch_size| is_possible(batch_size));
-        let fitting = format!("the largest that fits is --batch-size {largest}");
-        match same_step {
-            Some(batch_size) => format!(
-                "{fitting}; --batch-size {batch_size} --accumulate {} makes the same step",
-                rows / batch_size
-            ),
-            None => fitting,
-        }
+        })
     }
 
     /// What to say where not even one sequence fits.
@@ -185,8 +169,45 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// What is too little: what is `asked` for, with its verb, the bytes it needs, and what would do.
+pub(crate) fn shortage(
+    asked: impl Display,
+    need: f64,
+    available: AvailableMemory,
+    remedy: &str,
+) -> String {
+    let about = if need < MEASURABLE { "about " } else { "" };
+    format!(
+        "not enough memory: {asked} {about}{}, {} {}; {remedy}",
+        bytes(need as u64),
+        bytes(available.bytes),
+        described(available.bound),
+    )
+}
+
+/// What to say where batches of up to `largest` rows fit: the same step of `rows` in smaller pieces, if a
+/// batch size and an accumulation that `are_possible` make one.
+pub(crate) fn smaller_batch(
+    largest: usize,
+    rows: usize,
+    are_possible: impl Fn(usize, usize) -> bool,
+) -> String {
+    let fitting = format!("the largest that fits is --batch-size {largest}");
+    let same_step = (1..=largest)
+        .rev()
+        .filter(|&batch_size| rows.is_multiple_of(batch_size))
+        .find(|&batch_size| are_possible(batch_size, rows / batch_size));
+    match same_step {
+        Some(batch_size) => format!(
+            "{fitting}; --batch-size {batch_size} --accumulate {} makes the same step",
+            rows / batch_size
+        ),
+        None => fitting,
+    }
+}
+
 /// What a number of bytes is, behind it.
-pub(crate) fn described(bound: MemoryBound) -> &'static str {
+fn described(bound: MemoryBound) -> &'static str {
     match bound {
         MemoryBound::Machine => "are free",
         MemoryBound::ControlGroup => "are left of the control group's limit",

@@ -23,6 +23,10 @@ pub struct Preset {
     pub mask_rate: f64,
     /// Peak learning rate.
     pub learning_rate: f64,
+    /// Standard deviation that weights are drawn with.
+    pub initializer_range: f64,
+    /// Of hidden states and of attention.
+    pub dropout: f64,
 }
 
 /// All presets, smallest first.
@@ -40,6 +44,8 @@ pub const PRESETS: [Preset; 4] = [
         generator_size: 0.5,
         mask_rate: 0.15,
         learning_rate: 1e-3,
+        initializer_range: 0.1,
+        dropout: 0.0,
     },
     Preset {
         name: "small",
@@ -49,6 +55,8 @@ pub const PRESETS: [Preset; 4] = [
         generator_size: 0.25,
         mask_rate: 0.15,
         learning_rate: 5e-4,
+        initializer_range: 0.02,
+        dropout: 0.1,
     },
     Preset {
         name: "base",
@@ -58,6 +66,8 @@ pub const PRESETS: [Preset; 4] = [
         generator_size: 1.0 / 3.0,
         mask_rate: 0.15,
         learning_rate: 2e-4,
+        initializer_range: 0.02,
+        dropout: 0.1,
     },
     Preset {
         name: "large",
@@ -67,6 +77,8 @@ pub const PRESETS: [Preset; 4] = [
         generator_size: 0.25,
         mask_rate: 0.25,
         learning_rate: 2e-4,
+        initializer_range: 0.02,
+        dropout: 0.1,
     },
 ];
 
@@ -78,23 +90,17 @@ impl Preset {
 
     /// The discriminator's configuration for a vocabulary of `vocab_size` words.
     pub fn config(self, vocab_size: usize) -> ElectraConfig {
-        let sized = ElectraConfig {
+        ElectraConfig {
             vocab_size,
             embedding_size: Some(self.embedding_size),
             hidden_size: self.hidden_size,
             num_hidden_layers: self.num_hidden_layers,
             num_attention_heads: self.hidden_size / 64,
             intermediate_size: 4 * self.hidden_size,
+            initializer_range: self.initializer_range,
+            hidden_dropout_prob: self.dropout,
+            attention_probs_dropout_prob: self.dropout,
             ..ElectraConfig::default()
-        };
-        match self.name {
-            "tiny" => ElectraConfig {
-                initializer_range: 0.1,
-                hidden_dropout_prob: 0.0,
-                attention_probs_dropout_prob: 0.0,
-                ..sized
-            },
-            _ => sized,
         }
     }
 

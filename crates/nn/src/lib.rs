@@ -11,6 +11,7 @@
 //! decoder     scores of all words                                         fused (tied linear)
 //! word_head   what stands between hidden states and decoder
 //! gather      hidden states at the predicted positions
+//! low_rank    a linear layer with a low-rank correction of its matrix
 //! loss        sums of weighted cross-entropies                            fused (cross-entropy)
 //! sampling    tokens drawn from a softmax on the device
 //! precision   what is float32 all the same where a model is bfloat16

@@ -5,7 +5,9 @@
 //! y = x · W + c + s · dropout(x) · A · B        with it, while the model is trained
 //! ```
 
-use burn::module::{Module, Param, Reparameterization};
+use std::collections::HashMap;
+
+use burn::module::{Module, Param, ParamId, Reparameterization, Reparameterizer};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::module::linear;
@@ -41,6 +43,28 @@ impl Reparameterization for LowRank {
     }
 }
 
+/// `model` with corrections beside the weights that these belong to. Only the weight of a linear layer is
+/// read with its correction.
+pub fn correct<M: Module>(model: M, corrections: HashMap<ParamId, LowRank>) -> M {
+    model.apply_reparameterization(Corrections(corrections))
+}
+
+/// What there is for each parameter.
+struct Corrections(HashMap<ParamId, LowRank>);
+
+impl Reparameterizer for Corrections {
+    type Reparam = LowRank;
+
+    fn reparameterize<const D: usize>(
+        &mut self,
+        _: &str,
+        param: Param<Tensor<D>>,
+    ) -> (Param<Tensor<D>>, Option<LowRank>) {
+        let correction = self.0.remove(&param.id);
+        (param, correction)
+    }
+}
+
 /// A linear layer's output, with its correction if it has one.
 ///
 /// # Shapes
@@ -60,44 +84,27 @@ pub fn project<const D: usize>(layer: &Linear, input: Tensor<D>) -> Tensor<D> {
 
 #[cfg(test)]
 mod tests {
-    use burn::module::{ParamId, Reparameterizer};
     use burn::tensor::{Device, Distribution};
     use kiln_testing::lock_generator;
 
     use super::*;
     use crate::Init;
 
-    struct Attach(f64, Device);
-
-    impl Reparameterizer for Attach {
-        type Reparam = LowRank;
-
-        fn reparameterize<const D: usize>(
-            &mut self,
-            _: &str,
-            param: Param<Tensor<D>>,
-        ) -> (Param<Tensor<D>>, Option<LowRank>) {
-            if D != 2 {
-                return (param, None);
-            }
-            let drawn = |shape: [usize; 2]| {
-                let values = Tensor::random(shape, Distribution::Normal(0.0, 1.0), &self.1);
-                Param::initialized(ParamId::new(), values).set_require_grad(true)
-            };
-            let correction = LowRank {
-                a: drawn([6, 2]),
-                b: drawn([2, 4]),
-                scale: 1.5,
-                dropout: Dropout::new(self.0),
-            };
-            (param, Some(correction))
-        }
-    }
-
     fn layer(rate: f64, device: &Device) -> Linear {
         kiln_backend::seed(device, 3);
         let layer = Init::new(1, 1.0, device).linear(6, 4);
-        layer.apply_reparameterization(Attach(rate, device.clone()))
+        let drawn = |shape: [usize; 2]| {
+            let values = Tensor::random(shape, Distribution::Normal(0.0, 1.0), device);
+            Param::initialized(ParamId::new(), values).set_require_grad(true)
+        };
+        let correction = LowRank {
+            a: drawn([6, 2]),
+            b: drawn([2, 4]),
+            scale: 1.5,
+            dropout: Dropout::new(rate),
+        };
+        let id = layer.weight.id;
+        correct(layer, HashMap::from([(id, correction)]))
     }
 
     fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -6,11 +6,10 @@ use kiln_tasks::labelled::{FineTuneSettings, TunedFamily};
 use kiln_tasks::memory::MemoryEstimate;
 
 use crate::console::Console;
-use crate::memory::{MEASURABLE, PROPOSED, available_to, described, largest, room, told_free};
+use crate::memory::{
+    PROPOSED, SHORTEST, available_to, largest, room, shortage, smaller_batch, told_free,
+};
 use crate::wording::{bytes, count};
-
-/// Tokens of a row that is worth proposing.
-const SHORTEST: usize = 16;
 
 /// What a run needs, and what there is.
 pub(super) struct Need<'a> {
@@ -79,17 +78,11 @@ impl<'a> Need<'a> {
             1 => String::new(),
             accumulate => format!(" --accumulate {accumulate}"),
         };
-        let about = if need < MEASURABLE { "about " } else { "" };
-        Some(format!(
-            "not enough memory: --batch-size {}{accumulate} on rows of {} tokens needs {about}{}, {} {}; \
-             {}",
-            training.batch_size,
-            self.rows.0,
-            bytes(need as u64),
-            bytes(available.bytes),
-            described(available.bound),
-            self.remedy(available),
-        ))
+        let asked = format_args!(
+            "--batch-size {}{accumulate} on rows of {} tokens needs",
+            training.batch_size, self.rows.0,
+        );
+        Some(shortage(asked, need, available, &self.remedy(available)))
     }
 
     fn remedy(&self, available: AvailableMemory) -> String {
@@ -117,17 +110,9 @@ impl<'a> Need<'a> {
                 )
             };
         }
-        let fitting = format!("the largest that fits is --batch-size {batch_size}");
-        let mut same_step = (1..=batch_size)
-            .rev()
-            .filter(|&size| step.is_multiple_of(size) && fits(size, step / size, self.rows.0));
-        match same_step.next() {
-            Some(size) => format!(
-                "{fitting}; --batch-size {size} --accumulate {} makes the same step",
-                step / size
-            ),
-            None => fitting,
-        }
+        smaller_batch(batch_size, step, |batch_size, accumulate| {
+            fits(batch_size, accumulate, self.rows.0)
+        })
     }
 
     fn fits(

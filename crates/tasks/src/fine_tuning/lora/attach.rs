@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use burn::module::{Module, Param, ParamId, Reparameterizer};
-use burn::tensor::Tensor;
+use burn::module::Module;
 use kiln_checkpoint::{Names, Parameter, parameters};
+use kiln_nn::low_rank::correct;
 use kiln_nn::{Dropout, Init, LowRank};
 
 use super::super::place::Place;
@@ -99,7 +99,7 @@ pub(in crate::fine_tuning) fn attach<M: Module>(
         adapters.insert(layer.id, adapter);
     }
     Ok(Adapters {
-        model: model.apply_reparameterization(Attach(adapters)),
+        model: correct(model, adapters),
         target_modules,
     })
 }
@@ -116,20 +116,4 @@ fn last_words(layers: &[Parameter]) -> String {
     let words = words.map(|name| name.rsplit('.').next().unwrap_or(name));
     let words: BTreeSet<&str> = words.collect();
     words.into_iter().collect::<Vec<_>>().join(", ")
-}
-
-/// Gives parameters the adapters that were made for them.
-struct Attach(HashMap<ParamId, LowRank>);
-
-impl Reparameterizer for Attach {
-    type Reparam = LowRank;
-
-    fn reparameterize<const D: usize>(
-        &mut self,
-        _: &str,
-        param: Param<Tensor<D>>,
-    ) -> (Param<Tensor<D>>, Option<LowRank>) {
-        let adapter = self.0.remove(&param.id);
-        (param, adapter)
-    }
 }
