@@ -1,5 +1,5 @@
 """SiFT's cases: scale-invariant fine-tuning (He et al. 2021), on the classifiers of BERT and, the
-first case alone, DeBERTa.
+first case alone, DeBERTa and XLNet.
 
     sift             losses, the perturbation after the ascent step, gradients; the model and the
                      batch of `sequence_classification`
@@ -16,6 +16,9 @@ shift, x the sum of the embeddings and z(.) the logits:
 N(x) is a constant in the perturbed passes, the maximum runs over the hidden axis, and
 symmetric(p, t) = CE(p(t), p) + CE(p(p), t) with constant first arguments. What is random in
 training, delta_0, is an input here.
+
+XLNet's vectors of words meet no LayerNorm. There the clean pass reads x as it is, and the perturbed ones
+x + s delta with s the deviation that N divides by: the same disturbance of N(x), in x's own scale.
 """
 
 import copy
@@ -80,13 +83,23 @@ def draw(stream: torch.Generator, shape: tuple[int, ...]) -> Tensor:
     return noise.clamp(-2 * INIT_PERTURBATION, 2 * INIT_PERTURBATION)
 
 
+def has_norm(model: PreTrainedModel) -> bool:
+    """Whether its embeddings end in a LayerNorm."""
+    return hasattr(model.base_model, "embeddings")
+
+
 def logits_of(
     model: PreTrainedModel, batch: Tensors, replace: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """The logits when `replace` stands before the embeddings' LayerNorm."""
-    hook = model.base_model.embeddings.LayerNorm.register_forward_pre_hook(
-        lambda _, arguments: (replace(arguments[0]),)
-    )
+    """The logits when `replace` stands before the embeddings' LayerNorm, or behind the words' vectors."""
+    if has_norm(model):
+        hook = model.base_model.embeddings.LayerNorm.register_forward_pre_hook(
+            lambda _, arguments: (replace(arguments[0]),)
+        )
+    else:
+        hook = model.base_model.word_embedding.register_forward_hook(
+            lambda _module, _arguments, embedded: replace(embedded)
+        )
     arguments = {key: batch[key] for key in ("input_ids", "attention_mask", "token_type_ids")}
     logits = model(**arguments).logits
     hook.remove()
@@ -96,15 +109,16 @@ def logits_of(
 def ascend(
     model: PreTrainedModel,
     batch: Tensors,
-    normalised: Tensor,
+    constant: Tensor,
+    scale: Tensor,
     clean: Tensor,
     ascent_loss: str,
 ) -> Tensor:
     """delta_1."""
     # Of continuations too, which are rows of their own in the model.
-    delta = batch["delta_0"].to(normalised).reshape(normalised.shape).clone().requires_grad_()
+    delta = batch["delta_0"].to(constant).reshape(constant.shape).clone().requires_grad_()
     frozen = copy.deepcopy(model).requires_grad_(False)
-    perturbed = logits_of(frozen, batch, lambda _: normalised.detach() + delta)
+    perturbed = logits_of(frozen, batch, lambda _: constant + scale * delta)
     ASCENT_LOSSES[ascent_loss](perturbed, clean.detach()).sum().backward()
     step = delta.grad / (DIVISION_FLOOR + delta.grad.abs().amax(-1, keepdim=True))
     return (delta + STEP_SIZE * step).detach()
@@ -114,19 +128,24 @@ def losses_of(
     model: PreTrainedModel, batch: Tensors, results: Tensors | None = None
 ) -> Tensors:
     """The loss and its two terms; adds what stands between to `results`."""
-    normalised = {}
+    read = {}
 
     def normalise(embedded: Tensor) -> Tensor:
-        normalised["of"] = layer_norm(embedded, embedded.shape[-1:], eps=EPSILON)
-        return normalised["of"]
+        if has_norm(model):
+            embedded = layer_norm(embedded, embedded.shape[-1:], eps=EPSILON)
+        read["by the layers"] = embedded
+        return embedded
 
     clean = logits_of(model, batch, normalise)
-    constant = normalised["of"].detach()
-    delta = ascend(model, batch, constant, clean, "symmetric-kl")
-    perturbed = logits_of(model, batch, lambda _: constant + delta)
+    constant = read["by the layers"].detach()
+    scale = torch.ones_like(constant[..., :1])
+    if not has_norm(model):
+        scale = (constant.var(-1, unbiased=False, keepdim=True) + EPSILON).sqrt()
+    delta = ascend(model, batch, constant, scale, clean, "symmetric-kl")
+    perturbed = logits_of(model, batch, lambda _: constant + scale * delta)
     if results is not None:
         results |= {"logits": clean, "perturbed_logits": perturbed, "delta_1": delta}
-        results["delta_1.mse"] = ascend(model, batch, constant, clean, "mse")
+        results["delta_1.mse"] = ascend(model, batch, constant, scale, clean, "mse")
     task = cross_entropy(clean, batch["labels"])
     sift = symmetric(perturbed, clean).mean()
     return {"loss": task + WEIGHT * sift, "task_loss": task, "sift_loss": sift}
@@ -138,7 +157,9 @@ def evaluate(case: Case, dtype: torch.dtype) -> tuple[Tensors, Tensors]:
     results: Tensors = {}
     losses = losses_of(model, case.inputs, results)
     losses["loss"].backward()
-    gradients = {f"grad.{name}": p.grad for name, p in model.named_parameters()}
+    gradients = {
+        f"grad.{name}": p.grad for name, p in model.named_parameters() if p.grad is not None
+    }
     return {name: tensor.detach() for name, tensor in (results | losses).items()}, gradients
 
 

@@ -17,6 +17,7 @@
     sequence_classification  three labels
     multi_label              three labels, each true or not; summary of the first token
     regression               one number; mean of all tokens, without projection
+    regression_several       three numbers; mean of all tokens
     token_classification     four labels, some positions not scored
     question_answering       start and end of a span, each by itself
     multiple_choice          three continuations each of two examples
@@ -26,8 +27,10 @@
     beam_spans               that of the span alone
     trajectory               thirty steps from the weights of two_directions, each with the memory
                              that the one before left, the first with zeros
-    trajectory_qa, trajectory_beam, trajectory_choose
-                             thirty steps of fine-tuning; see fine_tuning.py
+    trajectory_classify, trajectory_multi_label, trajectory_regress, trajectory_regress_several,
+    trajectory_tag, trajectory_qa, trajectory_beam, trajectory_choose
+                             thirty steps of fine-tuning, rates that fall by 0.75 a layer; see fine_tuning.py
+    sift                     SiFT on `sequence_classification`, see `sift.py`
 """
 
 from pathlib import Path
@@ -62,12 +65,8 @@ from .cases import (
     set_weights,
     write_case,
 )
-from .fine_tuning import (
-    beam_labels,
-    three_segments_padded_left,
-    write_fine_tuning,
-    xlnets_rates,
-)
+from .fine_tuning import beam_labels, three_segments_padded_left, write_runs, xlnets_rates
+from .sift import write_sift_pass
 from .trajectory import Settings, write_trajectory
 
 SIZES = {
@@ -95,7 +94,7 @@ def relative_positional_encoding(self: XLNetModel, *arguments, **named) -> Tenso
 def make_xlnet(folder: Path) -> None:
     """Writes every case of XLNet below the folder."""
     XLNetModel.relative_positional_encoding = relative_positional_encoding
-    choosing_case, beam_case = multiple_choice(), beam_training()
+    heads = fine_tuned()
     cases = [
         plain(),
         padded(),
@@ -111,27 +110,16 @@ def make_xlnet(folder: Path) -> None:
         language_model(),
         language_model_untied(),
         tanh_gelu(),
-        sequence_classification(),
-        multi_label(),
-        regression(),
-        token_classification(),
-        question_answering(),
-        choosing_case,
+        *heads.values(),
         beam(),
         beam_unmasked(),
-        beam_case,
         beam_spans(),
     ]
     for case in cases:
         write_case(folder, case)
     trajectory(folder / "trajectory")
-    rates = xlnets_rates(SIZES["n_layer"], decay=0.75)
-    for task, case in [
-        ("qa", question_answering()),
-        ("beam", beam_case),
-        ("choose", choosing_case),
-    ]:
-        write_fine_tuning(folder, task, case, three_segments_padded_left, rates)
+    layer_by_layer(folder, heads)
+    write_sift_pass(folder, sequence_classification(), generator("xlnet/sift"))
 
 
 def small_config(**changes) -> XLNetConfig:
@@ -357,6 +345,21 @@ def tanh_gelu() -> Case:
 # --- heads of fine-tuning --------------------------------------------------------------------
 
 
+def fine_tuned() -> dict[str, Case]:
+    """The cases that fine-tuning starts from, by name."""
+    cases = [
+        sequence_classification(),
+        multi_label(),
+        regression(),
+        regression_several(),
+        token_classification(),
+        question_answering(),
+        multiple_choice(),
+        beam_training(),
+    ]
+    return {case.name: case for case in cases}
+
+
 def head_case(name: str, model_class: type, labels, **changes) -> Case:
     model, stream = small_model(name, model_class, **changes)
     inputs = sentence_batch(stream, model.config.vocab_size, 11, lengths=[11, 7, 9], segments=3)
@@ -402,6 +405,20 @@ def regression() -> Case:
         summary_type="mean",
         summary_use_proj=False,
         summary_activation="gelu",
+    )
+
+
+def regression_several() -> Case:
+    def labels(stream: torch.Generator, inputs: Tensors) -> Tensors:
+        return {"labels": torch.randn(3, 3, generator=stream)}
+
+    return head_case(
+        "regression_several",
+        XLNetForSequenceClassification,
+        labels,
+        num_labels=3,
+        problem_type="regression",
+        summary_type="mean",
     )
 
 
@@ -486,6 +503,13 @@ def beam_spans() -> Case:
 
 
 # --- training --------------------------------------------------------------------------------
+
+
+def layer_by_layer(folder: Path, heads: dict[str, Case]) -> None:
+    """Fine-tuning with rates that fall from layer to layer."""
+    rates = xlnets_rates(SIZES["n_layer"], decay=0.75)
+    tasks = ["classify", "multi_label", "regress", "regress_several", "tag", "qa", "choose", "beam"]
+    write_runs(folder, tasks, heads, three_segments_padded_left, rates)
 
 
 def trajectory(folder: Path) -> None:

@@ -135,7 +135,7 @@ pub trait Encoder: Module + ModuleDisplay + 'static {
     /// The name of the class with the start and the end of a span.
     const QUESTION_ANSWERING: &'static [&'static str];
 
-    /// Whether its embeddings end in a LayerNorm, which a disturbance of them can be measured by.
+    /// Whether its embeddings end in a LayerNorm: SiFT's clean pass then normalises what goes into it.
     const NORMALISES_EMBEDDINGS: bool = true;
 
     /// The width of the hidden states.

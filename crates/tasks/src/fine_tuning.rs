@@ -31,7 +31,7 @@ use crate::class_loss::ClassLoss;
 use crate::family::{Family, ReadInputs};
 use crate::heads::{Head, HostTargets, TrainedHead, problem_of};
 use crate::model_files::model_files;
-use crate::sift::{CleanPass, SiftSettings, normalise};
+use crate::sift::{CleanPass, Disturbed, SiftSettings};
 use crate::start::{start_with_encoder, weights_of};
 
 mod adapted;
@@ -215,15 +215,17 @@ where
         (): &(),
     ) -> PartOutput<Self> {
         let mut sum = model.encoder().sum(&batch.inputs);
-        if self.settings.sift.is_some() {
-            sum = normalise(sum);
-        }
-        let head = model.outputs_from(sum.clone(), batch.inputs.clone()).head;
-        let sift = self
-            .settings
-            .sift
-            .as_ref()
-            .map(|sift| sift_sum(sift, model, batch, sum, head.rows(&batch.targets)));
+        let sift = self.settings.sift.as_ref().map(|sift| {
+            let read = match C::Encoder::NORMALISES_EMBEDDINGS {
+                true => Disturbed::normalised(sum.clone()),
+                false => Disturbed::in_its_scale(sum.clone()),
+            };
+            sum = read.embedded.clone();
+            (sift, read)
+        });
+        let head = model.outputs_from(sum, batch.inputs.clone()).head;
+        let sift =
+            sift.map(|(sift, read)| sift_sum(sift, model, batch, read, head.rows(&batch.targets)));
         let (measures, terms) = head.scored(batch.targets.clone());
         PartOutput {
             sums: terms.into_iter().map(|term| term.sum).chain(sift).collect(),
@@ -239,7 +241,7 @@ fn sift_sum<C>(
     settings: &SiftSettings,
     model: &C,
     batch: &BatchOf<C>,
-    normalised: Tensor<3>,
+    read: Disturbed,
     rows: Tensor<2>,
 ) -> Tensor<1>
 where
@@ -250,9 +252,9 @@ where
         return Tensor::zeros([1], &rows.device());
     }
     let start = batch.delta.clone();
-    let start = start.unwrap_or_else(|| settings.draw(&normalised));
+    let start = start.unwrap_or_else(|| settings.draw(&read.embedded));
     let clean = CleanPass {
-        normalised,
+        read,
         logits: rows,
         row_weights: C::Head::row_weights(&batch.targets),
     };

@@ -17,10 +17,19 @@
 //! training and in evaluation; it has no parameters, and the model's own LayerNorm after it makes
 //! nearly the same of N(x) as of x, so a checkpoint needs no trace of it.
 //!
-//! An architecture takes part if its embeddings end in a LayerNorm that can be left out
-//! ([`crate::Encoder::NORMALISES_EMBEDDINGS`]; XLNet's do not, and fine-tuning refuses it there): its
-//! embedding sum goes through [`normalise`], the rest of the model is the closure that [`CleanPass`]'
-//! methods take. Every draw, dropout's as well, is the device's: the learner seeds it.
+//! An architecture whose embeddings end in no LayerNorm (XLNet: [`crate::Encoder::NORMALISES_EMBEDDINGS`])
+//! would be another model behind N. Its clean pass reads x as it is, and the perturbed ones read
+//!
+//! ```text
+//! x + s δ = m + s (N(x) + δ)                    m and s: the mean and the deviation that N takes out
+//! ```
+//!
+//! which is the same disturbance of the normalised embeddings, brought back to the scale of x; x and s are
+//! constants there. The paper has no such models: the form is Kiln's.
+//!
+//! An embedding sum becomes what the clean pass reads, and its scale, by [`Disturbed`]; the rest of the
+//! model is the closure that [`CleanPass`]' methods take. Every draw, dropout's as well, is the device's:
+//! the learner seeds it.
 
 use burn::module::Module;
 use burn::tensor::activation::log_softmax;
@@ -120,14 +129,14 @@ impl SiftSettings {
     /// δ₀: N(0, σ) in each entry, kept within ±2σ.
     ///
     /// # Shapes
-    /// - `normalised`: `[batch, seq_len, hidden_size]`, for its shape and device
+    /// - `embedded`: `[batch, seq_len, hidden_size]`, for its shape and device
     /// - returns the same, in float32 at least
-    pub fn draw(&self, normalised: &Tensor<3>) -> Tensor<3> {
+    pub fn draw(&self, embedded: &Tensor<3>) -> Tensor<3> {
         let sigma = self.init_perturbation;
         let noise = Tensor::random(
-            normalised.dims(),
+            embedded.dims(),
             Distribution::Normal(0.0, sigma),
-            &normalised.device(),
+            &embedded.device(),
         );
         widened(noise).clamp(-CUT * sigma, CUT * sigma)
     }
@@ -146,11 +155,47 @@ pub fn normalise(embedded: Tensor<3>) -> Tensor<3> {
     fused::layer_norm(embedded, gain, shift, EPSILON)
 }
 
+/// What the passes read in the place of an embedding sum.
+#[derive(Debug, Clone)]
+pub struct Disturbed {
+    /// What the clean pass reads, `[batch, seq_len, hidden_size]`, with its graph.
+    pub embedded: Tensor<3>,
+    /// s, what a perturbation is multiplied by, `[batch, seq_len, 1]`, a constant; none: it is 1.
+    pub scale: Option<Tensor<3>>,
+}
+
+impl Disturbed {
+    /// N(x), for embeddings that end in a LayerNorm.
+    ///
+    /// # Shapes
+    /// - `sum`: `[batch, seq_len, hidden_size]`, x
+    pub fn normalised(sum: Tensor<3>) -> Self {
+        Self {
+            embedded: normalise(sum),
+            scale: None,
+        }
+    }
+
+    /// x itself and its deviation s, for embeddings that the layers read as they are.
+    ///
+    /// # Shapes
+    /// - `sum`: `[batch, seq_len, hidden_size]`, x
+    pub fn in_its_scale(sum: Tensor<3>) -> Self {
+        let constant = widened(sum.clone().detach());
+        let centred = constant.clone() - constant.mean_dim(2);
+        let scale = (centred.square().mean_dim(2) + EPSILON).sqrt();
+        Self {
+            embedded: sum,
+            scale: Some(scale),
+        }
+    }
+}
+
 /// What the clean pass leaves to the perturbed ones.
 #[derive(Debug, Clone)]
 pub struct CleanPass {
-    /// `[batch, seq_len, hidden_size]`, as [`normalise`] gave it.
-    pub normalised: Tensor<3>,
+    /// What it has read.
+    pub read: Disturbed,
     /// `[rows, num_labels]`, with their graph: rows are sequences, or tokens to be tagged. One label
     /// is a number to be predicted.
     pub logits: Tensor<2>,
@@ -202,7 +247,7 @@ impl CleanPass {
         model: &M,
         logits_of: impl Fn(&M, Tensor<3>) -> Tensor<2>,
     ) -> Tensor<3> {
-        let [batch, seq_len, hidden_size] = self.normalised.dims();
+        let [batch, seq_len, hidden_size] = self.read.embedded.dims();
         assert_shape!(start, [batch, seq_len, hidden_size]);
         // Constants, and not merely unread: a graph that reaches parameters stays in memory until a
         // backward pass through them comes by, and would cost their gradients. Dropout acts all the
@@ -246,11 +291,17 @@ impl CleanPass {
         (difference_rows(perturbed, self.logits) * self.row_weights).sum()
     }
 
-    /// N(x) + δ with N(x) a constant; added in float32 at least, handed on as the model computes.
+    /// What the clean pass has read, a constant, and s δ; added in float32 at least, handed on as the model
+    /// computes.
     fn perturbed(&self, delta: Tensor<3>) -> Tensor<3> {
-        let precision = FloatDType::from(self.normalised.dtype());
-        let sum = widened(self.normalised.clone().detach()) + delta;
-        match sum.dtype() == self.normalised.dtype() {
+        let Disturbed { embedded, scale } = &self.read;
+        let delta = match scale {
+            Some(scale) => delta * scale.clone(),
+            None => delta,
+        };
+        let precision = FloatDType::from(embedded.dtype());
+        let sum = widened(embedded.clone().detach()) + delta;
+        match sum.dtype() == embedded.dtype() {
             true => sum,
             false => sum.cast(precision),
         }

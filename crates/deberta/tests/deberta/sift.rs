@@ -9,7 +9,7 @@ use kiln_deberta::{DebertaConfig, DebertaForSequenceClassification};
 use kiln_nn::loss::cross_entropy_sum;
 use kiln_nn::{EncoderInputs, Init};
 use kiln_tasks::Family;
-use kiln_tasks::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
+use kiln_tasks::sift::{AscentLoss, CleanPass, Disturbed, SiftSettings};
 use kiln_testing::{Bound, Fixture, Report, devices, fixtures_dir};
 
 /// The reference's settings: steps far above the published ones, so that their direction shows.
@@ -49,12 +49,12 @@ fn losses_perturbations_and_gradients_are_the_references() {
             model.logits(model.deberta.encode(embedded, mask))
         };
         let words = model.deberta.word_embeddings();
-        let normalised = normalise(model.deberta.embeddings.block.sum(words, inputs));
+        let read = Disturbed::normalised(model.deberta.embeddings.block.sum(words, inputs));
         let labels = fixture.input("labels").int_tensor::<1>(&device);
         let [rows] = labels.dims();
         let clean = CleanPass {
-            logits: logits_of(&model, normalised.clone()),
-            normalised,
+            logits: logits_of(&model, read.embedded.clone()),
+            read,
             row_weights: Tensor::ones([rows], &device),
         };
         let mut check = |row: &str, actual: Vec<f32>, bound| {

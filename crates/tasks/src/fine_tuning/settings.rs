@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::layer_decay::LayerDecay;
 use super::lora::{LoraSettings, is_adapter};
 use super::place::Place;
-use crate::class::{Class, Encoder};
+use crate::class::Class;
 use crate::class_loss::ClassLoss;
 use crate::family::Family;
 use crate::heads::Head;
@@ -147,13 +147,6 @@ impl FineTuningSettings {
             return Err(format!(
                 "freeze_layers = {}: the model has {layers} layers; choose at most {layers}",
                 self.freeze_layers
-            ));
-        }
-        if self.sift.is_some() && !C::Encoder::NORMALISES_EMBEDDINGS {
-            return Err(format!(
-                "sift: {} has no LayerNorm on its embeddings, so a disturbance has no scale; leave it \
-                 out",
-                C::Config::NAME
             ));
         }
         Ok(())

@@ -1,10 +1,9 @@
-//! Fine-tuning against transformers: thirty steps with rates that fall from layer to layer; SiFT.
+//! Fine-tuning against transformers: thirty steps with rates that fall from layer to layer.
 
-use kiln_tasks::fine_tuning::{FineTuning, FineTuningSettings, LayerDecay};
-use kiln_tasks::sift::SiftSettings;
+use kiln_tasks::fine_tuning::{FineTuningSettings, LayerDecay};
 use kiln_testing::{check_fine_tuning, fixtures_dir};
 use kiln_xlnet::{
-    XlnetConfig, XlnetForMultipleChoice, XlnetForQuestionAnswering, XlnetForQuestionAnsweringSimple,
+    XlnetForMultipleChoice, XlnetForQuestionAnswering, XlnetForQuestionAnsweringSimple,
 };
 
 #[test]
@@ -39,24 +38,5 @@ fn spans_with_a_beam_are_learned_as_in_pytorch_layer_by_layer() {
             ..FineTuningSettings::default()
         };
         check_fine_tuning::<XlnetForQuestionAnswering>(&root, cases, &settings, accumulate);
-    }
-}
-
-/// What is put into XLNet's layers are the words' vectors as they are: normalising them would train
-/// another model than the one that is written.
-#[test]
-fn disturbed_embeddings_are_refused_where_no_norm_gives_them_a_scale() {
-    let settings = FineTuningSettings {
-        sift: Some(SiftSettings::default()),
-        ..FineTuningSettings::default()
-    };
-    let config = XlnetConfig::default();
-    let refused = [
-        FineTuning::<XlnetForQuestionAnswering>::new(config.clone(), settings.clone()).err(),
-        FineTuning::<XlnetForMultipleChoice>::new(config, settings).err(),
-    ];
-    for error in refused {
-        let error = error.map(|error| error.to_string()).unwrap_or_default();
-        assert!(error.contains("sift: xlnet has no LayerNorm"), "{error}");
     }
 }

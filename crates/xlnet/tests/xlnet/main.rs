@@ -9,4 +9,5 @@ mod golden;
 mod golden_head;
 mod parity;
 mod properties;
+mod sift;
 mod trajectory;

@@ -5,7 +5,7 @@ use kiln_bert::{BertConfig, BertForSequenceClassification, BertInputs};
 use kiln_checkpoint::ModelFile;
 use kiln_nn::Init;
 use kiln_tasks::Family;
-use kiln_tasks::sift::{AscentLoss, CleanPass, SiftSettings, normalise};
+use kiln_tasks::sift::{AscentLoss, CleanPass, Disturbed, SiftSettings};
 use kiln_testing::{Fixture, fixtures_dir};
 
 /// The reference's settings: steps far above the published ones, so that their direction shows.
@@ -84,10 +84,10 @@ impl Batch {
             token_type_ids,
             ..
         } = self.inputs.clone();
-        let normalised = normalise(model.bert.embeddings.sum(input_ids, token_type_ids));
+        let read = Disturbed::normalised(model.bert.embeddings.sum(input_ids, token_type_ids));
         CleanPass {
-            logits: self.logits_of()(model, normalised.clone()),
-            normalised,
+            logits: self.logits_of()(model, read.embedded.clone()),
+            read,
             row_weights: self.weights.clone(),
         }
     }

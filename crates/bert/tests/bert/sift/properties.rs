@@ -67,7 +67,7 @@ fn the_ascent_sees_constants_and_the_loss_the_model() {
         let seen = RefCell::new(Vec::new());
         let logits_of = batch.logits_of();
         let clean = batch.clean(&model);
-        let noise = published().draw(&clean.normalised);
+        let noise = published().draw(&clean.read.embedded);
         let sum = clean.sift_sum(&published(), noise, &model, |model, sum| {
             let words = model.bert.word_embeddings();
             let logits = logits_of(model, sum);
