@@ -29,6 +29,14 @@ pub(crate) fn tell_counts(counts: &FeatureCounts, console: Console) {
             counts.unread_words,
             "words are nothing to the tokenizer, and count as O",
         ),
+        (
+            counts.unread_answers,
+            "answers are nothing to the tokenizer, and are learned as none",
+        ),
+        (
+            counts.widened_answers,
+            "answers begin or end within a token, and are learned with the rest of it",
+        ),
     ];
     for (number, what) in told.into_iter().filter(|(number, _)| *number > 0) {
         console.note(format_args!("{} {what}", count(number)));

@@ -15,4 +15,9 @@ pub struct FeatureCounts {
     pub cut_words: u64,
     /// Words that no token came of: they are not read, and count as `O`.
     pub unread_words: u64,
+    /// Answers made of nothing but what the tokenizer drops: their questions are learned as without an
+    /// answer.
+    pub unread_answers: u64,
+    /// Answers that begin or end within a token: the rest of it is learned along.
+    pub widened_answers: u64,
 }

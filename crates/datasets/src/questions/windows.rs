@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::labels::answer_tokens;
 use super::layout::QuestionLayout;
+use crate::features::FeatureCounts;
 use crate::{Answer, DataError, Example, Feature, Input, RowTarget, Target, TokenMap};
 
 /// How far windows go on from one to the next. Two readings of one setting are in use.
@@ -52,7 +53,7 @@ pub struct QuestionWindows<'a> {
     settings: WindowSettings,
     /// The last context: the next question is often on the same one.
     context: Option<(Arc<str>, Tokens)>,
-    unread_answers: u64,
+    counts: FeatureCounts,
 }
 
 impl<'a> QuestionWindows<'a> {
@@ -80,15 +81,14 @@ impl<'a> QuestionWindows<'a> {
                 layout,
                 settings,
                 context: None,
-                unread_answers: 0,
+                counts: FeatureCounts::default(),
             }),
         }
     }
 
-    /// How many answers no token stands for, so far: made of nothing but what the tokenizer drops. Their
-    /// questions' rows are learned as without an answer.
-    pub fn unread_answers(&self) -> u64 {
-        self.unread_answers
+    /// What became of questions so far.
+    pub fn counts(&self) -> FeatureCounts {
+        self.counts
     }
 
     /// The rows of a question, one at least, in the order of the context; `number` is the example's among
@@ -132,8 +132,10 @@ impl<'a> QuestionWindows<'a> {
                     None => None,
                     Some(answer) => {
                         let range = place_of(answer, context).map_err(refused)?;
-                        let found = answer_tokens(tokens, range);
-                        self.unread_answers += u64::from(found.is_none());
+                        let found = answer_tokens(tokens, range.clone());
+                        self.counts.unread_answers += u64::from(found.is_none());
+                        let is_wider = found.is_some_and(|found| is_wider(tokens, found, &range));
+                        self.counts.widened_answers += u64::from(is_wider);
                         found
                     }
                 };
@@ -150,6 +152,8 @@ impl<'a> QuestionWindows<'a> {
             Stride::Overlap(_) => windows.clone(),
             Stride::Starts(_) => owned(tokens.len(), &windows),
         };
+        self.counts.examples += 1;
+        self.counts.features += windows.len() as u64;
         let rows = windows.into_iter().zip(owned);
         Ok(rows
             .map(|(window, owned)| {
@@ -176,6 +180,21 @@ fn no_room(question: usize, room: usize, settings: &WindowSettings) -> String {
             "{leaves}, which is nothing; shorten the question, or choose a longer --max-len"
         ),
     }
+}
+
+/// Whether the tokens from the first to the last stand for characters outside of `answer`, too.
+fn is_wider(
+    tokens: &[(u32, Range<usize>)],
+    (first, last): (usize, usize),
+    answer: &Range<usize>,
+) -> bool {
+    let begins_before = tokens
+        .get(first)
+        .is_some_and(|(_, range)| range.start < answer.start);
+    let ends_behind = tokens
+        .get(last)
+        .is_some_and(|(_, range)| range.end > answer.end);
+    begins_before || ends_behind
 }
 
 /// The characters of an answer in its context.

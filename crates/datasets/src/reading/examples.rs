@@ -304,7 +304,13 @@ impl<'a> Examples<'a> {
         self.number += 1;
         let id = |name: &str| {
             let id = self.labels.id(name);
-            id.map_err(|reason| problem(&file, raw.line, reason))
+            id.map_err(|reason| {
+                let reason = match &raw.label_column {
+                    Some(column) => format!("column {column}: {reason}"),
+                    None => reason,
+                };
+                problem(&file, raw.line, reason)
+            })
         };
         let target = match raw.target {
             None => None,

@@ -54,27 +54,22 @@ impl Asked {
 
 /// Makes features of examples, one after the other.
 enum Maker<'a> {
-    Texts(Featurizer<'a>),
-    Questions(QuestionWindows<'a>, FeatureCounts),
+    Texts(Box<Featurizer<'a>>),
+    Questions(Box<QuestionWindows<'a>>),
 }
 
 impl Maker<'_> {
     fn features(&mut self, number: u64, example: &Example) -> Result<Vec<Feature>, DataError> {
         match self {
             Self::Texts(maker) => maker.features(number, example),
-            Self::Questions(windows, counts) => {
-                let rows = windows.features(number, example)?;
-                counts.examples += 1;
-                counts.features += rows.len() as u64;
-                Ok(rows)
-            }
+            Self::Questions(windows) => windows.features(number, example),
         }
     }
 
     fn counts(&self) -> FeatureCounts {
         match self {
             Self::Texts(maker) => maker.counts(),
-            Self::Questions(_, counts) => *counts,
+            Self::Questions(windows) => windows.counts(),
         }
     }
 }
@@ -141,9 +136,9 @@ impl TaskPipeline {
                 };
                 let windows =
                     QuestionWindows::new(&self.tokenizer, self.questions.clone(), windows)?;
-                Maker::Questions(windows, FeatureCounts::default())
+                Maker::Questions(Box::new(windows))
             }
-            problem => Maker::Texts(Featurizer::new(
+            problem => Maker::Texts(Box::new(Featurizer::new(
                 &self.tokenizer,
                 self.layout.clone(),
                 problem,
@@ -153,7 +148,7 @@ impl TaskPipeline {
                     label_all_tokens: settings.label_all_tokens,
                     overlap: settings.overlap,
                 },
-            )?),
+            )?)),
         })
     }
 

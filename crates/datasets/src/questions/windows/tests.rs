@@ -248,7 +248,35 @@ fn an_answer_that_no_token_stands_for_is_counted() {
     let mut windows = QuestionWindows::new(&TOKENIZER, layout(), settings).unwrap();
     let row = windows.features(0, &example).unwrap().remove(0);
     assert_eq!(row.target, RowTarget::Span { start: 0, end: 0 });
-    assert_eq!(windows.unread_answers(), 1);
+    assert_eq!(windows.counts().unread_answers, 1);
+    assert_eq!(windows.counts().widened_answers, 0);
+}
+
+#[test]
+fn an_answer_that_begins_or_ends_within_a_token_is_counted() {
+    let settings = WindowSettings::default();
+    let mut windows = QuestionWindows::new(&TOKENIZER, layout(), settings).unwrap();
+    let tokens = TOKENIZER.encode_with_offsets(CONTEXT).unwrap();
+    let mut ranges = tokens.into_iter().map(|(_, range)| range);
+    let long = ranges.find(|range| range.len() > 1).unwrap();
+    let characters: Vec<char> = CONTEXT.chars().collect();
+    let whole = long.clone();
+    for (answer, widened) in [
+        (whole, 0),
+        (long.start + 1..long.end, 1),
+        (long.start..long.end - 1, 2),
+    ] {
+        let text: String = characters[answer.clone()].iter().collect();
+        let example = example("the", CONTEXT, Some(&[(&text, answer.start)]));
+        windows.features(0, &example).unwrap();
+        assert_eq!(windows.counts().widened_answers, widened, "{text:?}");
+    }
+    // A blank at an end is of no token.
+    let (at, _) = CONTEXT.match_indices(' ').next().unwrap();
+    let example = example("the", CONTEXT, Some(&[(&CONTEXT[..=at], 0)]));
+    windows.features(0, &example).unwrap();
+    assert_eq!(windows.counts().widened_answers, 2);
+    assert_eq!(windows.counts().unread_answers, 0);
 }
 
 /// As [`owned`], with a look at every window for every token.
