@@ -189,7 +189,8 @@ fn options_of(args: &EvaluateArgs, path: &Path, rows: &[Row]) -> Result<ScoreOpt
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let is_runs = path.file_name().is_some_and(|name| name == PREDICTIONS);
+    let name = path.file_name().and_then(|name| name.to_str());
+    let is_runs = name.is_some_and(is_predictions);
     let run = if is_runs { task_of_run(folder)? } else { None };
     let of_run = run.map(|task| task.score_options(args.resamples));
     let base = of_run.unwrap_or_else(|| ScoreOptions {
@@ -205,6 +206,12 @@ fn options_of(args: &EvaluateArgs, path: &Path, rows: &[Row]) -> Result<ScoreOpt
         no_answer_threshold: ask.null_threshold.or(base.no_answer_threshold),
         ..base
     })
+}
+
+/// Whether a run's file of this name holds predictions: its own, or those of one split of several runs.
+fn is_predictions(name: &str) -> bool {
+    let split = name.strip_suffix(PREDICTIONS);
+    split.is_some_and(|split| split.is_empty() || split.ends_with('.'))
 }
 
 /// What the labels of files are to a model.

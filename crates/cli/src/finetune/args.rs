@@ -168,6 +168,12 @@ pub(crate) struct ExampleArgs {
     /// (qa). Default: the plain head, which all architectures have
     #[arg(long)]
     pub(crate) beam: bool,
+    /// Starts of an answer that the beam goes on from. Default: as the model's config.json says, else 5
+    #[arg(long, value_name = "N", requires = "beam", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) start_n_top: Option<u32>,
+    /// Ends that the beam looks at for each start. Default: as the model's config.json says, else 5
+    #[arg(long, value_name = "N", requires = "beam", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) end_n_top: Option<u32>,
     /// Learn the tag of every token of a word, not of its first alone (tag)
     #[arg(long)]
     pub(crate) label_all_tokens: bool,

@@ -10,6 +10,7 @@ use kiln_tasks::labelled::{
 };
 
 use super::adapt::adapted;
+use super::grouped::in_order_of_first;
 use super::training::{RESAMPLES, Show, write_page};
 use super::{folds, grouped};
 use crate::console::Console;
@@ -164,17 +165,6 @@ fn combined(p_values: &[f64]) -> Option<f64> {
 
 fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-/// Each once, where it first stands.
-fn in_order_of_first(all: impl Iterator<Item = String>) -> Vec<String> {
-    let mut found = Vec::new();
-    for one in all {
-        if !found.contains(&one) {
-            found.push(one);
-        }
-    }
-    found
 }
 
 fn tell(scores: &AdaptedScores, console: Console) -> Result<(), Failure> {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use kiln_metrics::{Scores, over_runs, score};
-use kiln_tasks::labelled::{Development, GroupScores, PREDICTIONS, Planned, SCORES};
+use kiln_metrics::{Scores, Summary, over_runs, score};
+use kiln_tasks::labelled::{CellScores, GroupScores, PREDICTIONS, Planned, SCORES, SplitScores};
 
 use super::folds;
 use super::training::{RESAMPLES, Show, write_page};
@@ -31,9 +31,14 @@ pub(super) fn conclude(
         ))?;
         return tell_page(report.as_deref(), console);
     }
+    let cells = cells(folder, runs, scored, console)?;
     let scores = GroupScores {
         summary: over_runs(scored)?,
-        out_of_fold: out_of_fold(folder, runs, console)?,
+        out_of_fold: match cells.as_slice() {
+            [cell] => only(&cell.splits).map(|split| split.scores.clone()),
+            _ => None,
+        },
+        cells,
         best: best(scored),
     };
     write_json(&folder.join(SCORES), &scores)?;
@@ -73,24 +78,83 @@ fn tell_page(report: Option<&Path>, console: Console) -> Result<(), Failure> {
     }
 }
 
-/// Brings the predictions of all folds into one file, in the order of the training files, and scores
-/// them: where every run is another fold of one split.
-fn out_of_fold(
+/// What the runs of each setting scored.
+fn cells(
     folder: &Path,
     runs: &[Planned],
+    scored: &[(String, Scores)],
     console: Console,
-) -> Result<Option<Scores>, Failure> {
-    let is_fold = |run: &Planned| {
-        matches!(run.settings.data.development, Development::Fold { folds, .. }
-            if folds as usize == runs.len())
-    };
-    let Some(first) = runs.first().filter(|_| runs.iter().all(is_fold)) else {
-        return Ok(None);
-    };
-    let rows = folds::joined(folder, &runs.iter().collect::<Vec<_>>(), console)?;
-    folds::write(&folder.join(PREDICTIONS), &rows)?;
-    let options = first.settings.task.score_options(RESAMPLES);
-    Ok(Some(score(&rows, &options)?))
+) -> Result<Vec<CellScores>, Failure> {
+    let splits = in_order_of_first(runs.iter().map(|run| run.pair().to_owned())).len();
+    let mut cells = Vec::new();
+    for name in in_order_of_first(runs.iter().map(|run| run.cell().to_owned())) {
+        let runs: Vec<&Planned> = runs.iter().filter(|run| run.cell() == name).collect();
+        let of_run = |run: &&Planned| scored.iter().find(|(name, _)| *name == run.name).cloned();
+        let scored: Vec<(String, Scores)> = runs.iter().filter_map(of_run).collect();
+        let splits = out_of_fold(folder, &runs, splits == 1, console)?;
+        let of_splits = splits.iter();
+        let of_splits = of_splits.map(|split| (split.name.clone(), split.scores.clone()));
+        let of_splits: Vec<(String, Scores)> = of_splits.collect();
+        cells.push(CellScores {
+            name,
+            summary: over_runs(&scored)?,
+            out_of_fold: match of_splits.as_slice() {
+                [] => None,
+                splits => Some(over_runs(splits)?),
+            },
+            splits,
+        });
+    }
+    Ok(cells)
+}
+
+/// Brings the predictions of all folds of each split into one file, in the order of the training files, and
+/// scores them; nothing where runs are no folds. `is_only`: there is no other split in the group.
+fn out_of_fold(
+    folder: &Path,
+    runs: &[&Planned],
+    is_only: bool,
+    console: Console,
+) -> Result<Vec<SplitScores>, Failure> {
+    let mut splits = Vec::new();
+    let folds = runs.iter().filter(|run| run.is_fold());
+    for name in in_order_of_first(folds.map(|run| run.pair().to_owned())) {
+        let of_split = runs.iter().filter(|run| run.pair() == name);
+        let of_split: Vec<&Planned> = of_split.copied().collect();
+        let predictions = match is_only {
+            true => PREDICTIONS.to_owned(),
+            false => format!("{name}.{PREDICTIONS}"),
+        };
+        let rows = folds::joined(folder, &of_split, console)?;
+        folds::write(&folder.join(&predictions), &rows)?;
+        let options = of_split.first();
+        let options = options.map(|run| run.settings.task.score_options(RESAMPLES));
+        splits.push(SplitScores {
+            name,
+            predictions: predictions.into(),
+            scores: score(&rows, &options.unwrap_or_default())?,
+        });
+    }
+    Ok(splits)
+}
+
+/// The one there is.
+fn only<T>(all: &[T]) -> Option<&T> {
+    match all {
+        [one] => Some(one),
+        _ => None,
+    }
+}
+
+/// Each once, where it first stands.
+pub(super) fn in_order_of_first(all: impl Iterator<Item = String>) -> Vec<String> {
+    let mut found = Vec::new();
+    for one in all {
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    found
 }
 
 /// The name of the run with the best main score; the first of equals.
@@ -127,7 +191,68 @@ fn tell(
         let mark = if *name == scores.best { "  best" } else { "" };
         console.out(format_args!("{name:width$}  {main} {value}{mark}"))?;
     }
-    for spread in &scores.summary.scores {
+    let best = best_cell(&scores.cells, scored);
+    for cell in &scores.cells {
+        // One run of each setting: its line stands there already.
+        if scores.cells.len() > 1 && cell.summary.runs.len() == 1 {
+            continue;
+        }
+        if scores.cells.len() > 1 {
+            let runs = cell.summary.runs.len();
+            let mark = if best == Some(&cell.name) {
+                ", best on average"
+            } else {
+                ""
+            };
+            console.out(format_args!("\n{}, {runs} runs{mark}", cell.name))?;
+        }
+        tell_spread(&cell.summary, width, console)?;
+    }
+    showing::warn_collapsed(&[&scores.summary], console);
+    if let Some(all) = &scores.out_of_fold {
+        console.out("\nall examples, each by the model that has not seen it")?;
+        return showing::show(all, console);
+    }
+    for cell in &scores.cells {
+        let Some(summary) = &cell.out_of_fold else {
+            continue;
+        };
+        let of = match cell.name.as_str() {
+            "" => String::new(),
+            name => format!(", {name}"),
+        };
+        console.out(format_args!(
+            "\nall examples{of}, each by the model that has not seen it"
+        ))?;
+        for split in &cell.splits {
+            let value = split.scores.main().map(showing::describe);
+            console.out(format_args!(
+                "{:width$}  {main} {}  in {}",
+                split.name,
+                value.unwrap_or_default(),
+                split.predictions.display()
+            ))?;
+        }
+        if cell.splits.len() > 1 {
+            tell_spread(summary, width, console)?;
+        }
+    }
+    Ok(())
+}
+
+/// The name of the setting with the best mean; the first of equals.
+fn best_cell<'a>(cells: &'a [CellScores], scored: &[(String, Scores)]) -> Option<&'a String> {
+    let main = scored.first().and_then(|(_, scores)| scores.main());
+    let is_higher_better = main.is_some_and(|score| score.higher_is_better);
+    let badness = |cell: &CellScores| cell.summary.badness(is_higher_better);
+    let best = cells
+        .iter()
+        .min_by(|a, b| badness(a).total_cmp(&badness(b)));
+    best.map(|cell| &cell.name)
+}
+
+fn tell_spread(summary: &Summary, width: usize, console: Console) -> Result<(), Failure> {
+    for spread in &summary.scores {
         console.out(format_args!(
             "{:width$}  mean {}  deviation {}  median {}",
             spread.name,
@@ -135,11 +260,6 @@ fn tell(
             showing::value(spread.deviation),
             showing::value(spread.median)
         ))?;
-    }
-    showing::warn_collapsed(&[&scores.summary], console);
-    if let Some(all) = &scores.out_of_fold {
-        console.out("\nall examples, each by the model that has not seen it")?;
-        showing::show(all, console)?;
     }
     Ok(())
 }

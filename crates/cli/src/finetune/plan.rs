@@ -211,6 +211,15 @@ impl Plan {
         if let Some(rate) = args.training.dropout {
             model = self.architecture.tuned().with_dropout(&model, rate)?;
         }
+        if let Some(config) = model.as_object_mut() {
+            let widths = [
+                ("start_n_top", args.examples.start_n_top),
+                ("end_n_top", args.examples.end_n_top),
+            ];
+            for (field, width) in widths {
+                config.extend(width.map(|width| (field.to_owned(), width.into())));
+            }
+        }
         let layer_decay = match args.training.layer_decay {
             None => recipe.layer_decay,
             Some(1.0) => None,

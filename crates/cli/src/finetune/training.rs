@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kiln_learner::{LearnError, RunFolder, Stop};
-use kiln_metrics::score;
+use kiln_metrics::{Scores, score};
 use kiln_report::write_tuning_report;
 use kiln_tasks::architecture::RunContext;
 use kiln_tasks::labelled::{FineTuneSettings, KnownData, PREDICTIONS, RunScores, SCORES};
@@ -254,9 +254,19 @@ pub(super) fn tell(
     if let Some(report) = report {
         console.out(format_args!("report       {}", report.display()))?;
     }
+    let threshold = tuned_threshold(settings, ended.scores.scores.as_ref());
     console.out(format_args!(
-        "use it with  kiln predict {} --model {}",
+        "use it with  kiln predict {} --model {}{}",
         settings.fine_tune.name(),
-        shell(run.path())
+        shell(run.path()),
+        threshold.map_or_else(String::new, |best| format!(" --null-threshold {best}"))
     ))
+}
+
+/// The threshold for "no answer" that is best on the development examples, where it is another than the run's.
+fn tuned_threshold(settings: &FineTuneSettings, scores: Option<&Scores>) -> Option<f64> {
+    let search = &settings.task.search;
+    let mut facts = scores.filter(|_| search.allow_no_answer)?.facts.iter();
+    let best = facts.find(|fact| fact.name == "best_f1_thresh")?.value;
+    (best != search.null_threshold).then_some(best)
 }

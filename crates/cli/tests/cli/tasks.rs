@@ -2,7 +2,9 @@
 
 mod asking;
 mod every;
+mod flags;
 mod glue;
+mod groups;
 mod heads;
 mod moved;
 mod resuming;

@@ -12,7 +12,7 @@ use super::files::{Tuned, TunedRun};
 use super::heading::{lead, score_names};
 use super::pairs::{Tested, apart, table as tests_table, test};
 use super::scores::interval;
-use super::spread::mean_and_deviation;
+use super::spread::{mean_and_deviation, shown};
 use crate::card::{Card, head};
 use crate::error::ReportError;
 use crate::figures::title;
@@ -137,9 +137,8 @@ fn card(run: &Tuned) -> Result<Card, ReportError> {
         return Ok(Card::new(run.name(), value, detail));
     }
     if let Tuned::Group(group) = run {
-        // From an adapted model where some are.
-        let side = group.sides()?.pop();
-        let spread = side.as_ref().and_then(|side| {
+        let sides = group.sides()?;
+        let spread = group.foremost(&sides).and_then(|side| {
             let summary = side.summary.as_ref()?;
             Some((side, summary.get(&summary.main)?))
         });
@@ -201,7 +200,9 @@ fn column(run: &Tuned) -> Result<Vec<(String, Cell)>, ReportError> {
         return Ok(Vec::new());
     };
     let mut cells = Vec::new();
-    for side in group.sides()? {
+    let sides = group.sides()?;
+    let (shown, _) = shown(group, &sides);
+    for side in shown {
         for spread in side.summary.iter().flat_map(|summary| &summary.scores) {
             let value = mean_and_deviation(spread.mean, spread.deviation);
             cells.push((side.title(&spread.name), Cell::number(value)));

@@ -97,6 +97,8 @@ pub(super) struct TunedRun {
     pub(super) best: Option<RunScores>,
     /// Whether it starts from an adapted model.
     pub(super) adapted: bool,
+    /// The values of a grid in its name; empty where there is no grid.
+    cell: String,
 }
 
 impl TunedRun {
@@ -112,6 +114,7 @@ impl TunedRun {
             name,
             settings,
             adapted: false,
+            cell: String::new(),
         })
     }
 
@@ -157,10 +160,11 @@ pub(super) struct Group {
     pub(super) scores: Together,
 }
 
-/// Runs of a group that start from one model.
+/// Runs of a group that differ in seeds and folds alone: that start from one model, or have one setting of a
+/// grid.
 pub(super) struct Side<'a> {
-    /// `before` or `after`; empty: there is one side alone.
-    pub(super) name: &'static str,
+    /// `before` or `after`, or the values of the grid; empty: there is one side alone.
+    pub(super) name: String,
     pub(super) runs: Vec<&'a TunedRun>,
     /// Their scores brought together: as scores.json has it, or of those that are done so far.
     pub(super) summary: Option<Summary>,
@@ -168,7 +172,7 @@ pub(super) struct Side<'a> {
 
 impl<'a> Side<'a> {
     fn new(
-        name: &'static str,
+        name: &str,
         runs: Vec<&'a TunedRun>,
         known: Option<&Summary>,
     ) -> Result<Self, ReportError> {
@@ -177,7 +181,7 @@ impl<'a> Side<'a> {
             None => summed_up(&runs)?,
         };
         Ok(Self {
-            name,
+            name: name.to_owned(),
             runs,
             summary,
         })
@@ -185,7 +189,7 @@ impl<'a> Side<'a> {
 
     /// A title with the side's name behind it.
     pub(super) fn title(&self, title: &str) -> String {
-        match self.name {
+        match self.name.as_str() {
             "" => title.to_owned(),
             name => format!("{title}, {name}"),
         }
@@ -198,6 +202,7 @@ impl Group {
         let mut runs = Vec::with_capacity(settings.runs.len());
         for member in settings.runs {
             let own = path.join(&member.name);
+            let (adapted, cell) = (member.adapted, member.cell().to_owned());
             // What was changed when a run was resumed stands in the run.
             let (own, settings) = match RunFolder::open(&own) {
                 Ok((own, settings)) => (own, settings),
@@ -207,7 +212,8 @@ impl Group {
                 Err(error) => return Err(error.into()),
             };
             runs.push(TunedRun {
-                adapted: member.adapted,
+                adapted,
+                cell,
                 ..TunedRun::read(own, member.name, settings)?
             });
         }
@@ -244,14 +250,25 @@ impl Group {
         self.runs.iter().any(|run| run.adapted)
     }
 
-    /// The runs, those from the model as it was before those from the adapted one.
+    /// The runs, those from the model as it was before those from the adapted one; of a grid setting by
+    /// setting.
     pub(super) fn sides(&self) -> Result<Vec<Side<'_>>, ReportError> {
         if !self.has_sides() {
+            let mut cells: Vec<(&str, Vec<&TunedRun>)> = Vec::new();
+            for run in &self.runs {
+                match cells.iter_mut().find(|(name, _)| *name == run.cell) {
+                    Some((_, runs)) => runs.push(run),
+                    None => cells.push((&run.cell, vec![run])),
+                }
+            }
             let known = match &self.scores {
-                Together::Plain(scores) => Some(&scores.summary),
-                Together::Open | Together::Adapted(_) => None,
+                Together::Plain(scores) if cells.len() == 1 => Some(&scores.summary),
+                _ => None,
             };
-            return Ok(vec![Side::new("", self.runs.iter().collect(), known)?]);
+            let sides = cells.into_iter();
+            return sides
+                .map(|(name, runs)| Side::new(name, runs, known))
+                .collect();
         }
         let (after, before): (Vec<_>, Vec<_>) = self.runs.iter().partition(|run| run.adapted);
         let known = match &self.scores {
@@ -264,6 +281,21 @@ impl Group {
             Side::new(name_before, before, known_before)?,
             Side::new(name_after, after, known_after)?,
         ])
+    }
+
+    /// The side that stands for all: that of the adapted model, the setting that is best on average.
+    pub(super) fn foremost<'a, 'b>(&self, sides: &'a [Side<'b>]) -> Option<&'a Side<'b>> {
+        if self.has_sides() {
+            return sides.last();
+        }
+        let main = self.runs.iter().find_map(TunedRun::main);
+        let is_higher_better = main.is_some_and(|score| score.higher_is_better);
+        let badness = |side: &Side<'_>| {
+            let summary = side.summary.as_ref();
+            summary.map_or(f64::INFINITY, |summary| summary.badness(is_higher_better))
+        };
+        let sides = sides.iter();
+        sides.min_by(|a, b| badness(a).total_cmp(&badness(b)))
     }
 
     /// As [`for_each_row`]: predictions out of fold.

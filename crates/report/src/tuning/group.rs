@@ -50,8 +50,14 @@ pub(super) fn render(group: &Group) -> Result<String, ReportError> {
         scores?.get(name)?.baseline
     };
     let mut over_runs = String::new();
-    for side in &sides {
-        if let Some(summary) = &side.summary {
+    let (shown, leaves_out) = spread::shown(group, &sides);
+    if !group.has_sides() && sides.len() > 1 {
+        over_runs.push_str(&spread::settings(group, &sides));
+    }
+    for side in shown {
+        let summary = side.summary.as_ref();
+        // Of a setting that one run has all scores stand on that run's page.
+        if let Some(summary) = summary.filter(|summary| !leaves_out || summary.runs.len() > 1) {
             let title = side.title("Scores over runs");
             over_runs.push_str(&spread::render(&title, summary, baseline));
         }
@@ -77,7 +83,7 @@ pub(super) fn render(group: &Group) -> Result<String, ReportError> {
             .map_or_else(String::new, |scores| {
                 classes(scores, first.settings.task.problem)
             }),
-        worst(group, &begun_last(&sides))?,
+        worst(group, &begun_last(group, &sides))?,
         // The tables of the runs say what differs.
         tables.replacen("<h2>Settings</h2>", &settings_heading(&first.name), 1),
         commands(group),
@@ -86,8 +92,13 @@ pub(super) fn render(group: &Group) -> Result<String, ReportError> {
 }
 
 /// Of runs from two models those from the adapted one: what both have wrong says nothing of either.
-fn begun_last<'a>(sides: &[Side<'a>]) -> Vec<&'a TunedRun> {
-    let runs = sides.last().into_iter().flat_map(|side| &side.runs);
+fn begun_last<'a>(group: &Group, sides: &[Side<'a>]) -> Vec<&'a TunedRun> {
+    let others = if group.has_sides() {
+        sides.len().saturating_sub(1)
+    } else {
+        0
+    };
+    let runs = sides.iter().skip(others).flat_map(|side| &side.runs);
     let has_begun = |run: &&TunedRun| run.history.last_step.is_some();
     runs.copied().filter(has_begun).collect()
 }
@@ -104,7 +115,8 @@ fn cards(group: &Group, sides: &[Side<'_>], done: usize) -> Vec<Card> {
         card.label.push_str(", out of fold");
         cards.push(card);
     }
-    cards.extend(sides.iter().filter_map(side_card));
+    let (shown, _) = spread::shown(group, sides);
+    cards.extend(shown.into_iter().filter_map(side_card));
     let first = group.runs.iter().find_map(|run| run.main());
     if let Some(score) = first.filter(|_| !group.has_folds()) {
         let baseline = score
@@ -155,11 +167,13 @@ fn cards(group: &Group, sides: &[Side<'_>], done: usize) -> Vec<Card> {
 fn side_card(side: &Side<'_>) -> Option<Card> {
     let summary: &Summary = side.summary.as_ref()?;
     let spread = summary.get(&summary.main)?;
-    let mut detail = format!(
-        "mean and standard deviation of {} runs",
-        spread.values.len()
-    );
-    if let (Some(median), Some(min), Some(max)) = (spread.median, spread.min, spread.max) {
+    let mut detail = match spread.values.len() {
+        1 => "of one run".to_owned(),
+        runs => format!("mean and standard deviation of {runs} runs"),
+    };
+    if let (Some(median), Some(min), Some(max), Some(_)) =
+        (spread.median, spread.min, spread.max, spread.deviation)
+    {
         detail = format!(
             "{detail}; median {}, from {} to {}",
             number::score(median),

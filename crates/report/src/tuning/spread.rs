@@ -54,6 +54,58 @@ pub(super) fn render(
     table.note(note).render()
 }
 
+/// The sides that are shown with all of their scores, and whether others are left out: two stand beside each
+/// other, of more the foremost is shown.
+pub(super) fn shown<'a, 'b>(group: &Group, sides: &'a [Side<'b>]) -> (Vec<&'a Side<'b>>, bool) {
+    match sides {
+        [_] | [_, _] => (sides.iter().collect(), false),
+        sides => (group.foremost(sides).into_iter().collect(), true),
+    }
+}
+
+/// The table of a grid's settings: the score that decides, over the runs of each. Empty where each setting has
+/// one run, as these have a table.
+pub(super) fn settings(group: &Group, sides: &[Side<'_>]) -> String {
+    let best = group.foremost(sides).map(|side| &side.name);
+    let summaries = sides
+        .iter()
+        .filter_map(|side| Some((side, side.summary.as_ref()?)));
+    let summaries: Vec<(&Side<'_>, &Summary)> = summaries.collect();
+    let has_several = summaries.iter().any(|(_, summary)| summary.runs.len() > 1);
+    let Some((_, first)) = summaries.first().filter(|_| has_several) else {
+        return String::new();
+    };
+    let mut table = Table::new("Settings")
+        .texts("setting")
+        .numbers("runs")
+        .numbers(format!("mean {}", first.main))
+        .numbers("standard deviation")
+        .numbers("median")
+        .numbers("lowest")
+        .numbers("highest");
+    for (side, summary) in &summaries {
+        let Some(spread) = summary.get(&summary.main) else {
+            continue;
+        };
+        let value = |value| Cell::value(value, UNDEFINED);
+        let mut row = vec![
+            Cell::text(&side.name),
+            Cell::number(grouped(summary.runs.len() as u64)),
+            value(spread.mean),
+            Cell::value(spread.deviation, NONE),
+            value(spread.median),
+            value(spread.min),
+            value(spread.max),
+        ];
+        if best == Some(&side.name) {
+            row = row.into_iter().map(Cell::strong).collect();
+        }
+        table.push(row);
+    }
+    let note = "Over the runs of each setting, other seeds or folds; bold: the best on average.";
+    table.note(note).render()
+}
+
 /// The table of runs: what differs in their settings, and how each of them ended.
 ///
 /// # Errors

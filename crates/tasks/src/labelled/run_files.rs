@@ -137,13 +137,43 @@ pub struct RunScores {
 /// What several runs scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupScores {
-    /// Each score over the runs.
+    /// Each score over all runs, whatever their settings.
     pub summary: Summary,
-    /// What is predicted of every example by the model that has not seen it; of folds alone.
+    /// What the runs of each setting of a grid scored; one of them where there is no grid.
+    #[serde(default)]
+    pub cells: Vec<CellScores>,
+    /// What is predicted of every example by the model that has not seen it; of the folds of one split
+    /// alone: those of several stand in `cells`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_of_fold: Option<Scores>,
     /// The name of the run with the best score.
     pub best: String,
+}
+
+/// What the runs of one setting scored: other seeds, other folds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CellScores {
+    /// The values of the grid, as the runs' names have them; empty where there is no grid.
+    pub name: String,
+    /// Each score over the runs.
+    pub summary: Summary,
+    /// What is predicted of every example by the model that has not seen it, split by split; of folds alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub splits: Vec<SplitScores>,
+    /// Each score of these over the splits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_fold: Option<Summary>,
+}
+
+/// What the folds of one split scored together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SplitScores {
+    /// What the names of its runs have in common.
+    pub name: String,
+    /// The file of its predictions, within the group's folder.
+    pub predictions: PathBuf,
+    /// The scores of these.
+    pub scores: Scores,
 }
 
 /// What several runs scored, from a model as it was and from the adapted one.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -17,17 +18,7 @@ const COMMON: &str = "finetune classify --model first --train topics-train.csv -
 /// Starts `kiln`, and kills it once it has said each of `lines`, one after the other; gives whether it
 /// was killed, and not at its end before that.
 fn killed(folder: &Path, command: &str, lines: &[&str]) -> bool {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kiln"))
-        .args(command.split_whitespace())
-        .current_dir(folder)
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .env("KILN_BACKEND", "flex")
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = started(folder, command, Stdio::piped());
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     for start in lines {
         let mut line = String::new();
@@ -39,6 +30,21 @@ fn killed(folder: &Path, command: &str, lines: &[&str]) -> bool {
     }
     child.kill().unwrap();
     !child.wait().unwrap().success()
+}
+
+/// `kiln` at work.
+fn started(folder: &Path, command: &str, stderr: Stdio) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_kiln"))
+        .args(command.split_whitespace())
+        .current_dir(folder)
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env("KILN_BACKEND", "flex")
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .unwrap()
 }
 
 /// Trains in `straight`, and in `other` with a kill in between.
@@ -85,7 +91,8 @@ fn files(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             }
             let bytes = fs::read(&path).unwrap();
             let bytes = match path.file_name().unwrap().to_str().unwrap() {
-                "model.safetensors" | "scores.json" | "predictions.jsonl" => bytes,
+                "model.safetensors" | "scores.json" => bytes,
+                name if name.ends_with("predictions.jsonl") => bytes,
                 "metrics.jsonl" => curve(&bytes).into_bytes(),
                 _ => continue,
             };
@@ -155,6 +162,42 @@ fn a_killed_run_stops_early_where_it_would_have() {
     assert!(steps.lines().count() < 2000);
     let said = resume_without_a_step(folder);
     assert!(said.starts_with("stopped early, "), "{said}");
+}
+
+/// Folds of two seeds with evaluations and saves at different steps, killed after longer and longer lives: in
+/// every run, before its first checkpoint, between an evaluation and a save, while predictions are written.
+#[test]
+fn runs_that_are_killed_again_and_again_end_as_if_they_had_not_been() {
+    let folder = folder("bert");
+    let folder = folder.path();
+    let flags = "--folds 2 --seeds 1,2 --steps 40 --save-every 7 --early-stop 2";
+    kiln(folder, &format!("{COMMON} {flags} --output straight")).ok();
+    let mut kills = 0;
+    for round in 0u64.. {
+        let command = match folder.join("other/config.json").is_file() {
+            true => "resume other".to_owned(),
+            // Killed before anything was begun.
+            false => {
+                let _ = fs::remove_dir_all(folder.join("other"));
+                format!("{COMMON} {flags} --output other")
+            }
+        };
+        let mut child = started(folder, &command, Stdio::null());
+        std::thread::sleep(Duration::from_millis(300 + 130 * round));
+        if child
+            .try_wait()
+            .unwrap()
+            .is_some_and(|status| status.success())
+        {
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    assert!(kills > 2, "{kills} kills");
+    assert_same(folder);
+    assert!(folder.join("other/seed-2.predictions.jsonl").is_file());
 }
 
 #[test]
