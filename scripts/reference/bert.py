@@ -7,6 +7,9 @@
     encoder_no_pooler        relu, three layers, four heads, a row padded on the left
     next_sentence            the pooled vector's head alone
     sequence_classification  three labels
+    multi_label              three labels, each true or not
+    regression               one number
+    regression_several       three numbers
     token_classification     five labels, some positions not scored
     question_answering       start and end of a span; the softmax runs over padding too
     multiple_choice          three continuations each of two examples
@@ -17,11 +20,15 @@
     trajectory_classify, trajectory_tag, trajectory_qa, trajectory_choose,
     trajectory_tag_weighed, trajectory_tag_frozen
                              thirty steps of fine-tuning; see fine_tuning.py
+    trajectory_multi_label, trajectory_regress, trajectory_regress_several,
+    trajectory_classify_decayed, trajectory_tag_decayed, trajectory_qa_decayed, trajectory_choose_decayed
+                             the same, rates that fall by 0.8 a layer
     lora, trajectory_lora    low-rank adapters; see lora.py
     sift, sift_trajectory, sift_choose
                              scale-invariant fine-tuning of the classifier, and of choosing; see sift.py
 """
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -53,7 +60,7 @@ from .cases import (
     set_weights,
     write_case,
 )
-from .fine_tuning import write_fine_tuning
+from .fine_tuning import electras_rates, write_runs
 from .lora import write_lora
 from .sift import write_sift, write_sift_choices
 from .trajectory import Settings, write_trajectory
@@ -61,10 +68,7 @@ from .trajectory import Settings, write_trajectory
 
 def make_bert(folder: Path) -> None:
     """Writes every case of BERT below the folder."""
-    pretraining_case = pretraining()
-    classification_case = sequence_classification()
-    tagging_case, answering_case = token_classification(), question_answering()
-    choosing_case = multiple_choice()
+    pretraining_case, heads = pretraining(), fine_tuned()
     cases = [
         pretraining_case,
         masked_lm(),
@@ -72,10 +76,7 @@ def make_bert(folder: Path) -> None:
         encoder(),
         encoder_no_pooler(),
         next_sentence(),
-        classification_case,
-        tagging_case,
-        answering_case,
-        choosing_case,
+        *heads.values(),
         single_row_long(),
         golden(),
     ]
@@ -83,15 +84,13 @@ def make_bert(folder: Path) -> None:
     for case in cases:
         write_case(folder, case)
     trajectories(folder, pretraining_case.model)
-    write_sift(folder, classification_case)
-    write_lora(folder, classification_case)
-    write_sift_choices(folder, choosing_case)
-    write_fine_tuning(folder, "classify", classification_case)
-    write_fine_tuning(folder, "tag", tagging_case)
-    write_fine_tuning(folder, "qa", answering_case)
-    write_fine_tuning(folder, "choose", choosing_case)
-    write_fine_tuning(folder, "tag", tagging_case, variant="weighed")
-    write_fine_tuning(folder, "tag", tagging_case, variant="frozen")
+    write_sift(folder, heads["sequence_classification"])
+    write_lora(folder, heads["sequence_classification"])
+    write_sift_choices(folder, heads["multiple_choice"])
+    write_runs(folder, ["classify", "tag", "qa", "choose"], heads)
+    write_runs(folder, ["tag"], heads, variant="weighed")
+    write_runs(folder, ["tag"], heads, variant="frozen")
+    layer_by_layer(folder, heads)
 
 
 def small_config(**changes) -> BertConfig:
@@ -195,6 +194,20 @@ def next_sentence() -> Case:
     return Case("next_sentence", model, inputs, loss_of_model)
 
 
+def fine_tuned() -> dict[str, Case]:
+    """The cases that fine-tuning starts from, by name."""
+    # With 53 words float32 loses digits of some small gradients of biases.
+    config_of = partial(small_config, vocab_size=47)
+    cases = [
+        sequence_classification(),
+        *head_cases.real_labels("bert", BertForSequenceClassification, config_of),
+        token_classification(),
+        question_answering(),
+        multiple_choice(),
+    ]
+    return {case.name: case for case in cases}
+
+
 def sequence_classification() -> Case:
     config = small_config(num_labels=3, problem_type="single_label_classification")
     labels = torch.tensor([2, 0, 1, 2])
@@ -255,3 +268,12 @@ def trajectories(folder: Path, model: BertForPreTraining) -> None:
     batches = training_batches(common["total_steps"], model.config.vocab_size)
     write_trajectory(folder / "trajectory_hf", model, batches, hugging_face, loss_of_batch)
     write_trajectory(folder / "trajectory_original", model, batches, original, loss_of_batch)
+
+
+def layer_by_layer(folder: Path, heads: dict[str, Case]) -> None:
+    """Fine-tuning with rates that fall from layer to layer."""
+    rates = electras_rates(small_config().num_hidden_layers, decay=0.8)
+    tasks = ["multi_label", "regress", "regress_several"]
+    write_runs(folder, tasks, heads, rate_factor=rates)
+    tasks = ["classify", "tag", "qa", "choose"]
+    write_runs(folder, tasks, heads, rate_factor=rates, variant="decayed")

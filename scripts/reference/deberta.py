@@ -23,15 +23,20 @@
     soft_labels               rows of probabilities, no problem type
     multi_label               three labels, each true or not
     regression                one number
+    regression_several        three numbers
     token_classification      five labels, some positions not scored
     question_answering        start and end of a span; the softmax runs over padding too
     multiple_choice           three continuations each of two examples
+    v1_sequence_classification, v1_token_classification, v1_question_answering
+                              the same of the first version, with a problem type
     enhanced                  the enhanced mask decoder of the original, v3's attention
     enhanced_v1               the same on v1's attention
     enhanced_conv             the same behind a convolution, position keys of their own
     discriminator             v3's head for replaced tokens
     trajectory_multi_label    thirty steps of fine-tuning, see `fine_tuning.py`
-    trajectory_choose         the same of choosing, rates that fall by 0.8 a layer
+    trajectory_classify, trajectory_multi_label_decayed, trajectory_regress, trajectory_regress_several,
+    trajectory_tag, trajectory_qa, trajectory_choose, trajectory_classify_v1
+                              the same, rates that fall by 0.8 a layer
     sift                      SiFT on `sequence_classification`, see `sift.py`
     log_buckets               which bucket a distance falls into
 
@@ -49,6 +54,9 @@ from torch.nn import functional
 from transformers import (
     DebertaConfig,
     DebertaForMaskedLM,
+    DebertaForQuestionAnswering,
+    DebertaForSequenceClassification,
+    DebertaForTokenClassification,
     DebertaModel,
     DebertaV2Config,
     DebertaV2ForMaskedLM,
@@ -81,7 +89,7 @@ from .cases import (
     write_tensors,
 )
 from .cases import generator as random_stream
-from .fine_tuning import electras_rates, write_fine_tuning
+from .fine_tuning import electras_rates, write_fine_tuning, write_runs
 from .sift import write_sift_pass
 
 LARGEST_FORMULA_GAP = 1e-6
@@ -90,7 +98,7 @@ LARGEST_FORMULA_GAP = 1e-6
 
 def make_deberta(folder: Path) -> None:
     """Writes every case of DeBERTa below the folder."""
-    choosing_case = multiple_choice()
+    heads, v1_heads = fine_tuned(), v1_fine_tuned()
     cases = [
         v1_both(),
         v1_content_to_position(),
@@ -111,13 +119,9 @@ def make_deberta(folder: Path) -> None:
         masked_lm_narrow(),
         masked_lm_untied(),
         masked_lm_plain(),
-        sequence_classification(),
+        *heads.values(),
         soft_labels(),
-        multi_label(),
-        regression(),
-        token_classification(),
-        question_answering(),
-        choosing_case,
+        *v1_heads.values(),
         enhanced(),
         enhanced_v1(),
         enhanced_conv(),
@@ -125,10 +129,8 @@ def make_deberta(folder: Path) -> None:
     ]
     for case in cases:
         write_case(folder, case)
-    write_fine_tuning(folder, "multi_label", multi_label())
-    layers = choosing_case.model.config.num_hidden_layers
-    rates = electras_rates(layers, decay=0.8)
-    write_fine_tuning(folder, "choose", choosing_case, rate_factor=rates)
+    write_runs(folder, ["multi_label"], heads)
+    layer_by_layer(folder, heads, v1_heads)
     write_sift_pass(folder, sift_classifier(), random_stream("deberta/sift"))
     log_buckets(folder / "log_buckets")
     short_buckets(folder / "log_buckets_short")
@@ -292,6 +294,34 @@ def masked_lm_plain() -> Case:
     return masked_lm_case("masked_lm_plain", DebertaV2ForMaskedLM, config)
 
 
+def fine_tuned() -> dict[str, Case]:
+    """The cases that fine-tuning starts from, by name."""
+    cases = [
+        sequence_classification(),
+        *head_cases.real_labels("deberta", DebertaV2ForSequenceClassification, v3_config),
+        token_classification(),
+        question_answering(),
+        multiple_choice(),
+    ]
+    return {case.name: case for case in cases}
+
+
+def v1_fine_tuned() -> dict[str, Case]:
+    """Those of the first version, which has no multiple choice."""
+    config = v1_config(num_labels=3, problem_type="single_label_classification")
+    labels = torch.tensor([2, 0, 1, 2])
+    name, model_class = "v1_sequence_classification", DebertaForSequenceClassification
+    tagger = v1_config(num_labels=5)
+    # With 47 words float32 loses digits of a bias' gradient.
+    answerer = v1_config(vocab_size=43)
+    cases = [
+        head_cases.classification("deberta", model_class, config, labels, name=name),
+        head_cases.tagging("deberta", DebertaForTokenClassification, tagger, prefix="v1_"),
+        head_cases.answering("deberta", DebertaForQuestionAnswering, answerer, prefix="v1_"),
+    ]
+    return {case.name: case for case in cases}
+
+
 def classification_case(name: str, config, labels: Tensor) -> Case:
     model_class = DebertaV2ForSequenceClassification
     return head_cases.classification("deberta", model_class, config, labels, name=name)
@@ -316,18 +346,6 @@ def soft_labels() -> Case:
     return classification_case("soft_labels", v3_config(num_labels=3), labels)
 
 
-def multi_label() -> Case:
-    config = v3_config(num_labels=3, problem_type="multi_label_classification")
-    labels = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
-    return classification_case("multi_label", config, labels)
-
-
-def regression() -> Case:
-    config = v3_config(num_labels=1, problem_type="regression")
-    labels = torch.tensor([0.5, -1.25, 2.0, 0.75])
-    return classification_case("regression", config, labels)
-
-
 def token_classification() -> Case:
     return head_cases.tagging("deberta", DebertaV2ForTokenClassification, v3_config(num_labels=5))
 
@@ -338,6 +356,20 @@ def question_answering() -> Case:
 
 def multiple_choice() -> Case:
     return head_cases.choosing("deberta", DebertaV2ForMultipleChoice, v3_config())
+
+
+def layer_by_layer(folder: Path, heads: dict[str, Case], v1_heads: dict[str, Case]) -> None:
+    """Fine-tuning with rates that fall from layer to layer."""
+    rates = electras_rates(SIZES["num_hidden_layers"], decay=0.8)
+    classifier = sequence_classification()
+    # Without a problem type transformers computes this loss in single precision.
+    classifier.model.config.problem_type = "single_label_classification"
+    write_fine_tuning(folder, "classify", classifier, rate_factor=rates)
+    tasks = ["regress", "regress_several", "tag", "qa", "choose"]
+    write_runs(folder, tasks, heads, rate_factor=rates)
+    write_runs(folder, ["multi_label"], heads, rate_factor=rates, variant="decayed")
+    v1 = v1_heads["v1_sequence_classification"]
+    write_fine_tuning(folder, "classify", v1, rate_factor=rates, variant="v1")
 
 
 # --- attention by the paper's formulas -------------------------------------------------------

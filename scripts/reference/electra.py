@@ -7,6 +7,9 @@
     discriminator_same_width  no projection; relu, in the head too
     encoder                   hidden states against fixed cotangents, three segment types
     sequence_classification   three labels, from the first position
+    multi_label               three labels, each true or not
+    regression                one number
+    regression_several        three numbers
     token_classification      five labels, some positions not scored
     question_answering        start and end of a span; the softmax runs over padding too
     multiple_choice           three continuations each of two examples, summed up by the first position
@@ -17,11 +20,13 @@
     joint_all_tied            the same with one encoder: the heads alone are the generator's own
     trajectory_hf             thirty steps from `joint`, as torch and transformers take them
     trajectory_original       the same batches, as the original ELECTRA code takes them
-    trajectory_classify, trajectory_choose
+    trajectory_classify, trajectory_multi_label, trajectory_regress, trajectory_regress_several,
+    trajectory_tag, trajectory_qa, trajectory_choose
                               thirty steps of fine-tuning, rates that fall by 0.8 a layer; see fine_tuning.py
 """
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -56,7 +61,7 @@ from .cases import (
     write_case,
 )
 from .cases import generator as random_stream
-from .fine_tuning import electras_rates, write_fine_tuning
+from .fine_tuning import electras_rates, write_runs
 from .trajectory import Settings, write_trajectory
 
 GENERATOR_WEIGHT = 1.0
@@ -66,8 +71,7 @@ DISCRIMINATOR_WEIGHT = 50.0
 
 def make_electra(folder: Path) -> None:
     """Writes every case of ELECTRA below the folder."""
-    joint_case, classification_case = joint(), sequence_classification()
-    choosing_case = multiple_choice()
+    joint_case, heads = joint(), fine_tuned()
     cases = [
         generator(),
         generator_narrow(),
@@ -75,10 +79,7 @@ def make_electra(folder: Path) -> None:
         discriminator(),
         discriminator_same_width(),
         encoder(),
-        classification_case,
-        token_classification(),
-        question_answering(),
-        choosing_case,
+        *heads.values(),
         multiple_choice_mean(),
         single_row_long(),
         joint_case,
@@ -88,10 +89,7 @@ def make_electra(folder: Path) -> None:
     for case in cases:
         write_case(folder, case)
     trajectories(folder, joint_case.model)
-    layers = classification_case.model.config.num_hidden_layers
-    rates = electras_rates(layers, decay=0.8)
-    write_fine_tuning(folder, "classify", classification_case, rate_factor=rates)
-    write_fine_tuning(folder, "choose", choosing_case, rate_factor=rates)
+    layer_by_layer(folder, heads)
 
 
 def small_config(**changes) -> ElectraConfig:
@@ -203,6 +201,20 @@ def encoder() -> Case:
     inputs = sentence_batch(stream, config.vocab_size, seq_len=11, lengths=[11, 8, 7], segments=3)
     add_cotangents(stream, model, inputs)
     return Case("encoder", model, inputs, cotangent_loss)
+
+
+def fine_tuned() -> dict[str, Case]:
+    """The cases that fine-tuning starts from, by name."""
+    # With 53 words float32 loses digits of some small gradients of biases.
+    config_of = partial(small_config, vocab_size=47)
+    cases = [
+        sequence_classification(),
+        *head_cases.real_labels("electra", ElectraForSequenceClassification, config_of),
+        token_classification(),
+        question_answering(),
+        multiple_choice(),
+    ]
+    return {case.name: case for case in cases}
 
 
 def sequence_classification() -> Case:
@@ -454,3 +466,10 @@ def trajectories(folder: Path, model: JointModel) -> None:
     batches = training_batches(stream, common["total_steps"], vocab_size)
     write_trajectory(folder / "trajectory_hf", model, batches, hugging_face, losses_of_batch)
     write_trajectory(folder / "trajectory_original", model, batches, original, losses_of_batch)
+
+
+def layer_by_layer(folder: Path, heads: dict[str, Case]) -> None:
+    """Fine-tuning with rates that fall from layer to layer."""
+    rates = electras_rates(small_config().num_hidden_layers, decay=0.8)
+    tasks = ["classify", "multi_label", "regress", "regress_several", "tag", "qa", "choose"]
+    write_runs(folder, tasks, heads, rate_factor=rates)

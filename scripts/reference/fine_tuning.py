@@ -1,14 +1,22 @@
 """Fine-tuning's trajectories: thirty steps of transformers' own classes on random labels.
 
-    trajectory_classify      a label a sequence, from the weights of `sequence_classification`
-    trajectory_multi_label   yes or no for each label, from `multi_label`
-    trajectory_regress       a number a sequence, from `regression`
-    trajectory_tag           a label a token, from `token_classification`
-    trajectory_qa            start and end of a span, from `question_answering`
-    trajectory_choose        one of three continuations, from `multiple_choice`
-    trajectory_beam          XLNet's span with a beam, from `beam_training`
-    trajectory_tag_weighed   the labels weighed and smoothed, from `token_classification`
-    trajectory_tag_frozen    embeddings and the first layer stay as they are, from `token_classification`
+    trajectory_classify         a label a sequence, from the weights of `sequence_classification`
+    trajectory_multi_label      yes or no for each label, from `multi_label`
+    trajectory_regress          a number a sequence, from `regression`
+    trajectory_regress_several  three numbers a sequence, from `regression_several`
+    trajectory_tag              a label a token, from `token_classification`
+    trajectory_qa               start and end of a span, from `question_answering`
+    trajectory_choose           one of three continuations, from `multiple_choice`
+    trajectory_beam             XLNet's span with a beam, from `beam_training`
+    trajectory_tag_weighed      the labels weighed and smoothed, from `token_classification`
+    trajectory_tag_frozen       embeddings and the first layer stay as they are, from `token_classification`
+    trajectory_TASK_decayed     TASK with rates that fall from layer to layer, on batches of its own, where
+                                trajectory_TASK has one rate
+    trajectory_classify_v1      DeBERTa's first version, from `v1_sequence_classification`
+
+Every architecture has the first seven, DeBERTa's first version only its own. One rate have BERT's classify,
+tag (weighed and frozen too), qa and choose, RoBERTa's classify and choose, and DeBERTa's multi_label; the
+rates of all others fall: by 0.8 a layer as in ELECTRA, by 0.75 in XLNet.
 """
 
 import copy
@@ -24,6 +32,18 @@ from .cases import Case, Layout, Tensors, generator, pad_left, sentence_batch
 from .head_cases import choices, tags
 from .trajectory import RateFactor, Settings, one_rate, train, write_trajectory
 
+STARTS = {
+    "classify": "sequence_classification",
+    "multi_label": "multi_label",
+    "regress": "regression",
+    "regress_several": "regression_several",
+    "tag": "token_classification",
+    "qa": "question_answering",
+    "choose": "multiple_choice",
+    "beam": "beam_training",
+}
+"""The case whose weights a task starts from."""
+
 ROWS, SEQ_LEN = 3, 11
 NUM_CHOICES = 3
 
@@ -38,9 +58,14 @@ SETTINGS = Settings(
 )
 
 # What moves a span's scores at all positions alike has no gradient, nor has what moves those of all
-# continuations, so a small epsilon would scale up its rounding: the last biases, and of XLNet what the
-# slowest waves say of a few distances.
+# continuations, so a small epsilon would scale up its rounding: the last biases, and of XLNet, whatever
+# the task, what the slowest waves say of a few distances.
 EPSILONS = {"qa": 1e-5, "beam": 1e-5, "choose": 1e-4}
+XLNETS_EPSILON = 1e-5
+
+# Numbers to be learned lie so far from what a model says that no loss is a small difference of large
+# numbers, of which float32 keeps few digits.
+SPREAD = 3.0
 
 
 def three_segments_padded_left(
@@ -62,7 +87,9 @@ def labels_of(task: str, stream: torch.Generator, batch: Tensors, num_labels: in
     if task == "multi_label":
         return {"labels": (torch.rand(rows, num_labels, generator=stream) < 0.5).float()}
     if task == "regress":
-        return {"labels": torch.randn(rows, generator=stream)}
+        return {"labels": SPREAD * torch.randn(rows, generator=stream)}
+    if task == "regress_several":
+        return {"labels": SPREAD * torch.randn(rows, num_labels, generator=stream)}
     if task == "tag":
         return {"labels": tags(stream, input_ids, num_labels)}
     if task == "choose":
@@ -132,14 +159,28 @@ def write_fine_tuning(
     variant: str = "",
 ) -> None:
     """Writes one run that starts from the weights of `case`, below the architecture's `folder`; a
-    `variant` is `weighed` or `frozen`."""
+    `variant` is `weighed`, `frozen`, or a mere name such as `decayed`."""
     name, config = f"trajectory_{task}" + (f"_{variant}" if variant else ""), case.model.config
     batches = training_batches(task, generator(f"{config.model_type}/{name}"), config, layout)
     loop = partial(train, rate_factor=rate_factor)
-    settings = replace(SETTINGS, epsilon=EPSILONS.get(task, SETTINGS.epsilon))
+    usual = XLNETS_EPSILON if config.model_type == "xlnet" else SETTINGS.epsilon
+    settings = replace(SETTINGS, epsilon=EPSILONS.get(task, usual))
     loss = weighed_loss if variant == "weighed" else loss_of
     model = frozen(case.model) if variant == "frozen" else case.model
     write_trajectory(folder / name, model, batches, settings, loss, loop)
+
+
+def write_runs(
+    folder: Path,
+    tasks: list[str],
+    heads: dict[str, Case],
+    layout: Layout = sentence_batch,
+    rate_factor: RateFactor = one_rate,
+    variant: str = "",
+) -> None:
+    """Writes a run of every task, from its case among `heads`."""
+    for task in tasks:
+        write_fine_tuning(folder, task, heads[STARTS[task]], layout, rate_factor, variant)
 
 
 def training_batches(

@@ -1,5 +1,7 @@
 """Cases of the fine-tuning heads: the same batches and labels, whatever the architecture."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
@@ -16,6 +18,19 @@ from .cases import (
     sentence_batch,
     set_weights,
 )
+
+REAL_LABELS = {
+    "multi_label": (
+        "multi_label_classification",
+        [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]],
+    ),
+    "regression": ("regression", [0.5, -1.25, 2.0, 0.75]),
+    "regression_several": (
+        "regression",
+        [[0.5, -1.25, 2.0], [-0.75, 0.25, 1.5], [1.75, -0.5, -1.0], [0.0, 2.25, -1.5]],
+    ),
+}
+"""What real numbers as labels of four rows mean, and these labels, by the case's name."""
 
 
 def drawn(
@@ -48,11 +63,31 @@ def classification(
     return Case(name, model, inputs, loss_of_model)
 
 
+def real_labels(
+    architecture: str,
+    model_class: type,
+    config_of: Callable[..., PretrainedConfig],
+    layout: Layout = sentence_batch,
+) -> list[Case]:
+    """A case for each of `REAL_LABELS`; `config_of` makes a configuration with these fields."""
+    cases = []
+    for name, (problem_type, rows) in REAL_LABELS.items():
+        labels = torch.tensor(rows)
+        num_labels = 1 if labels.dim() == 1 else labels.shape[1]
+        config = config_of(num_labels=num_labels, problem_type=problem_type)
+        cases.append(classification(architecture, model_class, config, labels, layout, name))
+    return cases
+
+
 def tagging(
-    architecture: str, model_class: type, config: PretrainedConfig, layout: Layout = sentence_batch
+    architecture: str,
+    model_class: type,
+    config: PretrainedConfig,
+    layout: Layout = sentence_batch,
+    prefix: str = "",
 ) -> Case:
     """A label a token, some positions not scored."""
-    name = "token_classification"
+    name = f"{prefix}token_classification"
     rows = (layout, 13, [13, 9, 7])
     stream, model, inputs = drawn(f"{architecture}/{name}", model_class, config, rows)
     inputs["labels"] = tags(stream, inputs["input_ids"], config.num_labels)
@@ -68,10 +103,14 @@ def tags(stream: torch.Generator, input_ids: Tensor, num_labels: int) -> Tensor:
 
 
 def answering(
-    architecture: str, model_class: type, config: PretrainedConfig, layout: Layout = sentence_batch
+    architecture: str,
+    model_class: type,
+    config: PretrainedConfig,
+    layout: Layout = sentence_batch,
+    prefix: str = "",
 ) -> Case:
     """Start and end of a span."""
-    name = "question_answering"
+    name = f"{prefix}question_answering"
     rows = (layout, 17, [17, 12, 15])
     _, model, inputs = drawn(f"{architecture}/{name}", model_class, config, rows)
     # The second row has no answer: both point at the first token.

@@ -6,6 +6,9 @@
     encoder                  hidden states and pooled vector against fixed cotangents, two segment types
     encoder_no_pooler        relu, three layers, four heads, a row padded on the left
     sequence_classification  three labels, from the first position
+    multi_label              three labels, each true or not
+    regression               one number
+    regression_several       three numbers
     token_classification     five labels, some positions not scored
     question_answering       start and end of a span; the softmax runs over padding too
     multiple_choice          three continuations each of two examples
@@ -13,6 +16,9 @@
     trajectory               thirty steps from `masked_lm`, by the published constants of Adam
     trajectory_classify, trajectory_choose
                              thirty steps of fine-tuning; see fine_tuning.py
+    trajectory_multi_label, trajectory_regress, trajectory_regress_several, trajectory_tag, trajectory_qa,
+    trajectory_classify_decayed, trajectory_choose_decayed
+                             the same, rates that fall by 0.8 a layer
 """
 
 from pathlib import Path
@@ -43,7 +49,7 @@ from .cases import (
     set_weights,
     write_case,
 )
-from .fine_tuning import write_fine_tuning
+from .fine_tuning import electras_rates, write_runs
 from .trajectory import Settings, write_trajectory
 
 # Ids of the special tokens, as a tokenizer is trained for RoBERTa; words start after them as everywhere.
@@ -52,25 +58,21 @@ BEGIN, PAD, END, MASK = 0, 1, 2, 4
 
 def make_roberta(folder: Path) -> None:
     """Writes every case of RoBERTa below the folder."""
-    masked_lm_case, classification_case = masked_lm(), sequence_classification()
-    choosing_case = multiple_choice()
+    masked_lm_case, heads = masked_lm(), fine_tuned()
     cases = [
         masked_lm_case,
         masked_lm_padded(),
         masked_lm_untied(),
         encoder(),
         encoder_no_pooler(),
-        classification_case,
-        token_classification(),
-        question_answering(),
-        choosing_case,
+        *heads.values(),
         single_row_long(),
     ]
     for case in cases:
         write_case(folder, case)
     trajectory(folder, masked_lm_case.model)
-    write_fine_tuning(folder, "classify", classification_case, text_batch)
-    write_fine_tuning(folder, "choose", choosing_case, text_batch)
+    write_runs(folder, ["classify", "choose"], heads, text_batch)
+    layer_by_layer(folder, heads)
 
 
 def small_config(**changes) -> RobertaConfig:
@@ -174,6 +176,19 @@ def encoder_no_pooler() -> Case:
     return Case("encoder_no_pooler", model, inputs, cotangent_loss)
 
 
+def fine_tuned() -> dict[str, Case]:
+    """The cases that fine-tuning starts from, by name."""
+    model_class = RobertaForSequenceClassification
+    cases = [
+        sequence_classification(),
+        *head_cases.real_labels("roberta", model_class, small_config, text_batch),
+        token_classification(),
+        question_answering(),
+        multiple_choice(),
+    ]
+    return {case.name: case for case in cases}
+
+
 def sequence_classification() -> Case:
     config = small_config(num_labels=3, problem_type="single_label_classification")
     labels = torch.tensor([2, 0, 1, 2])
@@ -242,3 +257,11 @@ def trajectory(folder: Path, model: RobertaForMaskedLM) -> None:
     )
     batches = training_batches(settings.total_steps, model.config.vocab_size)
     write_trajectory(folder / "trajectory", model, batches, settings, loss_of_batch)
+
+
+def layer_by_layer(folder: Path, heads: dict[str, Case]) -> None:
+    """Fine-tuning with rates that fall from layer to layer."""
+    rates = electras_rates(small_config().num_hidden_layers, decay=0.8)
+    tasks = ["multi_label", "regress", "regress_several", "tag", "qa"]
+    write_runs(folder, tasks, heads, text_batch, rates)
+    write_runs(folder, ["classify", "choose"], heads, text_batch, rates, variant="decayed")

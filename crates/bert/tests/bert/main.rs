@@ -4,6 +4,7 @@ mod fine_tuning;
 mod forward;
 mod frozen;
 mod golden_head;
+mod layer_by_layer;
 mod lora;
 mod parity;
 mod sift;

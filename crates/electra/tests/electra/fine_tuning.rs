@@ -1,12 +1,14 @@
-//! Fine-tuning against transformers: thirty steps with rates that fall towards the embeddings.
+//! Fine-tuning against transformers: thirty steps of every task with rates that fall towards the embeddings.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use kiln_checkpoint::{Names, module_tensors};
 use kiln_electra::{
-    ElectraConfig, ElectraForMultipleChoice, ElectraForSequenceClassification, ElectraPretraining,
+    ElectraConfig, ElectraForMultipleChoice, ElectraForQuestionAnswering,
+    ElectraForSequenceClassification, ElectraForTokenClassification, ElectraPretraining,
     PairConfig,
 };
 use kiln_learner::Observer;
@@ -15,26 +17,58 @@ use kiln_tasks::fine_tuning::{FineTuning, FineTuningSettings, LayerDecay};
 use kiln_tasks::settings::{DetectionSettings, Sharing};
 use kiln_testing::{check_fine_tuning, devices, fixtures_dir};
 
-#[test]
-fn a_classifier_learns_as_in_pytorch_layer_by_layer() {
-    let root = fixtures_dir("electra", env!("CARGO_MANIFEST_DIR"));
-    let cases = ("sequence_classification", "trajectory_classify");
-    let settings = FineTuningSettings {
+fn root() -> PathBuf {
+    fixtures_dir("electra", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Rates that fall from layer to layer, as published.
+fn layer_by_layer() -> FineTuningSettings {
+    FineTuningSettings {
         layer_decay: Some(LayerDecay::electra()),
         ..FineTuningSettings::default()
-    };
-    check_fine_tuning::<ElectraForSequenceClassification>(&root, cases, &settings, 1);
+    }
+}
+
+#[test]
+fn a_classifier_learns_as_in_pytorch_layer_by_layer() {
+    let cases = ("sequence_classification", "trajectory_classify");
+    check_fine_tuning::<ElectraForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+}
+
+#[test]
+fn several_labels_are_learned_as_in_pytorch_layer_by_layer() {
+    let cases = ("multi_label", "trajectory_multi_label");
+    check_fine_tuning::<ElectraForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+}
+
+#[test]
+fn a_number_is_learned_as_in_pytorch_layer_by_layer() {
+    let cases = ("regression", "trajectory_regress");
+    check_fine_tuning::<ElectraForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+}
+
+#[test]
+fn several_numbers_are_learned_as_in_pytorch_layer_by_layer() {
+    let cases = ("regression_several", "trajectory_regress_several");
+    check_fine_tuning::<ElectraForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+}
+
+#[test]
+fn a_tagger_learns_as_in_pytorch_layer_by_layer() {
+    let cases = ("token_classification", "trajectory_tag");
+    check_fine_tuning::<ElectraForTokenClassification>(&root(), cases, &layer_by_layer(), 1);
+}
+
+#[test]
+fn spans_are_learned_as_in_pytorch_layer_by_layer() {
+    let cases = ("question_answering", "trajectory_qa");
+    check_fine_tuning::<ElectraForQuestionAnswering>(&root(), cases, &layer_by_layer(), 1);
 }
 
 #[test]
 fn continuations_are_chosen_among_as_in_pytorch_layer_by_layer() {
-    let root = fixtures_dir("electra", env!("CARGO_MANIFEST_DIR"));
     let cases = ("multiple_choice", "trajectory_choose");
-    let settings = FineTuningSettings {
-        layer_decay: Some(LayerDecay::electra()),
-        ..FineTuningSettings::default()
-    };
-    check_fine_tuning::<ElectraForMultipleChoice>(&root, cases, &settings, 1);
+    check_fine_tuning::<ElectraForMultipleChoice>(&root(), cases, &layer_by_layer(), 1);
 }
 
 #[derive(Default)]
