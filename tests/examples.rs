@@ -60,6 +60,17 @@ fn pretrain(folder: &Path, name: &str) -> (PathBuf, Vec<String>) {
     (checkpoint, lines)
 }
 
+/// Fine-tunes a checkpoint for one pass over the examples; what is printed before the checkpoint that it
+/// makes, where config.json names `class`.
+fn finetune(folder: &Path, name: &str, checkpoint: &Path, class: &str) -> Vec<String> {
+    let printed = run(folder, name, &[checkpoint.to_str().unwrap(), "tuned", "1"]);
+    let mut lines: Vec<String> = printed.lines().map(str::to_owned).collect();
+    let tuned = folder.join(lines.pop().unwrap());
+    let config = std::fs::read_to_string(tuned.join("config.json")).unwrap();
+    assert!(config.contains(&format!("\"{class}\"")), "{config}");
+    lines
+}
+
 #[test]
 fn bert_is_pretrained_and_fills_a_mask() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,7 +110,7 @@ fn bert_is_pretrained_and_fills_a_mask() {
 }
 
 #[test]
-fn electra_is_pretrained_and_asked_about_each_token() {
+fn electra_is_pretrained_asked_about_each_token_and_compares_sentences() {
     let folder = tempfile::tempdir().unwrap();
     let (checkpoint, lines) = pretrain(folder.path(), "electra_pretrain");
     assert!(checkpoint.join("generator/model.safetensors").exists());
@@ -110,30 +121,63 @@ fn electra_is_pretrained_and_asked_about_each_token() {
             .any(|line| line.trim_start().starts_with("sun ")),
         "{lines:?}"
     );
+
+    let class = "ElectraForSequenceClassification";
+    let lines = finetune(folder.path(), "finetune_regress", &checkpoint, class);
+    let [correlation] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert!(correlation.starts_with("step 10: pearson "), "{lines:?}");
 }
 
 #[test]
-fn deberta_is_pretrained_and_asked_for_a_word() {
+fn deberta_is_pretrained_asked_for_a_word_and_answers() {
     let folder = tempfile::tempdir().unwrap();
     let (checkpoint, lines) = pretrain(folder.path(), "deberta_pretrain");
     assert!(checkpoint.join("discriminator/model.safetensors").exists());
     assert_eq!(lines.len(), 3, "{lines:?}");
+
+    let class = "DebertaV2ForQuestionAnswering";
+    let lines = finetune(folder.path(), "finetune_qa", &checkpoint, class);
+    let [unanswered, f1] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(unanswered, "some questions have no answer");
+    assert!(f1.starts_with("step 8: F1 of words "), "{lines:?}");
 }
 
 #[test]
-fn xlnet_is_pretrained_and_asked_for_a_word() {
+fn xlnet_is_pretrained_asked_for_a_word_and_chooses() {
     let folder = tempfile::tempdir().unwrap();
     let (checkpoint, lines) = pretrain(folder.path(), "xlnet_pretrain");
     assert!(checkpoint.join("spiece.model").exists());
     assert_eq!(lines.len(), 3, "{lines:?}");
+
+    let class = "XLNetForMultipleChoice";
+    let lines = finetune(folder.path(), "finetune_choose", &checkpoint, class);
+    let [accuracy] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert!(accuracy.starts_with("step 13: accuracy 0."), "{lines:?}");
 }
 
 #[test]
-fn roberta_is_pretrained_and_asked_for_a_word() {
+fn roberta_is_pretrained_asked_for_a_word_and_tags() {
     let folder = tempfile::tempdir().unwrap();
     let (checkpoint, lines) = pretrain(folder.path(), "roberta_pretrain");
     assert!(checkpoint.join("merges.txt").exists());
     assert_eq!(lines.len(), 3, "{lines:?}");
+
+    let class = "RobertaForTokenClassification";
+    let lines = finetune(folder.path(), "finetune_tag", &checkpoint, class);
+    let [tags, f1] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(
+        tags,
+        "tags: B-PERSON, B-PLACE, B-TIME, I-PERSON, I-PLACE, I-TIME, O"
+    );
+    assert!(f1.starts_with("step 8: F1 of entities 0."), "{lines:?}");
 }
 
 #[test]

@@ -92,6 +92,9 @@ pub(crate) fn parser() -> impl TypedValueParser<Value = Named> {
 }
 
 #[cfg(test)]
+mod published;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

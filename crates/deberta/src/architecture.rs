@@ -158,13 +158,23 @@ impl Architecture for Deberta {
         }
     }
 
-    /// Rates from the middle of its repository's; its small models have none published.
+    /// Rates that its repository's scripts have for most tasks, and their tagging; its small models have
+    /// none published.
     fn tuning_recipe(&self, task: Task, size: PublishedSize) -> TuningRecipe {
         let bert = TuningRecipe::bert(task, size);
         TuningRecipe {
             optimizer: OptimizerSettings {
                 learning_rate: size.pick([3e-4, 2e-5, 1e-5]),
                 ..bert.optimizer
+            },
+            batch_size: if task == Task::Tag {
+                16
+            } else {
+                bert.batch_size
+            },
+            epochs: match task {
+                Task::Tag => size.pick([bert.epochs, 15.0, 15.0]),
+                _ => bert.epochs,
             },
             ..bert
         }

@@ -122,7 +122,11 @@ impl Architecture for Electra {
                 ..bert.optimizer
             },
             schedule: ScheduleKind::Electra,
-            epochs: if task == Task::Qa { 2.0 } else { 3.0 },
+            epochs: match task {
+                Task::Qa => 2.0,
+                Task::Regress => 10.0,
+                _ => 3.0,
+            },
             layer_decay: Some(LayerDecay {
                 factor: size.pick([0.8, 0.8, 0.9]),
                 ..LayerDecay::electra()

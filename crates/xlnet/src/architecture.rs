@@ -152,7 +152,11 @@ impl Architecture for Xlnet {
         let asks = task == Task::Qa;
         TuningRecipe {
             optimizer: OptimizerSettings {
-                learning_rate: size.pick([3e-4, 2e-5, if asks { 3e-5 } else { 2e-5 }]),
+                learning_rate: match task {
+                    Task::Qa => size.pick([3e-4, 2e-5, 3e-5]),
+                    Task::Regress => size.pick([3e-4, 5e-5, 5e-5]),
+                    _ => size.pick([3e-4, 2e-5, 2e-5]),
+                },
                 weight_decay: 0.0,
                 epsilon: if asks { 1e-6 } else { 1e-8 },
                 ..bert.optimizer

@@ -151,6 +151,38 @@ fn a_run_gives_the_mean_and_a_folder_what_its_files_say() {
 }
 
 #[test]
+fn no_vector_depends_on_the_texts_beside_it() {
+    let texts = [
+        "the potter",
+        "",
+        "The river was cold today, and the boat left the harbour before the sun had risen.",
+        "A",
+    ];
+    for architecture in ["bert", "roberta", "electra", "deberta", "xlnet"] {
+        let folder = crate::tasks::folder(architecture);
+        let folder = folder.path();
+        let flags = "--model first --pooling cls,max,mean,weightedmean,lasttoken";
+        // One batch, in which all but one text are padded.
+        let together = embed(folder, flags, &texts.join("\n"));
+        assert_eq!(together.len(), texts.len(), "{architecture}");
+        assert_eq!(together[0].len(), 5 * 32, "{architecture}");
+        assert_ne!(together[0], together[3], "{architecture}");
+        for (text, expected) in texts.iter().zip(&together) {
+            let alone = embed(folder, flags, &format!("{text}\n"));
+            // Hidden states are a few times as large as 1; what is compared is not.
+            let largest = expected
+                .iter()
+                .fold(1.0_f32, |most, value| most.max(value.abs()));
+            let scaled = |vector: &Vec<f32>| -> Vec<f32> {
+                vector.iter().map(|value| value / largest).collect()
+            };
+            let alone: Vec<Vec<f32>> = alone.iter().map(scaled).collect();
+            assert_same(&alone, &[scaled(expected)]);
+        }
+    }
+}
+
+#[test]
 fn vectors_go_to_a_file_as_they_come() {
     let folder = folder();
     let folder = folder.path();

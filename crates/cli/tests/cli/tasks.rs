@@ -102,7 +102,7 @@ fn samples() -> PathBuf {
 }
 
 /// A folder with the files of the samples, and a pretraining run `first` of one step.
-fn folder(architecture: &str) -> tempfile::TempDir {
+pub(crate) fn folder(architecture: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     for entry in fs::read_dir(samples().join("tasks")).unwrap() {

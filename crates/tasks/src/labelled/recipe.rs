@@ -67,7 +67,7 @@ impl TuningRecipe {
         let choice = matches!(task, Task::Choose);
         Self {
             optimizer: OptimizerSettings {
-                learning_rate: size.pick([3e-4, 3e-5, 2e-5]),
+                learning_rate: size.pick([3e-4, if choice { 2e-5 } else { 3e-5 }, 2e-5]),
                 ..OptimizerSettings::default()
             },
             schedule: ScheduleKind::Linear,

@@ -11,7 +11,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-const TEXT: &str = "The potter opened the kiln in Zürich's old town; 東京。 Ёжик пил чай, её чай.";
+/// Words and signs, some of several characters that are seen as one: an accent of its own, a skin's
+/// colour, emoji that are joined.
+const TEXT: &str = "The potter opened the kiln in Zürich's cafe\u{301} 👍\u{1f3fd}, \
+                    👩\u{200d}👩\u{200d}👧 kiln👍\u{1f3fd}; 東京。 Ёжик пил чай, её чай.";
 
 /// The characters from the first of these tokens to the last; none if there are no such tokens.
 fn answer_characters(
@@ -42,6 +45,19 @@ static ALL: LazyLock<[Tokenizer; 3]> = LazyLock::new(|| {
         train_byte_bpe_on_texts([TEXT], &bytes).unwrap(),
     ]
 });
+
+/// The characters of [`TEXT`] where `part` stands first, from its first character on.
+fn place(part: &str) -> Range<usize> {
+    let (before, _) = TEXT.split_once(part).unwrap();
+    let start = before.chars().count();
+    start..start + part.chars().count()
+}
+
+/// What an answer in [`TEXT`] is after it was tokens.
+fn comes_back(tokenizer: &Tokenizer, answer: Range<usize>) -> Option<Range<usize>> {
+    let tokens = tokenizer.encode_with_offsets(TEXT).unwrap();
+    answer_characters(&tokens, answer_tokens(&tokens, answer)?)
+}
 
 fn tokens(ranges: &[(usize, usize)]) -> Vec<(u32, Range<usize>)> {
     ranges.iter().map(|&(start, end)| (0, start..end)).collect()
@@ -95,14 +111,50 @@ fn an_answer_that_no_token_stands_for_has_none() {
     assert_eq!(answer_tokens(&words, 4..6), Some((2, 2)));
 }
 
+#[test]
+fn accents_and_emoji_come_back_with_all_that_they_are_made_of() {
+    for tokenizer in &*ALL {
+        for answer in [
+            "cafe\u{301}",
+            "👍\u{1f3fd}",
+            "👩\u{200d}👩\u{200d}👧",
+            "kiln👍\u{1f3fd}",
+            "cafe\u{301} 👍\u{1f3fd}, 👩\u{200d}👩\u{200d}👧",
+        ] {
+            let answer = place(answer);
+            assert_eq!(comes_back(tokenizer, answer.clone()), Some(answer));
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_part_of_what_is_seen_as_one_never_takes_along_its_neighbours() {
+    for (part, whole) in [
+        ("cafe", "cafe\u{301}"),
+        ("\u{301}", "cafe\u{301}"),
+        ("👍", "👍\u{1f3fd}"),
+        ("\u{1f3fd}", "👍\u{1f3fd}"),
+        ("👩\u{200d}👩", "👩\u{200d}👩\u{200d}👧"),
+        ("\u{200d}", "👩\u{200d}👩\u{200d}👧"),
+    ] {
+        let (answer, whole) = (place(part), place(whole));
+        for tokenizer in &*ALL {
+            let back = comes_back(tokenizer, answer.clone()).unwrap();
+            assert!(back.start <= answer.start && answer.end <= back.end);
+            assert!(whole.start <= back.start && back.end <= whole.end);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_answer_comes_back_with_all_its_characters_that_are_seen(
-        from in 0usize..80, length in 1usize..30,
+        from in 0usize..90, length in 1usize..30,
     ) {
         let characters: Vec<char> = TEXT.chars().collect();
         let end = (from + length).min(characters.len());
         let answer = from.min(end)..end;
+        // Marks and joiners too: they are their letter's and their emoji's.
         let seen = answer.clone().filter(|&at| !characters[at].is_whitespace());
         let seen: Vec<usize> = seen.collect();
         for tokenizer in &*ALL {
