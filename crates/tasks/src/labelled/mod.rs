@@ -52,9 +52,9 @@ pub use merge::{MergeRequest, Merged};
 pub use pipeline::{Asked, TaskPipeline};
 pub use recipe::{PublishedSize, TuningRecipe};
 pub use run_files::{
-    ADAPTED, Adaptation, AdaptedModel, AdaptedScores, CellScores, ComparedPair, Comparison, Difference,
-    GroupScores, GroupSettings, PREDICTIONS, Planned, RunKind, RunScores, SCORES, SIDES,
-    SplitScores,
+    ADAPTED, Adaptation, AdaptedModel, AdaptedScores, CellScores, ComparedPair, Comparison,
+    Difference, GroupScores, GroupSettings, PREDICTIONS, Planned, RunKind, RunScores, SCORES,
+    SIDES, SplitScores,
 };
 pub use selection::selection;
 pub use settings::{Development, FineTuneSettings, LabelledData, TaskSettings, TunedFrom};
