@@ -97,8 +97,9 @@ def logits_of(
             lambda _, arguments: (replace(arguments[0]),)
         )
     else:
+        # XLNet's batches run along the second axis inside.
         hook = model.base_model.word_embedding.register_forward_hook(
-            lambda _module, _arguments, embedded: replace(embedded)
+            lambda _module, _arguments, embedded: replace(embedded.transpose(0, 1)).transpose(0, 1)
         )
     arguments = {key: batch[key] for key in ("input_ids", "attention_mask", "token_type_ids")}
     logits = model(**arguments).logits

@@ -65,7 +65,13 @@ from .cases import (
     set_weights,
     write_case,
 )
-from .fine_tuning import beam_labels, three_segments_padded_left, write_runs, xlnets_rates
+from .fine_tuning import (
+    STARTS,
+    beam_labels,
+    three_segments_padded_left,
+    write_runs,
+    xlnets_rates,
+)
 from .sift import write_sift_pass
 from .trajectory import Settings, write_trajectory
 
@@ -507,9 +513,12 @@ def beam_spans() -> Case:
 
 def layer_by_layer(folder: Path, heads: dict[str, Case]) -> None:
     """Fine-tuning with rates that fall from layer to layer."""
-    rates = xlnets_rates(SIZES["n_layer"], decay=0.75)
     tasks = ["classify", "multi_label", "regress", "regress_several", "tag", "qa", "choose", "beam"]
-    write_runs(folder, tasks, heads, three_segments_padded_left, rates)
+    for task in tasks:
+        # The model that tags has one layer.
+        layers = heads[STARTS[task]].model.config.n_layer
+        rates = xlnets_rates(layers, decay=0.75)
+        write_runs(folder, [task], heads, three_segments_padded_left, rates)
 
 
 def trajectory(folder: Path) -> None:
