@@ -76,6 +76,18 @@ pub struct Scores {
     pub notes: Vec<String>,
 }
 
+impl Score {
+    /// A value of this score, its own or a mean over runs, as a number that is the lower the better; infinity
+    /// where it is undefined.
+    pub fn badness(&self, value: Option<f64>) -> f64 {
+        match value {
+            Some(value) if self.higher_is_better => -value,
+            Some(value) => value,
+            None => f64::INFINITY,
+        }
+    }
+}
+
 impl Scores {
     /// The score called `name`.
     pub fn get(&self, name: &str) -> Option<&Score> {

@@ -41,15 +41,9 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// The mean of the main score as a number that is the lower the better the runs are; infinity where it is
-    /// undefined.
-    pub fn badness(&self, is_higher_better: bool) -> f64 {
-        let mean = self.get(&self.main).and_then(|spread| spread.mean);
-        match mean {
-            Some(mean) if is_higher_better => -mean,
-            Some(mean) => mean,
-            None => f64::INFINITY,
-        }
+    /// The spread of the score that model selection uses.
+    pub fn main(&self) -> Option<&Spread> {
+        self.get(&self.main)
     }
 
     /// The spread of the score called `name`.

@@ -7,7 +7,8 @@ use burn::tensor::Device;
 use kiln_learner::{ModelFiles, NoObserver};
 use kiln_nn::Init;
 use kiln_tasks::fine_tuning::{
-    FineTuned, FineTuning, FineTuningSettings, HeadKind, LoraSettings, TunedModelOf, TunedObjective,
+    FineTuned, FineTuning, FineTuningSettings, HeadKind, LayerDecay, LoraSettings, TunedModelOf,
+    TunedObjective,
 };
 use kiln_tasks::heads::TrainedHead;
 use kiln_tasks::{Class, Family};
@@ -66,6 +67,14 @@ impl BatchSource for Batches {
             }
         }
         Ok(batch)
+    }
+}
+
+/// Fine-tuning with rates that fall from layer to layer as `decay` says.
+pub fn layer_by_layer(decay: LayerDecay) -> FineTuningSettings {
+    FineTuningSettings {
+        layer_decay: Some(decay),
+        ..FineTuningSettings::default()
     }
 }
 

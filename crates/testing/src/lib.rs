@@ -58,7 +58,7 @@ mod trajectory;
 pub use bound::Bound;
 pub use closeness::{Closeness, Report, assert_close};
 pub use device::{BACKENDS_VARIABLE, devices, lock_generator};
-pub use fine_tuning::{adapted, check_adapted_fine_tuning, check_fine_tuning};
+pub use fine_tuning::{adapted, check_adapted_fine_tuning, check_fine_tuning, layer_by_layer};
 pub use fixture::{FIXTURES_VARIABLE, Fixture, FixtureTensor, Values, cases, fixtures_dir};
 pub use golden_head::{
     check_golden, check_golden_classifier, golden_hidden_states, with_golden_head,

@@ -31,14 +31,8 @@ pub(super) fn conclude(
         ))?;
         return tell_page(report.as_deref(), console);
     }
-    let cells = cells(folder, runs, scored, console)?;
     let scores = GroupScores {
-        summary: over_runs(scored)?,
-        out_of_fold: match cells.as_slice() {
-            [cell] => only(&cell.splits).map(|split| split.scores.clone()),
-            _ => None,
-        },
-        cells,
+        cells: cells(folder, runs, scored, console)?,
         best: best(scored),
     };
     write_json(&folder.join(SCORES), &scores)?;
@@ -138,14 +132,6 @@ fn out_of_fold(
     Ok(splits)
 }
 
-/// The one there is.
-fn only<T>(all: &[T]) -> Option<&T> {
-    match all {
-        [one] => Some(one),
-        _ => None,
-    }
-}
-
 /// Each once, where it first stands.
 pub(super) fn in_order_of_first(all: impl Iterator<Item = String>) -> Vec<String> {
     let mut found = Vec::new();
@@ -161,12 +147,7 @@ pub(super) fn in_order_of_first(all: impl Iterator<Item = String>) -> Vec<String
 pub(super) fn best(scored: &[(String, Scores)]) -> String {
     let badness = |scores: &Scores| {
         let main = scores.main();
-        let value = main.and_then(|score| score.value);
-        match (value, main.is_some_and(|score| score.higher_is_better)) {
-            (Some(value), true) => -value,
-            (Some(value), false) => value,
-            (None, _) => f64::INFINITY,
-        }
+        main.map_or(f64::INFINITY, |score| score.badness(score.value))
     };
     let best = scored
         .iter()
@@ -179,7 +160,7 @@ fn tell(
     scored: &[(String, Scores)],
     console: Console,
 ) -> Result<(), Failure> {
-    let main = &scores.summary.main;
+    let main = scored.first().map_or("", |(_, scores)| &scores.main);
     let width = scored
         .iter()
         .map(|(name, _)| name.len())
@@ -208,8 +189,9 @@ fn tell(
         }
         tell_spread(&cell.summary, width, console)?;
     }
-    showing::warn_collapsed(&[&scores.summary], console);
-    if let Some(all) = &scores.out_of_fold {
+    let summaries: Vec<&Summary> = scores.cells.iter().map(|cell| &cell.summary).collect();
+    showing::warn_collapsed(&summaries, console);
+    if let Some(all) = scores.out_of_fold() {
         console.out("\nall examples, each by the model that has not seen it")?;
         return showing::show(all, console);
     }
@@ -243,8 +225,10 @@ fn tell(
 /// The name of the setting with the best mean; the first of equals.
 fn best_cell<'a>(cells: &'a [CellScores], scored: &[(String, Scores)]) -> Option<&'a String> {
     let main = scored.first().and_then(|(_, scores)| scores.main());
-    let is_higher_better = main.is_some_and(|score| score.higher_is_better);
-    let badness = |cell: &CellScores| cell.summary.badness(is_higher_better);
+    let badness = |cell: &CellScores| {
+        let mean = cell.summary.main().and_then(|spread| spread.mean);
+        main.map_or(f64::INFINITY, |score| score.badness(mean))
+    };
     let best = cells
         .iter()
         .min_by(|a, b| badness(a).total_cmp(&badness(b)));

@@ -14,6 +14,7 @@ mod trained;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -117,6 +118,26 @@ pub(crate) fn folder(architecture: &str) -> tempfile::TempDir {
     );
     kiln(path, &command).ok();
     folder
+}
+
+/// `kiln`, to be given its words.
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_kiln"))
+}
+
+/// A `program` at work in `folder` on the words of `command`.
+fn started(mut program: Command, folder: &Path, command: &str, stderr: Stdio) -> Child {
+    program
+        .args(command.split_whitespace())
+        .current_dir(folder)
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env("KILN_BACKEND", "flex")
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .unwrap()
 }
 
 /// Fine-tunes `first` for a few steps.

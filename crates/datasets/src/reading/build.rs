@@ -49,18 +49,9 @@ impl Context<'_> {
             id,
             line,
             word_lines,
-            label_column: self.label_column(),
             input,
             target,
         })
-    }
-
-    /// The column that a label of classes stands in; none where each label has one of its own.
-    fn label_column(&self) -> Option<String> {
-        match (self.spec.task, self.fields.labels.as_slice()) {
-            (Task::Classify, [field]) => Some(field.name.clone()),
-            _ => None,
-        }
     }
 
     fn unlabelled(&self) -> String {

@@ -9,8 +9,8 @@ use super::build::Context;
 use super::ids::{Ids, Numbered, repeated};
 use super::lines::problem;
 use super::questions;
-use super::raw::{Raw, RawTarget, WordPlace};
-use super::record::Content;
+use super::raw::{Raw, RawTarget, WordPlace, at};
+use super::record::{Content, Field};
 use super::source::{Decided, Source};
 use super::spec::DatasetSpec;
 use super::tags::{Scheme, to_iob2};
@@ -168,6 +168,14 @@ impl<'a> Raws<'a> {
         }
     }
 
+    /// The column of the last example's label, or of all of its labels; none where each has one of its own.
+    fn label_column(&self) -> Option<&Field> {
+        match self.source.as_ref()?.fields.labels.as_slice() {
+            [field] => Some(field),
+            _ => None,
+        }
+    }
+
     /// Refuses a second example of an id.
     fn check_id(&mut self, file: &Arc<Path>, raw: &Raw, has_column: bool) -> Result<(), DataError> {
         let Some(ids) = &mut self.ids else {
@@ -305,8 +313,9 @@ impl<'a> Examples<'a> {
         let id = |name: &str| {
             let id = self.labels.id(name);
             id.map_err(|reason| {
-                let reason = match &raw.label_column {
-                    Some(column) => format!("column {column}: {reason}"),
+                let column = self.raws.label_column();
+                let reason = match column {
+                    Some(column) => at(column)(reason),
                     None => reason,
                 };
                 problem(&file, raw.line, reason)

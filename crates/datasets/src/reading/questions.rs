@@ -74,7 +74,6 @@ pub(super) fn article(record: Value, line: u64, needs_labels: bool) -> Result<Ve
                 id: Some(id.into_owned()),
                 line,
                 word_lines: Vec::new(),
-                label_column: None,
                 input: Input::Question {
                     question: question.question,
                     context: Arc::clone(&context),

@@ -15,8 +15,6 @@ pub(super) struct Raw {
     pub(super) line: u64,
     /// The line of each word, where each has one; else empty.
     pub(super) word_lines: Vec<u64>,
-    /// The column of its class, or of all of its classes.
-    pub(super) label_column: Option<String>,
     pub(super) input: Input,
     pub(super) target: Option<RawTarget>,
 }

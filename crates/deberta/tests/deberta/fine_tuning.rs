@@ -9,7 +9,7 @@ use kiln_deberta::{
 };
 use kiln_nn::Init;
 use kiln_tasks::fine_tuning::{FineTuningSettings, LayerDecay};
-use kiln_testing::{check_fine_tuning, devices, fixtures_dir};
+use kiln_testing::{check_fine_tuning, devices, fixtures_dir, layer_by_layer};
 
 use crate::common::v1;
 
@@ -18,11 +18,8 @@ fn root() -> PathBuf {
 }
 
 /// Rates that fall from layer to layer, as published.
-fn layer_by_layer() -> FineTuningSettings {
-    FineTuningSettings {
-        layer_decay: Some(LayerDecay::electra()),
-        ..FineTuningSettings::default()
-    }
+fn decayed() -> FineTuningSettings {
+    layer_by_layer(LayerDecay::electra())
 }
 
 #[test]
@@ -35,49 +32,49 @@ fn several_labels_are_learned_as_in_pytorch() {
 #[test]
 fn a_classifier_learns_as_in_pytorch_layer_by_layer() {
     let cases = ("sequence_classification", "trajectory_classify");
-    check_fine_tuning::<DebertaForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<DebertaForSequenceClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn several_labels_are_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("multi_label", "trajectory_multi_label_decayed");
-    check_fine_tuning::<DebertaForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<DebertaForSequenceClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn a_number_is_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("regression", "trajectory_regress");
-    check_fine_tuning::<DebertaForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<DebertaForSequenceClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn several_numbers_are_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("regression_several", "trajectory_regress_several");
-    check_fine_tuning::<DebertaForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<DebertaForSequenceClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn a_tagger_learns_as_in_pytorch_layer_by_layer() {
     let cases = ("token_classification", "trajectory_tag");
-    check_fine_tuning::<DebertaForTokenClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<DebertaForTokenClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn spans_are_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("question_answering", "trajectory_qa");
-    check_fine_tuning::<DebertaForQuestionAnswering>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<DebertaForQuestionAnswering>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn continuations_are_chosen_among_as_in_pytorch_layer_by_layer() {
     let cases = ("multiple_choice", "trajectory_choose");
-    check_fine_tuning::<DebertaForMultipleChoice>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<DebertaForMultipleChoice>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn a_first_version_learns_as_in_pytorch_layer_by_layer() {
     let cases = ("v1_sequence_classification", "trajectory_classify_v1");
-    check_fine_tuning::<DebertaForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<DebertaForSequenceClassification>(&root(), cases, &decayed(), 1);
 }
 
 /// Hugging Face has such a class for v2 and v3 alone.

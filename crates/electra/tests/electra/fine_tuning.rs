@@ -15,60 +15,57 @@ use kiln_learner::Observer;
 use kiln_nn::Init;
 use kiln_tasks::fine_tuning::{FineTuning, FineTuningSettings, LayerDecay};
 use kiln_tasks::settings::{DetectionSettings, Sharing};
-use kiln_testing::{check_fine_tuning, devices, fixtures_dir};
+use kiln_testing::{check_fine_tuning, devices, fixtures_dir, layer_by_layer};
 
 fn root() -> PathBuf {
     fixtures_dir("electra", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Rates that fall from layer to layer, as published.
-fn layer_by_layer() -> FineTuningSettings {
-    FineTuningSettings {
-        layer_decay: Some(LayerDecay::electra()),
-        ..FineTuningSettings::default()
-    }
+fn decayed() -> FineTuningSettings {
+    layer_by_layer(LayerDecay::electra())
 }
 
 #[test]
 fn a_classifier_learns_as_in_pytorch_layer_by_layer() {
     let cases = ("sequence_classification", "trajectory_classify");
-    check_fine_tuning::<ElectraForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<ElectraForSequenceClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn several_labels_are_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("multi_label", "trajectory_multi_label");
-    check_fine_tuning::<ElectraForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<ElectraForSequenceClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn a_number_is_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("regression", "trajectory_regress");
-    check_fine_tuning::<ElectraForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<ElectraForSequenceClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn several_numbers_are_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("regression_several", "trajectory_regress_several");
-    check_fine_tuning::<ElectraForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<ElectraForSequenceClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn a_tagger_learns_as_in_pytorch_layer_by_layer() {
     let cases = ("token_classification", "trajectory_tag");
-    check_fine_tuning::<ElectraForTokenClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<ElectraForTokenClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn spans_are_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("question_answering", "trajectory_qa");
-    check_fine_tuning::<ElectraForQuestionAnswering>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<ElectraForQuestionAnswering>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn continuations_are_chosen_among_as_in_pytorch_layer_by_layer() {
     let cases = ("multiple_choice", "trajectory_choose");
-    check_fine_tuning::<ElectraForMultipleChoice>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<ElectraForMultipleChoice>(&root(), cases, &decayed(), 1);
 }
 
 #[derive(Default)]

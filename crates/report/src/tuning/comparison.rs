@@ -140,7 +140,7 @@ fn card(run: &Tuned) -> Result<Card, ReportError> {
         let sides = group.sides()?;
         let spread = group.foremost(&sides).and_then(|side| {
             let summary = side.summary.as_ref()?;
-            Some((side, summary.get(&summary.main)?))
+            Some((side, summary.main()?))
         });
         if let Some((side, spread)) = spread {
             let value = mean_and_deviation(spread.mean, spread.deviation);
@@ -201,8 +201,7 @@ fn column(run: &Tuned) -> Result<Vec<(String, Cell)>, ReportError> {
     };
     let mut cells = Vec::new();
     let sides = group.sides()?;
-    let (shown, _) = shown(group, &sides);
-    for side in shown {
+    for side in shown(group, &sides) {
         for spread in side.summary.iter().flat_map(|summary| &summary.scores) {
             let value = mean_and_deviation(spread.mean, spread.deviation);
             cells.push((side.title(&spread.name), Cell::number(value)));

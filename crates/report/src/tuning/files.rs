@@ -38,13 +38,13 @@ pub(super) enum Together {
     /// Of seeds, folds, a grid.
     Plain(GroupScores),
     /// Of runs from a model as it was and from the adapted one.
-    Adapted(AdaptedScores),
+    Adapted(Box<AdaptedScores>),
 }
 
 impl Together {
     fn read(run: &RunFolder, has_sides: bool) -> Result<Self, ReportError> {
         let found = if has_sides {
-            scores_of(run)?.map(Self::Adapted)
+            scores_of(run)?.map(|scores| Self::Adapted(Box::new(scores)))
         } else {
             scores_of(run)?.map(Self::Plain)
         };
@@ -54,7 +54,7 @@ impl Together {
     /// What the runs of all folds scored together.
     pub(super) fn out_of_fold(&self) -> Option<&Scores> {
         match self {
-            Self::Plain(scores) => scores.out_of_fold.as_ref(),
+            Self::Plain(scores) => scores.out_of_fold(),
             Self::Open | Self::Adapted(_) => None,
         }
     }
@@ -261,13 +261,16 @@ impl Group {
                     None => cells.push((&run.cell, vec![run])),
                 }
             }
-            let known = match &self.scores {
-                Together::Plain(scores) if cells.len() == 1 => Some(&scores.summary),
-                _ => None,
+            let known = |name: &str| match &self.scores {
+                Together::Plain(scores) => {
+                    let cell = scores.cells.iter().find(|cell| cell.name == name)?;
+                    Some(&cell.summary)
+                }
+                Together::Open | Together::Adapted(_) => None,
             };
             let sides = cells.into_iter();
             return sides
-                .map(|(name, runs)| Side::new(name, runs, known))
+                .map(|(name, runs)| Side::new(name, runs, known(name)))
                 .collect();
         }
         let (after, before): (Vec<_>, Vec<_>) = self.runs.iter().partition(|run| run.adapted);
@@ -289,10 +292,10 @@ impl Group {
             return sides.last();
         }
         let main = self.runs.iter().find_map(TunedRun::main);
-        let is_higher_better = main.is_some_and(|score| score.higher_is_better);
         let badness = |side: &Side<'_>| {
-            let summary = side.summary.as_ref();
-            summary.map_or(f64::INFINITY, |summary| summary.badness(is_higher_better))
+            let spread = side.summary.as_ref().and_then(Summary::main);
+            let mean = spread.and_then(|spread| spread.mean);
+            main.map_or(f64::INFINITY, |score| score.badness(mean))
         };
         let sides = sides.iter();
         sides.min_by(|a, b| badness(a).total_cmp(&badness(b)))

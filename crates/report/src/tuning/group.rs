@@ -50,14 +50,14 @@ pub(super) fn render(group: &Group) -> Result<String, ReportError> {
         scores?.get(name)?.baseline
     };
     let mut over_runs = String::new();
-    let (shown, leaves_out) = spread::shown(group, &sides);
-    if !group.has_sides() && sides.len() > 1 {
+    let is_grid = !group.has_sides() && sides.len() > 1;
+    if is_grid {
         over_runs.push_str(&spread::settings(group, &sides));
     }
-    for side in shown {
+    for side in spread::shown(group, &sides) {
         let summary = side.summary.as_ref();
         // Of a setting that one run has all scores stand on that run's page.
-        if let Some(summary) = summary.filter(|summary| !leaves_out || summary.runs.len() > 1) {
+        if let Some(summary) = summary.filter(|summary| !is_grid || summary.runs.len() > 1) {
             let title = side.title("Scores over runs");
             over_runs.push_str(&spread::render(&title, summary, baseline));
         }
@@ -115,8 +115,8 @@ fn cards(group: &Group, sides: &[Side<'_>], done: usize) -> Vec<Card> {
         card.label.push_str(", out of fold");
         cards.push(card);
     }
-    let (shown, _) = spread::shown(group, sides);
-    cards.extend(shown.into_iter().filter_map(side_card));
+    let shown = spread::shown(group, sides).into_iter();
+    cards.extend(shown.filter_map(side_card));
     let first = group.runs.iter().find_map(|run| run.main());
     if let Some(score) = first.filter(|_| !group.has_folds()) {
         let baseline = score
@@ -166,7 +166,7 @@ fn cards(group: &Group, sides: &[Side<'_>], done: usize) -> Vec<Card> {
 /// The score that decides, over the runs of a side.
 fn side_card(side: &Side<'_>) -> Option<Card> {
     let summary: &Summary = side.summary.as_ref()?;
-    let spread = summary.get(&summary.main)?;
+    let spread = summary.main()?;
     let mut detail = match spread.values.len() {
         1 => "of one run".to_owned(),
         runs => format!("mean and standard deviation of {runs} runs"),

@@ -54,12 +54,12 @@ pub(super) fn render(
     table.note(note).render()
 }
 
-/// The sides that are shown with all of their scores, and whether others are left out: two stand beside each
-/// other, of more the foremost is shown.
-pub(super) fn shown<'a, 'b>(group: &Group, sides: &'a [Side<'b>]) -> (Vec<&'a Side<'b>>, bool) {
+/// The sides that are shown with all of their scores: two stand beside each other, of more the foremost is
+/// shown.
+pub(super) fn shown<'a, 'b>(group: &Group, sides: &'a [Side<'b>]) -> Vec<&'a Side<'b>> {
     match sides {
-        [_] | [_, _] => (sides.iter().collect(), false),
-        sides => (group.foremost(sides).into_iter().collect(), true),
+        [_] | [_, _] => sides.iter().collect(),
+        sides => group.foremost(sides).into_iter().collect(),
     }
 }
 
@@ -84,7 +84,7 @@ pub(super) fn settings(group: &Group, sides: &[Side<'_>]) -> String {
         .numbers("lowest")
         .numbers("highest");
     for (side, summary) in &summaries {
-        let Some(spread) = summary.get(&summary.main) else {
+        let Some(spread) = summary.main() else {
             continue;
         };
         let value = |value| Cell::value(value, UNDEFINED);

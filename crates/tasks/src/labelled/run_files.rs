@@ -137,17 +137,26 @@ pub struct RunScores {
 /// What several runs scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupScores {
-    /// Each score over all runs, whatever their settings.
-    pub summary: Summary,
-    /// What the runs of each setting of a grid scored; one of them where there is no grid.
+    /// What the runs of each setting of a grid scored; one of them where there is no grid. None in files of
+    /// older versions, whose runs say as much.
     #[serde(default)]
     pub cells: Vec<CellScores>,
-    /// What is predicted of every example by the model that has not seen it; of the folds of one split
-    /// alone: those of several stand in `cells`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub out_of_fold: Option<Scores>,
     /// The name of the run with the best score.
     pub best: String,
+}
+
+impl GroupScores {
+    /// What is predicted of every example by the model that has not seen it, where there is one split: of
+    /// several each has its own.
+    pub fn out_of_fold(&self) -> Option<&Scores> {
+        match self.cells.as_slice() {
+            [cell] => match cell.splits.as_slice() {
+                [split] => Some(&split.scores),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 /// What the runs of one setting scored: other seeds, other folds.

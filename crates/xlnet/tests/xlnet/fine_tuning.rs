@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use kiln_tasks::fine_tuning::{FineTuningSettings, LayerDecay};
-use kiln_testing::{check_fine_tuning, fixtures_dir};
+use kiln_testing::{check_fine_tuning, fixtures_dir, layer_by_layer};
 use kiln_xlnet::{
     XlnetForMultipleChoice, XlnetForQuestionAnswering, XlnetForQuestionAnsweringSimple,
     XlnetForSequenceClassification, XlnetForTokenClassification,
@@ -14,64 +14,56 @@ fn root() -> PathBuf {
 }
 
 /// Rates that fall from layer to layer, as published.
-fn layer_by_layer() -> FineTuningSettings {
-    FineTuningSettings {
-        layer_decay: Some(LayerDecay::xlnet()),
-        ..FineTuningSettings::default()
-    }
+fn decayed() -> FineTuningSettings {
+    layer_by_layer(LayerDecay::xlnet())
 }
 
 #[test]
 fn a_classifier_learns_as_in_pytorch_layer_by_layer() {
     let cases = ("sequence_classification", "trajectory_classify");
-    check_fine_tuning::<XlnetForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<XlnetForSequenceClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn several_labels_are_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("multi_label", "trajectory_multi_label");
-    check_fine_tuning::<XlnetForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<XlnetForSequenceClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn a_number_is_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("regression", "trajectory_regress");
-    check_fine_tuning::<XlnetForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<XlnetForSequenceClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn several_numbers_are_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("regression_several", "trajectory_regress_several");
-    check_fine_tuning::<XlnetForSequenceClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<XlnetForSequenceClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn a_tagger_learns_as_in_pytorch_layer_by_layer() {
     let cases = ("token_classification", "trajectory_tag");
-    check_fine_tuning::<XlnetForTokenClassification>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<XlnetForTokenClassification>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn spans_are_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("question_answering", "trajectory_qa");
-    check_fine_tuning::<XlnetForQuestionAnsweringSimple>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<XlnetForQuestionAnsweringSimple>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn continuations_are_chosen_among_as_in_pytorch_layer_by_layer() {
     let cases = ("multiple_choice", "trajectory_choose");
-    check_fine_tuning::<XlnetForMultipleChoice>(&root(), cases, &layer_by_layer(), 1);
+    check_fine_tuning::<XlnetForMultipleChoice>(&root(), cases, &decayed(), 1);
 }
 
 #[test]
 fn spans_with_a_beam_are_learned_as_in_pytorch_layer_by_layer() {
     let cases = ("beam_training", "trajectory_beam");
     for accumulate in [1, 3] {
-        check_fine_tuning::<XlnetForQuestionAnswering>(
-            &root(),
-            cases,
-            &layer_by_layer(),
-            accumulate,
-        );
+        check_fine_tuning::<XlnetForQuestionAnswering>(&root(), cases, &decayed(), accumulate);
     }
 }

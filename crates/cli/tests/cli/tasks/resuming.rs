@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::folder;
+use super::{folder, program, started};
 use crate::command::{kiln, read_json};
 
 const COMMON: &str = "finetune classify --model first --train topics-train.csv --batch-size 8 \
@@ -18,7 +18,7 @@ const COMMON: &str = "finetune classify --model first --train topics-train.csv -
 /// Starts `kiln`, and kills it once it has said each of `lines`, one after the other; gives whether it
 /// was killed, and not at its end before that.
 fn killed(folder: &Path, command: &str, lines: &[&str]) -> bool {
-    let mut child = started(folder, command, Stdio::piped());
+    let mut child = started(program(), folder, command, Stdio::piped());
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     for start in lines {
         let mut line = String::new();
@@ -30,21 +30,6 @@ fn killed(folder: &Path, command: &str, lines: &[&str]) -> bool {
     }
     child.kill().unwrap();
     !child.wait().unwrap().success()
-}
-
-/// `kiln` at work.
-fn started(folder: &Path, command: &str, stderr: Stdio) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_kiln"))
-        .args(command.split_whitespace())
-        .current_dir(folder)
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .env("KILN_BACKEND", "flex")
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(stderr)
-        .spawn()
-        .unwrap()
 }
 
 /// Trains in `straight`, and in `other` with a kill in between.
@@ -182,7 +167,7 @@ fn runs_that_are_killed_again_and_again_end_as_if_they_had_not_been() {
                 format!("{COMMON} {flags} --output other")
             }
         };
-        let mut child = started(folder, &command, Stdio::null());
+        let mut child = started(program(), folder, &command, Stdio::null());
         std::thread::sleep(Duration::from_millis(300 + 130 * round));
         if child
             .try_wait()

@@ -3,9 +3,9 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use super::{CLASSIFY, best, finetune, folder, rows};
+use super::{CLASSIFY, best, finetune, folder, program, rows, started};
 use crate::command::kiln;
 use crate::interrupted::{hear_all_signals, send};
 
@@ -14,19 +14,9 @@ const TIMES: usize = 100;
 
 /// Runs a command, and sends it Ctrl-C at its line with `words` in it; what it says from there on.
 fn interrupted(folder: &Path, command: &str, words: &str) -> String {
-    let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
+    let mut kiln = program();
     hear_all_signals(&mut kiln);
-    let mut child = kiln
-        .args(command.split_whitespace())
-        .current_dir(folder)
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .env("KILN_BACKEND", "flex")
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = started(kiln, folder, command, Stdio::piped());
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains(words) {

@@ -51,7 +51,7 @@ fn seeds_have_a_mean_a_spread_and_a_line_each() {
     let unfinished = page(&group);
     fs::write(
         group.join("scores.json"),
-        json!({"summary": summary, "best": "seed-1"}).to_string(),
+        json!({"cells": [{"name": "", "summary": summary}], "best": "seed-1"}).to_string(),
     )
     .unwrap();
     assert_eq!(RunKind::of(&group).unwrap(), RunKind::Group);
@@ -175,7 +175,9 @@ fn folds_are_scored_together() {
     let together = write_run(&all, &of(0), &rows_of, &metrics(1, &[]));
     write_rows(&group.join("predictions.jsonl"), &rows_of);
     let summary = over_runs(&scored).unwrap();
-    let file = json!({"summary": summary, "out_of_fold": together, "best": "fold-1"});
+    let split = json!({"name": "", "predictions": "predictions.jsonl", "scores": together});
+    let cell = json!({"name": "", "summary": summary, "splits": [split]});
+    let file = json!({"cells": [cell], "best": "fold-1"});
     fs::write(group.join("scores.json"), file.to_string()).unwrap();
     let (of_folds, of_all) = (page(&group), page(&all));
     check_html(&of_folds);
