@@ -23,14 +23,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-if [ $# -lt 2 ]; then
-    sed -n '2,23s/^# \{0,1\}//p' "$0" >&2
-    exit 2
-fi
+least=2
+. scripts/experiments/experiment.sh
 output=$1
 shift
 corpus=("$@")
-. scripts/experiments/experiment.sh
 read -ra names <<< "${MODELS:-deberta no-decoder input no-c2p no-p2c bert}"
 mkdir -p "$output"
 train_tokenizer --arch bert

@@ -18,14 +18,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-if [ $# -lt 4 ]; then
-    sed -n '2,20s/^# \{0,1\}//p' "$0" >&2
-    exit 2
-fi
+least=4
+. scripts/experiments/experiment.sh
 output=$1 train=$2 dev=$3
 shift 3
 corpus=("$@")
-. scripts/experiments/experiment.sh
 steps=${STEPS:-2500} names=${MODELS:-untrained bert bert-mlm electra}
 mkdir -p "$output"
 train_tokenizer --arch bert

@@ -1,13 +1,18 @@
 # Sourced by experiments that train several models on several seeds: the runs, some at a time, one
 # thread each.
 #
-# The sourcing script sets `output` and `corpus` and defines job NAME SEED, which calls
+# The sourcing script sets `least`, how many arguments it needs: with fewer its own first lines are
+# printed. It then sets `output` and `corpus` and defines job NAME SEED, which calls
 # pretrain NAME SEED STEPS FLAGS... for one model; then it calls train_all. A run that is there
 # already is used as it is or taken up where it stopped.
 #
 # Environment, with defaults:
 #   BATCH=32 SEQ_LEN=64 VOCAB=8000 SEEDS="1 2 3" JOBS=2
 #   KILN=target/release/kiln KILN_BACKEND=flex
+if [ $# -lt "$least" ]; then
+    sed -n '2,/^set /s/^# \{0,1\}//p' "scripts/experiments/${0##*/}" >&2
+    exit 2
+fi
 seeds=${SEEDS:-1 2 3}
 export KILN_BACKEND=${KILN_BACKEND:-flex} RAYON_NUM_THREADS=1
 kiln=${KILN:-${CARGO_TARGET_DIR:-target}/release/kiln}

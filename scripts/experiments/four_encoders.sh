@@ -21,15 +21,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-if [ $# -lt 2 ]; then
-    sed -n '2,20s/^# \{0,1\}//p' "$0" >&2
-    exit 2
-fi
+least=2 SEEDS=${SEEDS:-1}
+. scripts/experiments/experiment.sh
 output=$1
 shift
 corpus=("$@")
-SEEDS=${SEEDS:-1}
-. scripts/experiments/experiment.sh
 read -ra names <<< "${MODELS:-bert deberta xlnet electra}"
 mkdir -p "$output/pieces"
 train_tokenizer --arch bert

@@ -16,14 +16,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-if [ $# -lt 4 ]; then
-    sed -n '2,17s/^# \{0,1\}//p' "$0" >&2
-    exit 2
-fi
+least=4
+. scripts/experiments/experiment.sh
 output=$1
 shift
-corpus=()
-. scripts/experiments/experiment.sh
 names=()
 declare -A models
 while [ "$1" != -- ]; do
