@@ -78,6 +78,13 @@ def three_segments_padded_left(
     return batch
 
 
+def three_full_segments(
+    stream: torch.Generator, vocab_size: int, seq_len: int, lengths: list[int]
+) -> Tensors:
+    """As many rows, none of them padded."""
+    return sentence_batch(stream, vocab_size, seq_len, [seq_len] * len(lengths), segments=3)
+
+
 def labels_of(task: str, stream: torch.Generator, batch: Tensors, num_labels: int) -> Tensors:
     """What the task's class takes as labels."""
     input_ids = batch["input_ids"]

@@ -1,6 +1,6 @@
 """Cases of the fine-tuning heads: the same batches and labels, whatever the architecture."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -120,11 +120,15 @@ def answering(
 
 
 def choosing(
-    architecture: str, model_class: type, config: PretrainedConfig, layout: Layout = sentence_batch
+    architecture: str,
+    model_class: type,
+    config: PretrainedConfig,
+    layout: Layout = sentence_batch,
+    lengths: Sequence[int] = (9, 6, 7, 8, 9, 7),
 ) -> Case:
-    """Two examples of three continuations each."""
+    """Two examples of three continuations each, of so many tokens."""
     name = "multiple_choice"
-    rows = (layout, 9, [9, 6, 7, 8, 9, 7])
+    rows = (layout, 9, list(lengths))
     _, model, inputs = drawn(f"{architecture}/{name}", model_class, config, rows)
     inputs = choices(inputs, num_choices=3)
     inputs["labels"] = torch.tensor([2, 0])

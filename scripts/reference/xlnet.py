@@ -68,6 +68,7 @@ from .cases import (
 from .fine_tuning import (
     STARTS,
     beam_labels,
+    three_full_segments,
     three_segments_padded_left,
     write_runs,
     xlnets_rates,
@@ -367,10 +368,13 @@ def fine_tuned() -> dict[str, Case]:
 
 
 def head_case(name: str, model_class: type, labels, **changes) -> Case:
+    """Rows padded on the left where the last token sums them up, as published; without padding
+    elsewhere, since transformers takes padding into a mean and for the first token."""
     model, stream = small_model(name, model_class, **changes)
-    inputs = sentence_batch(stream, model.config.vocab_size, 11, lengths=[11, 7, 9], segments=3)
-    for row in (1, 2):
-        pad_left(inputs, row)
+    if model.config.summary_type == "last":
+        inputs = three_segments_padded_left(stream, model.config.vocab_size, 11, [11, 7, 9])
+    else:
+        inputs = three_full_segments(stream, model.config.vocab_size, 11, [11, 7, 9])
     inputs |= labels(stream, inputs)
     return Case(name, model, inputs, loss_of_model)
 
@@ -518,7 +522,9 @@ def layer_by_layer(folder: Path, heads: dict[str, Case]) -> None:
         # The model that tags has one layer.
         layers = heads[STARTS[task]].model.config.n_layer
         rates = xlnets_rates(layers, decay=0.75)
-        write_runs(folder, [task], heads, three_segments_padded_left, rates)
+        by_last = heads[STARTS[task]].model.config.summary_type == "last"
+        layout = three_segments_padded_left if by_last else three_full_segments
+        write_runs(folder, [task], heads, layout, rates)
 
 
 def trajectory(folder: Path) -> None:

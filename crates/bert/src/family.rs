@@ -4,7 +4,7 @@
 use kiln_nn::EncoderInputs;
 use kiln_tasks::ConfigError;
 use kiln_tasks::family::{Family, FileNames, Sizes};
-use kiln_tasks::fine_tuning::{FineTuned, NoBeam};
+use kiln_tasks::fine_tuning::{FineTuned, HeadKind, NoBeam};
 use kiln_tasks::forward::{ClassEntry, Classes};
 use kiln_tasks::memory::ModelSize;
 use kiln_tasks::model_config::num_labels;
@@ -52,6 +52,12 @@ impl<K: Kind> FineTuned for EncoderConfig<K> {
     type Spans = K::Spans;
     type Choices = K::Choices;
     type Beam = K::Beam;
+
+    const SUMS_UP: &'static [HeadKind] = if K::HAS_SUMMARY {
+        &[HeadKind::Choices]
+    } else {
+        &[]
+    };
 }
 
 impl<K: Kind> Family for EncoderConfig<K> {

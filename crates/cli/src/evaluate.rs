@@ -99,6 +99,11 @@ pub(crate) fn run(
     backend: &[String],
     console: Console,
 ) -> Result<(), Failure> {
+    if args.ask.metric.as_deref() == Some("loss") {
+        return Err(Failure::usage(
+            "--metric loss: decides in training alone; name a score, or leave it out",
+        ));
+    }
     let scores = match (&args.predictions, &args.model) {
         (Some(path), _) => {
             let rows = read_rows(path)?;
@@ -141,7 +146,7 @@ fn ask(
         refuse_overwriting("--output", output, &read, &[model, &asking.folder])?;
     }
     let multi_label = settings.problem == Problem::MultiLabel;
-    let spec = args.files.spec(args.task, multi_label, &args.data);
+    let spec = args.files.spec(args.task, multi_label, &args.data)?;
     let dataset = Dataset::open(spec, true)?;
     for note in &dataset.decided().notes {
         console.note(note);

@@ -60,6 +60,19 @@ pub enum Input {
     },
 }
 
+impl Input {
+    /// Whether it is two texts, both of which a model reads as they are.
+    pub fn is_pair(&self) -> bool {
+        matches!(
+            self,
+            Self::Text {
+                second: Some(_),
+                ..
+            }
+        )
+    }
+}
+
 /// What a model is to say.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {

@@ -134,7 +134,7 @@ impl LabelMap {
             };
             format!(
                 "label \"{name}\": the model lacks it (it has {}{more}); mend it, or train with a file \
-                 that has it",
+                 that has it (kiln predict --unlabelled reads none)",
                 shown.join(", ")
             )
         })

@@ -117,6 +117,10 @@ impl Encoder for ElectraModel {
 
     fn encoded_from(&self, sum: Tensor<3>, inputs: BertInputs) -> Encoded {
         let embedded = self.embeddings.finish(sum);
-        Encoded::new(self.body.forward(embedded, inputs.attention_mask))
+        let attention_mask = inputs.attention_mask;
+        Encoded {
+            attention_mask: attention_mask.clone(),
+            ..Encoded::new(self.body.forward(embedded, attention_mask))
+        }
     }
 }

@@ -48,11 +48,13 @@ pub fn score(rows: &[Row], options: &ScoreOptions) -> Result<Scores, MetricsErro
         ));
     }
     if details.collapsed {
-        details.notes.push(
-            "all predictions are one and the same, the targets are not: the model has learned nothing \
-             from its input"
-                .to_owned(),
-        );
+        let how = match rows.first() {
+            Some(Row::Numbers(_)) => "the same to a hundredth of the targets' spread",
+            _ => "one and the same, the targets are not",
+        };
+        details.notes.push(format!(
+            "all predictions are {how}: the model has learned nothing from its input"
+        ));
     }
     Ok(Scores {
         examples: sample.examples(),

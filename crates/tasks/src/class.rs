@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::module::{Module, ModuleDisplay};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use kiln_checkpoint::{ModelFile, OpenError, WriteError};
 use kiln_learner::LearnError;
 use kiln_nn::Init;
@@ -22,6 +22,9 @@ pub struct Encoded {
     pub pooled: Option<Tensor<2>>,
     /// `[mem_len, batch, hidden_size]` for each layer, where there is memory to hand on.
     pub memory: Vec<Tensor<3>>,
+    /// `[batch, seq_len]`, 1 = token, 0 = padding, where a head sums sequences up by their tokens;
+    /// `None`: nothing is padding.
+    pub attention_mask: Option<Tensor<2, Int>>,
 }
 
 impl Encoded {
@@ -31,6 +34,7 @@ impl Encoded {
             hidden_states,
             pooled: None,
             memory: Vec::new(),
+            attention_mask: None,
         }
     }
 

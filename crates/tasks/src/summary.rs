@@ -2,8 +2,8 @@
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::Tensor;
-use kiln_nn::{Activation, Dropout, Init};
+use burn::tensor::{Int, Tensor};
+use kiln_nn::{Activation, Dropout, Init, gather_positions, like};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -15,13 +15,16 @@ use crate::model_config::{ConfigError, check_demands, refuse};
 const FIRST_DROPOUT: &str = "summary_first_dropout";
 
 /// Which vector stands for a whole sequence in a classifier.
+///
+/// Padding counts for nothing: a sequence's summary does not depend on those beside it. Hugging Face's
+/// classes look at positions instead, and differ where padding stands at them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SummaryType {
-    /// The last token's: XLNet's `<cls>`, where padding is on the left.
+    /// The last token's: XLNet's `<cls>`.
     Last,
     /// The first token's.
     First,
-    /// The mean of all tokens', padding included.
+    /// The mean of all tokens'.
     Mean,
     /// The last token's too: no argument here says which token is `<cls>`.
     ClsIndex,
@@ -175,14 +178,16 @@ impl SequenceSummary {
     ///
     /// # Shapes
     /// - `hidden_states`: `[batch, seq_len, width]`
+    /// - `attention_mask`: `[batch, seq_len]`, 1 = token, 0 = padding; `None`: nothing is padding
     /// - returns `[batch, width]`
-    pub fn forward(&self, hidden_states: Tensor<3>) -> Tensor<2> {
-        let [_, seq_len, _] = hidden_states.dims();
-        let at = |position: usize| hidden_states.clone().narrow(1, position, 1);
-        let summary = match self.kind {
-            SummaryType::Last | SummaryType::ClsIndex => at(seq_len.saturating_sub(1)),
-            SummaryType::First => at(0),
-            SummaryType::Mean => hidden_states.clone().mean_dim(1),
+    pub fn forward(
+        &self,
+        hidden_states: Tensor<3>,
+        attention_mask: Option<Tensor<2, Int>>,
+    ) -> Tensor<2> {
+        let summary = match attention_mask {
+            Some(tokens) => self.of_tokens(hidden_states, tokens),
+            None => self.of_all(hidden_states),
         };
         let summary = self.first_dropout.forward(summary.squeeze_dim::<2>(1));
         let projected = match &self.summary {
@@ -194,11 +199,50 @@ impl SequenceSummary {
             None => projected,
         })
     }
+
+    /// The vectors `[batch, 1, width]` of sequences without padding.
+    fn of_all(&self, hidden_states: Tensor<3>) -> Tensor<3> {
+        let [_, seq_len, _] = hidden_states.dims();
+        match self.kind {
+            SummaryType::Last | SummaryType::ClsIndex => {
+                hidden_states.narrow(1, seq_len.saturating_sub(1), 1)
+            }
+            SummaryType::First => hidden_states.narrow(1, 0, 1),
+            SummaryType::Mean => hidden_states.mean_dim(1),
+        }
+    }
+
+    /// The vectors `[batch, 1, width]` of sequences with a token each at least, where `tokens` is 1.
+    fn of_tokens(&self, hidden_states: Tensor<3>, tokens: Tensor<2, Int>) -> Tensor<3> {
+        let [_, seq_len] = tokens.dims();
+        let places = Tensor::arange(0..seq_len as i64, &tokens.device()).unsqueeze_dim::<2>(0);
+        match self.kind {
+            SummaryType::Last | SummaryType::ClsIndex => {
+                let places = places.add_scalar(1) * tokens;
+                gather_positions(hidden_states, places.max_dim(1).sub_scalar(1))
+            }
+            SummaryType::First => {
+                let from_end = places.neg().add_scalar(seq_len as i64) * tokens;
+                let first = from_end.max_dim(1).neg().add_scalar(seq_len as i64);
+                gather_positions(hidden_states, first)
+            }
+            SummaryType::Mean => {
+                let tokens = tokens.unsqueeze_dim::<3>(2);
+                let count = like(tokens.clone().sum_dim(1).float(), &hidden_states);
+                // Filled and not multiplied: 0 x NaN is NaN.
+                let is_padding = tokens.equal_elem(0).expand(hidden_states.dims());
+                hidden_states.mask_fill(is_padding, 0.0).sum_dim(1) / count
+            }
+        }
+    }
 }
 
 impl Pool for SequenceSummary {
     fn pool(&self, encoded: &Encoded) -> Tensor<2> {
-        self.forward(encoded.hidden_states.clone())
+        self.forward(
+            encoded.hidden_states.clone(),
+            encoded.attention_mask.clone(),
+        )
     }
 }
 

@@ -26,11 +26,13 @@ impl ReadInputs<XlnetConfig> for XlnetInputs {
     fn upload(batch: &HostBatch, device: &Device) -> Self {
         let types = batch.ints.get("token_type_ids");
         let highest = types.and_then(|types| types.data.iter().copied().max());
+        let attention_mask: Tensor<2, Int> = ints(batch, "attention_mask", device);
         Self {
             token_type_ids: Some(ints(batch, "token_type_ids", device)),
             // As many from batch to batch, so that shapes stay.
             segment_columns: FINE_TUNING_SEGMENTS.max(highest.unwrap_or(0) as usize + 1),
-            visibility: Visibility::padding(ints(batch, "attention_mask", device)),
+            visibility: Visibility::padding(attention_mask.clone()),
+            attention_mask: Some(attention_mask),
             p_mask: (batch.floats.contains_key("p_mask")).then(|| floats(batch, "p_mask", device)),
             cls_index: (batch.ints.contains_key("cls_index"))
                 .then(|| ints(batch, "cls_index", device)),
@@ -51,11 +53,13 @@ fn read(inputs: &Inputs<'_>, config: &XlnetConfig) -> Result<XlnetInputs, LearnE
     let ids = inputs.whole_numbers("input_ids", &shape, config.vocab_size)?;
     let input_ids = ids.unwrap_or_default();
     let (token_type_ids, segment_columns) = segments(inputs)?;
+    let (visibility, attention_mask) = visibility(inputs)?;
     Ok(XlnetInputs {
         input_ids: matrix(input_ids, shape, inputs),
         token_type_ids,
         segment_columns,
-        visibility: visibility(inputs)?,
+        visibility,
+        attention_mask,
         targets: targets(inputs)?,
         memory: memory(inputs, config)?,
         p_mask: p_mask(inputs)?,
@@ -84,7 +88,8 @@ fn segments(inputs: &Inputs<'_>) -> Result<(Option<Tensor<2, Int>>, usize), Lear
     Ok((Some(matrix(dense, shape, inputs)), most))
 }
 
-fn visibility(inputs: &Inputs<'_>) -> Result<Visibility, LearnError> {
+/// Who may see whom, and where tokens are, if anything says so.
+fn visibility(inputs: &Inputs<'_>) -> Result<(Visibility, Option<Tensor<2, Int>>), LearnError> {
     let (batch, seq_len) = (inputs.batch, inputs.seq_len);
     let shape = [batch, seq_len];
     let numbers = |name: &str, shape: &[usize]| inputs.zeros_and_ones(name, shape);
@@ -101,12 +106,12 @@ fn visibility(inputs: &Inputs<'_>) -> Result<Visibility, LearnError> {
         (None, padding) => padding,
     };
     let permutation = numbers("perm_mask", &[batch, seq_len, seq_len])?;
-    Ok(match (permutation, padding) {
-        (None, None) => Visibility::All,
-        (None, Some(padding)) => {
-            let tokens: Vec<i32> = padding.into_iter().map(|value: i32| 1 - value).collect();
-            Visibility::padding(matrix(tokens, shape, inputs))
-        }
+    let tokens = padding.as_ref().map(|padding: &Vec<i32>| {
+        let tokens: Vec<i32> = padding.iter().map(|value| 1 - value).collect();
+        matrix(tokens, shape, inputs)
+    });
+    let visibility = match (permutation, padding) {
+        (None, _) => tokens.clone().map_or(Visibility::All, Visibility::padding),
         (Some(mut hidden), padding) => {
             if let Some(padding) = padding {
                 let of_rows = hidden.chunks_mut(seq_len * seq_len);
@@ -122,7 +127,8 @@ fn visibility(inputs: &Inputs<'_>) -> Result<Visibility, LearnError> {
             let hidden = TensorData::new(hidden, shape);
             Visibility::Mask(Tensor::from_data(hidden, inputs.device()))
         }
-    })
+    };
+    Ok((visibility, tokens))
 }
 
 fn p_mask(inputs: &Inputs<'_>) -> Result<Option<Tensor<2>>, LearnError> {

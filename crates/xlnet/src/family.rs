@@ -4,7 +4,7 @@ use kiln_checkpoint::NamedTensor;
 use kiln_learner::ParameterGroup;
 use kiln_tasks::ConfigError;
 use kiln_tasks::family::{Family, FileNames, Sizes};
-use kiln_tasks::fine_tuning::FineTuned;
+use kiln_tasks::fine_tuning::{FineTuned, HeadKind};
 use kiln_tasks::forward::{ClassEntry, Classes};
 use kiln_tasks::memory::ModelSize;
 use kiln_tasks::model_config::num_labels;
@@ -156,4 +156,6 @@ impl FineTuned for XlnetConfig {
     type Spans = XlnetForQuestionAnsweringSimple;
     type Choices = XlnetForMultipleChoice;
     type Beam = XlnetForQuestionAnswering;
+
+    const SUMS_UP: &'static [HeadKind] = &[HeadKind::Sequence, HeadKind::Choices];
 }

@@ -51,6 +51,7 @@ impl PredictWords for XlnetLmHeadModel {
             memory: None,
             p_mask: None,
             cls_index: None,
+            attention_mask: None,
         };
         let (logits, _) = self.forward(inputs);
         logits

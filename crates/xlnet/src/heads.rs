@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
 use kiln_nn::Init;
 use kiln_tasks::Family;
+use kiln_tasks::choice::Pool;
 use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::{ChoiceLogits, RealLabels, SequenceLogits};
 use kiln_tasks::summary::{SequenceSummary, Summary};
@@ -54,11 +55,10 @@ impl XlnetForSequenceClassification {
     /// Sums up sequences and scores their labels.
     ///
     /// # Shapes
-    /// - `hidden_states`: `[batch, seq_len, d_model]`
     /// - returns `[batch, num_labels]`
-    pub fn logits(&self, hidden_states: Tensor<3>) -> Tensor<2> {
+    pub fn logits(&self, encoded: &Encoded) -> Tensor<2> {
         self.logits_proj
-            .forward(self.sequence_summary.forward(hidden_states))
+            .forward(self.sequence_summary.pool(encoded))
     }
 }
 
@@ -84,7 +84,7 @@ impl Class for XlnetForSequenceClassification {
 
     fn head(&self, encoded: &Encoded) -> SequenceLogits {
         SequenceLogits {
-            logits: self.logits(encoded.hidden_states.clone()),
+            logits: self.logits(encoded),
             real_labels: RealLabels::YesOrNo,
         }
     }
@@ -128,6 +128,6 @@ impl Class for XlnetForMultipleChoice {
     }
 
     fn head(&self, encoded: &Encoded) -> ChoiceLogits {
-        ChoiceLogits::of_column(self.scorer.logits(encoded.hidden_states.clone()))
+        ChoiceLogits::of_column(self.scorer.logits(encoded))
     }
 }

@@ -44,6 +44,9 @@ pub struct XlnetInputs {
     pub p_mask: Option<Tensor<2>>,
     /// `[batch]`, the position of `<cls>`; none: the last one. The stack does not read it.
     pub cls_index: Option<Tensor<1, Int>>,
+    /// `[batch, seq_len]`, 1 = token, 0 = padding, for heads that sum sequences up; the stack reads
+    /// [`Self::visibility`].
+    pub attention_mask: Option<Tensor<2, Int>>,
 }
 
 impl XlnetInputs {
@@ -62,6 +65,7 @@ impl XlnetInputs {
             memory: None,
             p_mask: None,
             cls_index: None,
+            attention_mask: None,
         }
     }
 }
@@ -304,6 +308,11 @@ impl Encoder for XlnetModel {
     }
 
     fn encoded_from(&self, sum: Tensor<3>, inputs: XlnetInputs) -> Encoded {
+        // States of predicted positions stand for no tokens of the sequence.
+        let attention_mask = match inputs.targets {
+            Some(_) => None,
+            None => inputs.attention_mask.clone(),
+        };
         let outputs = self.forward_embedded(sum, inputs);
         let mut memory = outputs.memory.states;
         if !self.rules.use_mems_eval {
@@ -312,6 +321,7 @@ impl Encoder for XlnetModel {
         let memory = memory.into_iter().map(|state| state.swap_dims(0, 1));
         Encoded {
             memory: memory.collect(),
+            attention_mask,
             ..Encoded::new(outputs.hidden_states)
         }
     }

@@ -78,6 +78,7 @@ impl PermutedBatch {
             memory,
             p_mask: None,
             cls_index: None,
+            attention_mask: None,
         }
     }
 }

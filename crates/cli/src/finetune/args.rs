@@ -174,6 +174,11 @@ pub(crate) struct ExampleArgs {
     /// Ends that the beam looks at for each start. Default: as the model's config.json says, else 5
     #[arg(long, value_name = "N", requires = "beam", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) end_n_top: Option<u32>,
+    /// What stands for a whole text where an XLNet is fine-tuned (classify, regress, choose) or an ELECTRA
+    /// (choose): the vector of one token or the mean of all, config.json's summary_type. Default: as the
+    /// model's config.json says
+    #[arg(long, value_name = "KIND", value_parser = ["last", "first", "mean"])]
+    pub(crate) summary_type: Option<String>,
     /// Learn the tag of every token of a word, not of its first alone (tag)
     #[arg(long)]
     pub(crate) label_all_tokens: bool,

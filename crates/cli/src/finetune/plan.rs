@@ -104,7 +104,7 @@ impl Plan {
         let multi_label = args.examples.multi_label;
         let spec = args
             .files
-            .spec(task, multi_label, &files(&args.examples.train)?);
+            .spec(task, multi_label, &files(&args.examples.train)?)?;
         let dataset = Dataset::open(spec.clone(), true)?;
         let mut notes = Notes::new(console);
         notes.tell(&dataset.decided().notes);
@@ -119,6 +119,12 @@ impl Plan {
                 model.architecture.name()
             )));
         }
+        if args.examples.summary_type.is_some() && !facts.sums_up {
+            return Err(Failure::usage(format_args!(
+                "--summary-type: {} has nothing that it could say; leave it out",
+                facts.class
+            )));
+        }
         let head = Head::choose(&config, problem, &facts, &survey)?;
         // Without the model's weights there is no head that could be kept.
         if !args.run.random_weights {
@@ -127,7 +133,7 @@ impl Plan {
         let dev = match args.examples.dev.as_slice() {
             [] => None,
             paths => {
-                let spec = args.files.spec(task, multi_label, &files(paths)?);
+                let spec = args.files.spec(task, multi_label, &files(paths)?)?;
                 let dev = Dataset::open(spec.clone(), true)?;
                 notes.tell(&dev.decided().notes);
                 let identity = dev.identity()?;
@@ -212,12 +218,17 @@ impl Plan {
             model = self.architecture.tuned().with_dropout(&model, rate)?;
         }
         if let Some(config) = model.as_object_mut() {
-            let widths = [
-                ("start_n_top", args.examples.start_n_top),
-                ("end_n_top", args.examples.end_n_top),
+            let examples = &args.examples;
+            let fields = [
+                ("start_n_top", examples.start_n_top.map(Value::from)),
+                ("end_n_top", examples.end_n_top.map(Value::from)),
+                (
+                    "summary_type",
+                    examples.summary_type.as_deref().map(Value::from),
+                ),
             ];
-            for (field, width) in widths {
-                config.extend(width.map(|width| (field.to_owned(), width.into())));
+            for (field, value) in fields {
+                config.extend(value.map(|value| (field.to_owned(), value)));
             }
         }
         let layer_decay = match args.training.layer_decay {

@@ -100,9 +100,14 @@ fn check_number(args: &FinetuneArgs) -> Result<(), Failure> {
 
 /// Refuses a value that stands there twice, and a flag that is given by itself too.
 fn check_axis(args: &FinetuneArgs, axis: &str, flag: &str, values: &[&str]) -> Result<(), Failure> {
+    // 1e-3 and 0.001 are one number.
+    let is_same = |a: &str, b: &str| match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    };
     let mut seen: Vec<&str> = Vec::new();
     for value in values {
-        if seen.contains(value) {
+        if seen.iter().any(|seen| is_same(seen, value)) {
             return Err(Failure::usage(format_args!(
                 "--grid {axis}: {value} stands there twice; name each value once"
             )));

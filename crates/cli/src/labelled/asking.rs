@@ -70,7 +70,7 @@ pub(crate) struct AskArgs {
     /// scores name the best one for your data. Default: 0
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) null_threshold: Option<f64>,
-    /// The score that counts most. Default: the task's usual one
+    /// The score that counts most; in training also loss. Default: the task's usual one
     #[arg(long, value_name = "NAME")]
     pub(crate) metric: Option<String>,
     /// The label that counts as yes where there are two. Default: the second

@@ -61,7 +61,8 @@ pub(crate) struct FileArgs {
     /// How tags mark where an entity begins: iob1, iob2, bioes, bilou or none. Default: told by them
     #[arg(long, value_name = "SCHEME", value_parser = schemes())]
     scheme: Option<Scheme>,
-    /// What stands between labels or numbers in one cell. Default: a comma
+    /// What stands between labels in one cell (default: a comma), or between numbers (default: a cell
+    /// holds one number)
     #[arg(long, value_name = "TEXT")]
     separator: Option<String>,
     /// What stands between the columns of a table. Default: told by the file
@@ -80,8 +81,17 @@ pub(crate) struct FileArgs {
 
 impl FileArgs {
     /// What `files` are, for a task.
-    pub(crate) fn spec(&self, task: Task, multi_label: bool, files: &[PathBuf]) -> DatasetSpec {
-        DatasetSpec {
+    ///
+    /// # Errors
+    /// If a flag is of another task.
+    pub(crate) fn spec(
+        &self,
+        task: Task,
+        multi_label: bool,
+        files: &[PathBuf],
+    ) -> Result<DatasetSpec, Failure> {
+        self.refuse_foreign(task)?;
+        Ok(DatasetSpec {
             multi_label,
             format: self.format,
             header: self.header,
@@ -100,6 +110,34 @@ impl FileArgs {
             comments: self.comments,
             skip_misplaced: self.skip_misplaced,
             ..DatasetSpec::new(task, files.to_vec())
+        })
+    }
+
+    /// Refuses flags that say nothing for a task.
+    fn refuse_foreign(&self, task: Task) -> Result<(), Failure> {
+        const TAGS: &str = "is for sentences of words (tag)";
+        let flags = [
+            ("scheme", self.scheme.is_some(), Task::Tag, TAGS),
+            ("comments", self.comments, Task::Tag, TAGS),
+            (
+                "skip-misplaced",
+                self.skip_misplaced,
+                Task::Qa,
+                "is for questions (qa)",
+            ),
+            (
+                "endings",
+                !self.endings.is_empty(),
+                Task::Choose,
+                "is for continuations (choose)",
+            ),
+        ];
+        let foreign = flags.iter().find(|(_, given, of, _)| *given && *of != task);
+        match foreign {
+            None => Ok(()),
+            Some((flag, _, _, purpose)) => Err(Failure::usage(format_args!(
+                "--{flag}: {purpose}; leave it out"
+            ))),
         }
     }
 

@@ -14,6 +14,11 @@ const CLASSES: usize = 20;
 pub(crate) fn tell_counts(counts: &FeatureCounts, console: Console) {
     let told = [
         (
+            counts.other_shape,
+            "examples have another number of texts than those that the model learned from; --text and \
+             --second name the columns, and in a line a tab stands between two texts",
+        ),
+        (
             counts.cut,
             "texts are longer than the model reads here, and lose their ends",
         ),

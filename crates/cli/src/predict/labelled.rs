@@ -46,6 +46,9 @@ pub(crate) struct LabelledArgs {
     /// Default: --data, or the lines of stdin
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
+    /// Read no labels, should the files have any: those that the model lacks are an error otherwise
+    #[arg(long)]
+    unlabelled: bool,
     #[command(flatten)]
     files: FileArgs,
     #[command(flatten)]
@@ -63,7 +66,10 @@ pub(super) fn run(
     console: Console,
 ) -> Result<(), Failure> {
     args.ask.refuse_scores()?;
-    let spec = args.files.spec(task, false, &args.data);
+    let spec = DatasetSpec {
+        unlabelled: args.unlabelled,
+        ..args.files.spec(task, false, &args.data)?
+    };
     let is_file = !args.data.is_empty() || (spec.format.is_some() && args.texts.is_empty());
     if !is_file && spec != DatasetSpec::new(task, Vec::new()) {
         return Err(Failure::usage(
@@ -191,6 +197,8 @@ fn describe(example: &Example, row: &Row) -> String {
         Input::Question { question, .. } => question.clone(),
         Input::Choices { first, .. } => first.clone(),
     };
+    // A line an example, whatever is in it.
+    let text = text.replace(['\r', '\n'], " ");
     match row {
         Row::Class(row) => {
             let sure = row

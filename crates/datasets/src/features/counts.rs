@@ -7,6 +7,8 @@ pub struct FeatureCounts {
     pub examples: u64,
     /// Rows made of them.
     pub features: u64,
+    /// Examples of two texts where the model learned from one, or of one where it learned from two.
+    pub other_shape: u64,
     /// Examples whose texts lost their ends. Sentences of words lose nothing.
     pub cut: u64,
     /// Sentences that were cut into windows.

@@ -30,6 +30,8 @@ pub struct FeatureSettings {
     pub label_all_tokens: bool,
     /// Tokens that two windows of a long sentence have in common; none: half of a window.
     pub overlap: Option<usize>,
+    /// Whether the model learned from pairs of texts; none: nobody knows, or from both.
+    pub pairs: Option<bool>,
 }
 
 impl Default for FeatureSettings {
@@ -39,6 +41,7 @@ impl Default for FeatureSettings {
             max_len: 128,
             label_all_tokens: false,
             overlap: None,
+            pairs: None,
         }
     }
 }
@@ -54,6 +57,7 @@ pub struct Featurizer<'a> {
     words: WordRules,
     /// Of the examples so far, all of which have as many.
     num_choices: Option<usize>,
+    pairs: Option<bool>,
     counts: FeatureCounts,
 }
 
@@ -101,6 +105,7 @@ impl<'a> Featurizer<'a> {
             num_labels: labels.len(),
             max_len,
             num_choices: None,
+            pairs: settings.pairs,
             counts: FeatureCounts::default(),
         })
     }
@@ -128,6 +133,8 @@ impl<'a> Featurizer<'a> {
                 let mut was_cut = false;
                 let sequence = self.sequence(first, second.as_deref(), &mut was_cut)?;
                 self.counts.cut += u64::from(was_cut);
+                let is_other = self.pairs.is_some_and(|pairs| pairs != second.is_some());
+                self.counts.other_shape += u64::from(is_other);
                 vec![whole(number, vec![sequence], target)]
             }
             (Input::Choices { first, endings }, Problem::Choice) => {

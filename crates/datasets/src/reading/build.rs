@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::columns::Fields;
+use super::columns::{Fields, partners};
 use super::questions;
 use super::raw::{Raw, RawTarget, at};
-use super::record::{Cell, Content, Field, Record};
+use super::record::{Cell, Content, Field, Key, Record};
 use super::spec::DatasetSpec;
 use crate::{Input, Task};
 
@@ -42,6 +42,8 @@ impl Context<'_> {
             Task::Choose => self.choices(&record)?,
         };
         let target = match target {
+            // Tags of sentences and answers have no column that could be left unread.
+            _ if self.spec.unlabelled => None,
             None if self.needs_labels => return Err(self.unlabelled()),
             target => target,
         };
@@ -86,7 +88,10 @@ impl Context<'_> {
         let first = self.text(record, &self.fields.text)?;
         let second = match &self.fields.second {
             Some(_) => Some(self.text(record, &self.fields.second)?),
-            None => None,
+            None => {
+                self.refuse_late_pair(record)?;
+                None
+            }
         };
         let is_empty = |text: &str| text.trim().is_empty();
         if self.needs_labels && is_empty(&first) && second.as_deref().is_none_or(is_empty) {
@@ -96,6 +101,27 @@ impl Context<'_> {
             ));
         }
         Ok(Input::Text { first, second })
+    }
+
+    /// Records name their fields each by itself: half of a pair is not left unread because the first record
+    /// is none.
+    fn refuse_late_pair(&self, record: &Record) -> Result<(), String> {
+        let (Content::Json(value), Some(Key::Path(first))) =
+            (&record.content, self.fields.text.as_ref().map(|it| &it.key))
+        else {
+            return Ok(());
+        };
+        // Whoever names the text means it alone.
+        if self.spec.columns.text.is_some() {
+            return Ok(());
+        }
+        match partners(first).find(|second| value.get(second).is_some()) {
+            None => Ok(()),
+            Some(second) => Err(format!(
+                "column \"{second}\": the first record lacks it, and so is no pair; name the text alone with \
+                 --text {first}, or give all records both"
+            )),
+        }
     }
 
     /// The name of the label that a file numbers or names.
@@ -180,7 +206,16 @@ impl Context<'_> {
             for name in names {
                 let number = name.parse().ok().filter(|number: &f32| number.is_finite());
                 numbers.push(number.ok_or_else(|| {
-                    format!("column {}: \"{name}\" in the place of a number", field.name)
+                    let remedy = match self.spec.separator {
+                        None if name.contains(|it: char| it.is_ascii_digit()) => {
+                            "; where a cell holds several, --separator says what stands between them"
+                        }
+                        _ => "",
+                    };
+                    format!(
+                        "column {}: \"{name}\" in the place of a number{remedy}",
+                        field.name
+                    )
                 })?);
             }
         }

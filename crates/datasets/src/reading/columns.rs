@@ -7,20 +7,31 @@ use super::record::{Field, Key};
 use super::spec::{Column, Columns, DatasetSpec};
 use crate::{DataError, Task};
 
-/// Names of columns with a text, and that of the second text where they come in pairs.
-const TEXTS: [(&str, Option<&str>); 12] = [
-    ("sentence1", Some("sentence2")),
-    ("premise", Some("hypothesis")),
-    ("question1", Some("question2")),
-    ("text1", Some("text2")),
-    ("text_a", Some("text_b")),
-    ("text", None),
-    ("sentence", None),
-    ("content", None),
-    ("review", None),
-    ("document", None),
-    ("tweet", None),
-    ("comment_text", None),
+/// Names of columns with the two texts of a pair.
+const PAIRS: [(&str, &str); 8] = [
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("text", "text_pair"),
+    ("question", "sentence"),
+    ("query", "passage"),
+];
+/// Names of columns with a text that is alone.
+const TEXTS: [&str; 12] = [
+    "sentence1",
+    "premise",
+    "question1",
+    "text1",
+    "text_a",
+    "text",
+    "sentence",
+    "content",
+    "review",
+    "document",
+    "tweet",
+    "comment_text",
 ];
 const LABELS: [&str; 10] = [
     "label",
@@ -63,14 +74,19 @@ pub(super) enum Names<'a> {
     Keys(Vec<String>),
 }
 
+/// The names that the second text has where the first is called `first`.
+pub(super) fn partners(first: &str) -> impl Iterator<Item = &'static str> {
+    let pairs = PAIRS.into_iter().filter(move |(known, _)| *known == first);
+    pairs.map(|(_, second)| second)
+}
+
 /// Whether a header would have this name.
 pub(super) fn is_known(name: &str, glue: Option<GlueTask>) -> bool {
     let name = name.trim().to_lowercase();
-    let pairs = TEXTS
-        .iter()
-        .flat_map(|(first, second)| [Some(*first), *second]);
-    let all = pairs
-        .flatten()
+    let all = PAIRS
+        .into_iter()
+        .flat_map(|(first, second)| [first, second])
+        .chain(TEXTS)
         .chain(LABELS)
         .chain(TAGS)
         .chain(WORDS)
@@ -205,14 +221,14 @@ pub(super) fn find(
     }
     match (spec.task, spec.glue) {
         (Task::Classify | Task::Regress, Some(glue)) => glue_fields(glue, names, &mut fields),
-        (Task::Classify | Task::Regress, None) => texts(names, columns, &mut fields),
+        (Task::Classify | Task::Regress, None) => texts(names, needs_labels, columns, &mut fields),
         (Task::Tag, _) => {
             let words = fields.text.take().or_else(|| names.first_of(&WORDS));
             fields.text = words;
             or_found(&mut fields.labels, names.first_of(&TAGS));
             // The other key of a record may be anything.
             if !matches!(names, Names::Keys(_)) {
-                of_two(names, &mut fields);
+                of_two(names, needs_labels, &mut fields);
             }
         }
         (Task::Qa, _) => {
@@ -229,10 +245,17 @@ pub(super) fn find(
         (Task::Choose, _) => choices(names, columns, &mut fields),
     }
     let asked = |what: &str, flag: &str| {
-        DataError::Settings(format!(
-            "no column is known to hold {what}; name it with {flag} (the columns are {})",
-            names.list()
-        ))
+        DataError::Settings(match names {
+            Names::Header(_) | Names::Numbers(_) if names.len() == 1 => format!(
+                "no column is known to hold {what}, there is but one: {}; say with --delimiter what stands \
+                 between the columns",
+                names.list()
+            ),
+            _ => format!(
+                "no column is known to hold {what}; name it with {flag} (the columns are {})",
+                names.list()
+            ),
+        })
     };
     if fields.text.is_none() {
         return Err(asked("the text", "--text"));
@@ -247,7 +270,62 @@ pub(super) fn find(
     if needs_labels && fields.labels.is_empty() {
         return Err(asked("the labels", "--label"));
     }
+    if spec.unlabelled {
+        fields.labels.clear();
+    }
+    check_apart(&fields, names, columns)?;
     Ok(fields)
+}
+
+/// Refuses a column that is two things, and a name that two columns have.
+fn check_apart(fields: &Fields, names: &Names<'_>, columns: &Columns) -> Result<(), DataError> {
+    let Fields {
+        text,
+        second,
+        labels,
+        endings,
+        ..
+    } = fields;
+    let used: Vec<&Field> = [text, second]
+        .into_iter()
+        .flatten()
+        .chain(labels)
+        .chain(endings)
+        .collect();
+    let twice = used.iter().enumerate().find(|(at, field)| {
+        let before = used.iter().take(*at);
+        before.into_iter().any(|other| other == *field)
+    });
+    if let Some((_, field)) = twice {
+        return Err(DataError::Settings(format!(
+            "column {}: is taken for two things; name another with --text, --second, --label or --endings \
+             (the columns are {})",
+            field.name,
+            names.list()
+        )));
+    }
+    let Names::Header(header) = names else {
+        return Ok(());
+    };
+    let given = [&columns.text, &columns.second].into_iter().flatten();
+    let given: Vec<&Column> = given
+        .chain(&columns.labels)
+        .chain(&columns.endings)
+        .collect();
+    for field in used {
+        let Key::Cell(index) = field.key else {
+            continue;
+        };
+        let name = header.get(index).map_or("", |it| it.trim());
+        let has_twin = header.iter().filter(|it| it.trim() == name).count() > 1;
+        if has_twin && !given.contains(&&Column::Number(index + 1)) {
+            return Err(DataError::Settings(format!(
+                "column \"{name}\": several columns have this name; give the number of the one you mean, \
+                 from 1, with --text, --second, --label or --endings"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn or_found(labels: &mut Vec<Field>, found: Option<Field>) {
@@ -273,24 +351,26 @@ fn glue_fields(glue: GlueTask, names: &Names<'_>, fields: &mut Fields) {
     or_found(&mut fields.labels, names.first_of(glue.label()));
 }
 
-fn texts(names: &Names<'_>, columns: &Columns, fields: &mut Fields) {
+fn texts(names: &Names<'_>, needs_labels: bool, columns: &Columns, fields: &mut Fields) {
     or_found(&mut fields.labels, names.first_of(&LABELS));
     if fields.text.is_none() {
-        for (first, second) in TEXTS {
-            if let Some(field) = names.find(first).filter(|it| !fields.labels.contains(it)) {
-                fields.text = Some(field);
-                if columns.second.is_none() {
-                    fields.second = second.and_then(|second| names.find(second));
-                }
-                break;
+        let find = |name| names.find(name).filter(|it| !fields.labels.contains(it));
+        let mut pairs = PAIRS.into_iter();
+        let pair = pairs.find_map(|(first, second)| Some((find(first)?, find(second)?)));
+        match pair.filter(|_| columns.second.is_none()) {
+            Some((first, second)) => {
+                fields.text = Some(first);
+                fields.second = Some(second);
             }
+            None => fields.text = TEXTS.into_iter().find_map(find),
         }
     }
-    of_two(names, fields);
+    of_two(names, needs_labels, fields);
 }
 
-/// Of two columns the first is the text and the last the label, or what the other one is not.
-fn of_two(names: &Names<'_>, fields: &mut Fields) {
+/// Of two columns the first is the text and the last the label, or what the other one is not. Where labels
+/// are not needed, a column whose name says nothing of labels holds none.
+fn of_two(names: &Names<'_>, needs_labels: bool, fields: &mut Fields) {
     let cells: Vec<Field> = match names {
         Names::Keys(keys) if keys.len() <= 2 => {
             keys.iter().filter_map(|key| names.find(key)).collect()
@@ -304,6 +384,9 @@ fn of_two(names: &Names<'_>, fields: &mut Fields) {
         let is_free =
             |field: &&Field| !fields.labels.contains(field) && Some(*field) != fields.id.as_ref();
         fields.text = cells.iter().find(is_free).cloned();
+    }
+    if !needs_labels && !matches!(names, Names::Numbers(_)) {
+        return;
     }
     let taken = [&fields.text, &fields.second, &fields.id].map(Clone::clone);
     let is_free = |field: &&Field| !taken.iter().flatten().any(|taken| taken == *field);

@@ -31,6 +31,8 @@ pub struct Survey {
     pub examples: u64,
     /// How many of them have no label.
     pub unlabelled: u64,
+    /// How many are two texts.
+    pub pairs: u64,
     /// How many questions are said to have no answer in their context.
     pub unanswered: u64,
     /// The labels: sorted by name, by number where all are integers. Where a file lists them (a
@@ -104,6 +106,7 @@ impl Dataset {
         let mut survey = Survey {
             examples: 0,
             unlabelled: 0,
+            pairs: 0,
             unanswered: 0,
             labels: Labels::default(),
             frequencies: Vec::new(),
@@ -113,6 +116,7 @@ impl Dataset {
         for raw in &mut raws {
             let (file, raw) = raw?;
             survey.examples += 1;
+            survey.pairs += u64::from(raw.input.is_pair());
             match raw.target {
                 None => survey.unlabelled += 1,
                 Some(RawTarget::Class(name)) => *names.entry(name).or_default() += 1,

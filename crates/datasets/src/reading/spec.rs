@@ -51,6 +51,9 @@ pub struct DatasetSpec {
     /// Lines of a CoNLL file that begin with `#` and a space are comments. `#` can be a word.
     #[serde(default)]
     pub comments: bool,
+    /// Read no labels, whether there are any or not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlabelled: bool,
     /// Leave out and count questions whose answers stand elsewhere than their file says.
     #[serde(default)]
     pub skip_misplaced: bool,
@@ -72,6 +75,7 @@ impl DatasetSpec {
             delimiter: None,
             quotes: None,
             comments: false,
+            unlabelled: false,
             skip_misplaced: false,
         }
     }
@@ -94,6 +98,11 @@ impl DatasetSpec {
         }
         if self.multi_label && self.task != Task::Classify {
             return refused("several labels an example are of the task classify alone".to_owned());
+        }
+        if self.unlabelled && !self.columns.labels.is_empty() {
+            return refused(
+                "--unlabelled: --label names a column of labels; leave one out".to_owned(),
+            );
         }
         if self.separator.as_deref() == Some("") {
             return refused("separator \"\": give a character".to_owned());

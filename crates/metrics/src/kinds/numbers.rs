@@ -13,7 +13,7 @@ use crate::weights::Weights;
 /// Each target's scores, in their order.
 const NAMES: [&str; 5] = ["pearson", "spearman", "mse", "mae", "r2"];
 
-/// Predictions that spread by less than this share of the targets' spread are one and the same: a model
+/// Predictions that spread by less than this share of the targets' spread count as one and the same: a model
 /// that ignores its input still has the noise of its rounding.
 const COLLAPSED: f64 = 0.01;
 

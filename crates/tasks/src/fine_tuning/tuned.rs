@@ -35,6 +35,10 @@ pub trait FineTuned: Family {
     type Choices: Class<Config = Self, Head = ChoiceLogits> + ModuleDisplay;
     /// The start and the end of an answer with a beam: [`super::NoBeam`] where transformers has no such class.
     type Beam: Class<Config = Self, Head = BeamLogits> + ModuleDisplay;
+
+    /// The heads that sum a sequence up as config.json's `summary_type` says; see
+    /// [`crate::summary::SequenceSummary`].
+    const SUMS_UP: &'static [HeadKind] = &[];
 }
 
 /// Which of the heads.

@@ -140,7 +140,17 @@ impl TaskData {
         }
         notes.dedup();
         if let Some(dev) = &dev {
-            check(dev, &pipeline)?;
+            let FeatureCounts {
+                examples,
+                other_shape,
+                ..
+            } = check(dev, &pipeline)?;
+            if other_shape > 0 {
+                notes.push(format!(
+                    "warning: {other_shape} of the {examples} examples to evaluate on have another number of \
+                     texts than those to train on; --text and --second name the columns"
+                ));
+            }
         }
         let rows = examples.rows(left_out.as_ref())?;
         if rows.is_empty() {
@@ -237,13 +247,14 @@ fn developed(
 
 /// Reads all examples to evaluate on, so that a label that the model lacks, or a question that leaves no
 /// room for its context, is no surprise later.
-fn check(dev: &DevExamples, pipeline: &TaskPipeline) -> Result<(), DataError> {
-    if pipeline.check(dev.examples())?.examples == 0 {
+fn check(dev: &DevExamples, pipeline: &TaskPipeline) -> Result<FeatureCounts, DataError> {
+    let counts = pipeline.check(dev.examples())?;
+    if counts.examples == 0 {
         return Err(DataError::Settings(
             "no examples to evaluate on; pass a file that has some, or a larger share".into(),
         ));
     }
-    Ok(())
+    Ok(counts)
 }
 
 fn count(example: &Example, frequencies: &mut [u64]) {

@@ -147,6 +147,7 @@ impl TaskPipeline {
                     max_len: settings.max_len,
                     label_all_tokens: settings.label_all_tokens,
                     overlap: settings.overlap,
+                    pairs: settings.pairs,
                 },
             )?)),
         })

@@ -11,6 +11,10 @@ const LARGE: usize = 1024;
 /// Hidden states narrower than this are of a model far smaller than any base one.
 const BASE: usize = 320;
 
+/// Hidden states narrower than this are of a model that only BERT was published as: the narrowest ELECTRA
+/// is 256 wide.
+const SMALL: usize = 256;
+
 /// Settings as they were published for an architecture and a size.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TuningRecipe {
@@ -31,6 +35,8 @@ pub struct TuningRecipe {
 /// How large a model is, as publications name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PublishedSize {
+    /// Narrower than 256: as Kiln's presets `tiny`, which learn for minutes.
+    Tiny,
     /// Narrower than the published base models.
     Small,
     /// About 768 wide.
@@ -45,13 +51,15 @@ impl PublishedSize {
         match hidden_size {
             LARGE.. => Self::Large,
             BASE.. => Self::Base,
-            _ => Self::Small,
+            SMALL.. => Self::Small,
+            _ => Self::Tiny,
         }
     }
 
     /// The value for this size.
-    pub fn pick<T>(self, [small, base, large]: [T; 3]) -> T {
+    pub fn pick<T>(self, [tiny, small, base, large]: [T; 4]) -> T {
         match self {
+            Self::Tiny => tiny,
             Self::Small => small,
             Self::Base => base,
             Self::Large => large,
@@ -67,13 +75,13 @@ impl TuningRecipe {
         let choice = matches!(task, Task::Choose);
         Self {
             optimizer: OptimizerSettings {
-                learning_rate: size.pick([3e-4, if choice { 2e-5 } else { 3e-5 }, 2e-5]),
+                learning_rate: size.pick([3e-4, 3e-4, if choice { 2e-5 } else { 3e-5 }, 2e-5]),
                 ..OptimizerSettings::default()
             },
             schedule: ScheduleKind::Linear,
             warmup: 0.1,
             batch_size: if choice { 16 } else { 32 },
-            epochs: size.pick([4.0, 3.0, 3.0]),
+            epochs: size.pick([4.0, 4.0, 3.0, 3.0]),
             layer_decay: None,
         }
     }
@@ -82,7 +90,7 @@ impl TuningRecipe {
     /// layers.
     #[must_use]
     pub fn with_lora(mut self, size: PublishedSize) -> Self {
-        self.optimizer.learning_rate = size.pick([1e-3, 5e-4, 3e-4]);
+        self.optimizer.learning_rate = size.pick([1e-3, 1e-3, 5e-4, 3e-4]);
         self.layer_decay = None;
         self
     }

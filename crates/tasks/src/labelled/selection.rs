@@ -20,7 +20,7 @@ pub fn selection(
     task: &TaskSettings,
     examples: impl Iterator<Item = Result<Example, DataError>>,
 ) -> Result<Selection, LearnError> {
-    if task.metric.as_deref() == Some("loss") {
+    if task.is_decided_by_loss() {
         return Ok(Selection::default());
     }
     let mut rows = Vec::new();

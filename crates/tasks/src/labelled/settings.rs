@@ -26,6 +26,9 @@ pub struct TaskSettings {
     pub outputs: Option<usize>,
     /// Tokens of a sequence at most, special ones included.
     pub max_len: usize,
+    /// Whether it was learned from pairs of texts; none: from both, from no texts, or nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<bool>,
     /// Whether the later tokens of a word are learned too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub label_all_tokens: bool,
@@ -47,7 +50,7 @@ pub struct TaskSettings {
     /// A task of GLUE, which decides what counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glue: Option<GlueTask>,
-    /// The score that decides which checkpoint is the best; none: the task's usual one.
+    /// The score that decides which checkpoint is the best, or `loss`; none: the task's usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
     /// The label that counts as yes where there are two.
@@ -71,6 +74,7 @@ impl TaskSettings {
             labels,
             outputs: None,
             max_len,
+            pairs: None,
             label_all_tokens: false,
             overlap: None,
             stride: default_stride(),
@@ -93,14 +97,20 @@ impl TaskSettings {
         self.outputs.unwrap_or(self.labels.len())
     }
 
+    /// Whether the loss decides which checkpoint is the best, and no score.
+    pub fn is_decided_by_loss(&self) -> bool {
+        self.metric.as_deref() == Some("loss")
+    }
+
     /// How predictions are scored; `resamples` draws for the intervals, none: no intervals.
     pub fn score_options(&self, resamples: usize) -> ScoreOptions {
         let searches = self.problem == Problem::Span && self.search.allow_no_answer;
+        let main = self.metric.clone().filter(|_| !self.is_decided_by_loss());
         ScoreOptions {
             labels: self.labels.names().to_vec(),
             glue: self.glue,
             positive: self.positive.clone(),
-            main: self.metric.clone(),
+            main,
             resamples,
             no_answer_threshold: searches.then_some(self.search.null_threshold),
             ..ScoreOptions::default()

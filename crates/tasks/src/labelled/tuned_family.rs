@@ -39,6 +39,8 @@ pub struct HeadFacts {
     pub has_head: bool,
     /// The class with the head, as in `architectures`.
     pub class: &'static str,
+    /// Whether the head sums a sequence up as `summary_type` says.
+    pub sums_up: bool,
     /// Labels that it has.
     pub num_labels: usize,
     /// Rows of the word table.
@@ -141,6 +143,7 @@ impl<F: FineTuned> TunedFamily for TasksOf<F> {
         Ok(HeadFacts {
             has_head: class.is_some_and(|class| names.contains(&class.as_str())),
             class: config.class_name(names),
+            sums_up: F::SUMS_UP.contains(&head),
             num_labels: config.num_labels(),
             vocab_size: sizes.vocab_size,
             type_vocab_size: sizes.type_vocab_size,

@@ -35,6 +35,16 @@ impl TaskSettings {
     pub fn of_files(problem: Problem, labels: Labels, survey: &Survey, max_len: usize) -> Self {
         let mut task = Self::new(problem, labels, max_len);
         task.outputs = (problem == Problem::Regression).then_some(survey.outputs);
+        let texts = [
+            Problem::SingleLabel,
+            Problem::MultiLabel,
+            Problem::Regression,
+        ];
+        task.pairs = match survey.pairs {
+            _ if !texts.contains(&problem) => None,
+            0 => Some(false),
+            pairs => (pairs == survey.examples).then_some(true),
+        };
         task.search.allow_no_answer = survey.unanswered > 0;
         task.fit_stride();
         task

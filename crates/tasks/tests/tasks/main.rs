@@ -3,3 +3,4 @@
 mod class_loss;
 mod fill_mask;
 mod forward;
+mod summary;

@@ -116,6 +116,7 @@ impl Example {
             memory,
             p_mask: None,
             cls_index: None,
+            attention_mask: None,
         }
     }
 }

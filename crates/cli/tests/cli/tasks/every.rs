@@ -229,6 +229,25 @@ fn other_architectures_do_every_task() {
             let config = read_json(&best(&folder.join("beam")).join("config.json"));
             assert_eq!(config["architectures"][0], "XLNetForQuestionAnswering");
         }
+        // A text is summed up by its tokens alone: what stands beside it in a batch changes nothing.
+        let summed_up: &[Sample] = match architecture {
+            "electra" => &SAMPLES[4..],
+            "xlnet" => &[CLASSIFY, SAMPLES[4]],
+            _ => &[],
+        };
+        for kind in ["mean", "first", "last"] {
+            for sample in summed_up {
+                let run = format!("{}-{kind}", sample.task);
+                check(folder, *sample, &run, &format!("--summary-type {kind}"));
+                let config = read_json(&best(&folder.join(&run)).join("config.json"));
+                assert_eq!(config["summary_type"], kind, "{run}");
+            }
+        }
+        if summed_up.is_empty() {
+            let error = finetune(folder, CLASSIFY, "no", "--summary-type mean").error(2);
+            assert!(error.contains("--summary-type"), "{error}");
+            assert!(!folder.join("no").exists());
+        }
         // Of a pair the discriminator was taken, and one model is left.
         let found = best(&folder.join("classify"));
         assert!(found.join("model.safetensors").is_file(), "{architecture}");

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 
-use super::{CLASSIFY, QA, SAMPLES, finetune, folder, rows};
-use crate::command::read_json;
+use super::{CLASSIFY, QA, SAMPLES, best, finetune, folder, rows};
+use crate::command::{kiln, read_json};
 
 /// The tensors of a model by their names.
 fn tensors(model: &Path) -> BTreeMap<String, Vec<f32>> {
@@ -150,4 +150,88 @@ fn windows_that_start_every_so_many_tokens_and_labels_of_all_tokens_are_what_the
     );
     let [all, first] = ["all", "first-tokens"].map(|run| values(&folder.join(run), "eval", "loss"));
     assert_ne!(all, first);
+}
+
+#[test]
+fn the_loss_decides_where_it_is_asked_to() {
+    let folder = folder("bert");
+    let folder = folder.path();
+    for (sample, score) in [(CLASSIFY, "accuracy"), (QA, "f1")] {
+        let run = folder.join(sample.task);
+        finetune(folder, sample, sample.task, "--metric loss --early-stop 9").ok();
+        let losses = values(&run, "eval", "loss");
+        let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+        let best = read_json(&run.join("scores.json"))["step"].as_f64();
+        let steps = values(&run, "eval", "step").into_iter();
+        let of_best = steps.zip(losses).find(|(step, _)| Some(*step) == best);
+        assert_eq!(
+            of_best.map(|(_, loss)| loss),
+            Some(least),
+            "{}",
+            sample.task
+        );
+        // Scored it is as ever.
+        let (task, dev) = (sample.task, sample.dev);
+        let command = format!("evaluate {task} --model {task} --data {dev} --json");
+        assert_eq!(kiln(folder, &command).json()["scores"]["main"], score);
+    }
+}
+
+#[test]
+fn texts_where_the_model_learned_from_pairs_are_told() {
+    let folder = folder("bert");
+    let folder = folder.path();
+    let regress = SAMPLES[1];
+    finetune(folder, regress, "pairs", "").ok();
+    finetune(folder, CLASSIFY, "texts", "").ok();
+    let said = |command: &str| {
+        let done = kiln(folder, command);
+        assert_eq!(done.code, 0, "{done:?}");
+        done.stderr.contains("another number of texts")
+    };
+    let (pairs, texts) = (regress.dev, CLASSIFY.dev);
+    assert!(!said(&format!(
+        "predict regress --model pairs --data {pairs}"
+    )));
+    assert!(said(&format!(
+        "predict regress --model pairs --data {texts}"
+    )));
+    assert!(said("predict regress --model pairs alone"));
+    assert!(!said("predict classify --model texts alone"));
+    // A file of pairs is read with its labels left out: they are none of the model's.
+    let command = format!("predict classify --model texts --unlabelled --data {pairs}");
+    assert!(said(&command));
+    // A copy of the checkpoint knows it too.
+    fs::rename(best(&folder.join("pairs")), folder.join("copy")).unwrap();
+    assert!(said("predict regress --model copy alone"));
+
+    fs::write(folder.join("alone.csv"), "text,score\none,1\ntwo,2\n").unwrap();
+    let command = format!(
+        "finetune regress --model first --train {} --dev alone.csv --steps 1 --output other",
+        regress.train
+    );
+    assert!(said(&command));
+}
+
+/// Predictions are asked for of files whose second column is anything, and printed a line each.
+#[test]
+fn any_table_with_texts_is_predicted() {
+    let folder = folder("bert");
+    let folder = folder.path();
+    finetune(folder, CLASSIFY, "texts", "").ok();
+    let table = "index\tsentence\n7\tBoil the water.\n8\tA song\n9\tA road\n";
+    fs::write(folder.join("test.tsv"), table).unwrap();
+    let predict = "predict classify --model texts --data";
+    assert_eq!(
+        kiln(folder, &format!("{predict} test.tsv"))
+            .ok()
+            .lines()
+            .count(),
+        3
+    );
+    fs::write(folder.join("foreign.csv"), "text,label\n\"a\nb\",dance\n").unwrap();
+    let error = kiln(folder, &format!("{predict} foreign.csv")).late_error(1);
+    assert!(error.contains("--unlabelled"), "{error}");
+    let said = kiln(folder, &format!("{predict} foreign.csv --unlabelled")).ok();
+    assert!(said.lines().count() == 1 && said.contains("a b"), "{said}");
 }

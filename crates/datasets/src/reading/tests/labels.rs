@@ -46,7 +46,7 @@ fn a_label_that_the_model_lacks_is_told_with_its_line() {
     assert_eq!(read.len(), 2);
     let error = folder.shown(read[1].as_ref().unwrap_err());
     let expected = "a.tsv: line 3: column \"label\": label \"y\": the model lacks it (it has x, z); mend it, or train with \
-                    a file that has it";
+                    a file that has it (kiln predict --unlabelled reads none)";
     assert_eq!(error, expected);
 }
 

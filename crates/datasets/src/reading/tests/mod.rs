@@ -7,6 +7,7 @@ use crate::labels::{LabelMap, Labels};
 use crate::{Example, Input, Target, Task};
 
 mod any;
+mod columns;
 mod conll;
 mod glue;
 mod ids;
@@ -181,6 +182,7 @@ fn empty_survey() -> Survey {
     Survey {
         examples: 0,
         unlabelled: 0,
+        pairs: 0,
         unanswered: 0,
         labels: Labels::default(),
         frequencies: Vec::new(),
