@@ -247,9 +247,8 @@ pub(super) fn find(
     let asked = |what: &str, flag: &str| {
         DataError::Settings(match names {
             Names::Header(_) | Names::Numbers(_) if names.len() == 1 => format!(
-                "no column is known to hold {what}, there is but one: {}; say with --delimiter what stands \
-                 between the columns",
-                names.list()
+                "no column is known to hold {what}: the table has but one; where there are \
+                 more, --delimiter says what stands between them"
             ),
             _ => format!(
                 "no column is known to hold {what}; name it with {flag} (the columns are {})",

@@ -244,7 +244,8 @@ fn other_architectures_do_every_task() {
             }
         }
         if summed_up.is_empty() {
-            let error = finetune(folder, CLASSIFY, "no", "--summary-type mean").error(2);
+            let done = finetune(folder, CLASSIFY, "no", "--summary-type mean");
+            let error = done.late_error(2);
             assert!(error.contains("--summary-type"), "{error}");
             assert!(!folder.join("no").exists());
         }

@@ -194,7 +194,7 @@ fn texts_where_the_model_learned_from_pairs_are_told() {
         "predict regress --model pairs --data {pairs}"
     )));
     assert!(said(&format!(
-        "predict regress --model pairs --data {texts}"
+        "predict regress --model pairs --unlabelled --data {texts}"
     )));
     assert!(said("predict regress --model pairs alone"));
     assert!(!said("predict classify --model texts alone"));
