@@ -1,6 +1,5 @@
 //! What stands under the name already: files are replaced, links followed, all else is written to.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test's helpers may end the test")]
 
 use std::fs;
 use std::io::Read as _;
