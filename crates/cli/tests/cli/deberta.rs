@@ -369,7 +369,13 @@ fn a_preset_brings_its_objective_and_the_settings_it_was_trained_with() {
     };
     let settings = start("tiny", "");
     assert!(settings["objective"]["detection"].is_object());
-    assert_eq!(settings["training"]["optimizer"]["learning_rate"], 5e-4);
+    assert_eq!(settings["model"]["initializer_range"], 0.1);
+    assert_eq!(settings["training"]["optimizer"]["learning_rate"], 1e-3);
+    assert_eq!(settings["training"]["optimizer"]["bias_correction"], true);
+    assert_eq!(settings["training"]["schedule"], "linear");
+    let settings = start("published", "--preset xsmall --objective mlm");
+    assert_eq!(settings["model"]["initializer_range"], 0.02);
+    assert_eq!(settings["training"]["optimizer"]["learning_rate"], 3e-4);
     assert_eq!(settings["training"]["optimizer"]["bias_correction"], false);
     assert_eq!(settings["training"]["schedule"], "original");
     let settings = start("config", "--config deberta.json --objective mlm");

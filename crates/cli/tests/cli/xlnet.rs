@@ -266,8 +266,10 @@ fn a_preset_brings_its_memory_and_the_settings_it_was_trained_with() {
     assert_eq!(settings["model"]["mem_len"], 24);
     assert_eq!(settings["model"]["reuse_len"], 16);
     assert_eq!(settings["model"]["bi_data"], true);
-    assert_eq!(settings["training"]["optimizer"]["learning_rate"], 1e-3);
-    assert_eq!(settings["training"]["optimizer"]["bias_correction"], false);
+    assert_eq!(settings["model"]["initializer_range"], 0.1);
+    assert_eq!(settings["model"]["dropout"], 0.0);
+    assert_eq!(settings["training"]["optimizer"]["learning_rate"], 2e-3);
+    assert_eq!(settings["training"]["optimizer"]["bias_correction"], true);
 }
 
 #[test]

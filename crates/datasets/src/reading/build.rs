@@ -42,8 +42,6 @@ impl Context<'_> {
             Task::Choose => self.choices(&record)?,
         };
         let target = match target {
-            // Tags of sentences and answers have no column that could be left unread.
-            _ if self.spec.unlabelled => None,
             None if self.needs_labels => return Err(self.unlabelled()),
             target => target,
         };

@@ -165,6 +165,10 @@ impl<'a> Raws<'a> {
                         .push_back(context.example(record).map_err(wrong)?);
                 }
             }
+            // Tags of sentences and answers in articles have no column that could be left unread.
+            if self.spec.unlabelled {
+                self.ahead.iter_mut().for_each(|raw| raw.target = None);
+            }
         }
     }
 

@@ -49,6 +49,12 @@ fn labels_are_not_read_where_nobody_wants_them() {
         (Task::Classify, "a.csv", "text,label\na b,x\n"),
         (Task::Regress, "a.csv", "text,score\na b,many\n"),
         (Task::Tag, "a.conll", "a\tB-X\nb\tO\n"),
+        (
+            Task::Qa,
+            "a.json",
+            r#"{"data": [{"paragraphs": [{"context": "Nora sat.", "qas": [{"id": "1", "question": "Who?",
+                "answers": [{"text": "Nora", "answer_start": 0}]}]}]}]}"#,
+        ),
     ];
     for (task, name, content) in cases {
         let folder = Folder::new();
