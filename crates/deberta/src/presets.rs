@@ -69,22 +69,26 @@ impl Preset {
         PRESETS.into_iter().find(|preset| preset.name == name)
     }
 
+    /// Whether it is the size that nobody published.
+    fn is_tiny(self) -> bool {
+        self.name == "tiny"
+    }
+
     /// The preset's configuration for a vocabulary of `vocab_size` words.
     pub fn config(self, vocab_size: usize) -> DebertaConfig {
         let published = match self.version {
             DebertaVersion::V1 => DebertaConfig::v1(),
             DebertaVersion::V2 => DebertaConfig::v2(),
         };
-        let published = match self.name {
-            "tiny" => DebertaConfig {
-                initializer_range: 0.1,
-                hidden_dropout_prob: 0.0,
-                attention_probs_dropout_prob: 0.0,
-                ..published
-            },
-            _ => published,
+        let (initializer_range, dropout) = if self.is_tiny() {
+            (0.1, 0.0)
+        } else {
+            (published.initializer_range, published.hidden_dropout_prob)
         };
         let common = DebertaConfig {
+            initializer_range,
+            hidden_dropout_prob: dropout,
+            attention_probs_dropout_prob: dropout,
             vocab_size,
             hidden_size: self.hidden_size,
             num_hidden_layers: self.num_hidden_layers,
@@ -117,7 +121,6 @@ impl Preset {
     /// with the peak rates of its scripts: 3e-4 for xsmall, 1e-4 from there up. `tiny`, which nobody
     /// published, has what docs/results.md has found, with the correction and a linear schedule.
     pub fn recipe(self) -> Recipe {
-        let is_tiny = self.name == "tiny";
         Recipe {
             optimizer: OptimizerSettings {
                 learning_rate: match self.name {
@@ -125,10 +128,10 @@ impl Preset {
                     "xsmall" => 3e-4,
                     _ => 1e-4,
                 },
-                bias_correction: is_tiny,
+                bias_correction: self.is_tiny(),
                 ..OptimizerSettings::default()
             },
-            schedule: if is_tiny {
+            schedule: if self.is_tiny() {
                 ScheduleKind::Linear
             } else {
                 ScheduleKind::Original

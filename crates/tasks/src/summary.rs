@@ -2,11 +2,12 @@
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Int, Tensor};
-use kiln_nn::{Activation, Dropout, Init, gather_positions, like};
+use burn::tensor::{Int, IntDType, Tensor};
+use kiln_nn::{Activation, Dropout, Init, like};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::beam::states_at;
 use crate::choice::Pool;
 use crate::class::Encoded;
 use crate::model_config::{ConfigError, check_demands, refuse};
@@ -189,7 +190,7 @@ impl SequenceSummary {
             Some(tokens) => self.of_tokens(hidden_states, tokens),
             None => self.of_all(hidden_states),
         };
-        let summary = self.first_dropout.forward(summary.squeeze_dim::<2>(1));
+        let summary = self.first_dropout.forward(summary);
         let projected = match &self.summary {
             Some(projection) => projection.forward(summary),
             None => summary,
@@ -200,40 +201,41 @@ impl SequenceSummary {
         })
     }
 
-    /// The vectors `[batch, 1, width]` of sequences without padding.
-    fn of_all(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        let [_, seq_len, _] = hidden_states.dims();
-        match self.kind {
-            SummaryType::Last | SummaryType::ClsIndex => {
-                hidden_states.narrow(1, seq_len.saturating_sub(1), 1)
-            }
+    /// The vectors `[batch, width]` of sequences without padding.
+    fn of_all(&self, hidden_states: Tensor<3>) -> Tensor<2> {
+        let vectors = match self.kind {
+            SummaryType::Last | SummaryType::ClsIndex => return states_at(hidden_states, None),
             SummaryType::First => hidden_states.narrow(1, 0, 1),
             SummaryType::Mean => hidden_states.mean_dim(1),
-        }
+        };
+        vectors.squeeze_dim::<2>(1)
     }
 
-    /// The vectors `[batch, 1, width]` of sequences with a token each at least, where `tokens` is 1.
-    fn of_tokens(&self, hidden_states: Tensor<3>, tokens: Tensor<2, Int>) -> Tensor<3> {
-        let [_, seq_len] = tokens.dims();
-        let places = Tensor::arange(0..seq_len as i64, &tokens.device()).unsqueeze_dim::<2>(0);
-        match self.kind {
+    /// The vectors `[batch, width]` of sequences with a token each at least, where `tokens` is 1.
+    fn of_tokens(&self, hidden_states: Tensor<3>, tokens: Tensor<2, Int>) -> Tensor<2> {
+        let [batch, seq_len] = tokens.dims();
+        let places = Tensor::<1, Int>::arange(0..seq_len as i64, &tokens.device())
+            .cast(IntDType::from(tokens.dtype()))
+            .unsqueeze_dim::<2>(0);
+        let position = match self.kind {
             SummaryType::Last | SummaryType::ClsIndex => {
                 let places = places.add_scalar(1) * tokens;
-                gather_positions(hidden_states, places.max_dim(1).sub_scalar(1))
+                places.max_dim(1).sub_scalar(1)
             }
             SummaryType::First => {
                 let from_end = places.neg().add_scalar(seq_len as i64) * tokens;
-                let first = from_end.max_dim(1).neg().add_scalar(seq_len as i64);
-                gather_positions(hidden_states, first)
+                from_end.max_dim(1).neg().add_scalar(seq_len as i64)
             }
             SummaryType::Mean => {
                 let tokens = tokens.unsqueeze_dim::<3>(2);
                 let count = like(tokens.clone().sum_dim(1).float(), &hidden_states);
                 // Filled and not multiplied: 0 x NaN is NaN.
                 let is_padding = tokens.equal_elem(0).expand(hidden_states.dims());
-                hidden_states.mask_fill(is_padding, 0.0).sum_dim(1) / count
+                let sum = hidden_states.mask_fill(is_padding, 0.0).sum_dim(1);
+                return (sum / count).squeeze_dim::<2>(1);
             }
-        }
+        };
+        states_at(hidden_states, Some(&position.reshape([batch])))
     }
 }
 

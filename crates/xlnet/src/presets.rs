@@ -46,6 +46,11 @@ impl Preset {
         PRESETS.into_iter().find(|preset| preset.name == name)
     }
 
+    /// Whether it is the size that nobody published.
+    fn is_tiny(self) -> bool {
+        self.name == "tiny"
+    }
+
     /// The preset's configuration for a vocabulary of `vocab_size` pieces and sequences of `seq_len`:
     /// half of a sequence is reused, and states of three quarters of one are kept, as published (256
     /// and 384 of 512).
@@ -54,9 +59,10 @@ impl Preset {
     /// width), and nothing is dropped in its stack: with weights as published its attention begins all but even.
     pub fn config(self, vocab_size: usize, seq_len: usize) -> XlnetConfig {
         let published = XlnetConfig::default();
-        let (initializer_range, dropout) = match self.name {
-            "tiny" => (0.1, 0.0),
-            _ => (published.initializer_range, published.dropout),
+        let (initializer_range, dropout) = if self.is_tiny() {
+            (0.1, 0.0)
+        } else {
+            (published.initializer_range, published.dropout)
         };
         XlnetConfig {
             initializer_range,
@@ -78,11 +84,10 @@ impl Preset {
     /// paper's, smaller models bear more. `tiny`, which nobody published, has what docs/results.md has found,
     /// with the correction.
     pub fn recipe(self) -> Recipe {
-        let is_tiny = self.name == "tiny";
         Recipe {
             optimizer: OptimizerSettings {
-                learning_rate: if is_tiny { 2e-3 } else { 4e-4 },
-                bias_correction: is_tiny,
+                learning_rate: if self.is_tiny() { 2e-3 } else { 4e-4 },
+                bias_correction: self.is_tiny(),
                 ..OptimizerSettings::default()
             },
             schedule: ScheduleKind::Linear,

@@ -150,13 +150,7 @@ impl AskArgs {
                 "is for examples with one label each (classify)",
             ),
         ];
-        let foreign = flags.iter().find(|(_, given, fits, _)| *given && !fits);
-        match foreign {
-            None => Ok(()),
-            Some((flag, _, _, purpose)) => Err(Failure::usage(format_args!(
-                "--{flag}: {purpose}; leave it out"
-            ))),
-        }
+        super::data_args::refuse_flags(&flags)
     }
 
     /// Refuses flags of scores where nothing is scored.

@@ -132,18 +132,26 @@ impl FileArgs {
                 "is for continuations (choose)",
             ),
         ];
-        let foreign = flags.iter().find(|(_, given, of, _)| *given && *of != task);
-        match foreign {
-            None => Ok(()),
-            Some((flag, _, _, purpose)) => Err(Failure::usage(format_args!(
-                "--{flag}: {purpose}; leave it out"
-            ))),
-        }
+        refuse_flags(&flags.map(|(flag, given, of, purpose)| (flag, given, of == task, purpose)))
     }
 
     /// The task of GLUE.
     pub(crate) fn glue(&self) -> Option<GlueTask> {
         self.glue
+    }
+}
+
+/// Refuses flags that are given where they say nothing: each with whether it is given, whether it fits, and what
+/// it is for.
+///
+/// # Errors
+/// With the first one.
+pub(crate) fn refuse_flags(flags: &[(&str, bool, bool, &str)]) -> Result<(), Failure> {
+    match flags.iter().find(|(_, given, fits, _)| *given && !fits) {
+        None => Ok(()),
+        Some((flag, _, _, purpose)) => Err(Failure::usage(format_args!(
+            "--{flag}: {purpose}; leave it out"
+        ))),
     }
 }
 
