@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::nn::Embedding;
 use burn::tensor::{Int, Tensor};
+use kiln_nn::fused::embedding;
 use kiln_nn::{Dropout, Init, LayerNorm, embed_words};
 
 use crate::{EncoderConfig, Kind};
@@ -80,7 +81,7 @@ impl BertEmbeddings {
             input_ids,
             self.pad_token_id,
         );
-        let types = self.token_type_embeddings.forward(token_type_ids);
+        let types = embedding(self.token_type_embeddings.weight.val(), token_type_ids);
         words + types + positions
     }
 

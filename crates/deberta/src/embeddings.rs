@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Embedding, Linear};
 use burn::tensor::{Int, Tensor};
+use kiln_nn::fused::embedding;
 use kiln_nn::{Dropout, EncoderInputs, Init, LayerNorm, embed_words, like, project};
 
 use crate::DebertaConfig;
@@ -126,7 +127,7 @@ impl EmbeddingBlock {
             sum = sum + positions.unsqueeze::<3>();
         }
         if let Some(types) = &self.token_type_embeddings {
-            sum = sum + types.forward(inputs.token_type_ids);
+            sum = sum + embedding(types.weight.val(), inputs.token_type_ids);
         }
         match &self.embed_proj {
             Some(projection) => project(projection, like(sum, &projection.weight.val())),

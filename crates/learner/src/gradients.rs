@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use kiln_nn::fused::squared_sum;
+use kiln_nn::fused::add_squared_sum;
 
 use crate::collective::Collective;
 use crate::error::LearnError;
@@ -73,11 +73,9 @@ struct SquaredNorm<'a> {
 impl EachParameter for SquaredNorm<'_> {
     fn parameter<const D: usize>(&mut self, _: &str, id: ParamId) {
         if let Some(gradient) = self.gradients.get::<D>(id) {
-            let sum = squared_sum(gradient);
-            self.sum = Some(match self.sum.take() {
-                Some(before) => before + sum,
-                None => sum,
-            });
+            let before = self.sum.take();
+            let before = before.unwrap_or_else(|| Tensor::zeros([1], &gradient.device()));
+            self.sum = Some(add_squared_sum(before, gradient));
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Activations by Hugging Face's names (`hidden_act` in config.json).
 
-use burn::tensor::{Tensor, activation};
+use burn::nn::Linear;
+use burn::tensor::{DType, Tensor, activation};
 use serde::{Deserialize, Serialize};
 
 use crate::fused;
+use crate::low_rank::{plain_parts, project};
 use crate::precision::in_float32;
 
 /// An activation, under the very name config.json gives it, so that it is written back unchanged.
@@ -99,6 +101,21 @@ impl Activation {
     /// Applies the function to every entry, whatever the shape.
     pub fn forward<const D: usize>(self, input: Tensor<D>) -> Tensor<D> {
         in_float32(input, |input| self.value(input))
+    }
+
+    /// Applies the function to what a linear layer makes of `input`.
+    ///
+    /// # Shapes
+    /// - `input`: `[..., in]`
+    /// - returns `[..., out]`
+    pub fn of_projection<const D: usize>(self, layer: &Linear, input: Tensor<D>) -> Tensor<D> {
+        let is_gelu = matches!(self, Self::Gelu | Self::GeluPython);
+        match plain_parts(layer, &input) {
+            Some((weight, bias)) if is_gelu && input.dtype() == DType::F32 => {
+                fused::linear_gelu(input, weight, bias)
+            }
+            _ => self.forward(project(layer, input)),
+        }
     }
 
     fn value<const D: usize>(self, input: Tensor<D>) -> Tensor<D> {

@@ -57,8 +57,15 @@ pub fn attend(
         Some(bias) => (scores.mul_scalar(options.scale) + widened(bias), 1.0),
         None => (scores, options.scale),
     };
-    let probabilities = fused::scaled_softmax(scores, options.is_hidden, scale);
-    let probabilities = options.dropout.forward(probabilities);
+    let probabilities = match options.is_hidden {
+        Some(is_hidden) if options.dropout.acts_on(&scores) => {
+            fused::dropped_softmax(scores, is_hidden, scale, options.dropout.prob())
+        }
+        is_hidden => {
+            let probabilities = fused::scaled_softmax(scores, is_hidden, scale);
+            options.dropout.forward(probabilities)
+        }
+    };
     like(probabilities, &value).matmul(value)
 }
 

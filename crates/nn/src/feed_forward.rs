@@ -30,7 +30,7 @@ impl Intermediate {
     /// - `hidden_states`: `[batch, seq_len, width]`
     /// - returns `[batch, seq_len, inner]`
     pub fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        self.activation.forward(project(&self.dense, hidden_states))
+        self.activation.of_projection(&self.dense, hidden_states)
     }
 }
 
@@ -65,7 +65,8 @@ impl ResidualOutput {
     /// - `residual`: `[batch, seq_len, width]`
     /// - returns `[batch, seq_len, width]`
     pub fn forward(&self, branch: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        let branch = self.dropout.forward(project(&self.dense, branch));
-        self.layer_norm.forward(branch + residual)
+        let branch = project(&self.dense, branch);
+        self.layer_norm
+            .forward_residual(branch, residual, &self.dropout)
     }
 }

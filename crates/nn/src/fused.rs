@@ -6,39 +6,51 @@
 //! | GELU (error function) | Burn's gradient on ndarray and the GPU backends is that of the tanh form |
 //! | scaled, masked softmax | one pass instead of eight; backward needs the output alone |
 //! | LayerNorm | one pass instead of eight; backward needs one tensor of the input's size |
+//! | softmax of which entries are dropped | one pass each way instead of two |
+//! | dropout, residual, LayerNorm | one pass each way instead of three |
+//! | projection, then GELU | on flex the bias is added in the pass of the activation |
 //! | dropout | two passes less; on flex random numbers in parallel, and drawn again instead of kept |
 //! | scores by relative position | added in place; backward needs nothing but the index |
 //! | weighted cross-entropy | never stores log-probabilities, vocabulary-sized, beside the logits |
+//! | rows of a table | on graphics processors the gradient is added up in parallel, in a fixed order |
 //! | projection to a tied table | the table's gradient comes in the table's own order of memory |
-//! | sum of squares | one pass, nothing of the input's size is made |
+//! | sum of squares, added to others | one pass, nothing of the input's size is made |
 //! | Gumbel-max sampling | the noise is never stored; on flex drawn in parallel |
 //! | AdamW's update | one pass over value, gradient and moments instead of thirteen |
 //!
 //! [`FusedOps`] is the seam: its default bodies run on every backend, a backend with better means
-//! overrides them (flex and libtorch do), and `Autodiff` records one step for each.
+//! overrides them (flex, libtorch and the graphics processors' do), and `Autodiff` records one step for each.
 
 mod adamw;
 mod autodiff;
 mod cross_entropy;
+#[cfg(all(feature = "cube", not(feature = "fusion")))]
+mod cube;
 mod dropout;
+mod embedding;
 #[cfg(feature = "flex")]
 mod flex;
+mod functions;
 mod gelu;
 mod gumbel;
 mod layer_norm;
 mod relative;
+mod residual;
 mod softmax;
 #[cfg(feature = "tch")]
 mod tch;
 mod tied_linear;
 
+pub use adamw::AdamWUpdate;
 use burn::backend::{
-    Backend, Dispatch, TensorMetadata, backend_extension,
+    Backend, TensorMetadata, backend_extension,
+    ops::ModuleOps,
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
-use burn::tensor::{Bool, Int, Tensor};
-
-pub use adamw::AdamWUpdate;
+pub use functions::{
+    adamw, add_relative, add_squared_sum, cross_entropy, dropout, dropped_softmax, embedding, gelu,
+    gumbel_argmax, layer_norm, linear_gelu, residual_layer_norm, scaled_softmax, tied_linear,
+};
 pub use relative::Terms;
 
 /// The fused operations, for a backend. Methods that end in `backward` or `saving` serve the
@@ -48,10 +60,7 @@ pub use relative::Terms;
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     LibTorch: cfg(feature = "tch"),
-    Cube: cfg(any(
-        feature = "wgpu", feature = "vulkan", feature = "metal",
-        feature = "webgpu", feature = "cuda", feature = "rocm"
-    )),
+    Cube: cfg(feature = "cube"),
     Remote: cfg(feature = "remote")
 )]
 pub trait FusedOps: Backend {
@@ -87,6 +96,40 @@ pub trait FusedOps: Backend {
         scale: f64,
     ) -> FloatTensor<Self> {
         softmax::backward::<Self>(output, grad, scale)
+    }
+
+    /// [`FusedOps::masked_softmax`], of which entries are then dropped as by [`FusedOps::dropout`].
+    fn dropped_softmax(
+        scores: FloatTensor<Self>,
+        is_hidden: BoolTensor<Self>,
+        scale: f64,
+        prob: f64,
+    ) -> FloatTensor<Self> {
+        Self::dropped_softmax_saving(scores, is_hidden, scale, prob).0
+    }
+
+    /// [`FusedOps::dropped_softmax`] with what its gradient needs: (output, softmax, what tells the dropped
+    /// entries).
+    fn dropped_softmax_saving(
+        scores: FloatTensor<Self>,
+        is_hidden: BoolTensor<Self>,
+        scale: f64,
+        prob: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let softmax = Self::masked_softmax(scores, is_hidden, scale);
+        let (output, dropped) = Self::dropout_saving(softmax.clone(), prob);
+        (output, softmax, dropped)
+    }
+
+    /// The gradient towards the scores.
+    fn dropped_softmax_backward(
+        softmax: FloatTensor<Self>,
+        dropped: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        scale: f64,
+        prob: f64,
+    ) -> FloatTensor<Self> {
+        Self::softmax_backward(softmax, Self::dropout_backward(dropped, grad, prob), scale)
     }
 
     /// Scores `[batch, heads, query_len, key_len]`, to each of which is added, for query i and key j,
@@ -144,6 +187,89 @@ pub trait FusedOps: Backend {
         layer_norm::backward::<Self>(normalised, inverse_deviation, gamma, grad)
     }
 
+    /// [`FusedOps::layer_normalised`] of residual + branch, entries of the branch dropped as by
+    /// [`FusedOps::dropout`] before, none if `prob` is 0.
+    fn residual_normalised(
+        branch: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        prob: f64,
+    ) -> FloatTensor<Self> {
+        let branch = if prob > 0.0 {
+            Self::dropout(branch, prob)
+        } else {
+            branch
+        };
+        Self::layer_normalised(Self::float_add(branch, residual), gamma, beta, epsilon)
+    }
+
+    /// [`FusedOps::residual_normalised`] with what the gradient needs: (output, normalised sum,
+    /// 1/√(variance + epsilon) as `[..., 1]`, what tells the dropped entries if there are any).
+    fn residual_normalised_saving(
+        branch: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        prob: f64,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        residual::forward_saving::<Self>(branch, residual, gamma, beta, epsilon, prob)
+    }
+
+    /// The gradients towards (branch, residual, gamma, beta).
+    fn residual_normalised_backward(
+        normalised: FloatTensor<Self>,
+        inverse_deviation: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        dropped: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        prob: f64,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        residual::backward::<Self>(normalised, inverse_deviation, gamma, dropped, grad, prob)
+    }
+
+    /// [`FusedOps::gelu_erf`] of x·weight + bias, weight being `[in, out]`.
+    fn linear_gelu(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::linear_gelu_saving(x, weight, bias).0
+    }
+
+    /// [`FusedOps::linear_gelu`] with what the gradient needs: (output, what GELU acted on, with the bias or
+    /// without it as the backend likes).
+    fn linear_gelu_saving(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let before = <Self as ModuleOps<Self>>::linear(x, weight, Some(bias));
+        (Self::gelu_erf(before.clone()), before)
+    }
+
+    /// The gradient towards x·weight + bias, from the second result of [`FusedOps::linear_gelu_saving`].
+    fn linear_gelu_backward(
+        before: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let _ = bias;
+        Self::gelu_erf_backward(before, grad)
+    }
+
     /// Zero with probability `prob`, else x/(1 − `prob`).
     fn dropout(x: FloatTensor<Self>, prob: f64) -> FloatTensor<Self> {
         Self::dropout_saving(x, prob).0
@@ -194,6 +320,20 @@ pub trait FusedOps: Backend {
         cross_entropy::backward::<Self>(logits, labels, weights, log_sums, grad)
     }
 
+    /// The rows `ids`, `[batch, seq_len]`, of a table.
+    fn embedded(table: FloatTensor<Self>, ids: IntTensor<Self>) -> FloatTensor<Self> {
+        embedding::forward::<Self>(table, ids)
+    }
+
+    /// The gradient towards the table, which is given for its shape.
+    fn embedded_backward(
+        table: FloatTensor<Self>,
+        ids: IntTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        embedding::backward::<Self>(table, ids, grad)
+    }
+
     /// x·tableᵀ + bias.
     fn tied_linear(
         x: FloatTensor<Self>,
@@ -203,11 +343,9 @@ pub trait FusedOps: Backend {
         tied_linear::forward::<Self>(x, table, bias)
     }
 
-    /// Σ xᵢ² as `[1]`. No gradient is recorded.
-    fn squared_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let last = x.shape().num_dims() - 1;
-        // In two stages: flex's sum over millions of elements depends on the threads' timing.
-        Self::float_sum(Self::float_sum_dim(Self::float_mul(x.clone(), x), last))
+    /// before + Σ xᵢ² as `[1]`. No gradient is recorded.
+    fn add_squared_sum(before: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
+        add_squared_sum_composed::<Self>(before, x)
     }
 
     /// For each row of scores `[n, classes]` the place of the largest after independent Gumbel noise
@@ -231,176 +369,22 @@ pub trait FusedOps: Backend {
 #[cfg(feature = "ndarray")]
 impl FusedOps for burn::backend::NdArray {}
 
-#[cfg(any(
-    feature = "wgpu",
-    feature = "vulkan",
-    feature = "metal",
-    feature = "webgpu",
-    feature = "cuda",
-    feature = "rocm"
-))]
+// Burn's fusion joins the composed forms by itself, and its backend is of another type.
+#[cfg(all(feature = "cube", feature = "fusion"))]
 impl FusedOps for burn::backend::Cube {}
 
 #[cfg(feature = "remote")]
 impl FusedOps for burn::backend::Remote {}
 
-/// GELU by the error function, x·Φ(x) (Hendrycks and Gimpel 2016).
-///
-/// # Shapes
-/// Any; returned as it came.
-pub fn gelu<const D: usize>(input: Tensor<D>) -> Tensor<D> {
-    Tensor::from_dispatch(<Dispatch as FusedOps>::gelu_erf(input.into_dispatch()))
-}
-
-/// Softmax of `scale`·scores over the last axis; where `is_hidden`, the lowest finite number stands
-/// for the score.
-///
-/// # Shapes
-/// - `scores`: any
-/// - `is_hidden`: broadcasts to it
-/// - returns the shape of `scores`
-pub fn scaled_softmax<const D: usize>(
-    scores: Tensor<D>,
-    is_hidden: Option<Tensor<D, Bool>>,
-    scale: f64,
-) -> Tensor<D> {
-    let scores = scores.into_dispatch();
-    Tensor::from_dispatch(match is_hidden {
-        Some(is_hidden) => {
-            <Dispatch as FusedOps>::masked_softmax(scores, is_hidden.into_dispatch(), scale)
-        }
-        None => <Dispatch as FusedOps>::scaled_softmax(scores, scale),
-    })
-}
-
-/// Scores with terms by relative position added, in place where nothing else holds them;
-/// [`crate::RelativeScores`] is its checked front.
-///
-/// # Shapes
-/// - `scores`: `[batch, heads, query_len, key_len]`; returned in the same shape
-/// - `terms`: `[batch, heads, query_len, count]` or `[batch, heads, key_len, count]`, as `kind` says
-/// - `rows`: `[places]`, each below `count`: for query i and key j entry `rows[starts[i] + j]` of the
-///   last axis of the terms is added
-/// - `starts`: `[1 or batch, query_len]`, of the integer type of `rows`
-pub fn add_relative(
-    scores: Tensor<4>,
-    terms: Tensor<4>,
-    rows: Tensor<1, Int>,
-    starts: Tensor<2, Int>,
-    kind: Terms,
-) -> Tensor<4> {
-    Tensor::from_dispatch(<Dispatch as FusedOps>::add_relative(
-        scores.into_dispatch(),
-        terms.into_dispatch(),
-        rows.into_dispatch(),
-        starts.into_dispatch(),
-        kind,
-    ))
-}
-
-/// Layer normalisation over the last axis; [`crate::LayerNorm`] is its module.
-///
-/// # Shapes
-/// - `input`: `[..., size]`
-/// - `gamma`, `beta`: `[size]`
-/// - returns `[..., size]`
-pub fn layer_norm<const D: usize>(
-    input: Tensor<D>,
-    gamma: Tensor<1>,
-    beta: Tensor<1>,
-    epsilon: f64,
-) -> Tensor<D> {
-    Tensor::from_dispatch(<Dispatch as FusedOps>::layer_normalised(
-        input.into_dispatch(),
-        gamma.into_dispatch(),
-        beta.into_dispatch(),
-        epsilon,
-    ))
-}
-
-/// Zero with probability `prob`, else the entry divided by 1 − `prob`; [`crate::Dropout`] is its
-/// module, which decides whether to drop at all.
-///
-/// # Shapes
-/// Any; returned as it came.
-pub fn dropout<const D: usize>(input: Tensor<D>, prob: f64) -> Tensor<D> {
-    Tensor::from_dispatch(<Dispatch as FusedOps>::dropout(input.into_dispatch(), prob))
-}
-
-/// Σ weightᵢ·nllᵢ; [`crate::loss::cross_entropy_sum`] is its checked front.
-///
-/// # Shapes
-/// - `logits`: `[n, classes]`
-/// - `labels`, `weights`: `[n]`
-/// - returns `[1]`
-pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>, weights: Tensor<1>) -> Tensor<1> {
-    Tensor::from_dispatch(<Dispatch as FusedOps>::cross_entropy(
-        logits.into_dispatch(),
-        labels.into_dispatch(),
-        weights.into_dispatch(),
-    ))
-}
-
-/// Scores of every row of a table, x·tableᵀ + bias: the vocabulary projection of a model whose
-/// output is tied to its word embeddings.
-///
-/// # Shapes
-/// - `input`: `[n, size]`
-/// - `table`: `[words, size]`
-/// - `bias`: `[words]`
-/// - returns `[n, words]`
-pub fn tied_linear(input: Tensor<2>, table: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
-    Tensor::from_dispatch(<Dispatch as FusedOps>::tied_linear(
-        input.into_dispatch(),
-        table.into_dispatch(),
-        bias.into_dispatch(),
-    ))
-}
-
-/// Σ xᵢ², the squared Euclidean norm; the same to the last bit whatever the number of threads.
-///
-/// # Shapes
-/// Any; returns `[1]`. The input is not tracked.
-pub fn squared_sum<const D: usize>(input: Tensor<D>) -> Tensor<1> {
-    Tensor::from_dispatch(<Dispatch as FusedOps>::squared_sum(input.into_dispatch()))
-}
-
-/// One class for each row, drawn from the softmax of its scores; [`crate::sampling::sample_tokens`]
-/// is its front.
-///
-/// # Shapes
-/// - `scores`: `[n, classes]`, not tracked
-/// - returns `[n]`
-pub fn gumbel_argmax(scores: Tensor<2>) -> Tensor<1, Int> {
-    Tensor::from_dispatch(<Dispatch as FusedOps>::gumbel_argmax(
-        scores.into_dispatch(),
-    ))
-}
-
-/// (value, first moment, second moment) after one update of AdamW, in place where nothing else
-/// holds them.
-///
-/// # Shapes
-/// All `[elements]`, none of them tracked.
-pub fn adamw(
-    value: Tensor<1>,
-    gradient: Tensor<1>,
-    first: Tensor<1>,
-    second: Tensor<1>,
-    update: AdamWUpdate,
-) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
-    let (value, first, second) = <Dispatch as FusedOps>::adamw(
-        value.into_dispatch(),
-        gradient.into_dispatch(),
-        first.into_dispatch(),
-        second.into_dispatch(),
-        update,
-    );
-    (
-        Tensor::from_dispatch(value),
-        Tensor::from_dispatch(first),
-        Tensor::from_dispatch(second),
-    )
+/// before + Σ xᵢ² of operations that every backend has.
+fn add_squared_sum_composed<B: Backend>(
+    before: FloatTensor<B>,
+    x: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let last = x.shape().num_dims() - 1;
+    // In two stages: flex's sum over millions of elements depends on the threads' timing.
+    let sum = B::float_sum(B::float_sum_dim(B::float_mul(x.clone(), x), last));
+    B::float_add(before, sum)
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, assert_shape};
 
-use crate::fused;
 use crate::precision::{like, widened};
+use crate::{Dropout, fused};
 
 /// Normalises over the last axis.
 ///
@@ -45,6 +45,36 @@ impl LayerNorm {
         assert_shape!(hidden_states, [.., size]);
         let (gain, shift) = (widened(gamma.clone()), widened(self.beta.val()));
         let normalised = fused::layer_norm(widened(hidden_states), gain, shift, self.epsilon);
+        like(normalised, &gamma)
+    }
+
+    /// Normalises residual + branch, entries of the branch dropped before while a model is trained: what ends
+    /// a block of a post-norm layer, in one pass.
+    ///
+    /// # Shapes
+    /// - `branch`, `residual`: `[..., size]`
+    /// - returns the same, of the gain's float type
+    ///
+    /// # Panics
+    /// If the last axis is not `size`, or the two differ: the caller's mistake.
+    pub fn forward_residual<const D: usize>(
+        &self,
+        branch: Tensor<D>,
+        residual: Tensor<D>,
+        dropout: &Dropout,
+    ) -> Tensor<D> {
+        let gamma = self.gamma.val();
+        let [size] = gamma.dims();
+        assert_shape!(branch, [.., size]);
+        assert_eq!(branch.shape(), residual.shape(), "branch and residual");
+        let prob = if dropout.acts_on(&branch) {
+            dropout.prob()
+        } else {
+            0.0
+        };
+        let affine = [widened(gamma.clone()), widened(self.beta.val())];
+        let (branch, residual) = (widened(branch), widened(residual));
+        let normalised = fused::residual_layer_norm(branch, residual, affine, self.epsilon, prob);
         like(normalised, &gamma)
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! activation  dropout   embeddings, linear layers and norms are made by   init
 //! attention   the one place where scores become context                   fused (softmax)
-//! feed_forward post-norm's feed-forward block, and the residual that ends attention
+//! feed_forward post-norm's feed-forward block, and the residual that ends attention  fused (GELU, residual)
 //! relative    terms of the scores by relative position
 //! cached      tables that depend on lengths alone
 //! inputs      what an encoder reads
@@ -16,6 +16,7 @@
 //! sampling    tokens drawn from a softmax on the device
 //! precision   what is float32 all the same where a model is bfloat16
 //! untracked   values without their graph
+//! launches    the kernels that graphics processors are asked to run
 //! fused       operations that Burn lacks, with gradients written by hand
 //! ```
 //!
@@ -36,6 +37,7 @@ pub mod fused;
 pub mod gather;
 pub mod init;
 pub mod inputs;
+pub mod launches;
 pub mod layer_norm;
 pub mod loss;
 pub mod low_rank;

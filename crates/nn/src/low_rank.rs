@@ -82,6 +82,17 @@ pub fn project<const D: usize>(layer: &Linear, input: Tensor<D>) -> Tensor<D> {
     output + linear(inner, correction.b.val(), None).mul_scalar(correction.scale)
 }
 
+/// Weight and bias of a layer that does nothing with `input` but multiply and add.
+pub(crate) fn plain_parts<const D: usize>(
+    layer: &Linear,
+    input: &Tensor<D>,
+) -> Option<(Tensor<2>, Tensor<1>)> {
+    let correction = layer.weight.reparameterization::<LowRank>();
+    let is_plain = !correction.is_some_and(|it| it.dropout.acts_on(input));
+    let bias = layer.bias.as_ref().filter(|_| is_plain)?;
+    Some((layer.weight.val(), bias.val()))
+}
+
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, Distribution};

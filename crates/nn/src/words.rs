@@ -1,7 +1,8 @@
 //! The word table's rows.
 
-use burn::tensor::module::embedding;
 use burn::tensor::{Int, Tensor};
+
+use crate::fused::embedding;
 
 /// A row of the table for every id. As in Hugging Face, the row of padding gets no gradient from
 /// here.

@@ -161,8 +161,9 @@ impl RelativeAttention {
             Some(is_present) => attended * is_present,
             None => attended,
         };
-        let output = self.dropout.forward(self.project_back(attended));
-        self.layer_norm.forward(output + stream)
+        let output = self.project_back(attended);
+        self.layer_norm
+            .forward_residual(output, stream, &self.dropout)
     }
 
     /// # Shapes

@@ -32,12 +32,10 @@ impl FeedForward {
     }
 
     fn forward(&self, stream: Tensor<3>) -> Tensor<3> {
-        let inner = self
-            .activation
-            .forward(project(&self.layer_1, stream.clone()));
+        let inner = self.activation.of_projection(&self.layer_1, stream.clone());
         let output = project(&self.layer_2, self.dropout.forward(inner));
         self.layer_norm
-            .forward(self.dropout.forward(output) + stream)
+            .forward_residual(output, stream, &self.dropout)
     }
 }
 

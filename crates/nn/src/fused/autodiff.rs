@@ -47,6 +47,80 @@ impl<B: FusedOps> Backward<B, 1> for Softmax {
     }
 }
 
+/// State: (softmax, what tells the dropped entries, scale, probability).
+#[derive(Debug)]
+struct DroppedSoftmax;
+
+impl<B: FusedOps> Backward<B, 1> for DroppedSoftmax {
+    type State = (FloatTensor<B>, FloatTensor<B>, f64, f64);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [parent] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        if let Some(node) = parent {
+            let (softmax, dropped, scale, prob) = ops.state;
+            let towards = B::dropped_softmax_backward(softmax, dropped, grad, scale, prob);
+            grads.register::<B>(node.id, towards);
+        }
+    }
+}
+
+/// State: (normalised sum, inverse deviation, gamma, what tells the dropped entries, probability). Parents:
+/// branch, residual, gamma, beta.
+#[derive(Debug)]
+struct ResidualNorm;
+
+impl<B: FusedOps> Backward<B, 4> for ResidualNorm {
+    type State = (
+        FloatTensor<B>,
+        FloatTensor<B>,
+        FloatTensor<B>,
+        FloatTensor<B>,
+        f64,
+    );
+
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (normalised, inverse, gamma, dropped, prob) = ops.state;
+        let (branch, residual, gamma, beta) =
+            B::residual_normalised_backward(normalised, inverse, gamma, dropped, grad, prob);
+        for (parent, gradient) in ops.parents.into_iter().zip([branch, residual, gamma, beta]) {
+            if let Some(node) = parent {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+/// State: (x, weight, what GELU acted on, bias). Parents: x, weight, bias.
+#[derive(Debug)]
+struct LinearGelu;
+
+impl<B: FusedOps> Backward<B, 3> for LinearGelu {
+    type State = (
+        FloatTensor<B>,
+        FloatTensor<B>,
+        FloatTensor<B>,
+        FloatTensor<B>,
+    );
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (x, weight, before, bias) = ops.state;
+        let grad = B::linear_gelu_backward(before, bias, grad);
+        let [towards_x, towards_weight, towards_bias] = ops.parents;
+        if let Some(node) = towards_x {
+            grads.register::<B>(node.id, B::linear_x_backward(weight, grad.clone()));
+        }
+        if let Some(node) = towards_weight {
+            grads.register::<B>(node.id, B::linear_weight_backward(x, grad.clone()));
+        }
+        if let Some(node) = towards_bias {
+            grads.register::<B>(node.id, B::linear_bias_backward(grad));
+        }
+    }
+}
+
 /// State: (rows, starts, terms of each query or key, whose terms). Parents: scores, terms.
 #[derive(Debug)]
 struct AddRelative;
@@ -127,6 +201,23 @@ impl<B: FusedOps> Backward<B, 1> for CrossEntropy {
     }
 }
 
+/// State: (table, ids).
+#[derive(Debug)]
+struct Embedding;
+
+impl<B: FusedOps> Backward<B, 1> for Embedding {
+    type State = (FloatTensor<B>, IntTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [parent] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        if let Some(node) = parent {
+            let (table, ids) = ops.state;
+            grads.register::<B>(node.id, B::embedded_backward(table, ids, grad));
+        }
+    }
+}
+
 /// State: (x, table). Parents: x, table, bias.
 #[derive(Debug)]
 struct TiedLinear;
@@ -181,6 +272,77 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         match Softmax.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(step) => step.finish((output.clone(), scale), output),
             OpsKind::UnTracked(step) => step.finish(output),
+        }
+    }
+
+    fn dropped_softmax(
+        scores: FloatTensor<Self>,
+        is_hidden: BoolTensor<Self>,
+        scale: f64,
+        prob: f64,
+    ) -> FloatTensor<Self> {
+        let node = scores.node();
+        let scores = scores.into_primitive();
+        match DroppedSoftmax
+            .prepare::<C>([node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(step) => {
+                let (output, softmax, dropped) =
+                    B::dropped_softmax_saving(scores, is_hidden, scale, prob);
+                step.finish((softmax, dropped, scale, prob), output)
+            }
+            OpsKind::UnTracked(step) => {
+                step.finish(B::dropped_softmax(scores, is_hidden, scale, prob))
+            }
+        }
+    }
+
+    fn residual_normalised(
+        branch: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        prob: f64,
+    ) -> FloatTensor<Self> {
+        let nodes = [branch.node(), residual.node(), gamma.node(), beta.node()];
+        let (branch, residual) = (branch.into_primitive(), residual.into_primitive());
+        let (gamma, beta) = (gamma.into_primitive(), beta.into_primitive());
+        match ResidualNorm.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let (output, normalised, inverse, dropped) = B::residual_normalised_saving(
+                    branch,
+                    residual,
+                    gamma.clone(),
+                    beta,
+                    epsilon,
+                    prob,
+                );
+                step.finish((normalised, inverse, gamma, dropped, prob), output)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::residual_normalised(
+                branch, residual, gamma, beta, epsilon, prob,
+            )),
+        }
+    }
+
+    fn linear_gelu(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node(), bias.node()];
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        let bias = bias.into_primitive();
+        match LinearGelu.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let (output, before) =
+                    B::linear_gelu_saving(x.clone(), weight.clone(), bias.clone());
+                step.finish((x, weight, before, bias), output)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::linear_gelu(x, weight, bias)),
         }
     }
 
@@ -254,6 +416,18 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
             OpsKind::UnTracked(step) => step.finish(B::cross_entropy(logits, labels, weights)),
         }
     }
+
+    fn embedded(table: FloatTensor<Self>, ids: IntTensor<Self>) -> FloatTensor<Self> {
+        let node = table.node();
+        let table = table.into_primitive();
+        match Embedding.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                step.finish((table.clone(), ids.clone()), B::embedded(table, ids))
+            }
+            OpsKind::UnTracked(step) => step.finish(B::embedded(table, ids)),
+        }
+    }
+
     fn tied_linear(
         x: FloatTensor<Self>,
         table: FloatTensor<Self>,

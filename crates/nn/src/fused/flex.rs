@@ -4,38 +4,48 @@
 //! do not depend on the number of threads. Loops have no branches and sum in sixteen lanes, for the
 //! compiler to make vector instructions of them. Other float types take the composed form.
 
+mod adamw;
+mod blocks;
+mod cross_entropy;
 mod drawn;
-mod kernels;
+mod gelu;
+mod layer_norm;
 mod math;
+mod operands;
 mod relative;
+mod softmax;
+mod sums;
+#[cfg(test)]
+mod tests;
 
 use burn::backend::{
     Flex, TensorMetadata,
     flex::FlexTensor,
-    ops::{BoolTensorOps, FloatTensorOps},
+    ops::{BoolTensorOps, FloatTensorOps, ModuleOps},
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
-use burn::tensor::{DType, Distribution, FloatDType, Shape, TensorData};
+use burn::tensor::{DType, Shape, TensorData};
 
-use super::{
-    AdamWUpdate, FusedOps, Terms, adamw, cross_entropy, dropout, gelu, gumbel, layer_norm, softmax,
+use super::{AdamWUpdate, FusedOps, Terms};
+use layer_norm::Branch;
+use operands::{
+    Values, drops, indices, key, last, layer_norm_of, lookup, mask, owned, tensor, with_bias,
 };
-use relative::Lookup;
 
 impl FusedOps for Flex {
     fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let shape = x.shape();
         match Values::of(&x) {
-            Some(values) => tensor(kernels::gelu(values.slice()), shape),
-            None => gelu::forward::<Self>(x),
+            Some(values) => tensor(gelu::forward(values.slice()), shape),
+            None => super::gelu::forward::<Self>(x),
         }
     }
 
     fn gelu_erf_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         let shape = x.shape();
         match (Values::of(&x), Values::of(&grad)) {
-            (Some(x), Some(grad)) => tensor(kernels::gelu_backward(x.slice(), grad.slice()), shape),
-            _ => gelu::backward::<Self>(x, grad),
+            (Some(x), Some(grad)) => tensor(gelu::backward(x.slice(), grad.slice()), shape),
+            _ => super::gelu::backward::<Self>(x, grad),
         }
     }
 
@@ -45,11 +55,11 @@ impl FusedOps for Flex {
             Some(values) => {
                 let row = last(&shape);
                 tensor(
-                    kernels::softmax(values.slice(), row, scale as f32, None),
+                    softmax::forward(values.slice(), row, scale as f32, None),
                     shape,
                 )
             }
-            None => softmax::scaled::<Self>(scores, scale),
+            None => super::softmax::scaled::<Self>(scores, scale),
         }
     }
 
@@ -59,25 +69,68 @@ impl FusedOps for Flex {
         scale: f64,
     ) -> FloatTensor<Self> {
         let shape = scores.shape();
-        let Some(values) = Values::of(&scores) else {
-            return softmax::masked::<Self>(scores, is_hidden, scale);
-        };
-        // Most masks are the same for all heads and queries: the strides tell which rows share one,
-        // and nothing of the scores' size is made.
         let expanded = Self::bool_expand(is_hidden.clone(), shape.clone());
-        if !matches!(expanded.dtype(), DType::Bool(_)) || expanded.dtype().size() != 1 {
-            return softmax::masked::<Self>(scores, is_hidden, scale);
+        match (Values::of(&scores), mask(&expanded, &shape)) {
+            (Some(values), Some(mask)) => {
+                let row = last(&shape);
+                let output = softmax::forward(values.slice(), row, scale as f32, Some(&mask));
+                tensor(output, shape.clone())
+            }
+            _ => super::softmax::masked::<Self>(scores, is_hidden, scale),
         }
-        let layout = expanded.layout();
-        let mask = kernels::Mask {
-            bytes: expanded.bytes(),
-            start: layout.start_offset(),
-            shape: shape.as_slice(),
-            strides: layout.strides(),
-        };
-        let row = last(&shape);
-        let output = kernels::softmax(values.slice(), row, scale as f32, Some(&mask));
-        tensor(output, shape.clone())
+    }
+
+    fn dropped_softmax_saving(
+        scores: FloatTensor<Self>,
+        is_hidden: BoolTensor<Self>,
+        scale: f64,
+        prob: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let shape = scores.shape();
+        let expanded = Self::bool_expand(is_hidden.clone(), shape.clone());
+        match (Values::of(&scores), mask(&expanded, &shape)) {
+            (Some(values), Some(mask)) => {
+                let (row, key) = (last(&shape), key(&scores));
+                let (softmax, dropped) =
+                    softmax::dropped(values.slice(), row, scale as f32, &mask, &drops(&key, prob));
+                (
+                    tensor(dropped, shape.clone()),
+                    tensor(softmax, shape.clone()),
+                    key,
+                )
+            }
+            _ => {
+                let softmax = super::softmax::masked::<Self>(scores, is_hidden, scale);
+                let (output, dropped) = Self::dropout_saving(softmax.clone(), prob);
+                (output, softmax, dropped)
+            }
+        }
+    }
+
+    fn dropped_softmax_backward(
+        softmax: FloatTensor<Self>,
+        dropped: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        scale: f64,
+        prob: f64,
+    ) -> FloatTensor<Self> {
+        let shape = softmax.shape();
+        match (Values::of(&softmax), Values::of(&grad)) {
+            (Some(softmax), Some(grad)) => {
+                let towards = softmax::backward(
+                    softmax.slice(),
+                    grad.slice(),
+                    last(&shape),
+                    scale as f32,
+                    Some(&drops(&dropped, prob)),
+                );
+                tensor(towards, shape)
+            }
+            _ => {
+                let grad = Self::dropout_backward(dropped, grad, prob);
+                super::softmax::backward::<Self>(softmax, grad, scale)
+            }
+        }
     }
 
     fn softmax_backward(
@@ -89,11 +142,11 @@ impl FusedOps for Flex {
         match (Values::of(&output), Values::of(&grad)) {
             (Some(output), Some(grad)) => {
                 let row = last(&shape);
-                let towards =
-                    kernels::softmax_backward(output.slice(), grad.slice(), row, scale as f32);
+                let (output, grad) = (output.slice(), grad.slice());
+                let towards = softmax::backward(output, grad, row, scale as f32, None);
                 tensor(towards, shape)
             }
-            _ => softmax::backward::<Self>(output, grad, scale),
+            _ => super::softmax::backward::<Self>(output, grad, scale),
         }
     }
 
@@ -146,18 +199,97 @@ impl FusedOps for Flex {
         let shape = x.shape();
         match (Values::of(&x), Values::of(&gamma), Values::of(&beta)) {
             (Some(x), Some(gamma), Some(beta)) => {
-                let (output, normalised, inverse_deviation) =
-                    kernels::layer_norm(x.slice(), gamma.slice(), beta.slice(), epsilon as f32);
-                let mut one_a_row = shape.clone();
-                let axis = one_a_row.num_dims() - 1;
-                one_a_row[axis] = 1;
-                (
-                    tensor(output, shape.clone()),
-                    tensor(normalised, shape),
-                    tensor(inverse_deviation, one_a_row),
-                )
+                let branch = Branch {
+                    x: x.slice(),
+                    residual: None,
+                    drops: None,
+                };
+                layer_norm_of(&branch, &gamma, &beta, epsilon, &shape)
             }
-            _ => layer_norm::forward_saving::<Self>(x, gamma, beta, epsilon),
+            _ => super::layer_norm::forward_saving::<Self>(x, gamma, beta, epsilon),
+        }
+    }
+
+    fn residual_normalised_saving(
+        branch: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        prob: f64,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        let shape = branch.shape();
+        match (
+            Values::of(&branch),
+            Values::of(&residual).filter(|residual| residual.shape() == shape),
+            Values::of(&gamma),
+            Values::of(&beta),
+        ) {
+            (Some(x), Some(added), Some(gamma), Some(beta)) => {
+                let key = (prob > 0.0).then(|| key(&branch));
+                let drops = key.as_ref().map(|key| drops(key, prob));
+                let branch = Branch {
+                    x: x.slice(),
+                    residual: Some(added.slice()),
+                    drops: drops.as_ref(),
+                };
+                let (output, normalised, inverse) =
+                    layer_norm_of(&branch, &gamma, &beta, epsilon, &shape);
+                let dropped = key.unwrap_or_else(|| inverse.clone());
+                (output, normalised, inverse, dropped)
+            }
+            _ => super::residual::forward_saving::<Self>(
+                branch, residual, gamma, beta, epsilon, prob,
+            ),
+        }
+    }
+
+    fn residual_normalised(
+        branch: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        prob: f64,
+    ) -> FloatTensor<Self> {
+        Self::residual_normalised_saving(branch, residual, gamma, beta, epsilon, prob).0
+    }
+
+    fn linear_gelu_saving(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let before = Self::linear(x, weight, None);
+        match (Values::of(&before), Values::of(&bias)) {
+            (Some(values), Some(bias)) => {
+                let output = gelu::biased(values.slice(), bias.slice());
+                (tensor(output, before.shape()), before)
+            }
+            _ => (
+                super::gelu::forward::<Self>(with_bias(before.clone(), bias)),
+                before,
+            ),
+        }
+    }
+
+    fn linear_gelu_backward(
+        before: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let shape = before.shape();
+        match (Values::of(&before), Values::of(&bias), Values::of(&grad)) {
+            (Some(x), Some(bias), Some(grad)) => {
+                let towards = gelu::biased_backward(x.slice(), bias.slice(), grad.slice());
+                tensor(towards, shape)
+            }
+            _ => super::gelu::backward::<Self>(with_bias(before, bias), grad),
         }
     }
 
@@ -175,7 +307,7 @@ impl FusedOps for Flex {
             Values::of(&grad),
         ) {
             (Some(normalised), Some(inverse_deviation), Some(gamma), Some(grad)) => {
-                let (towards_x, towards_gamma, towards_beta) = kernels::layer_norm_backward(
+                let (towards_x, towards_gamma, towards_beta) = layer_norm::backward(
                     normalised.slice(),
                     inverse_deviation.slice(),
                     gamma.slice(),
@@ -188,21 +320,17 @@ impl FusedOps for Flex {
                     tensor(towards_beta, size),
                 )
             }
-            _ => layer_norm::backward::<Self>(normalised, inverse_deviation, gamma, grad),
+            _ => super::layer_norm::backward::<Self>(normalised, inverse_deviation, gamma, grad),
         }
     }
 
     fn dropout_saving(x: FloatTensor<Self>, prob: f64) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let shape = x.shape();
         let Some(values) = Values::of(&x) else {
-            return dropout::forward_saving::<Self>(x, prob);
+            return super::dropout::forward_saving::<Self>(x, prob);
         };
         let key = key(&x);
-        let output = drawn::dropout(
-            values.slice(),
-            Values::of(&key).as_ref().map_or(&[], Values::slice),
-            prob,
-        );
+        let output = drawn::dropout(values.slice(), &drops(&key, prob));
         (tensor(output, shape), key)
     }
 
@@ -212,11 +340,9 @@ impl FusedOps for Flex {
         prob: f64,
     ) -> FloatTensor<Self> {
         let shape = grad.shape();
-        match (Values::of(&saved), Values::of(&grad)) {
-            (Some(key), Some(grad)) => {
-                tensor(drawn::dropout(grad.slice(), key.slice(), prob), shape)
-            }
-            _ => dropout::backward::<Self>(saved, grad),
+        match Values::of(&grad) {
+            Some(grad) => tensor(drawn::dropout(grad.slice(), &drops(&saved, prob)), shape),
+            None => super::dropout::backward::<Self>(saved, grad),
         }
     }
 
@@ -229,11 +355,11 @@ impl FusedOps for Flex {
         match (Values::of(&logits), indices(&labels), Values::of(&weights)) {
             (Some(logits), Some(labels), Some(weights)) => {
                 let (sum, log_sums) =
-                    kernels::cross_entropy(logits.slice(), classes, &labels, weights.slice());
+                    cross_entropy::forward(logits.slice(), classes, &labels, weights.slice());
                 let rows = Shape::new([labels.len(), 1]);
                 (tensor(vec![sum], Shape::new([1])), tensor(log_sums, rows))
             }
-            _ => cross_entropy::forward_saving::<Self>(logits, labels, weights),
+            _ => super::cross_entropy::forward_saving::<Self>(logits, labels, weights),
         }
     }
 
@@ -254,7 +380,7 @@ impl FusedOps for Flex {
         ) {
             (Some(logits), Some(labels), Some(weights), Some(log_sums), Some(grad)) => {
                 let factor = grad.slice().first().copied().unwrap_or(0.0);
-                let towards = kernels::cross_entropy_backward(
+                let towards = cross_entropy::backward(
                     logits.slice(),
                     last(&shape),
                     &labels,
@@ -264,14 +390,14 @@ impl FusedOps for Flex {
                 );
                 tensor(towards, shape)
             }
-            _ => cross_entropy::backward::<Self>(logits, labels, weights, log_sums, grad),
+            _ => super::cross_entropy::backward::<Self>(logits, labels, weights, log_sums, grad),
         }
     }
 
     fn gumbel_argmax(scores: FloatTensor<Self>) -> IntTensor<Self> {
         let classes = last(&scores.shape());
         let Some(values) = Values::of(&scores) else {
-            return gumbel::argmax::<Self>(scores);
+            return super::gumbel::argmax::<Self>(scores);
         };
         let key = key(&scores);
         let key = Values::of(&key);
@@ -281,14 +407,13 @@ impl FusedOps for Flex {
         FlexTensor::from_data(TensorData::new(drawn, [n]))
     }
 
-    fn squared_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn add_squared_sum(before: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
         match Values::of(&x) {
-            Some(x) => tensor(vec![kernels::squared_sum(x.slice())], Shape::new([1])),
-            None => {
-                let square = Self::float_mul(x.clone(), x);
-                let last = square.shape().num_dims() - 1;
-                Self::float_sum(Self::float_sum_dim(square, last))
+            Some(x) => {
+                let sum = tensor(vec![sums::squared_sum(x.slice())], Shape::new([1]));
+                Self::float_add(before, sum)
             }
+            None => super::add_squared_sum_composed::<Self>(before, x),
         }
     }
 
@@ -300,10 +425,10 @@ impl FusedOps for Flex {
         update: AdamWUpdate,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let Some(values) = Values::of(&gradient) else {
-            return adamw::update::<Self>(value, gradient, first, second, update);
+            return super::adamw::update::<Self>(value, gradient, first, second, update);
         };
         let (mut value, mut first, mut second) = (owned(value), owned(first), owned(second));
-        kernels::adamw(
+        adamw::update(
             value.storage_mut(),
             values.slice(),
             first.storage_mut(),
@@ -311,81 +436,5 @@ impl FusedOps for Flex {
             &update,
         );
         (value, first, second)
-    }
-}
-
-/// A key for numbers drawn in parallel: it alone comes from the device's generator, so seeding that
-/// still decides everything.
-fn key(like: &FlexTensor) -> FlexTensor {
-    Flex::float_random(
-        Shape::new([drawn::KEY_WORDS]),
-        Distribution::Uniform(0.0, 1.0),
-        &like.device(),
-        FloatDType::F32,
-    )
-}
-
-/// The tensor with its values, all of them and nothing else, in row-major order; as it came if they
-/// lie so.
-fn owned(tensor: FlexTensor) -> FlexTensor {
-    let count = tensor.shape().num_elements();
-    let whole = tensor.is_contiguous()
-        && tensor.layout().start_offset() == 0
-        && tensor.storage::<f32>().len() == count;
-    if whole {
-        tensor
-    } else {
-        FlexTensor::from_data(tensor.into_data())
-    }
-}
-
-/// A float32 tensor with its values in row-major order; a copy only if they were not.
-struct Values(FlexTensor);
-
-impl Values {
-    /// `None` for another float type.
-    fn of(tensor: &FlexTensor) -> Option<Self> {
-        (tensor.dtype() == DType::F32).then(|| Self(tensor.to_contiguous()))
-    }
-
-    fn slice(&self) -> &[f32] {
-        self.0.as_slice::<f32>().unwrap_or_default()
-    }
-}
-
-fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape))
-}
-
-fn last(shape: &Shape) -> usize {
-    shape.as_slice().last().copied().unwrap_or(1)
-}
-
-/// Where the terms for scores `[batch, heads, query_len, key_len]` lie among `count` rows.
-fn lookup(rows: &FlexTensor, starts: &FlexTensor, scores: &Shape, count: usize) -> Option<Lookup> {
-    let [_, heads, queries, keys] = scores.dims();
-    Some(Lookup {
-        rows: indices(rows)?,
-        starts: indices(starts)?,
-        heads,
-        queries,
-        keys,
-        count,
-    })
-}
-
-/// Numbers of classes, places or rows; `None` for an integer type that they don't come in.
-fn indices(numbers: &FlexTensor) -> Option<Vec<usize>> {
-    let numbers = numbers.to_contiguous();
-    match numbers.dtype() {
-        DType::I32 => {
-            let numbers = numbers.as_slice::<i32>()?.iter();
-            Some(numbers.map(|&number| number as usize).collect())
-        }
-        DType::I64 => {
-            let numbers = numbers.as_slice::<i64>()?.iter();
-            Some(numbers.map(|&number| number as usize).collect())
-        }
-        _ => None,
     }
 }

@@ -113,9 +113,9 @@ impl FusedOps for LibTorch {
         TchTensor::new(towards.scatter_add_(1, &labels, &factors.neg()))
     }
 
-    fn squared_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn add_squared_sum(before: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
         let norm = x.tensor.flatten(0, -1).norm();
-        TchTensor::new(norm.square().reshape([1]))
+        TchTensor::new(before.tensor + norm.square())
     }
 
     fn adamw(

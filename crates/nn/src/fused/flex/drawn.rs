@@ -2,29 +2,63 @@
 
 use rayon::prelude::*;
 
-use super::kernels::{BLOCK, LANES, highest};
-use super::math::{exp, ln, vectorised};
+use super::blocks::BLOCK;
+use super::math::{LANES, exp, highest, ln, vectorised};
 
 /// Numbers in [0, 1) that make a key: 24 bits each.
 pub(super) const KEY_WORDS: usize = 4;
 
-/// Zero with probability `prob`, else x/(1 − prob). What is dropped depends on the key and the
-/// place alone, so backward draws it again and nothing of the input's size is kept.
-pub(super) fn dropout(x: &[f32], key: &[f32], prob: f64) -> Vec<f32> {
-    let key = key_of(key);
-    let factor = (1.0 / (1.0 - prob)) as f32;
-    let below = (prob * 2f64.powi(32)) as u32;
+/// Which entries are dropped: it depends on the key and the place alone, so backward draws it again and
+/// nothing of the input's size is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Drops {
+    key: u64,
+    factor: f32,
+    below: u32,
+}
+
+impl Drops {
+    /// Each entry with probability `prob`.
+    pub(super) fn new(key: &[f32], prob: f64) -> Self {
+        Self {
+            key: key_of(key),
+            factor: (1.0 / (1.0 - prob)) as f32,
+            below: (prob * 2f64.powi(32)) as u32,
+        }
+    }
+
+    /// Zero for the dropped ones, x/(1 − prob) for the others, of a tensor's entries from `place` on.
+    #[inline(always)]
+    pub(super) fn apply(&self, mut place: usize, mut values: &mut [f32]) {
+        while !values.is_empty() {
+            let (block, first) = (place / BLOCK, place % BLOCK);
+            let count = values.len().min(BLOCK - first);
+            let (now, rest) = values.split_at_mut(count);
+            let key = mix64(self.key ^ mix64(block as u64));
+            let (low, high) = (key as u32, (key >> 32) as u32);
+            for (index, value) in now.iter_mut().enumerate() {
+                let index = first as u32 + index as u32;
+                let drawn = mix32((index ^ low).wrapping_mul(0x9e37_79b9)) ^ high;
+                let drawn = mix32(drawn);
+                *value = if drawn < self.below {
+                    0.0
+                } else {
+                    *value * self.factor
+                };
+            }
+            (place, values) = (place + count, rest);
+        }
+    }
+}
+
+/// The entries with some of them dropped.
+pub(super) fn dropout(x: &[f32], drops: &Drops) -> Vec<f32> {
     let mut output = vec![0.0; x.len()];
     let blocks = output.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
     blocks.enumerate().for_each(|(block, (output, x))| {
         vectorised!({
-            let key = mix64(key ^ mix64(block as u64));
-            let (low, high) = (key as u32, (key >> 32) as u32);
-            for (index, (o, &x)) in output.iter_mut().zip(x).enumerate() {
-                let drawn = mix32((index as u32 ^ low).wrapping_mul(0x9e37_79b9)) ^ high;
-                let drawn = mix32(drawn);
-                *o = if drawn < below { 0.0 } else { x * factor };
-            }
+            output.copy_from_slice(x);
+            drops.apply(block * BLOCK, output);
         })
     });
     output
@@ -103,10 +137,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_dropped_does_not_depend_on_where_a_slice_begins() {
+        let drops = Drops::new(&[0.25, 0.5, 0.125, 0.75], 0.3);
+        let whole = dropout(&vec![1.0; 3 * BLOCK], &drops);
+        // Within a block, up to its end, over two ends.
+        for (start, len) in [(7, 100), (BLOCK - 5, 5), (BLOCK - 9, BLOCK + 20), (3, 0)] {
+            let mut part = vec![1.0; len];
+            drops.apply(start, &mut part);
+            assert_eq!(part, whole[start..start + len], "{len} from {start}");
+        }
+    }
+
+    #[test]
     fn entries_are_dropped_independently_of_their_neighbours_and_of_other_keys() {
         let count = 1_000_000;
         let drawn = |key: [f32; KEY_WORDS]| -> Vec<f64> {
-            let output = dropout(&vec![1.0; count], &key, 0.5);
+            let output = dropout(&vec![1.0; count], &Drops::new(&key, 0.5));
             output
                 .into_iter()
                 .map(|value| f64::from(value) - 1.0)

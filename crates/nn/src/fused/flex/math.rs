@@ -87,6 +87,9 @@ pub(super) fn normal_distribution(x: f32) -> f32 {
     if x < 0.0 { tail } else { 1.0 - tail }
 }
 
+/// Entries of a row that are worked on side by side.
+pub(super) const LANES: usize = 16;
+
 /// Runs loops with the widest vector instructions of the processor at hand. The operations and
 /// their order stay the same, and so do the bits of the result.
 ///
@@ -115,6 +118,35 @@ pub(super) fn sum_of(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
         }
     }
     lanes.iter().sum::<f32>() + rest.iter().map(|&x| f(x)).sum::<f32>()
+}
+
+/// The largest number of a row.
+#[inline(always)]
+pub(super) fn highest(row: &[f32]) -> f32 {
+    let (blocks, rest) = row.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for block in blocks {
+        for (lane, &x) in lanes.iter_mut().zip(block) {
+            *lane = if x > *lane { x } else { *lane };
+        }
+    }
+    let lanes = lanes.iter().chain(rest);
+    lanes.fold(f32::NEG_INFINITY, |highest, &x| highest.max(x))
+}
+
+/// Σ a·b, in sixteen lanes.
+#[inline(always)]
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let (a_blocks, a_rest) = a.as_chunks::<16>();
+    let (b_blocks, b_rest) = b.as_chunks::<16>();
+    let mut lanes = [0.0; 16];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for (lane, (&a, &b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            *lane += a * b;
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(&a, &b)| a * b).sum();
+    lanes.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]

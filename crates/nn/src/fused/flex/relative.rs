@@ -5,7 +5,7 @@
 use rayon::prelude::*;
 
 use super::super::Terms;
-use super::kernels::rows_per_block;
+use super::blocks::rows_per_block;
 
 /// Keys worked on together: their terms and gradients stay in the first cache while all queries of a
 /// block pass by, and a line of memory of the scores is read once.

@@ -1,0 +1,52 @@
+//! The kernels on plain slices.
+
+use super::drawn::{Drops, dropout};
+use super::layer_norm::Branch;
+use super::{cross_entropy, gelu, layer_norm, softmax, sums};
+
+fn wave(len: usize, phase: f32) -> Vec<f32> {
+    (0..len).map(|i| (i as f32 * 1.7 + phase).sin()).collect()
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let (rows, row) = (700, 75);
+    let (x, grad) = (wave(rows * row, 0.0), wave(rows * row, 1.0));
+    let (gamma, beta) = (wave(row, 2.0), wave(row, 3.0));
+    let labels: Vec<usize> = (0..rows).map(|r| r % row).collect();
+    let weights = vec![1.0; rows];
+    let all = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().unwrap().install(|| {
+            let drops = Drops::new(&[0.1, 0.2, 0.3, 0.4], 0.1);
+            let plain = Branch {
+                x: &x,
+                residual: None,
+                drops: None,
+            };
+            let ending = Branch {
+                residual: Some(&grad),
+                drops: Some(&drops),
+                ..plain
+            };
+            let (output, normalised, inverse) = layer_norm::forward(&plain, &gamma, &beta, 1e-12);
+            let (loss, log_sums) = cross_entropy::forward(&x, row, &labels, &weights);
+            (
+                (gelu::forward(&x), gelu::backward(&x, &grad)),
+                (
+                    gelu::biased(&x, &beta),
+                    gelu::biased_backward(&x, &beta, &grad),
+                ),
+                softmax::forward(&x, row, 0.5, None),
+                softmax::backward(&x, &grad, row, 0.5, None),
+                softmax::backward(&x, &grad, row, 0.5, Some(&drops)),
+                layer_norm::forward(&ending, &gamma, &beta, 1e-12),
+                layer_norm::backward(&normalised, &inverse, &gamma, &grad),
+                cross_entropy::backward(&x, row, &labels, &weights, &log_sums, 1.0),
+                (output, loss, dropout(&x, &drops)),
+                sums::squared_sum(&x),
+            )
+        })
+    };
+    assert_eq!(all(1), all(3));
+}
