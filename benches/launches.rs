@@ -59,12 +59,19 @@ fn main() -> Result<(), Failure> {
             }
             // A step begins as soon as the one before is taken, and ends before it is handed over.
             taken();
+            let mut seconds = 0.0;
+            let mut loss = 0.0;
             for _ in 0..COUNTED {
-                training.step()?;
+                let step = training.step()?;
+                (seconds, loss) = (seconds + step.seconds, step.loss);
             }
             let counted = taken();
             training.finish()?;
-            report(&format!("{spec}, {name}"), counted);
+            let seconds = seconds / COUNTED as f64;
+            report(
+                &format!("{spec}, {name}, loss {loss:.3}, {seconds:.2} s a step"),
+                counted,
+            );
         }
     }
     Ok(())

@@ -35,7 +35,6 @@ mod gelu;
 mod gumbel;
 mod layer_norm;
 mod relative;
-mod residual;
 mod softmax;
 #[cfg(feature = "tch")]
 mod tch;
@@ -220,7 +219,7 @@ pub trait FusedOps: Backend {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        residual::forward_saving::<Self>(branch, residual, gamma, beta, epsilon, prob)
+        residual_saving_composed::<Self>(branch, residual, gamma, beta, epsilon, prob)
     }
 
     /// The gradients towards (branch, residual, gamma, beta).
@@ -237,7 +236,14 @@ pub trait FusedOps: Backend {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        residual::backward::<Self>(normalised, inverse_deviation, gamma, dropped, grad, prob)
+        let (towards_sum, towards_gamma, towards_beta) =
+            Self::layer_normalised_backward(normalised, inverse_deviation, gamma, grad);
+        let towards_branch = if prob > 0.0 {
+            Self::dropout_backward(dropped, towards_sum.clone(), prob)
+        } else {
+            towards_sum.clone()
+        };
+        (towards_branch, towards_sum, towards_gamma, towards_beta)
     }
 
     /// [`FusedOps::gelu_erf`] of x·weight + bias, weight being `[in, out]`.
@@ -385,6 +391,33 @@ fn add_squared_sum_composed<B: Backend>(
     // In two stages: flex's sum over millions of elements depends on the threads' timing.
     let sum = B::float_sum(B::float_sum_dim(B::float_mul(x.clone(), x), last));
     B::float_add(before, sum)
+}
+
+/// A normalised residual of the operations that a backend has: (output, normalised sum, its inverse deviation, what tells the dropped entries); where nothing is dropped
+/// the last is of no meaning.
+fn residual_saving_composed<B: FusedOps>(
+    branch: FloatTensor<B>,
+    residual: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    beta: FloatTensor<B>,
+    epsilon: f64,
+    prob: f64,
+) -> (
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+) {
+    let (branch, dropped) = if prob > 0.0 {
+        let (branch, dropped) = B::dropout_saving(branch, prob);
+        (branch, Some(dropped))
+    } else {
+        (branch, None)
+    };
+    let sum = B::float_add(branch, residual);
+    let (output, normalised, inverse) = B::layer_normalised_saving(sum, gamma, beta, epsilon);
+    let dropped = dropped.unwrap_or_else(|| inverse.clone());
+    (output, normalised, inverse, dropped)
 }
 
 #[cfg(test)]

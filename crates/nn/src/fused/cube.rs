@@ -247,7 +247,7 @@ impl FusedOps for Cube {
                     layer_norm::residual_saving([&x, &added], affine, &words, epsilon, prob);
                 (output, normalised, inverse, key)
             }
-            _ => super::residual::forward_saving::<Self>(
+            _ => super::residual_saving_composed::<Self>(
                 branch, residual, gamma, beta, epsilon, prob,
             ),
         }

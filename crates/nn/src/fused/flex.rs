@@ -243,7 +243,7 @@ impl FusedOps for Flex {
                 let dropped = key.unwrap_or_else(|| inverse.clone());
                 (output, normalised, inverse, dropped)
             }
-            _ => super::residual::forward_saving::<Self>(
+            _ => super::residual_saving_composed::<Self>(
                 branch, residual, gamma, beta, epsilon, prob,
             ),
         }
