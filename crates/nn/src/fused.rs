@@ -40,12 +40,13 @@ mod softmax;
 mod tch;
 mod tied_linear;
 
-pub use adamw::AdamWUpdate;
 use burn::backend::{
     Backend, TensorMetadata, backend_extension,
     ops::ModuleOps,
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
+
+pub use adamw::AdamWUpdate;
 pub use functions::{
     adamw, add_relative, add_squared_sum, cross_entropy, dropout, dropped_softmax, embedding, gelu,
     gumbel_argmax, layer_norm, linear_gelu, residual_layer_norm, scaled_softmax, tied_linear,
@@ -382,7 +383,7 @@ impl FusedOps for burn::backend::Cube {}
 #[cfg(feature = "remote")]
 impl FusedOps for burn::backend::Remote {}
 
-/// before + Σ xᵢ² of operations that every backend has.
+/// [`FusedOps::add_squared_sum`] of operations that every backend has.
 fn add_squared_sum_composed<B: Backend>(
     before: FloatTensor<B>,
     x: FloatTensor<B>,
@@ -393,8 +394,8 @@ fn add_squared_sum_composed<B: Backend>(
     B::float_add(before, sum)
 }
 
-/// A normalised residual of the operations that a backend has: (output, normalised sum, its inverse deviation, what tells the dropped entries); where nothing is dropped
-/// the last is of no meaning.
+/// [`FusedOps::residual_normalised_saving`] of operations that every backend has; where nothing is dropped
+/// the last result is of no meaning.
 fn residual_saving_composed<B: FusedOps>(
     branch: FloatTensor<B>,
     residual: FloatTensor<B>,
