@@ -8,7 +8,7 @@
 //! | LayerNorm | one pass instead of eight; backward needs one tensor of the input's size |
 //! | softmax of which entries are dropped | one pass each way instead of two |
 //! | dropout, residual, LayerNorm | one pass each way instead of three |
-//! | projection, then GELU | on flex the bias is added in the pass of the activation |
+//! | projection, then GELU | the weight's gradient is one product over all tokens, where Burn makes one a sequence and adds them up; on flex and graphics processors the bias is added in the pass of the activation |
 //! | dropout | two passes less; on flex random numbers in parallel, and drawn again instead of kept |
 //! | scores by relative position | added in place; backward needs nothing but the index |
 //! | weighted cross-entropy | never stores log-probabilities, vocabulary-sized, beside the logits |
@@ -116,9 +116,7 @@ pub trait FusedOps: Backend {
         scale: f64,
         prob: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let softmax = Self::masked_softmax(scores, is_hidden, scale);
-        let (output, dropped) = Self::dropout_saving(softmax.clone(), prob);
-        (output, softmax, dropped)
+        dropped_softmax_saving_composed::<Self>(scores, is_hidden, scale, prob)
     }
 
     /// The gradient towards the scores.
@@ -129,7 +127,7 @@ pub trait FusedOps: Backend {
         scale: f64,
         prob: f64,
     ) -> FloatTensor<Self> {
-        Self::softmax_backward(softmax, Self::dropout_backward(dropped, grad, prob), scale)
+        dropped_softmax_backward_composed::<Self>(softmax, dropped, grad, scale, prob)
     }
 
     /// Scores `[batch, heads, query_len, key_len]`, to each of which is added, for query i and key j,
@@ -392,6 +390,29 @@ fn add_squared_sum_composed<B: Backend>(
     // In two stages: flex's sum over millions of elements depends on the threads' timing.
     let sum = B::float_sum(B::float_sum_dim(B::float_mul(x.clone(), x), last));
     B::float_add(before, sum)
+}
+
+/// [`FusedOps::dropped_softmax_saving`] of operations that every backend has.
+fn dropped_softmax_saving_composed<B: FusedOps>(
+    scores: FloatTensor<B>,
+    is_hidden: BoolTensor<B>,
+    scale: f64,
+    prob: f64,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    let softmax = B::masked_softmax(scores, is_hidden, scale);
+    let (output, dropped) = B::dropout_saving(softmax.clone(), prob);
+    (output, softmax, dropped)
+}
+
+/// [`FusedOps::dropped_softmax_backward`] of operations that every backend has.
+fn dropped_softmax_backward_composed<B: FusedOps>(
+    softmax: FloatTensor<B>,
+    dropped: FloatTensor<B>,
+    grad: FloatTensor<B>,
+    scale: f64,
+    prob: f64,
+) -> FloatTensor<B> {
+    B::softmax_backward(softmax, B::dropout_backward(dropped, grad, prob), scale)
 }
 
 /// [`FusedOps::residual_normalised_saving`] of operations that every backend has; where nothing is dropped

@@ -109,9 +109,7 @@ impl FusedOps for Cube {
         prob: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let Some(values) = Floats::of(&scores) else {
-            let softmax = super::softmax::masked::<Self>(scores, is_hidden, scale);
-            let (output, dropped) = Self::dropout_saving(softmax.clone(), prob);
-            return (output, softmax, dropped);
+            return super::dropped_softmax_saving_composed::<Self>(scores, is_hidden, scale, prob);
         };
         let key = key(&scores);
         let is_hidden = Self::bool_expand(is_hidden, scores.shape());
@@ -131,10 +129,9 @@ impl FusedOps for Cube {
             (Some(softmax), Some(grad)) => {
                 softmax::dropped_backward(&softmax, &known(&dropped), &grad, scale, prob)
             }
-            _ => {
-                let grad = Self::dropout_backward(dropped, grad, prob);
-                super::softmax::backward::<Self>(softmax, grad, scale)
-            }
+            _ => super::dropped_softmax_backward_composed::<Self>(
+                softmax, dropped, grad, scale, prob,
+            ),
         }
     }
 

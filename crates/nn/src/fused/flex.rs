@@ -99,11 +99,7 @@ impl FusedOps for Flex {
                     key,
                 )
             }
-            _ => {
-                let softmax = super::softmax::masked::<Self>(scores, is_hidden, scale);
-                let (output, dropped) = Self::dropout_saving(softmax.clone(), prob);
-                (output, softmax, dropped)
-            }
+            _ => super::dropped_softmax_saving_composed::<Self>(scores, is_hidden, scale, prob),
         }
     }
 
@@ -126,10 +122,9 @@ impl FusedOps for Flex {
                 );
                 tensor(towards, shape)
             }
-            _ => {
-                let grad = Self::dropout_backward(dropped, grad, prob);
-                super::softmax::backward::<Self>(softmax, grad, scale)
-            }
+            _ => super::dropped_softmax_backward_composed::<Self>(
+                softmax, dropped, grad, scale, prob,
+            ),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Values and gradients against the definitions in double precision, on every device.
 
+use burn::tensor::module::linear;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::*;
@@ -295,18 +296,26 @@ fn told<const D: usize>(
 }
 
 /// An operation in one pass against those that it consists of. Both drop the same entries, for both take the
-/// same numbers from the generator; the bound is a few units of single precision at values up to 4.
-fn assert_joined(joined: &[Vec<f32>], apart: &[Vec<f32>], what: &str) {
+/// same numbers from the generator.
+fn assert_joined(joined: &[Vec<f32>], apart: &[Vec<f32>], bound: f32, what: &str) {
     for (index, (joined, apart)) in joined.iter().zip(apart).enumerate() {
         assert_eq!(joined.len(), apart.len(), "{what}: result {index}");
         for (place, (a, b)) in joined.iter().zip(apart).enumerate() {
             assert!(
-                (a - b).abs() < 4e-6,
+                (a - b).abs() <= bound,
                 "{what}: result {index}[{place}]: {a} for {b}"
             );
         }
     }
 }
+
+/// On flex one pass gives the very bits of several; elsewhere `bound`.
+fn bound_on(name: &str, bound: f32) -> f32 {
+    if name == "flex" { 0.0 } else { bound }
+}
+
+/// A few units of single precision at values up to 4.
+const FEW_UNITS: f32 = 4e-6;
 
 #[test]
 fn dropped_softmax_is_softmax_and_then_dropout() {
@@ -328,7 +337,8 @@ fn dropped_softmax_is_softmax_and_then_dropout() {
                 let softmax = scaled_softmax(inputs[0].clone(), Some(is_hidden.clone()), 0.3);
                 dropout(softmax, prob)
             });
-            assert_joined(&joined, &apart, &format!("{name}, {prob}"));
+            let bound = bound_on(&name, FEW_UNITS);
+            assert_joined(&joined, &apart, bound, &format!("{name}, {prob}"));
         }
     }
 }
@@ -361,13 +371,11 @@ fn a_normalised_residual_is_dropout_sum_and_layer_norm() {
                 };
                 layer_norm(branch + inputs[1].clone(), gamma, beta, 1e-12)
             });
-            assert_joined(&joined[..3], &apart[..3], &format!("{name}, {prob}"));
+            let (what, bound) = (format!("{name}, {prob}"), bound_on(&name, FEW_UNITS));
+            assert_joined(&joined[..3], &apart[..3], bound, &what);
             // Sums over 633 rows.
-            for (joined, apart) in joined[3..].iter().zip(&apart[3..]) {
-                for (a, b) in joined.iter().zip(apart) {
-                    assert!((a - b).abs() < 1e-4, "{name}, {prob}: {a} for {b}");
-                }
-            }
+            let bound = bound_on(&name, 1e-4);
+            assert_joined(&joined[3..], &apart[3..], bound, &what);
         }
     }
 }
@@ -392,8 +400,11 @@ fn gelu_of_a_projection_is_that_of_the_product_with_its_bias() {
         });
         let apart = told::<3>(&device, &inputs, &shapes, |inputs| {
             let (x, weight, bias) = parts(inputs);
-            gelu(x.matmul(weight.unsqueeze()) + bias.unsqueeze())
+            gelu(linear(x, weight, Some(bias)))
         });
-        assert_joined(&joined, &apart, &name);
+        let bound = bound_on(&name, FEW_UNITS);
+        assert_joined(&joined[..1], &apart[..1], bound, &name);
+        // The products for the gradients are of other shapes.
+        assert_joined(&joined[1..], &apart[1..], FEW_UNITS, &name);
     }
 }

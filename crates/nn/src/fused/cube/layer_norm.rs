@@ -234,18 +234,21 @@ fn saving_kernel(
         terminate!();
     }
     let start = CUBE_POS * size;
-    let mean = mean(x, start, size, units);
-    let inverse = inverse_deviation_of(x, start, size, mean, epsilon, units);
-    if UNIT_POS == 0 {
-        inverse_deviation[CUBE_POS] = inverse;
-    }
     let mut at = UNIT_POS as usize;
     while at < size {
-        let value = (x[start + at] - mean) * inverse;
-        normalised[start + at] = value;
-        output[start + at] = value * gamma[at] + beta[at];
+        normalised[start + at] = x[start + at];
         at += units;
     }
+    normalise(
+        normalised,
+        inverse_deviation,
+        output,
+        gamma,
+        beta,
+        epsilon,
+        size,
+        units,
+    );
 }
 
 #[cube(launch)]
@@ -269,13 +272,38 @@ fn residual_kernel(
         terminate!();
     }
     let start = CUBE_POS * size;
-    // Each unit reads again what it has written itself, and nothing else.
     let mut at = UNIT_POS as usize;
     while at < size {
         let place = start + at;
         normalised[place] = kept(branch[place], place, key, factor, below) + residual[place];
         at += units;
     }
+    normalise(
+        normalised,
+        inverse_deviation,
+        output,
+        gamma,
+        beta,
+        epsilon,
+        size,
+        units,
+    );
+}
+
+/// Normalises a row that stands in `normalised`, of which each unit reads again what it has written itself and
+/// nothing else.
+#[cube]
+fn normalise(
+    normalised: &mut [f32],
+    inverse_deviation: &mut [f32],
+    output: &mut [f32],
+    gamma: &[f32],
+    beta: &[f32],
+    epsilon: f32,
+    size: usize,
+    #[comptime] units: usize,
+) {
+    let start = CUBE_POS * size;
     let row = &normalised[start..start + size];
     let mean = mean(row, 0usize, size, units);
     let inverse = inverse_deviation_of(row, 0usize, size, mean, epsilon, units);

@@ -50,3 +50,16 @@ fn results_do_not_depend_on_the_number_of_threads() {
     };
     assert_eq!(all(1), all(3));
 }
+
+#[test]
+fn a_bias_beside_gelu_is_one_added_before_it_to_the_last_bit() {
+    let (rows, row) = (700, 75);
+    let (x, bias, grad) = (wave(rows * row, 0.0), wave(row, 3.0), wave(rows * row, 1.0));
+    let biased: Vec<f32> = x
+        .iter()
+        .zip(bias.iter().cycle())
+        .map(|(x, b)| x + b)
+        .collect();
+    assert!(gelu::biased(&x, &bias) == gelu::forward(&biased));
+    assert!(gelu::biased_backward(&x, &bias, &grad) == gelu::backward(&biased, &grad));
+}
