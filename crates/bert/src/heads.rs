@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_nn::{Dropout, Init};
+use kiln_nn::{Dropout, Init, project};
 use kiln_tasks::Family;
 use kiln_tasks::choice::{ChoiceEncoder, MultipleChoice, OwnPooler};
 use kiln_tasks::class::{Class, Encoded};
@@ -79,7 +79,7 @@ impl Class for BertForNextSentencePrediction {
 
     fn head(&self, encoded: &Encoded) -> ClassLogits {
         ClassLogits {
-            logits: self.cls.seq_relationship.forward(encoded.pooled()),
+            logits: project(&self.cls.seq_relationship, encoded.pooled()),
         }
     }
 }
@@ -109,7 +109,7 @@ impl BertForSequenceClassification {
     /// - `pooled`: `[batch, hidden_size]`
     /// - returns `[batch, num_labels]`
     pub fn logits(&self, pooled: Tensor<2>) -> Tensor<2> {
-        self.classifier.forward(self.dropout.forward(pooled))
+        project(&self.classifier, self.dropout.forward(pooled))
     }
 }
 

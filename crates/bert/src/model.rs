@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Int, Tensor};
 use kiln_checkpoint::ModelFile;
-use kiln_nn::{EncoderInputs, Init, is_padding};
+use kiln_nn::{EncoderInputs, Init, is_padding, project};
 use kiln_tasks::class::{Encoded, Encoder};
 
 use crate::embeddings::BertEmbeddings;
@@ -57,7 +57,7 @@ impl BertPooler {
 
     fn forward(&self, hidden_states: Tensor<3>) -> Tensor<2> {
         let first = hidden_states.narrow(1, 0, 1).squeeze_dim::<2>(1);
-        self.dense.forward(first).tanh()
+        project(&self.dense, first).tanh()
     }
 }
 

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_nn::{Activation, EncoderInputs, Init, LayerNorm};
+use kiln_nn::{Activation, EncoderInputs, Init, LayerNorm, project};
 use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::ReplacedLogits;
 
@@ -41,8 +41,8 @@ impl MaskPredictions {
     pub fn forward(&self, hidden_states: Tensor<3>) -> Tensor<2> {
         let first = hidden_states.clone().narrow(1, 0, 1);
         let joined = self.layer_norm.forward(hidden_states + first);
-        let transformed = self.activation.forward(self.dense.forward(joined));
-        self.classifier.forward(transformed).squeeze_dim::<2>(2)
+        let transformed = self.activation.of_projection(&self.dense, joined);
+        project(&self.classifier, transformed).squeeze_dim::<2>(2)
     }
 }
 

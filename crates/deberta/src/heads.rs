@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_nn::{Activation, Dropout, Init};
+use kiln_nn::{Activation, Dropout, Init, project};
 use kiln_tasks::Family;
 use kiln_tasks::choice::{ChoiceEncoder, MultipleChoice, Pool};
 use kiln_tasks::class::{Class, Encoded};
@@ -42,7 +42,7 @@ impl ContextPooler {
 
     fn forward(&self, hidden_states: Tensor<3>) -> Tensor<2> {
         let first = hidden_states.narrow(1, 0, 1).squeeze_dim::<2>(1);
-        let pooled = self.dense.forward(self.dropout.forward(first));
+        let pooled = project(&self.dense, self.dropout.forward(first));
         self.activation.forward(pooled)
     }
 }
@@ -108,7 +108,7 @@ impl DebertaForSequenceClassification {
     /// - returns `[batch, num_labels]`
     pub fn logits(&self, hidden_states: Tensor<3>) -> Tensor<2> {
         let pooled = self.pooler.forward(hidden_states);
-        self.classifier.forward(self.dropout.forward(pooled))
+        project(&self.classifier, self.dropout.forward(pooled))
     }
 }
 

@@ -4,7 +4,7 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::module::linear;
+use kiln_nn::fused::linear;
 use kiln_nn::{Init, like, project, split_heads};
 
 use crate::DebertaConfig;

@@ -8,7 +8,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_bert::BertInputs;
 use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_nn::{Activation, Init};
+use kiln_nn::{Activation, Init, project};
 use kiln_tasks::class::{Class, Encoded};
 use kiln_tasks::heads::ReplacedLogits;
 
@@ -39,10 +39,8 @@ impl DiscriminatorPredictions {
     /// - `hidden_states`: `[batch, seq_len, hidden_size]`
     /// - returns `[batch, seq_len]`
     pub fn forward(&self, hidden_states: Tensor<3>) -> Tensor<2> {
-        let hidden_states = self.activation.forward(self.dense.forward(hidden_states));
-        self.dense_prediction
-            .forward(hidden_states)
-            .squeeze_dim::<2>(2)
+        let hidden_states = self.activation.of_projection(&self.dense, hidden_states);
+        project(&self.dense_prediction, hidden_states).squeeze_dim::<2>(2)
     }
 }
 

@@ -5,7 +5,7 @@
 //! Terms by relative position come in as `relative`, others as `score_bias`, masks of padding or of
 //! a permutation as `is_hidden`; only what makes them differs between architectures.
 
-use burn::tensor::{Bool, Int, Tensor, assert_shape};
+use burn::tensor::{Bool, DType, Int, Tensor, assert_shape};
 
 use crate::precision::{like, widened};
 use crate::{Dropout, RelativeScores, fused};
@@ -48,6 +48,19 @@ pub fn attend(
     assert_shape!(key, [batch, heads, _, head_size]);
     assert_shape!(value, [batch, heads, key_len, _]);
 
+    if query.dtype() == DType::F32 && options.score_bias.is_none() {
+        let [_, _, query_len, _] = query.dims();
+        let prob = match options.dropout.acts_on(&query) {
+            true => options.dropout.prob(),
+            false => 0.0,
+        };
+        let terms = match options.relative {
+            Some(relative) => relative.terms([batch, heads, query_len, key_len]),
+            None => [None, None],
+        };
+        let inputs = [query, key, value];
+        return fused::attention(inputs, terms, options.is_hidden, options.scale, prob);
+    }
     let scores = widened(query.matmul(key.swap_dims(2, 3)));
     let scores = match options.relative {
         Some(relative) => relative.add_to(scores),

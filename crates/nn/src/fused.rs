@@ -8,7 +8,9 @@
 //! | LayerNorm | one pass instead of eight; backward needs one tensor of the input's size |
 //! | softmax of which entries are dropped | one pass each way instead of two |
 //! | dropout, residual, LayerNorm | one pass each way instead of three |
-//! | projection, then GELU | the weight's gradient is one product over all tokens, where Burn makes one a sequence and adds them up; on flex and graphics processors the bias is added in the pass of the activation |
+//! | projection | each gradient is one product over all tokens, where Burn makes one a sequence and adds them up; on flex the product is added to the bias |
+//! | projection, then GELU | on flex and graphics processors the bias is added in the pass of the activation |
+//! | attention | on flex scores stay in the cache from the first product to the second, and heads stand side by side without a copy |
 //! | dropout | two passes less; on flex random numbers in parallel, and drawn again instead of kept |
 //! | scores by relative position | added in place; backward needs nothing but the index |
 //! | weighted cross-entropy | never stores log-probabilities, vocabulary-sized, beside the logits |
@@ -22,6 +24,7 @@
 //! overrides them (flex, libtorch and the graphics processors' do), and `Autodiff` records one step for each.
 
 mod adamw;
+mod attention;
 mod autodiff;
 mod cross_entropy;
 #[cfg(all(feature = "cube", not(feature = "fusion")))]
@@ -34,23 +37,30 @@ mod functions;
 mod gelu;
 mod gumbel;
 mod layer_norm;
+mod linear;
+mod maybe;
 mod relative;
 mod softmax;
+mod sums;
 #[cfg(feature = "tch")]
 mod tch;
 mod tied_linear;
 
 use burn::backend::{
-    Backend, TensorMetadata, backend_extension,
-    ops::ModuleOps,
+    Backend, backend_extension,
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
 
 pub use adamw::AdamWUpdate;
-pub use functions::{
-    adamw, add_relative, add_squared_sum, cross_entropy, dropout, dropped_softmax, embedding, gelu,
-    gumbel_argmax, layer_norm, linear_gelu, residual_layer_norm, scaled_softmax, tied_linear,
+pub use attention::{
+    AttentionGradients, AttentionInputs, AttentionState, Hidden, Places, PositionTerms,
 };
+pub use functions::{
+    PositionTerm, adamw, add_relative, add_squared_sum, attention, cross_entropy, dropout,
+    dropped_softmax, embedding, gelu, gumbel_argmax, layer_norm, linear, linear_gelu,
+    residual_layer_norm, scaled_softmax, tied_linear,
+};
+pub use maybe::Maybe;
 pub use relative::Terms;
 
 /// The fused operations, for a backend. Methods that end in `backward` or `saving` serve the
@@ -116,7 +126,7 @@ pub trait FusedOps: Backend {
         scale: f64,
         prob: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        dropped_softmax_saving_composed::<Self>(scores, is_hidden, scale, prob)
+        softmax::dropped_saving::<Self>(scores, is_hidden, scale, prob)
     }
 
     /// The gradient towards the scores.
@@ -127,7 +137,7 @@ pub trait FusedOps: Backend {
         scale: f64,
         prob: f64,
     ) -> FloatTensor<Self> {
-        dropped_softmax_backward_composed::<Self>(softmax, dropped, grad, scale, prob)
+        softmax::dropped_backward::<Self>(softmax, dropped, grad, scale, prob)
     }
 
     /// Scores `[batch, heads, query_len, key_len]`, to each of which is added, for query i and key j,
@@ -218,7 +228,7 @@ pub trait FusedOps: Backend {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        residual_saving_composed::<Self>(branch, residual, gamma, beta, epsilon, prob)
+        layer_norm::residual_saving::<Self>(branch, residual, gamma, beta, epsilon, prob)
     }
 
     /// The gradients towards (branch, residual, gamma, beta).
@@ -235,14 +245,74 @@ pub trait FusedOps: Backend {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        let (towards_sum, towards_gamma, towards_beta) =
-            Self::layer_normalised_backward(normalised, inverse_deviation, gamma, grad);
-        let towards_branch = if prob > 0.0 {
-            Self::dropout_backward(dropped, towards_sum.clone(), prob)
-        } else {
-            towards_sum.clone()
-        };
-        (towards_branch, towards_sum, towards_gamma, towards_beta)
+        layer_norm::residual_backward::<Self>(
+            normalised,
+            inverse_deviation,
+            gamma,
+            dropped,
+            grad,
+            prob,
+        )
+    }
+
+    /// The output of attention: softmax of `scale`·(query·keyᵀ + terms by position), hidden keys left out
+    /// and entries dropped as by [`FusedOps::dropout`] with probability `prob`, times the values.
+    fn attended(
+        #[extension_type] inputs: AttentionInputs<Self>,
+        scale: f64,
+        prob: f64,
+    ) -> FloatTensor<Self> {
+        Self::attended_saving(inputs, scale, prob).0
+    }
+
+    /// [`FusedOps::attended`] with what the gradient needs: (output, softmax, what tells the dropped
+    /// entries if there are any).
+    fn attended_saving(
+        #[extension_type] inputs: AttentionInputs<Self>,
+        scale: f64,
+        prob: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        attention::forward_saving::<Self>(inputs, scale, prob)
+    }
+
+    /// The gradients towards all that [`FusedOps::attended`] is computed from.
+    fn attended_backward(
+        #[extension_type] state: AttentionState<Self>,
+        grad: FloatTensor<Self>,
+        scale: f64,
+        prob: f64,
+    ) -> AttentionGradients<Self> {
+        attention::backward::<Self>(state, grad, scale, prob)
+    }
+
+    /// x·weight + bias, weight being `[in, out]`.
+    fn projected(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] bias: Maybe<Self>,
+    ) -> FloatTensor<Self> {
+        linear::forward::<Self>(x, weight, bias.into_option())
+    }
+
+    /// The gradient of [`FusedOps::projected`] towards x.
+    fn projected_backward_x(
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        linear::towards_x::<Self>(weight, grad)
+    }
+
+    /// The gradient towards the weight.
+    fn projected_backward_weight(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        linear::towards_weight::<Self>(x, grad)
+    }
+
+    /// The gradient towards the bias.
+    fn projected_backward_bias(grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        linear::towards_bias::<Self>(grad)
     }
 
     /// [`FusedOps::gelu_erf`] of x·weight + bias, weight being `[in, out]`.
@@ -261,7 +331,7 @@ pub trait FusedOps: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let before = <Self as ModuleOps<Self>>::linear(x, weight, Some(bias));
+        let before = Self::projected(x, weight, Maybe::Present(bias));
         (Self::gelu_erf(before.clone()), before)
     }
 
@@ -350,7 +420,7 @@ pub trait FusedOps: Backend {
 
     /// before + Σ xᵢ² as `[1]`. No gradient is recorded.
     fn add_squared_sum(before: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
-        add_squared_sum_composed::<Self>(before, x)
+        sums::add_squared_sum::<Self>(before, x)
     }
 
     /// For each row of scores `[n, classes]` the place of the largest after independent Gumbel noise
@@ -380,67 +450,6 @@ impl FusedOps for burn::backend::Cube {}
 
 #[cfg(feature = "remote")]
 impl FusedOps for burn::backend::Remote {}
-
-/// [`FusedOps::add_squared_sum`] of operations that every backend has.
-fn add_squared_sum_composed<B: Backend>(
-    before: FloatTensor<B>,
-    x: FloatTensor<B>,
-) -> FloatTensor<B> {
-    let last = x.shape().num_dims() - 1;
-    // In two stages: flex's sum over millions of elements depends on the threads' timing.
-    let sum = B::float_sum(B::float_sum_dim(B::float_mul(x.clone(), x), last));
-    B::float_add(before, sum)
-}
-
-/// [`FusedOps::dropped_softmax_saving`] of operations that every backend has.
-fn dropped_softmax_saving_composed<B: FusedOps>(
-    scores: FloatTensor<B>,
-    is_hidden: BoolTensor<B>,
-    scale: f64,
-    prob: f64,
-) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
-    let softmax = B::masked_softmax(scores, is_hidden, scale);
-    let (output, dropped) = B::dropout_saving(softmax.clone(), prob);
-    (output, softmax, dropped)
-}
-
-/// [`FusedOps::dropped_softmax_backward`] of operations that every backend has.
-fn dropped_softmax_backward_composed<B: FusedOps>(
-    softmax: FloatTensor<B>,
-    dropped: FloatTensor<B>,
-    grad: FloatTensor<B>,
-    scale: f64,
-    prob: f64,
-) -> FloatTensor<B> {
-    B::softmax_backward(softmax, B::dropout_backward(dropped, grad, prob), scale)
-}
-
-/// [`FusedOps::residual_normalised_saving`] of operations that every backend has; where nothing is dropped
-/// the last result is of no meaning.
-fn residual_saving_composed<B: FusedOps>(
-    branch: FloatTensor<B>,
-    residual: FloatTensor<B>,
-    gamma: FloatTensor<B>,
-    beta: FloatTensor<B>,
-    epsilon: f64,
-    prob: f64,
-) -> (
-    FloatTensor<B>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-) {
-    let (branch, dropped) = if prob > 0.0 {
-        let (branch, dropped) = B::dropout_saving(branch, prob);
-        (branch, Some(dropped))
-    } else {
-        (branch, None)
-    };
-    let sum = B::float_add(branch, residual);
-    let (output, normalised, inverse) = B::layer_normalised_saving(sum, gamma, beta, epsilon);
-    let dropped = dropped.unwrap_or_else(|| inverse.clone());
-    (output, normalised, inverse, dropped)
-}
 
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,7 @@ impl HeadTransform {
     /// - `hidden_states`: `[n, hidden_size]`
     /// - returns `[n, width]`
     pub fn forward(&self, hidden_states: Tensor<2>) -> Tensor<2> {
-        let transformed = self.activation.forward(self.dense.forward(hidden_states));
+        let transformed = self.activation.of_projection(&self.dense, hidden_states);
         self.layer_norm.forward(transformed)
     }
 }
@@ -126,7 +126,7 @@ impl MaskedLmHead {
     /// # Panics
     /// If those shapes do not hold: the caller's mistake.
     pub fn forward(&self, hidden_states: Tensor<2>, word_embeddings: Tensor<2>) -> Tensor<2> {
-        let transformed = self.activation.forward(self.dense.forward(hidden_states));
+        let transformed = self.activation.of_projection(&self.dense, hidden_states);
         let transformed = self.layer_norm.forward(transformed);
         self.decoder
             .score(transformed, word_embeddings, self.bias.val())

@@ -13,11 +13,12 @@
 //! In training s is the state at the true start. In a search each of the best starts has ends of its own,
 //! and the answer's s is the mean of all states, weighed by how probable a start each is.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Int, Tensor, assert_shape};
-use kiln_nn::{Init, LayerNorm, gather_positions, like, widened};
+use kiln_nn::fused::linear;
+use kiln_nn::{Init, LayerNorm, gather_positions, like, project, widened};
 
 /// What the logit of a position becomes that cannot be an answer: its probability is 0.
 const IMPOSSIBLE: f64 = -1e30;
@@ -97,7 +98,7 @@ impl SpanBeam {
     /// # Panics
     /// If those shapes do not hold: the caller's mistake.
     pub fn start(&self, hidden_states: Tensor<3>, p_mask: Option<&Tensor<2>>) -> Tensor<2> {
-        let logits = self.start_logits.dense.forward(hidden_states);
+        let logits = project(&self.start_logits.dense, hidden_states);
         masked(logits.squeeze_dim::<2>(2), p_mask.cloned())
     }
 
@@ -124,16 +125,13 @@ impl SpanBeam {
         let head = &self.end_logits;
         // The product with [h; s] is one with h and one with s, each made once.
         let weight = head.dense_0.weight.val();
-        let half = |index: usize| weight.clone().narrow(0, index * width, width).unsqueeze();
-        let of_tokens: Tensor<3> = hidden_states.matmul(half(0));
-        let of_tokens = match &head.dense_0.bias {
-            Some(bias) => of_tokens + bias.val().unsqueeze(),
-            None => of_tokens,
-        };
-        let of_starts: Tensor<3> = start_states.matmul(half(1));
+        let half = |index: usize| weight.clone().narrow(0, index * width, width);
+        let bias = head.dense_0.bias.as_ref().map(Param::val);
+        let of_tokens = linear(hidden_states, half(0), bias);
+        let of_starts = linear(start_states, half(1), None);
         let hidden = of_tokens.unsqueeze_dim::<4>(1) + of_starts.unsqueeze_dim::<4>(2);
         let hidden = head.layer_norm.forward(hidden.tanh());
-        let logits = head.dense_1.forward(hidden).squeeze_dim::<3>(3);
+        let logits = project(&head.dense_1, hidden).squeeze_dim::<3>(3);
         let p_mask = p_mask.map(|mask| {
             let mask = mask.clone().unsqueeze_dim::<3>(1);
             mask.expand([batch, num_starts, seq_len])
@@ -151,7 +149,7 @@ impl SpanBeam {
     /// If those shapes do not hold: the caller's mistake.
     pub fn no_answer(&self, start_states: Tensor<2>, cls_states: Tensor<2>) -> Tensor<1> {
         let both = Tensor::cat(vec![start_states, cls_states], 1);
-        let hidden = self.answer_class.dense_0.forward(both).tanh();
+        let hidden = project(&self.answer_class.dense_0, both).tanh();
         self.answer_class
             .dense_1
             .forward(hidden)

@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_nn::{Dropout, Init};
+use kiln_nn::{Dropout, Init, project};
 
 use crate::class::{Class, Encoded, Encoder};
 use crate::heads::ChoiceLogits;
@@ -90,6 +90,6 @@ impl<E: ChoiceEncoder> Class for MultipleChoice<E, E::Pooler> {
 
     fn head(&self, encoded: &Encoded) -> ChoiceLogits {
         let pooled = self.dropout.forward(self.pooler.pool(encoded));
-        ChoiceLogits::of_column(self.classifier.forward(pooled))
+        ChoiceLogits::of_column(project(&self.classifier, pooled))
     }
 }

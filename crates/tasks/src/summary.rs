@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Int, IntDType, Tensor};
-use kiln_nn::{Activation, Dropout, Init, like};
+use kiln_nn::{Activation, Dropout, Init, like, project};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -192,7 +192,7 @@ impl SequenceSummary {
         };
         let summary = self.first_dropout.forward(summary);
         let projected = match &self.summary {
-            Some(projection) => projection.forward(summary),
+            Some(projection) => project(projection, summary),
             None => summary,
         };
         self.dropout.forward(match self.activation {

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_nn::{Activation, Dropout, Init};
+use kiln_nn::{Activation, Dropout, Init, project};
 
 use crate::class::{Class, Encoded, Encoder};
 use crate::family::Family;
@@ -49,7 +49,7 @@ impl<E: Encoder> Class for TokenClassification<E> {
     fn head(&self, encoded: &Encoded) -> TokenLogits {
         let hidden_states = self.dropout.forward(encoded.hidden_states.clone());
         TokenLogits {
-            logits: self.classifier.forward(hidden_states),
+            logits: project(&self.classifier, hidden_states),
         }
     }
 }
@@ -90,7 +90,7 @@ impl<E: Encoder> Class for QuestionAnswering<E> {
 
     fn head(&self, encoded: &Encoded) -> SpanLogits {
         let hidden_states = encoded.hidden_states.clone();
-        SpanLogits::of_columns(self.qa_outputs.forward(hidden_states))
+        SpanLogits::of_columns(project(&self.qa_outputs, hidden_states))
     }
 }
 
@@ -116,9 +116,9 @@ pub struct ClassificationHead {
 impl ClassificationHead {
     fn forward(&self, hidden_states: Tensor<3>) -> Tensor<2> {
         let first = hidden_states.narrow(1, 0, 1).squeeze_dim::<2>(1);
-        let hidden = self.dense.forward(self.dropout.forward(first));
+        let hidden = project(&self.dense, self.dropout.forward(first));
         let hidden = self.activation.forward(hidden);
-        self.out_proj.forward(self.dropout.forward(hidden))
+        project(&self.out_proj, self.dropout.forward(hidden))
     }
 }
 

@@ -9,6 +9,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Tensor, assert_shape};
+use kiln_nn::fused::linear;
 use kiln_nn::{
     AttentionOptions, Dropout, Init, LayerNorm, RelativeIndex, RelativeScores, attend, merge_heads,
     split_heads,
@@ -211,8 +212,8 @@ impl RelativeAttention {
     fn project(&self, input: Tensor<3>, weight: &Param<Tensor<3>>) -> Tensor<4> {
         let weight = weight.val();
         let [d_model, heads, head_size] = weight.dims();
-        let weight = weight.reshape([1, d_model, heads * head_size]);
-        split_heads(input.matmul(weight), heads)
+        let weight = weight.reshape([d_model, heads * head_size]);
+        split_heads(linear(input, weight, None), heads)
     }
 
     /// # Shapes
@@ -221,8 +222,8 @@ impl RelativeAttention {
     fn project_back(&self, attended: Tensor<3>) -> Tensor<3> {
         let weight = self.o.val();
         let [d_model, heads, head_size] = weight.dims();
-        let weight = weight.reshape([1, d_model, heads * head_size]);
-        attended.matmul(weight.swap_dims(1, 2))
+        let weight = weight.reshape([d_model, heads * head_size]);
+        linear(attended, weight.swap_dims(0, 1), None)
     }
 }
 

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use kiln_checkpoint::{ModelFile, OpenError};
-use kiln_nn::Init;
+use kiln_nn::{Init, project};
 use kiln_tasks::Family;
 use kiln_tasks::choice::Pool;
 use kiln_tasks::class::{Class, Encoded};
@@ -57,8 +57,7 @@ impl XlnetForSequenceClassification {
     /// # Shapes
     /// - returns `[batch, num_labels]`
     pub fn logits(&self, encoded: &Encoded) -> Tensor<2> {
-        self.logits_proj
-            .forward(self.sequence_summary.pool(encoded))
+        project(&self.logits_proj, self.sequence_summary.pool(encoded))
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! An untracked input takes the plain forward, which saves nothing.
 
+mod attention;
+mod linear;
+
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
@@ -12,7 +15,10 @@ use burn::backend::{
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
 
-use super::{FusedOps, Terms, tied_linear};
+use super::attention::AttentionInputs;
+use super::{FusedOps, Maybe, Terms};
+use attention::Attention;
+use linear::{Linear, LinearGelu, LinearWithoutBias, TiedLinear};
 
 /// State: x.
 #[derive(Debug)]
@@ -88,35 +94,6 @@ impl<B: FusedOps> Backward<B, 4> for ResidualNorm {
             if let Some(node) = parent {
                 grads.register::<B>(node.id, gradient);
             }
-        }
-    }
-}
-
-/// State: (x, weight, what GELU acted on, bias). Parents: x, weight, bias.
-#[derive(Debug)]
-struct LinearGelu;
-
-impl<B: FusedOps> Backward<B, 3> for LinearGelu {
-    type State = (
-        FloatTensor<B>,
-        FloatTensor<B>,
-        FloatTensor<B>,
-        FloatTensor<B>,
-    );
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let (x, weight, before, bias) = ops.state;
-        let grad = B::linear_gelu_backward(before, bias, grad);
-        let [towards_x, towards_weight, towards_bias] = ops.parents;
-        if let Some(node) = towards_x {
-            grads.register::<B>(node.id, B::linear_x_backward(weight, grad.clone()));
-        }
-        if let Some(node) = towards_weight {
-            grads.register::<B>(node.id, B::linear_weight_backward(x, grad.clone()));
-        }
-        if let Some(node) = towards_bias {
-            grads.register::<B>(node.id, B::linear_bias_backward(grad));
         }
     }
 }
@@ -218,29 +195,6 @@ impl<B: FusedOps> Backward<B, 1> for Embedding {
     }
 }
 
-/// State: (x, table). Parents: x, table, bias.
-#[derive(Debug)]
-struct TiedLinear;
-
-impl<B: FusedOps> Backward<B, 3> for TiedLinear {
-    type State = (FloatTensor<B>, FloatTensor<B>);
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let (x, table) = ops.state;
-        let (towards_x, towards_table, towards_bias) = tied_linear::backward::<B>(x, table, grad);
-        for (parent, gradient) in
-            ops.parents
-                .into_iter()
-                .zip([towards_x, towards_table, towards_bias])
-        {
-            if let Some(node) = parent {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
-    }
-}
-
 impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
         match GeluErf.prepare::<C>([x.node()]).compute_bound().stateful() {
@@ -325,6 +279,51 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
             OpsKind::UnTracked(step) => step.finish(B::residual_normalised(
                 branch, residual, gamma, beta, epsilon, prob,
             )),
+        }
+    }
+
+    fn attended(inputs: AttentionInputs<Self>, scale: f64, prob: f64) -> FloatTensor<Self> {
+        let (parents, inputs) = attention::split(inputs);
+        let nodes = parents.map(|parent| parent.node());
+        match Attention.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let (output, softmax, dropped) = B::attended_saving(inputs.clone(), scale, prob);
+                step.finish((inputs.into_state(softmax, dropped), scale, prob), output)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::attended(inputs, scale, prob)),
+        }
+    }
+
+    fn projected(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Maybe<Self>,
+    ) -> FloatTensor<Self> {
+        let (x_node, weight_node) = (x.node(), weight.node());
+        let (has_x_gradient, has_weight_gradient) = (x.is_tracked(), weight.is_tracked());
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        let state = (
+            has_weight_gradient.then(|| x.clone()),
+            has_x_gradient.then(|| weight.clone()),
+        );
+        match bias.into_option() {
+            Some(bias) => {
+                let nodes = [x_node, weight_node, bias.node()];
+                let output = B::projected(x, weight, Maybe::Present(bias.into_primitive()));
+                match Linear.prepare::<C>(nodes).compute_bound().stateful() {
+                    OpsKind::Tracked(step) => step.finish(state, output),
+                    OpsKind::UnTracked(step) => step.finish(output),
+                }
+            }
+            None => {
+                let nodes = [x_node, weight_node];
+                let output = B::projected(x, weight, Maybe::Absent);
+                let step = LinearWithoutBias.prepare::<C>(nodes);
+                match step.compute_bound().stateful() {
+                    OpsKind::Tracked(step) => step.finish(state, output),
+                    OpsKind::UnTracked(step) => step.finish(output),
+                }
+            }
         }
     }
 

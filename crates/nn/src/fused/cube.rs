@@ -19,12 +19,12 @@ mod sums;
 
 use burn::backend::{
     Cube, TensorMetadata as _,
-    ops::{BoolTensorOps as _, FloatTensorOps as _, ModuleOps as _},
+    ops::{BoolTensorOps as _, FloatTensorOps as _},
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
 use burn::tensor::{DType, Distribution, FloatDType, Shape};
 
-use super::{AdamWUpdate, FusedOps, Terms};
+use super::{AdamWUpdate, FusedOps, Maybe, Terms};
 use operands::{Floats, Integers, known, owned};
 
 #[cfg(test)]
@@ -51,10 +51,10 @@ impl FusedOps for Cube {
         bias: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         if !is_float32(&x) {
-            let before = Self::linear(x, weight, Some(bias));
+            let before = Self::projected(x, weight, Maybe::Present(bias));
             return (super::gelu::forward::<Self>(before.clone()), before);
         }
-        let before = Self::linear(x, weight, None);
+        let before = Self::projected(x, weight, Maybe::Absent);
         let output = gelu::biased(&known(&before), &known(&bias));
         (output, before)
     }
@@ -109,7 +109,7 @@ impl FusedOps for Cube {
         prob: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let Some(values) = Floats::of(&scores) else {
-            return super::dropped_softmax_saving_composed::<Self>(scores, is_hidden, scale, prob);
+            return super::softmax::dropped_saving::<Self>(scores, is_hidden, scale, prob);
         };
         let key = key(&scores);
         let is_hidden = Self::bool_expand(is_hidden, scores.shape());
@@ -129,9 +129,7 @@ impl FusedOps for Cube {
             (Some(softmax), Some(grad)) => {
                 softmax::dropped_backward(&softmax, &known(&dropped), &grad, scale, prob)
             }
-            _ => super::dropped_softmax_backward_composed::<Self>(
-                softmax, dropped, grad, scale, prob,
-            ),
+            _ => super::softmax::dropped_backward::<Self>(softmax, dropped, grad, scale, prob),
         }
     }
 
@@ -244,7 +242,7 @@ impl FusedOps for Cube {
                     layer_norm::residual_saving([&x, &added], affine, &words, epsilon, prob);
                 (output, normalised, inverse, key)
             }
-            _ => super::residual_saving_composed::<Self>(
+            _ => super::layer_norm::residual_saving::<Self>(
                 branch, residual, gamma, beta, epsilon, prob,
             ),
         }
@@ -321,7 +319,7 @@ impl FusedOps for Cube {
     fn add_squared_sum(before: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
         match (Floats::of(&before), Floats::of(&x)) {
             (Some(before), Some(x)) => sums::add_squared_sum(&before, &x),
-            _ => super::add_squared_sum_composed::<Self>(before, x),
+            _ => super::sums::add_squared_sum::<Self>(before, x),
         }
     }
 

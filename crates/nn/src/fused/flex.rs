@@ -5,13 +5,16 @@
 //! compiler to make vector instructions of them. Other float types take the composed form.
 
 mod adamw;
+mod attention;
 mod blocks;
 mod cross_entropy;
 mod drawn;
 mod gelu;
 mod layer_norm;
+mod linear;
 mod math;
 mod operands;
+mod product;
 mod relative;
 mod softmax;
 mod sums;
@@ -21,18 +24,77 @@ mod tests;
 use burn::backend::{
     Flex, TensorMetadata,
     flex::FlexTensor,
-    ops::{BoolTensorOps, FloatTensorOps, ModuleOps},
+    ops::{BoolTensorOps, FloatTensorOps},
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
 use burn::tensor::{DType, Shape, TensorData};
 
-use super::{AdamWUpdate, FusedOps, Terms};
-use layer_norm::Branch;
-use operands::{
-    Values, drops, indices, key, last, layer_norm_of, lookup, mask, owned, tensor, with_bias,
-};
+use super::attention::{AttentionGradients, AttentionInputs, AttentionState};
+use super::{AdamWUpdate, FusedOps, Maybe, Terms};
+use operands::{Values, drops, indices, key, last, lookup, mask, owned, tensor, with_bias};
 
 impl FusedOps for Flex {
+    fn attended(inputs: AttentionInputs<Self>, scale: f64, prob: f64) -> FloatTensor<Self> {
+        match attention::forward(&inputs, scale, prob, false) {
+            Some((output, ..)) => output,
+            None => super::attention::forward_saving::<Self>(inputs, scale, prob).0,
+        }
+    }
+
+    fn attended_saving(
+        inputs: AttentionInputs<Self>,
+        scale: f64,
+        prob: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        match attention::forward(&inputs, scale, prob, true) {
+            Some((output, Some(softmax), key)) => {
+                let dropped = key.unwrap_or_else(|| softmax.clone());
+                (output, softmax, dropped)
+            }
+            _ => super::attention::forward_saving::<Self>(inputs, scale, prob),
+        }
+    }
+
+    fn attended_backward(
+        state: AttentionState<Self>,
+        grad: FloatTensor<Self>,
+        scale: f64,
+        prob: f64,
+    ) -> AttentionGradients<Self> {
+        attention::backward(&state, &grad, scale, prob)
+            .unwrap_or_else(|| super::attention::backward::<Self>(state, grad, scale, prob))
+    }
+
+    fn projected(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Maybe<Self>,
+    ) -> FloatTensor<Self> {
+        let bias = bias.into_option();
+        linear::forward(&x, &weight, bias.as_ref())
+            .unwrap_or_else(|| super::linear::forward::<Self>(x, weight, bias))
+    }
+
+    fn projected_backward_x(
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        linear::towards_x(&weight, &grad)
+            .unwrap_or_else(|| super::linear::towards_x::<Self>(weight, grad))
+    }
+
+    fn projected_backward_weight(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        linear::towards_weight(&x, &grad)
+            .unwrap_or_else(|| super::linear::towards_weight::<Self>(x, grad))
+    }
+
+    fn projected_backward_bias(grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        linear::towards_bias(&grad).unwrap_or_else(|| super::linear::towards_bias::<Self>(grad))
+    }
+
     fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let shape = x.shape();
         match Values::of(&x) {
@@ -42,9 +104,12 @@ impl FusedOps for Flex {
     }
 
     fn gelu_erf_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        let shape = x.shape();
-        match (Values::of(&x), Values::of(&grad)) {
-            (Some(x), Some(grad)) => tensor(gelu::backward(x.slice(), grad.slice()), shape),
+        match Values::of(&x) {
+            Some(x) if grad.dtype() == DType::F32 => {
+                let mut towards = owned(grad);
+                gelu::backward(x.slice(), towards.storage_mut());
+                towards
+            }
             _ => super::gelu::backward::<Self>(x, grad),
         }
     }
@@ -99,7 +164,7 @@ impl FusedOps for Flex {
                     key,
                 )
             }
-            _ => super::dropped_softmax_saving_composed::<Self>(scores, is_hidden, scale, prob),
+            _ => super::softmax::dropped_saving::<Self>(scores, is_hidden, scale, prob),
         }
     }
 
@@ -122,9 +187,7 @@ impl FusedOps for Flex {
                 );
                 tensor(towards, shape)
             }
-            _ => super::dropped_softmax_backward_composed::<Self>(
-                softmax, dropped, grad, scale, prob,
-            ),
+            _ => super::softmax::dropped_backward::<Self>(softmax, dropped, grad, scale, prob),
         }
     }
 
@@ -191,18 +254,8 @@ impl FusedOps for Flex {
         beta: FloatTensor<Self>,
         epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let shape = x.shape();
-        match (Values::of(&x), Values::of(&gamma), Values::of(&beta)) {
-            (Some(x), Some(gamma), Some(beta)) => {
-                let branch = Branch {
-                    x: x.slice(),
-                    residual: None,
-                    drops: None,
-                };
-                layer_norm_of(&branch, &gamma, &beta, epsilon, &shape)
-            }
-            _ => super::layer_norm::forward_saving::<Self>(x, gamma, beta, epsilon),
-        }
+        layer_norm::forward_of((&x, None, None), &gamma, &beta, epsilon)
+            .unwrap_or_else(|| super::layer_norm::forward_saving::<Self>(x, gamma, beta, epsilon))
     }
 
     fn residual_normalised_saving(
@@ -218,27 +271,15 @@ impl FusedOps for Flex {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        let shape = branch.shape();
-        match (
-            Values::of(&branch),
-            Values::of(&residual).filter(|residual| residual.shape() == shape),
-            Values::of(&gamma),
-            Values::of(&beta),
-        ) {
-            (Some(x), Some(added), Some(gamma), Some(beta)) => {
-                let key = (prob > 0.0).then(|| key(&branch));
-                let drops = key.as_ref().map(|key| drops(key, prob));
-                let branch = Branch {
-                    x: x.slice(),
-                    residual: Some(added.slice()),
-                    drops: drops.as_ref(),
-                };
-                let (output, normalised, inverse) =
-                    layer_norm_of(&branch, &gamma, &beta, epsilon, &shape);
+        let key = (prob > 0.0).then(|| key(&branch));
+        let drops = key.as_ref().map(|key| drops(key, prob));
+        let parts = (&branch, Some(&residual), drops.as_ref());
+        match layer_norm::forward_of(parts, &gamma, &beta, epsilon) {
+            Some((output, normalised, inverse)) => {
                 let dropped = key.unwrap_or_else(|| inverse.clone());
                 (output, normalised, inverse, dropped)
             }
-            _ => super::residual_saving_composed::<Self>(
+            None => super::layer_norm::residual_saving::<Self>(
                 branch, residual, gamma, beta, epsilon, prob,
             ),
         }
@@ -260,7 +301,7 @@ impl FusedOps for Flex {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let before = Self::linear(x, weight, None);
+        let before = Self::projected(x, weight, Maybe::Absent);
         match (Values::of(&before), Values::of(&bias)) {
             (Some(values), Some(bias)) => {
                 let output = gelu::biased(values.slice(), bias.slice());
@@ -278,11 +319,11 @@ impl FusedOps for Flex {
         bias: FloatTensor<Self>,
         grad: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let shape = before.shape();
-        match (Values::of(&before), Values::of(&bias), Values::of(&grad)) {
-            (Some(x), Some(bias), Some(grad)) => {
-                let towards = gelu::biased_backward(x.slice(), bias.slice(), grad.slice());
-                tensor(towards, shape)
+        match (Values::of(&before), Values::of(&bias)) {
+            (Some(x), Some(bias)) if grad.dtype() == DType::F32 => {
+                let mut towards = owned(grad);
+                gelu::biased_backward(x.slice(), bias.slice(), towards.storage_mut());
+                towards
             }
             _ => super::gelu::backward::<Self>(with_bias(before, bias), grad),
         }
@@ -294,39 +335,48 @@ impl FusedOps for Flex {
         gamma: FloatTensor<Self>,
         grad: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let shape = grad.shape();
-        match (
-            Values::of(&normalised),
-            Values::of(&inverse_deviation),
-            Values::of(&gamma),
-            Values::of(&grad),
-        ) {
-            (Some(normalised), Some(inverse_deviation), Some(gamma), Some(grad)) => {
-                let (towards_x, towards_gamma, towards_beta) = layer_norm::backward(
-                    normalised.slice(),
-                    inverse_deviation.slice(),
-                    gamma.slice(),
-                    grad.slice(),
-                );
-                let size = Shape::new([last(&shape)]);
-                (
-                    tensor(towards_x, shape),
-                    tensor(towards_gamma, size.clone()),
-                    tensor(towards_beta, size),
-                )
+        match layer_norm::backward_of(&normalised, &inverse_deviation, &gamma, grad, None) {
+            Ok((towards_x, towards_gamma, towards_beta, _)) => {
+                (towards_x, towards_gamma, towards_beta)
             }
-            _ => super::layer_norm::backward::<Self>(normalised, inverse_deviation, gamma, grad),
+            Err(grad) => {
+                super::layer_norm::backward::<Self>(normalised, inverse_deviation, gamma, grad)
+            }
+        }
+    }
+
+    fn residual_normalised_backward(
+        normalised: FloatTensor<Self>,
+        inverse: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        dropped: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        prob: f64,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        let drops = (prob > 0.0).then(|| drops(&dropped, prob));
+        match layer_norm::backward_of(&normalised, &inverse, &gamma, grad, drops.as_ref()) {
+            Ok((sum, gamma, beta, branch)) => {
+                (branch.unwrap_or_else(|| sum.clone()), sum, gamma, beta)
+            }
+            Err(grad) => super::layer_norm::residual_backward::<Self>(
+                normalised, inverse, gamma, dropped, grad, prob,
+            ),
         }
     }
 
     fn dropout_saving(x: FloatTensor<Self>, prob: f64) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let shape = x.shape();
-        let Some(values) = Values::of(&x) else {
+        if x.dtype() != DType::F32 {
             return super::dropout::forward_saving::<Self>(x, prob);
-        };
+        }
         let key = key(&x);
-        let output = drawn::dropout(values.slice(), &drops(&key, prob));
-        (tensor(output, shape), key)
+        let mut output = owned(x);
+        drawn::dropout(output.storage_mut(), &drops(&key, prob));
+        (output, key)
     }
 
     fn dropout_backward(
@@ -334,11 +384,12 @@ impl FusedOps for Flex {
         grad: FloatTensor<Self>,
         prob: f64,
     ) -> FloatTensor<Self> {
-        let shape = grad.shape();
-        match Values::of(&grad) {
-            Some(grad) => tensor(drawn::dropout(grad.slice(), &drops(&saved, prob)), shape),
-            None => super::dropout::backward::<Self>(saved, grad),
+        if grad.dtype() != DType::F32 {
+            return super::dropout::backward::<Self>(saved, grad);
         }
+        let mut towards = owned(grad);
+        drawn::dropout(towards.storage_mut(), &drops(&saved, prob));
+        towards
     }
 
     fn cross_entropy_saving(
@@ -365,25 +416,23 @@ impl FusedOps for Flex {
         log_sums: FloatTensor<Self>,
         grad: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let shape = logits.shape();
         match (
-            Values::of(&logits),
             indices(&labels),
             Values::of(&weights),
             Values::of(&log_sums),
             Values::of(&grad),
         ) {
-            (Some(logits), Some(labels), Some(weights), Some(log_sums), Some(grad)) => {
+            (Some(labels), Some(weights), Some(log_sums), Some(grad))
+                if logits.dtype() == DType::F32 =>
+            {
                 let factor = grad.slice().first().copied().unwrap_or(0.0);
-                let towards = cross_entropy::backward(
-                    logits.slice(),
-                    last(&shape),
-                    &labels,
-                    weights.slice(),
-                    log_sums.slice(),
-                    factor,
-                );
-                tensor(towards, shape)
+                let classes = last(&logits.shape());
+                let (weights, log_sums) = (weights.slice(), log_sums.slice());
+                // The gradient takes the logits' place: they are the largest tensor of a step.
+                let mut towards = owned(logits);
+                let entries = towards.storage_mut();
+                cross_entropy::backward(entries, classes, &labels, weights, log_sums, factor);
+                towards
             }
             _ => super::cross_entropy::backward::<Self>(logits, labels, weights, log_sums, grad),
         }
@@ -408,7 +457,7 @@ impl FusedOps for Flex {
                 let sum = tensor(vec![sums::squared_sum(x.slice())], Shape::new([1]));
                 Self::float_add(before, sum)
             }
-            None => super::add_squared_sum_composed::<Self>(before, x),
+            None => super::sums::add_squared_sum::<Self>(before, x),
         }
     }
 

@@ -3,7 +3,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::{Bool, Int, Tensor};
 
-use super::{AdamWUpdate, FusedOps, Terms};
+use super::{AdamWUpdate, AttentionInputs, FusedOps, Hidden, Maybe, PositionTerms, Terms};
 
 /// GELU by the error function, x·Φ(x) (Hendrycks and Gimpel 2016).
 ///
@@ -118,6 +118,78 @@ pub fn residual_layer_norm<const D: usize>(
         beta.into_dispatch(),
         epsilon,
         prob,
+    ))
+}
+
+/// Attention as one step, without checks; [`crate::attend`] is its front.
+///
+/// # Shapes
+/// - `query`: `[batch, heads, query_len, key_size]`
+/// - `key`: `[batch, heads, key_len, key_size]`
+/// - `value`: `[batch, heads, key_len, value_size]`
+/// - `by_query`, `by_key`, `rows`, `starts`: as those of [`add_relative`]
+/// - `is_hidden`: broadcasts to `[batch, heads, query_len, key_len]`
+/// - returns `[batch, heads, query_len, value_size]`
+pub fn attention(
+    [query, key, value]: [Tensor<4>; 3],
+    [by_query, by_key]: [Option<PositionTerm>; 2],
+    is_hidden: Option<Tensor<4, Bool>>,
+    scale: f64,
+    prob: f64,
+) -> Tensor<4> {
+    let terms = |terms: Option<PositionTerm>| match terms {
+        None => PositionTerms::Absent,
+        Some(PositionTerm {
+            terms,
+            rows,
+            starts,
+        }) => PositionTerms::Present {
+            terms: terms.into_dispatch(),
+            rows: rows.into_dispatch(),
+            starts: starts.into_dispatch(),
+        },
+    };
+    let inputs = AttentionInputs::<Dispatch> {
+        query: query.into_dispatch(),
+        key: key.into_dispatch(),
+        value: value.into_dispatch(),
+        by_query: terms(by_query),
+        by_key: terms(by_key),
+        hidden: match is_hidden {
+            None => Hidden::Nothing,
+            Some(is_hidden) => Hidden::Mask(is_hidden.into_dispatch()),
+        },
+    };
+    Tensor::from_dispatch(<Dispatch as FusedOps>::attended(inputs, scale, prob))
+}
+
+/// Terms of scores by relative position.
+#[derive(Debug, Clone)]
+pub struct PositionTerm {
+    /// `[batch, heads, query_len or key_len, count]`
+    pub terms: Tensor<4>,
+    /// `[places]`, each below `count`
+    pub rows: Tensor<1, Int>,
+    /// `[1 or batch, query_len]`
+    pub starts: Tensor<2, Int>,
+}
+
+/// input·weight + bias; each gradient is one product over all rows.
+///
+/// # Shapes
+/// - `input`: `[..., in]`
+/// - `weight`: `[in, out]`
+/// - `bias`: `[out]`
+/// - returns `[..., out]`
+pub fn linear<const D: usize>(
+    input: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::projected(
+        input.into_dispatch(),
+        weight.into_dispatch(),
+        Maybe::from_option(bias.map(Tensor::into_dispatch)),
     ))
 }
 

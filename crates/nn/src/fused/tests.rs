@@ -1,9 +1,10 @@
 //! Values and gradients against the definitions in double precision, on every device.
 
-use burn::tensor::module::linear;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::*;
+
+mod joined;
 
 /// Deterministic values in [-amplitude, amplitude] without a pattern over rows.
 fn wave(len: usize, phase: f64, amplitude: f64) -> Vec<f32> {
@@ -266,145 +267,5 @@ fn a_sum_of_squares_is_that_of_the_definition() {
         let found = add_squared_sum(before, tensor(&x, [3, 20_011], &device));
         // A sum near 120,000, to one in a million.
         assert_near(found, &[1000.0 + exact], 0.12, &name);
-    }
-}
-
-/// What an operation gives and its gradients towards all inputs, the device's generator being seeded before.
-fn told<const D: usize>(
-    device: &Device,
-    inputs: &[Vec<f32>],
-    shapes: &[&[usize]],
-    operation: impl Fn(&[Tensor<D>]) -> Tensor<D>,
-) -> Vec<Vec<f32>> {
-    kiln_backend::seed(device, 11);
-    let inputs = inputs.iter().zip(shapes).map(|(values, shape)| {
-        // Axes in front that a shape does not have.
-        let mut full = [1; D];
-        full[D - shape.len()..].copy_from_slice(shape);
-        tensor::<D>(values, full, device).require_grad()
-    });
-    let inputs: Vec<Tensor<D>> = inputs.collect();
-    let output = operation(&inputs);
-    let dims = output.dims();
-    let weights = tensor(&wave(dims.iter().product(), 0.8, 1.0), dims, device);
-    let gradients = (output.clone() * weights).sum().backward();
-    let towards = inputs.iter().map(|input| input.grad(&gradients).unwrap());
-    std::iter::once(output.inner())
-        .chain(towards)
-        .map(|tensor| tensor.try_into_vec_as::<f32>().unwrap())
-        .collect()
-}
-
-/// An operation in one pass against those that it consists of. Both drop the same entries, for both take the
-/// same numbers from the generator.
-fn assert_joined(joined: &[Vec<f32>], apart: &[Vec<f32>], bound: f32, what: &str) {
-    for (index, (joined, apart)) in joined.iter().zip(apart).enumerate() {
-        assert_eq!(joined.len(), apart.len(), "{what}: result {index}");
-        for (place, (a, b)) in joined.iter().zip(apart).enumerate() {
-            assert!(
-                (a - b).abs() <= bound,
-                "{what}: result {index}[{place}]: {a} for {b}"
-            );
-        }
-    }
-}
-
-/// On flex one pass gives the very bits of several; elsewhere `bound`.
-fn bound_on(name: &str, bound: f32) -> f32 {
-    if name == "flex" { 0.0 } else { bound }
-}
-
-/// A few units of single precision at values up to 4.
-const FEW_UNITS: f32 = 4e-6;
-
-#[test]
-fn dropped_softmax_is_softmax_and_then_dropout() {
-    let _guard = kiln_testing::lock_generator();
-    // Rows that cross the ends of the blocks in which flex draws.
-    let shape = [2, 5, 61, 67];
-    let scores = wave(shape.iter().product(), 0.3, 3.0);
-    let hidden: Vec<bool> = (0..2 * 67).map(|i| i % 67 >= 60 || i == 67).collect();
-    for (name, device) in kiln_testing::devices() {
-        let device = device.autodiff();
-        let is_hidden =
-            Tensor::<4, Bool>::from_data(TensorData::new(hidden.clone(), [2, 1, 1, 67]), &device);
-        for prob in [0.1, 0.6] {
-            let inputs = [scores.clone()];
-            let joined = told::<4>(&device, &inputs, &[&shape], |inputs| {
-                dropped_softmax(inputs[0].clone(), is_hidden.clone(), 0.3, prob)
-            });
-            let apart = told::<4>(&device, &inputs, &[&shape], |inputs| {
-                let softmax = scaled_softmax(inputs[0].clone(), Some(is_hidden.clone()), 0.3);
-                dropout(softmax, prob)
-            });
-            let bound = bound_on(&name, FEW_UNITS);
-            assert_joined(&joined, &apart, bound, &format!("{name}, {prob}"));
-        }
-    }
-}
-
-#[test]
-fn a_normalised_residual_is_dropout_sum_and_layer_norm() {
-    let _guard = kiln_testing::lock_generator();
-    let shape = [3, 211, 37];
-    let len = shape.iter().product();
-    let inputs = [
-        wave(len, 0.3, 2.0),
-        wave(len, 1.3, 1.0),
-        wave(37, 2.0, 1.5),
-        wave(37, 3.0, 0.5),
-    ];
-    let shapes: [&[usize]; 4] = [&shape, &shape, &[37], &[37]];
-    for (name, device) in kiln_testing::devices() {
-        let device = device.autodiff();
-        for prob in [0.0, 0.3] {
-            let affine = |inputs: &[Tensor<3>]| [2, 3].map(|at| inputs[at].clone().reshape([37]));
-            let joined = told::<3>(&device, &inputs, &shapes, |inputs| {
-                let (branch, residual) = (inputs[0].clone(), inputs[1].clone());
-                residual_layer_norm(branch, residual, affine(inputs), 1e-12, prob)
-            });
-            let apart = told::<3>(&device, &inputs, &shapes, |inputs| {
-                let [gamma, beta] = affine(inputs);
-                let branch = match prob {
-                    0.0 => inputs[0].clone(),
-                    _ => dropout(inputs[0].clone(), prob),
-                };
-                layer_norm(branch + inputs[1].clone(), gamma, beta, 1e-12)
-            });
-            let (what, bound) = (format!("{name}, {prob}"), bound_on(&name, FEW_UNITS));
-            assert_joined(&joined[..3], &apart[..3], bound, &what);
-            // Sums over 633 rows.
-            let bound = bound_on(&name, 1e-4);
-            assert_joined(&joined[3..], &apart[3..], bound, &what);
-        }
-    }
-}
-
-#[test]
-fn gelu_of_a_projection_is_that_of_the_product_with_its_bias() {
-    let inputs = [
-        wave(3 * 5 * 7, 0.3, 1.0),
-        wave(7 * 19, 1.0, 1.0),
-        wave(19, 2.0, 1.0),
-    ];
-    let shapes: [&[usize]; 3] = [&[3, 5, 7], &[7, 19], &[19]];
-    let parts = |inputs: &[Tensor<3>]| {
-        let [x, weight, bias] = [0, 1, 2].map(|at| inputs[at].clone());
-        (x, weight.reshape([7, 19]), bias.reshape([19]))
-    };
-    for (name, device) in kiln_testing::devices() {
-        let device = device.autodiff();
-        let joined = told::<3>(&device, &inputs, &shapes, |inputs| {
-            let (x, weight, bias) = parts(inputs);
-            linear_gelu(x, weight, bias)
-        });
-        let apart = told::<3>(&device, &inputs, &shapes, |inputs| {
-            let (x, weight, bias) = parts(inputs);
-            gelu(linear(x, weight, Some(bias)))
-        });
-        let bound = bound_on(&name, FEW_UNITS);
-        assert_joined(&joined[..1], &apart[..1], bound, &name);
-        // The products for the gradients are of other shapes.
-        assert_joined(&joined[1..], &apart[1..], FEW_UNITS, &name);
     }
 }

@@ -1,28 +1,34 @@
 //! The vocabulary projection with the word table as its weight.
 
-use burn::backend::{Backend, TensorMetadata, ops::ModuleOps, tensor::FloatTensor};
+use burn::backend::{Backend, tensor::FloatTensor};
+
+use super::{FusedOps, Maybe};
 
 /// x·tableᵀ + bias.
-pub(super) fn forward<B: Backend>(
+pub(super) fn forward<B: FusedOps>(
     x: FloatTensor<B>,
     table: FloatTensor<B>,
     bias: FloatTensor<B>,
 ) -> FloatTensor<B> {
-    <B as ModuleOps<B>>::linear(x, B::float_swap_dims(table, 0, 1), Some(bias))
+    B::projected(x, transposed::<B>(table), Maybe::Present(bias))
 }
 
 /// The gradients towards (x, table, bias). The table's comes row by row as the table lies in
 /// memory, ready to be added to the gradient of the embedding.
-pub(super) fn backward<B: Backend>(
+pub(super) fn backward<B: FusedOps>(
     x: FloatTensor<B>,
     table: FloatTensor<B>,
     grad: FloatTensor<B>,
 ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
-    let words = grad.shape()[1];
-    let towards_bias = B::float_sum_dim(grad.clone(), 0);
-    let towards_bias = B::float_reshape(towards_bias, [words].into());
-    let towards_table = B::float_matmul(B::float_swap_dims(grad.clone(), 0, 1), x);
-    (B::float_matmul(grad, table), towards_table, towards_bias)
+    (
+        B::projected_backward_x(transposed::<B>(table), grad.clone()),
+        B::projected_backward_weight(grad.clone(), x),
+        B::projected_backward_bias(grad),
+    )
+}
+
+fn transposed<B: Backend>(table: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_swap_dims(table, 0, 1)
 }
 
 #[cfg(test)]

@@ -31,32 +31,31 @@ pub(super) fn forward(
     (sum as f32, log_sums)
 }
 
+/// The gradient, in place of the logits.
 pub(super) fn backward(
-    logits: &[f32],
+    logits: &mut [f32],
     classes: usize,
     labels: &[usize],
     weights: &[f32],
     log_sums: &[f32],
     factor: f32,
-) -> Vec<f32> {
-    let mut towards = vec![0.0; logits.len()];
-    let rows = towards
+) {
+    let rows = logits
         .par_chunks_exact_mut(classes.max(1))
-        .zip(logits.par_chunks_exact(classes.max(1)))
         .zip(labels)
         .zip(weights)
         .zip(log_sums);
-    rows.for_each(|((((towards, row), &label), &weight), &log_sum)| {
+    rows.for_each(|(((row, &label), &weight), &log_sum)| {
         vectorised!({
             if weight == 0.0 {
+                row.fill(0.0);
                 return;
             }
             let factor = factor * weight;
-            for (t, &x) in towards.iter_mut().zip(row) {
-                *t = factor * exp(x - log_sum);
+            for x in row.iter_mut() {
+                *x = factor * exp(*x - log_sum);
             }
-            towards[label] -= factor;
+            row[label] -= factor;
         })
     });
-    towards
 }

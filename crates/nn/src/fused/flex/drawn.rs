@@ -51,17 +51,10 @@ impl Drops {
     }
 }
 
-/// The entries with some of them dropped.
-pub(super) fn dropout(x: &[f32], drops: &Drops) -> Vec<f32> {
-    let mut output = vec![0.0; x.len()];
-    let blocks = output.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
-    blocks.enumerate().for_each(|(block, (output, x))| {
-        vectorised!({
-            output.copy_from_slice(x);
-            drops.apply(block * BLOCK, output);
-        })
-    });
-    output
+/// Drops some of the entries.
+pub(super) fn dropout(values: &mut [f32], drops: &Drops) {
+    let blocks = values.par_chunks_mut(BLOCK).enumerate();
+    blocks.for_each(|(block, values)| vectorised!(drops.apply(block * BLOCK, values)));
 }
 
 /// For each row the place of the largest score after Gumbel noise is added.
@@ -139,7 +132,8 @@ mod tests {
     #[test]
     fn what_is_dropped_does_not_depend_on_where_a_slice_begins() {
         let drops = Drops::new(&[0.25, 0.5, 0.125, 0.75], 0.3);
-        let whole = dropout(&vec![1.0; 3 * BLOCK], &drops);
+        let mut whole = vec![1.0; 3 * BLOCK];
+        dropout(&mut whole, &drops);
         // Within a block, up to its end, over two ends.
         for (start, len) in [(7, 100), (BLOCK - 5, 5), (BLOCK - 9, BLOCK + 20), (3, 0)] {
             let mut part = vec![1.0; len];
@@ -152,7 +146,8 @@ mod tests {
     fn entries_are_dropped_independently_of_their_neighbours_and_of_other_keys() {
         let count = 1_000_000;
         let drawn = |key: [f32; KEY_WORDS]| -> Vec<f64> {
-            let output = dropout(&vec![1.0; count], &Drops::new(&key, 0.5));
+            let mut output = vec![1.0; count];
+            dropout(&mut output, &Drops::new(&key, 0.5));
             output
                 .into_iter()
                 .map(|value| f64::from(value) - 1.0)

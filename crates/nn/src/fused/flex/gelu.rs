@@ -18,20 +18,16 @@ pub(super) fn forward(x: &[f32]) -> Vec<f32> {
     output
 }
 
-pub(super) fn backward(x: &[f32], grad: &[f32]) -> Vec<f32> {
-    let mut towards = vec![0.0; x.len()];
-    let blocks = towards
-        .par_chunks_mut(BLOCK)
-        .zip(x.par_chunks(BLOCK))
-        .zip(grad.par_chunks(BLOCK));
-    blocks.for_each(|((towards, x), grad)| {
+/// The gradient towards x in place of that towards the output.
+pub(super) fn backward(x: &[f32], grad: &mut [f32]) {
+    let blocks = grad.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
+    blocks.for_each(|(grad, x)| {
         vectorised!({
-            for ((t, &x), &g) in towards.iter_mut().zip(x).zip(grad) {
-                *t = g * (normal_distribution(x) + x * normal_density(x));
+            for (g, &x) in grad.iter_mut().zip(x) {
+                *g *= normal_distribution(x) + x * normal_density(x);
             }
         })
     });
-    towards
 }
 
 /// GELU of rows to which a bias is added.
@@ -58,30 +54,24 @@ pub(super) fn biased(x: &[f32], bias: &[f32]) -> Vec<f32> {
     output
 }
 
-pub(super) fn biased_backward(x: &[f32], bias: &[f32], grad: &[f32]) -> Vec<f32> {
-    let mut towards = vec![0.0; x.len()];
+/// [`backward`] with a bias before it.
+pub(super) fn biased_backward(x: &[f32], bias: &[f32], grad: &mut [f32]) {
     if x.is_empty() {
-        return towards;
+        return;
     }
     let size = rows_per_block(bias.len()) * bias.len();
-    let blocks = towards
-        .par_chunks_mut(size)
-        .zip(x.par_chunks(size))
-        .zip(grad.par_chunks(size));
-    blocks.for_each(|((towards, x), grad)| {
+    let blocks = grad.par_chunks_mut(size).zip(x.par_chunks(size));
+    blocks.for_each(|(grad, x)| {
         vectorised!({
-            let rows = towards
+            let rows = grad
                 .chunks_exact_mut(bias.len())
-                .zip(x.chunks_exact(bias.len()))
-                .zip(grad.chunks_exact(bias.len()));
-            for ((towards, x), grad) in rows {
-                let entries = towards.iter_mut().zip(x).zip(bias).zip(grad);
-                for (((t, &x), &b), &g) in entries {
+                .zip(x.chunks_exact(bias.len()));
+            for (grad, x) in rows {
+                for ((g, &x), &b) in grad.iter_mut().zip(x).zip(bias) {
                     let x = x + b;
-                    *t = g * (normal_distribution(x) + x * normal_density(x));
+                    *g *= normal_distribution(x) + x * normal_density(x);
                 }
             }
         })
     });
-    towards
 }

@@ -4,7 +4,6 @@ use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::FloatTensorOps}
 use burn::tensor::{DType, Distribution, FloatDType, Shape, TensorData};
 
 use super::drawn::{self, Drops};
-use super::layer_norm::{self, Branch};
 use super::relative::Lookup;
 use super::softmax::Mask;
 
@@ -34,26 +33,6 @@ pub(super) fn mask<'a>(expanded: &'a FlexTensor, shape: &'a Shape) -> Option<Mas
         shape: shape.as_slice(),
         strides: expanded.layout().strides(),
     })
-}
-
-/// (output, what is normalised, 1/√(variance + epsilon) of each row).
-pub(super) fn layer_norm_of(
-    branch: &Branch<'_>,
-    gamma: &Values,
-    beta: &Values,
-    epsilon: f64,
-    shape: &Shape,
-) -> (FlexTensor, FlexTensor, FlexTensor) {
-    let (output, normalised, inverse_deviation) =
-        layer_norm::forward(branch, gamma.slice(), beta.slice(), epsilon as f32);
-    let mut one_a_row = shape.clone();
-    let axis = one_a_row.num_dims() - 1;
-    one_a_row[axis] = 1;
-    (
-        tensor(output, shape.clone()),
-        tensor(normalised, shape.clone()),
-        tensor(inverse_deviation, one_a_row),
-    )
 }
 
 /// Rows to which a bias is added.
@@ -88,13 +67,27 @@ impl Values {
         (tensor.dtype() == DType::F32).then(|| Self(tensor.to_contiguous()))
     }
 
-    pub(super) fn shape(&self) -> Shape {
-        self.0.shape()
-    }
-
     pub(super) fn slice(&self) -> &[f32] {
         self.0.as_slice::<f32>().unwrap_or_default()
     }
+}
+
+/// A float32 tensor with the steps along its axes, of which none is backwards; `None` for another float type.
+pub(super) fn strided<const N: usize>(tensor: &FlexTensor) -> Option<(FlexTensor, [usize; N])> {
+    let steps = |tensor: &FlexTensor| -> Option<[usize; N]> {
+        let steps = tensor.layout().strides().iter();
+        let steps: Option<Vec<usize>> = steps.map(|&step| step.try_into().ok()).collect();
+        steps?.try_into().ok()
+    };
+    if tensor.dtype() != DType::F32 {
+        return None;
+    }
+    if let Some(steps) = steps(tensor) {
+        return Some((tensor.clone(), steps));
+    }
+    let tensor = tensor.to_contiguous();
+    let steps = steps(&tensor)?;
+    Some((tensor, steps))
 }
 
 pub(super) fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {

@@ -39,130 +39,135 @@ impl Lookup {
 
 /// Adds to each score its term.
 pub(super) fn add(scores: &mut [f32], terms: &[f32], lookup: &Lookup, kind: Terms) {
-    match kind {
-        Terms::OfQuery => add_by_query(scores, terms, lookup),
-        Terms::OfKey => add_by_key(scores, terms, lookup),
-    }
+    let (queries, keys) = (lookup.queries, lookup.keys);
+    let block = rows_per_block(keys);
+    let heads = scores.par_chunks_mut(queries * keys).enumerate();
+    heads.for_each(|(head, scores)| {
+        let blocks = scores.par_chunks_mut(block * keys).enumerate();
+        blocks.for_each(|(index, scores)| {
+            add_block(scores, terms, lookup, kind, head, index * block);
+        });
+    });
 }
 
 /// The gradient towards the terms.
 pub(super) fn backward(grad: &[f32], lookup: &Lookup, kind: Terms) -> Vec<f32> {
+    let (queries, keys, count) = (lookup.queries, lookup.keys, lookup.count);
+    let owners = match kind {
+        Terms::OfQuery => queries,
+        Terms::OfKey => keys,
+    };
+    let mut towards = vec![0.0; grad.len() / (queries * keys) * owners * count];
+    towards
+        .par_chunks_mut(owners * count)
+        .zip(grad.par_chunks(queries * keys))
+        .enumerate()
+        .for_each(|(head, (towards, grad))| backward_block(towards, grad, lookup, kind, head, 0));
+    towards
+}
+
+/// Adds their terms to the scores of a head's queries from `first` on. Heads are counted over the batch.
+pub(super) fn add_block(
+    scores: &mut [f32],
+    terms: &[f32],
+    lookup: &Lookup,
+    kind: Terms,
+    head: usize,
+    first: usize,
+) {
+    let (queries, keys, count) = (lookup.queries, lookup.keys, lookup.count);
+    let starts = &lookup.starts(head)[first..];
     match kind {
-        Terms::OfQuery => by_query_backward(grad, lookup),
-        Terms::OfKey => by_key_backward(grad, lookup),
+        Terms::OfQuery => {
+            let terms = &terms[(head * queries + first) * count..];
+            add_by_query(scores, terms, starts, lookup);
+        }
+        Terms::OfKey => {
+            let terms = &terms[head * keys * count..][..keys * count];
+            add_by_key(scores, terms, starts, lookup);
+        }
+    }
+}
+
+/// Adds to the gradients towards a head's terms those of its queries from `first` on, in their order.
+pub(super) fn backward_block(
+    towards: &mut [f32],
+    grad: &[f32],
+    lookup: &Lookup,
+    kind: Terms,
+    head: usize,
+    first: usize,
+) {
+    let starts = &lookup.starts(head)[first..];
+    match kind {
+        Terms::OfQuery => {
+            let towards = &mut towards[first * lookup.count..];
+            by_query_backward(towards, grad, starts, lookup);
+        }
+        Terms::OfKey => by_key_backward(towards, grad, starts, lookup),
     }
 }
 
 /// `scores[i, j] += by_query[i, row]`.
-fn add_by_query(scores: &mut [f32], by_query: &[f32], lookup: &Lookup) {
-    let (queries, keys, count) = (lookup.queries, lookup.keys, lookup.count);
-    let block = rows_per_block(keys);
-    let heads = scores
-        .par_chunks_mut(queries * keys)
-        .zip(by_query.par_chunks(queries * count))
-        .enumerate();
-    heads.for_each(|(head, (scores, by_query))| {
-        let blocks = scores
-            .par_chunks_mut(block * keys)
-            .zip(by_query.par_chunks(block * count))
-            .zip(lookup.starts(head).par_chunks(block));
-        blocks.for_each(|((scores, by_query), starts)| {
-            let queries = scores
-                .chunks_exact_mut(keys)
-                .zip(by_query.chunks_exact(count))
-                .zip(starts);
-            for ((scores, terms), &start) in queries {
-                for (score, &row) in scores.iter_mut().zip(lookup.rows(start, 0, keys)) {
-                    *score += terms[row];
-                }
-            }
-        });
-    });
+fn add_by_query(scores: &mut [f32], by_query: &[f32], starts: &[usize], lookup: &Lookup) {
+    let (keys, count) = (lookup.keys, lookup.count);
+    let queries = scores
+        .chunks_exact_mut(keys)
+        .zip(by_query.chunks_exact(count))
+        .zip(starts);
+    for ((scores, terms), &start) in queries {
+        for (score, &row) in scores.iter_mut().zip(lookup.rows(start, 0, keys)) {
+            *score += terms[row];
+        }
+    }
 }
 
-/// `towards[i, row] = Σ_j grad[i, j]`.
-fn by_query_backward(grad: &[f32], lookup: &Lookup) -> Vec<f32> {
-    let (queries, keys, count) = (lookup.queries, lookup.keys, lookup.count);
-    let block = rows_per_block(keys);
-    let mut towards = vec![0.0; grad.len() / keys * count];
-    let heads = towards
-        .par_chunks_mut(queries * count)
-        .zip(grad.par_chunks(queries * keys))
-        .enumerate();
-    heads.for_each(|(head, (towards, grad))| {
-        let blocks = towards
-            .par_chunks_mut(block * count)
-            .zip(grad.par_chunks(block * keys))
-            .zip(lookup.starts(head).par_chunks(block));
-        blocks.for_each(|((towards, grad), starts)| {
-            let queries = towards
-                .chunks_exact_mut(count)
-                .zip(grad.chunks_exact(keys))
-                .zip(starts);
-            for ((sums, grad), &start) in queries {
-                for (&grad, &row) in grad.iter().zip(lookup.rows(start, 0, keys)) {
-                    sums[row] += grad;
-                }
-            }
-        });
-    });
-    towards
+/// `towards[i, row] += Σ_j grad[i, j]`.
+fn by_query_backward(towards: &mut [f32], grad: &[f32], starts: &[usize], lookup: &Lookup) {
+    let (keys, count) = (lookup.keys, lookup.count);
+    let queries = towards
+        .chunks_exact_mut(count)
+        .zip(grad.chunks_exact(keys))
+        .zip(starts);
+    for ((sums, grad), &start) in queries {
+        for (&grad, &row) in grad.iter().zip(lookup.rows(start, 0, keys)) {
+            sums[row] += grad;
+        }
+    }
 }
 
 /// `scores[i, j] += by_key[j, row]`.
-fn add_by_key(scores: &mut [f32], by_key: &[f32], lookup: &Lookup) {
-    let (queries, keys, count) = (lookup.queries, lookup.keys, lookup.count);
-    let block = rows_per_block(keys);
-    let heads = scores
-        .par_chunks_mut(queries * keys)
-        .zip(by_key.par_chunks(keys * count))
-        .enumerate();
-    heads.for_each(|(head, (scores, by_key))| {
-        let blocks = scores
-            .par_chunks_mut(block * keys)
-            .zip(lookup.starts(head).par_chunks(block));
-        blocks.for_each(|(scores, starts)| {
-            for (tile, by_key) in by_key.chunks(KEYS * count).enumerate() {
-                let (first, len) = (tile * KEYS, by_key.len() / count);
-                for (scores, &start) in scores.chunks_exact_mut(keys).zip(starts) {
-                    let keys = scores[first..first + len]
-                        .iter_mut()
-                        .zip(by_key.chunks_exact(count))
-                        .zip(lookup.rows(start, first, len));
-                    for ((score, terms), &row) in keys {
-                        *score += terms[row];
-                    }
-                }
+fn add_by_key(scores: &mut [f32], by_key: &[f32], starts: &[usize], lookup: &Lookup) {
+    let (keys, count) = (lookup.keys, lookup.count);
+    for (tile, by_key) in by_key.chunks(KEYS * count).enumerate() {
+        let (first, len) = (tile * KEYS, by_key.len() / count);
+        for (scores, &start) in scores.chunks_exact_mut(keys).zip(starts) {
+            let keys = scores[first..first + len]
+                .iter_mut()
+                .zip(by_key.chunks_exact(count))
+                .zip(lookup.rows(start, first, len));
+            for ((score, terms), &row) in keys {
+                *score += terms[row];
             }
-        });
-    });
+        }
+    }
 }
 
-/// `towards[j, row] = Σ_i grad[i, j]`.
-fn by_key_backward(grad: &[f32], lookup: &Lookup) -> Vec<f32> {
-    let (queries, keys, count) = (lookup.queries, lookup.keys, lookup.count);
-    let mut towards = vec![0.0; grad.len() / queries * count];
-    let heads = towards
-        .par_chunks_mut(keys * count)
-        .zip(grad.par_chunks(queries * keys))
-        .enumerate();
-    heads.for_each(|(head, (towards, grad))| {
-        let starts = lookup.starts(head);
-        let tiles = towards.par_chunks_mut(KEYS * count).enumerate();
-        tiles.for_each(|(tile, towards)| {
-            let (first, len) = (tile * KEYS, towards.len() / count);
-            for (grad, &start) in grad.chunks_exact(keys).zip(starts) {
-                let keys = towards
-                    .chunks_exact_mut(count)
-                    .zip(&grad[first..first + len])
-                    .zip(lookup.rows(start, first, len));
-                for ((sums, &grad), &row) in keys {
-                    sums[row] += grad;
-                }
+/// `towards[j, row] += Σ_i grad[i, j]`.
+fn by_key_backward(towards: &mut [f32], grad: &[f32], starts: &[usize], lookup: &Lookup) {
+    let (keys, count) = (lookup.keys, lookup.count);
+    for (tile, towards) in towards.chunks_mut(KEYS * count).enumerate() {
+        let (first, len) = (tile * KEYS, towards.len() / count);
+        for (grad, &start) in grad.chunks_exact(keys).zip(starts) {
+            let keys = towards
+                .chunks_exact_mut(count)
+                .zip(&grad[first..first + len])
+                .zip(lookup.rows(start, first, len));
+            for ((sums, &grad), &row) in keys {
+                sums[row] += grad;
             }
-        });
-    });
-    towards
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::blocks::rows_per_block;
 use super::drawn::Drops;
-use super::math::{exp, highest, sum_of, vectorised};
+use super::math::{dot, exp, highest, sum_of, vectorised};
 
 /// A mask of the scores' shape whose axes may have stride zero.
 pub(super) struct Mask<'a> {
@@ -104,19 +104,35 @@ pub(super) fn dropped(
 /// The softmax of row number `index`.
 #[inline(always)]
 fn softmax_row(output: &mut [f32], x: &[f32], scale: f32, mask: Option<&Mask<'_>>, index: usize) {
-    for (o, &x) in output.iter_mut().zip(x) {
-        *o = scale * x;
+    output.copy_from_slice(x);
+    softmax_in_place(output, scale, mask, index);
+}
+
+/// The softmax of row number `index` of scores, in their place.
+#[inline(always)]
+pub(super) fn softmax_in_place(row: &mut [f32], scale: f32, mask: Option<&Mask<'_>>, index: usize) {
+    for x in row.iter_mut() {
+        *x *= scale;
     }
     if let Some(mask) = mask {
-        mask.apply(index, output);
+        mask.apply(index, row);
     }
-    let highest = highest(output);
-    for o in output.iter_mut() {
-        *o = exp(*o - highest);
+    let highest = highest(row);
+    for x in row.iter_mut() {
+        *x = exp(*x - highest);
     }
-    let inverse = 1.0 / sum_of(output, |o| o);
-    for o in output.iter_mut() {
-        *o *= inverse;
+    let inverse = 1.0 / sum_of(row, |x| x);
+    for x in row.iter_mut() {
+        *x *= inverse;
+    }
+}
+
+/// The gradient towards a row of scores in place of that towards its softmax.
+#[inline(always)]
+pub(super) fn softmax_row_backward(grad: &mut [f32], softmax: &[f32], scale: f32) {
+    let share = dot(grad, softmax);
+    for (g, &y) in grad.iter_mut().zip(softmax) {
+        *g = scale * y * (*g - share);
     }
 }
 
@@ -140,27 +156,16 @@ pub(super) fn backward(
         .enumerate();
     blocks.for_each(|(block, ((towards, output), grad))| {
         vectorised!({
-            let mut kept = vec![0.0; if drops.is_some() { row } else { 0 }];
             let entries = towards
                 .chunks_exact_mut(row)
                 .zip(output.chunks_exact(row))
                 .zip(grad.chunks_exact(row));
             for (index, ((towards, output), grad)) in entries.enumerate() {
-                let grad = match drops {
-                    Some(drops) => {
-                        kept.copy_from_slice(grad);
-                        drops.apply((block * rows + index) * row, &mut kept);
-                        &kept
-                    }
-                    None => grad,
-                };
-                for ((t, &y), &g) in towards.iter_mut().zip(output).zip(grad) {
-                    *t = y * g;
+                towards.copy_from_slice(grad);
+                if let Some(drops) = drops {
+                    drops.apply((block * rows + index) * row, towards);
                 }
-                let share = sum_of(towards, |t| t);
-                for ((t, &y), &g) in towards.iter_mut().zip(output).zip(grad) {
-                    *t = scale * y * (g - share);
-                }
+                softmax_row_backward(towards, output, scale);
             }
         })
     });

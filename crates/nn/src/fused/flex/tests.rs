@@ -2,10 +2,16 @@
 
 use super::drawn::{Drops, dropout};
 use super::layer_norm::Branch;
-use super::{cross_entropy, gelu, layer_norm, softmax, sums};
+use super::{cross_entropy, gelu, layer_norm, linear, softmax, sums};
 
 fn wave(len: usize, phase: f32) -> Vec<f32> {
     (0..len).map(|i| (i as f32 * 1.7 + phase).sin()).collect()
+}
+
+fn in_place(values: &[f32], work: impl FnOnce(&mut [f32])) -> Vec<f32> {
+    let mut values = values.to_vec();
+    work(&mut values);
+    values
 }
 
 #[test]
@@ -32,18 +38,30 @@ fn results_do_not_depend_on_the_number_of_threads() {
             let (output, normalised, inverse) = layer_norm::forward(&plain, &gamma, &beta, 1e-12);
             let (loss, log_sums) = cross_entropy::forward(&x, row, &labels, &weights);
             (
-                (gelu::forward(&x), gelu::backward(&x, &grad)),
+                (
+                    gelu::forward(&x),
+                    in_place(&grad, |grad| gelu::backward(&x, grad)),
+                ),
                 (
                     gelu::biased(&x, &beta),
-                    gelu::biased_backward(&x, &beta, &grad),
+                    in_place(&grad, |grad| gelu::biased_backward(&x, &beta, grad)),
                 ),
                 softmax::forward(&x, row, 0.5, None),
                 softmax::backward(&x, &grad, row, 0.5, None),
                 softmax::backward(&x, &grad, row, 0.5, Some(&drops)),
                 layer_norm::forward(&ending, &gamma, &beta, 1e-12),
-                layer_norm::backward(&normalised, &inverse, &gamma, &grad),
-                cross_entropy::backward(&x, row, &labels, &weights, &log_sums, 1.0),
-                (output, loss, dropout(&x, &drops)),
+                {
+                    let (mut towards, mut branch) = (grad.clone(), vec![0.0; grad.len()]);
+                    let parts = Some((branch.as_mut_slice(), &drops));
+                    let sums =
+                        layer_norm::backward(&normalised, &inverse, &gamma, &mut towards, parts);
+                    (towards, branch, sums)
+                },
+                in_place(&x, |x| {
+                    cross_entropy::backward(x, row, &labels, &weights, &log_sums, 1.0);
+                }),
+                linear::row_sums(&x, row),
+                (output, loss, in_place(&x, |x| dropout(x, &drops))),
                 sums::squared_sum(&x),
             )
         })
@@ -61,5 +79,6 @@ fn a_bias_beside_gelu_is_one_added_before_it_to_the_last_bit() {
         .map(|(x, b)| x + b)
         .collect();
     assert!(gelu::biased(&x, &bias) == gelu::forward(&biased));
-    assert!(gelu::biased_backward(&x, &bias, &grad) == gelu::backward(&biased, &grad));
+    let joined = in_place(&grad, |grad| gelu::biased_backward(&x, &bias, grad));
+    assert!(joined == in_place(&grad, |grad| gelu::backward(&biased, grad)));
 }
