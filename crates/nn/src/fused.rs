@@ -126,7 +126,7 @@ pub trait FusedOps: Backend {
         scale: f64,
         prob: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        softmax::dropped_saving::<Self>(scores, is_hidden, scale, prob)
+        dropped_softmax_saving_composed::<Self>(scores, is_hidden, scale, prob)
     }
 
     /// The gradient towards the scores.
@@ -137,7 +137,7 @@ pub trait FusedOps: Backend {
         scale: f64,
         prob: f64,
     ) -> FloatTensor<Self> {
-        softmax::dropped_backward::<Self>(softmax, dropped, grad, scale, prob)
+        dropped_softmax_backward_composed::<Self>(softmax, dropped, grad, scale, prob)
     }
 
     /// Scores `[batch, heads, query_len, key_len]`, to each of which is added, for query i and key j,
@@ -228,7 +228,7 @@ pub trait FusedOps: Backend {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        layer_norm::residual_saving::<Self>(branch, residual, gamma, beta, epsilon, prob)
+        residual_saving_composed::<Self>(branch, residual, gamma, beta, epsilon, prob)
     }
 
     /// The gradients towards (branch, residual, gamma, beta).
@@ -245,7 +245,7 @@ pub trait FusedOps: Backend {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        layer_norm::residual_backward::<Self>(
+        residual_backward_composed::<Self>(
             normalised,
             inverse_deviation,
             gamma,
@@ -272,7 +272,7 @@ pub trait FusedOps: Backend {
         scale: f64,
         prob: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        attention::forward_saving::<Self>(inputs, scale, prob)
+        attended_saving_composed::<Self>(inputs, scale, prob)
     }
 
     /// The gradients towards all that [`FusedOps::attended`] is computed from.
@@ -282,7 +282,7 @@ pub trait FusedOps: Backend {
         scale: f64,
         prob: f64,
     ) -> AttentionGradients<Self> {
-        attention::backward::<Self>(state, grad, scale, prob)
+        attended_backward_composed::<Self>(state, grad, scale, prob)
     }
 
     /// x·weight + bias, weight being `[in, out]`.
@@ -415,7 +415,8 @@ pub trait FusedOps: Backend {
         table: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        tied_linear::forward::<Self>(x, table, bias)
+        let weight = Self::float_swap_dims(table, 0, 1);
+        Self::projected(x, weight, Maybe::Present(bias))
     }
 
     /// before + Σ xᵢ² as `[1]`. No gradient is recorded.
@@ -450,6 +451,185 @@ impl FusedOps for burn::backend::Cube {}
 
 #[cfg(feature = "remote")]
 impl FusedOps for burn::backend::Remote {}
+
+/// [`FusedOps::dropped_softmax_saving`] of operations that every backend has.
+fn dropped_softmax_saving_composed<B: FusedOps>(
+    scores: FloatTensor<B>,
+    is_hidden: BoolTensor<B>,
+    scale: f64,
+    prob: f64,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    let softmax = B::masked_softmax(scores, is_hidden, scale);
+    let (output, dropped) = B::dropout_saving(softmax.clone(), prob);
+    (output, softmax, dropped)
+}
+
+/// [`FusedOps::dropped_softmax_backward`] of operations that every backend has.
+fn dropped_softmax_backward_composed<B: FusedOps>(
+    softmax: FloatTensor<B>,
+    dropped: FloatTensor<B>,
+    grad: FloatTensor<B>,
+    scale: f64,
+    prob: f64,
+) -> FloatTensor<B> {
+    B::softmax_backward(softmax, B::dropout_backward(dropped, grad, prob), scale)
+}
+
+/// [`FusedOps::residual_normalised_saving`] of operations that every backend has; where nothing is dropped
+/// the last result is of no meaning.
+fn residual_saving_composed<B: FusedOps>(
+    branch: FloatTensor<B>,
+    residual: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    beta: FloatTensor<B>,
+    epsilon: f64,
+    prob: f64,
+) -> (
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+) {
+    let (branch, dropped) = if prob > 0.0 {
+        let (branch, dropped) = B::dropout_saving(branch, prob);
+        (branch, Some(dropped))
+    } else {
+        (branch, None)
+    };
+    let sum = B::float_add(branch, residual);
+    let (output, normalised, inverse) = B::layer_normalised_saving(sum, gamma, beta, epsilon);
+    let dropped = dropped.unwrap_or_else(|| inverse.clone());
+    (output, normalised, inverse, dropped)
+}
+
+/// [`FusedOps::residual_normalised_backward`] of operations that every backend has.
+fn residual_backward_composed<B: FusedOps>(
+    normalised: FloatTensor<B>,
+    inverse_deviation: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    dropped: FloatTensor<B>,
+    grad: FloatTensor<B>,
+    prob: f64,
+) -> (
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+) {
+    let (towards_sum, towards_gamma, towards_beta) =
+        B::layer_normalised_backward(normalised, inverse_deviation, gamma, grad);
+    let towards_branch = if prob > 0.0 {
+        B::dropout_backward(dropped, towards_sum.clone(), prob)
+    } else {
+        towards_sum.clone()
+    };
+    (towards_branch, towards_sum, towards_gamma, towards_beta)
+}
+
+/// (output, softmax, what tells the dropped entries).
+fn attended_saving_composed<B: FusedOps>(
+    inputs: AttentionInputs<B>,
+    scale: f64,
+    prob: f64,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    let scores = B::float_matmul(inputs.query, B::float_swap_dims(inputs.key, 2, 3));
+    let scores = with_terms(inputs.by_query, scores, Terms::OfQuery);
+    let scores = with_terms(inputs.by_key, scores, Terms::OfKey);
+    let (probabilities, softmax, dropped) = match inputs.hidden {
+        Hidden::Mask(is_hidden) if prob > 0.0 => {
+            B::dropped_softmax_saving(scores, is_hidden, scale, prob)
+        }
+        hidden => {
+            let softmax = match hidden {
+                Hidden::Mask(is_hidden) => B::masked_softmax(scores, is_hidden, scale),
+                Hidden::Nothing => B::scaled_softmax(scores, scale),
+            };
+            let (probabilities, dropped) = if prob > 0.0 {
+                B::dropout_saving(softmax.clone(), prob)
+            } else {
+                (softmax.clone(), softmax.clone())
+            };
+            (probabilities, softmax, dropped)
+        }
+    };
+    let output = B::float_matmul(probabilities, inputs.value);
+    (output, softmax, dropped)
+}
+
+/// With P the softmax, D what is left of it after entries are dropped, and G the gradient towards the
+/// output: towards the value Dᵀ·G, towards D G·valueᵀ; the rest is that of the softmax and of the product.
+fn attended_backward_composed<B: FusedOps>(
+    state: AttentionState<B>,
+    grad: FloatTensor<B>,
+    scale: f64,
+    prob: f64,
+) -> AttentionGradients<B> {
+    let AttentionState {
+        query,
+        key,
+        value,
+        softmax,
+        dropped,
+        by_query,
+        by_key,
+    } = state;
+    let towards_probabilities = B::float_matmul(grad.clone(), B::float_swap_dims(value, 2, 3));
+    let (probabilities, towards_scores) = if prob > 0.0 {
+        (
+            // Dropping is linear: it is its own gradient.
+            B::dropout_backward(dropped.clone(), softmax.clone(), prob),
+            B::dropped_softmax_backward(softmax, dropped, towards_probabilities, scale, prob),
+        )
+    } else {
+        let towards = B::softmax_backward(softmax.clone(), towards_probabilities, scale);
+        (softmax, towards)
+    };
+    AttentionGradients {
+        value: B::float_matmul(B::float_swap_dims(probabilities, 2, 3), grad),
+        by_query: terms_gradient(by_query, &towards_scores, Terms::OfQuery),
+        by_key: terms_gradient(by_key, &towards_scores, Terms::OfKey),
+        key: B::float_matmul(B::float_swap_dims(towards_scores.clone(), 2, 3), query),
+        query: B::float_matmul(towards_scores, key),
+    }
+}
+
+/// Scores with their terms by position.
+fn with_terms<B: FusedOps>(
+    terms: PositionTerms<B>,
+    scores: FloatTensor<B>,
+    kind: Terms,
+) -> FloatTensor<B> {
+    match terms {
+        PositionTerms::Absent => scores,
+        PositionTerms::Present {
+            terms,
+            rows,
+            starts,
+        } => B::add_relative(scores, terms, rows, starts, kind),
+    }
+}
+
+/// The gradient towards terms by position, if there are any.
+fn terms_gradient<B: FusedOps>(
+    places: Places<B>,
+    towards_scores: &FloatTensor<B>,
+    kind: Terms,
+) -> Maybe<B> {
+    match places {
+        Places::Absent => Maybe::Absent,
+        Places::Present {
+            rows,
+            starts,
+            count,
+        } => Maybe::Present(B::add_relative_backward(
+            towards_scores.clone(),
+            rows,
+            starts,
+            count,
+            kind,
+        )),
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,11 @@
-//! Attention as one step, and what it is of operations that every backend has.
+//! What attention as one step takes, keeps and gives.
 
 use burn::backend::{
     Backend, ExtensionType, TensorMetadata,
     tensor::{BoolTensor, FloatTensor, IntTensor},
 };
 
-use super::{FusedOps, Maybe, Terms};
+use super::maybe::Maybe;
 
 /// What attention is computed from.
 #[derive(Debug, Clone, ExtensionType)]
@@ -27,7 +27,7 @@ pub struct AttentionInputs<B: Backend> {
     pub hidden: Hidden<B>,
 }
 
-/// Terms of scores by relative position, of queries or of keys; [`FusedOps::add_relative`] adds them.
+/// Terms of scores by relative position, of queries or of keys; looked up as `add_relative` does.
 #[derive(Debug, Clone, ExtensionType)]
 pub enum PositionTerms<B: Backend> {
     /// There are none.
@@ -64,7 +64,7 @@ pub struct AttentionState<B: Backend> {
     pub value: FloatTensor<B>,
     /// `[batch, heads, query_len, key_len]`
     pub softmax: FloatTensor<B>,
-    /// What tells the dropped entries, as from [`FusedOps::dropout_saving`]; of no meaning if there are
+    /// What tells the dropped entries, as from `dropout_saving`; of no meaning if there are
     /// none.
     pub dropped: FloatTensor<B>,
     /// Where the terms of queries were looked up.
@@ -124,42 +124,6 @@ impl<B: Backend> PositionTerms<B> {
             },
         }
     }
-
-    fn add_to(self, scores: FloatTensor<B>, kind: Terms) -> FloatTensor<B>
-    where
-        B: FusedOps,
-    {
-        match self {
-            Self::Absent => scores,
-            Self::Present {
-                terms,
-                rows,
-                starts,
-            } => B::add_relative(scores, terms, rows, starts, kind),
-        }
-    }
-}
-
-impl<B: Backend> Places<B> {
-    fn gradient(self, towards_scores: &FloatTensor<B>, kind: Terms) -> Maybe<B>
-    where
-        B: FusedOps,
-    {
-        match self {
-            Self::Absent => Maybe::Absent,
-            Self::Present {
-                rows,
-                starts,
-                count,
-            } => Maybe::Present(B::add_relative_backward(
-                towards_scores.clone(),
-                rows,
-                starts,
-                count,
-                kind,
-            )),
-        }
-    }
 }
 
 impl<B: Backend> AttentionInputs<B> {
@@ -178,72 +142,5 @@ impl<B: Backend> AttentionInputs<B> {
             softmax,
             dropped,
         }
-    }
-}
-
-/// (output, softmax, what tells the dropped entries).
-pub(super) fn forward_saving<B: FusedOps>(
-    inputs: AttentionInputs<B>,
-    scale: f64,
-    prob: f64,
-) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
-    let scores = B::float_matmul(inputs.query, B::float_swap_dims(inputs.key, 2, 3));
-    let scores = inputs.by_query.add_to(scores, Terms::OfQuery);
-    let scores = inputs.by_key.add_to(scores, Terms::OfKey);
-    let (probabilities, softmax, dropped) = match inputs.hidden {
-        Hidden::Mask(is_hidden) if prob > 0.0 => {
-            B::dropped_softmax_saving(scores, is_hidden, scale, prob)
-        }
-        hidden => {
-            let softmax = match hidden {
-                Hidden::Mask(is_hidden) => B::masked_softmax(scores, is_hidden, scale),
-                Hidden::Nothing => B::scaled_softmax(scores, scale),
-            };
-            let (probabilities, dropped) = if prob > 0.0 {
-                B::dropout_saving(softmax.clone(), prob)
-            } else {
-                (softmax.clone(), softmax.clone())
-            };
-            (probabilities, softmax, dropped)
-        }
-    };
-    let output = B::float_matmul(probabilities, inputs.value);
-    (output, softmax, dropped)
-}
-
-/// With P the softmax, D what is left of it after entries are dropped, and G the gradient towards the
-/// output: towards the value Dᵀ·G, towards D G·valueᵀ; the rest is that of the softmax and of the product.
-pub(super) fn backward<B: FusedOps>(
-    state: AttentionState<B>,
-    grad: FloatTensor<B>,
-    scale: f64,
-    prob: f64,
-) -> AttentionGradients<B> {
-    let AttentionState {
-        query,
-        key,
-        value,
-        softmax,
-        dropped,
-        by_query,
-        by_key,
-    } = state;
-    let towards_probabilities = B::float_matmul(grad.clone(), B::float_swap_dims(value, 2, 3));
-    let (probabilities, towards_scores) = if prob > 0.0 {
-        (
-            // Dropping is linear: it is its own gradient.
-            B::dropout_backward(dropped.clone(), softmax.clone(), prob),
-            B::dropped_softmax_backward(softmax, dropped, towards_probabilities, scale, prob),
-        )
-    } else {
-        let towards = B::softmax_backward(softmax.clone(), towards_probabilities, scale);
-        (softmax, towards)
-    };
-    AttentionGradients {
-        value: B::float_matmul(B::float_swap_dims(probabilities, 2, 3), grad),
-        by_query: by_query.gradient(&towards_scores, Terms::OfQuery),
-        by_key: by_key.gradient(&towards_scores, Terms::OfKey),
-        key: B::float_matmul(B::float_swap_dims(towards_scores.clone(), 2, 3), query),
-        query: B::float_matmul(towards_scores, key),
     }
 }

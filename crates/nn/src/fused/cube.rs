@@ -109,7 +109,7 @@ impl FusedOps for Cube {
         prob: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let Some(values) = Floats::of(&scores) else {
-            return super::softmax::dropped_saving::<Self>(scores, is_hidden, scale, prob);
+            return super::dropped_softmax_saving_composed::<Self>(scores, is_hidden, scale, prob);
         };
         let key = key(&scores);
         let is_hidden = Self::bool_expand(is_hidden, scores.shape());
@@ -129,7 +129,9 @@ impl FusedOps for Cube {
             (Some(softmax), Some(grad)) => {
                 softmax::dropped_backward(&softmax, &known(&dropped), &grad, scale, prob)
             }
-            _ => super::softmax::dropped_backward::<Self>(softmax, dropped, grad, scale, prob),
+            _ => super::dropped_softmax_backward_composed::<Self>(
+                softmax, dropped, grad, scale, prob,
+            ),
         }
     }
 
@@ -242,7 +244,7 @@ impl FusedOps for Cube {
                     layer_norm::residual_saving([&x, &added], affine, &words, epsilon, prob);
                 (output, normalised, inverse, key)
             }
-            _ => super::layer_norm::residual_saving::<Self>(
+            _ => super::residual_saving_composed::<Self>(
                 branch, residual, gamma, beta, epsilon, prob,
             ),
         }

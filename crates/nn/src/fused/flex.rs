@@ -37,7 +37,7 @@ impl FusedOps for Flex {
     fn attended(inputs: AttentionInputs<Self>, scale: f64, prob: f64) -> FloatTensor<Self> {
         match attention::forward(&inputs, scale, prob, false) {
             Some((output, ..)) => output,
-            None => super::attention::forward_saving::<Self>(inputs, scale, prob).0,
+            None => super::attended_saving_composed::<Self>(inputs, scale, prob).0,
         }
     }
 
@@ -51,7 +51,7 @@ impl FusedOps for Flex {
                 let dropped = key.unwrap_or_else(|| softmax.clone());
                 (output, softmax, dropped)
             }
-            _ => super::attention::forward_saving::<Self>(inputs, scale, prob),
+            _ => super::attended_saving_composed::<Self>(inputs, scale, prob),
         }
     }
 
@@ -62,7 +62,7 @@ impl FusedOps for Flex {
         prob: f64,
     ) -> AttentionGradients<Self> {
         attention::backward(&state, &grad, scale, prob)
-            .unwrap_or_else(|| super::attention::backward::<Self>(state, grad, scale, prob))
+            .unwrap_or_else(|| super::attended_backward_composed::<Self>(state, grad, scale, prob))
     }
 
     fn projected(
@@ -164,7 +164,7 @@ impl FusedOps for Flex {
                     key,
                 )
             }
-            _ => super::softmax::dropped_saving::<Self>(scores, is_hidden, scale, prob),
+            _ => super::dropped_softmax_saving_composed::<Self>(scores, is_hidden, scale, prob),
         }
     }
 
@@ -187,7 +187,9 @@ impl FusedOps for Flex {
                 );
                 tensor(towards, shape)
             }
-            _ => super::softmax::dropped_backward::<Self>(softmax, dropped, grad, scale, prob),
+            _ => super::dropped_softmax_backward_composed::<Self>(
+                softmax, dropped, grad, scale, prob,
+            ),
         }
     }
 
@@ -279,7 +281,7 @@ impl FusedOps for Flex {
                 let dropped = key.unwrap_or_else(|| inverse.clone());
                 (output, normalised, inverse, dropped)
             }
-            None => super::layer_norm::residual_saving::<Self>(
+            None => super::residual_saving_composed::<Self>(
                 branch, residual, gamma, beta, epsilon, prob,
             ),
         }
@@ -363,7 +365,7 @@ impl FusedOps for Flex {
             Ok((sum, gamma, beta, branch)) => {
                 (branch.unwrap_or_else(|| sum.clone()), sum, gamma, beta)
             }
-            Err(grad) => super::layer_norm::residual_backward::<Self>(
+            Err(grad) => super::residual_backward_composed::<Self>(
                 normalised, inverse, gamma, dropped, grad, prob,
             ),
         }

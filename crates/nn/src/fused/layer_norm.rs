@@ -3,8 +3,6 @@
 use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
 
-use super::FusedOps;
-
 /// (output, normalised x, inverse standard deviation).
 pub(super) fn forward_saving<B: Backend>(
     x: FloatTensor<B>,
@@ -63,55 +61,4 @@ fn over_rows<B: Backend>(tensor: FloatTensor<B>) -> FloatTensor<B> {
     let rows = shape.num_elements() / size.max(1);
     let flat = B::float_reshape(tensor, Shape::new([rows, size]));
     B::float_reshape(B::float_sum_dim(flat, 0), Shape::new([size]))
-}
-
-/// [`FusedOps::residual_normalised_saving`] of operations that every backend has; where nothing is dropped
-/// the last result is of no meaning.
-pub(super) fn residual_saving<B: FusedOps>(
-    branch: FloatTensor<B>,
-    residual: FloatTensor<B>,
-    gamma: FloatTensor<B>,
-    beta: FloatTensor<B>,
-    epsilon: f64,
-    prob: f64,
-) -> (
-    FloatTensor<B>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-) {
-    let (branch, dropped) = if prob > 0.0 {
-        let (branch, dropped) = B::dropout_saving(branch, prob);
-        (branch, Some(dropped))
-    } else {
-        (branch, None)
-    };
-    let sum = B::float_add(branch, residual);
-    let (output, normalised, inverse) = B::layer_normalised_saving(sum, gamma, beta, epsilon);
-    let dropped = dropped.unwrap_or_else(|| inverse.clone());
-    (output, normalised, inverse, dropped)
-}
-
-/// [`FusedOps::residual_normalised_backward`] of operations that every backend has.
-pub(super) fn residual_backward<B: FusedOps>(
-    normalised: FloatTensor<B>,
-    inverse_deviation: FloatTensor<B>,
-    gamma: FloatTensor<B>,
-    dropped: FloatTensor<B>,
-    grad: FloatTensor<B>,
-    prob: f64,
-) -> (
-    FloatTensor<B>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-) {
-    let (towards_sum, towards_gamma, towards_beta) =
-        B::layer_normalised_backward(normalised, inverse_deviation, gamma, grad);
-    let towards_branch = if prob > 0.0 {
-        B::dropout_backward(dropped, towards_sum.clone(), prob)
-    } else {
-        towards_sum.clone()
-    };
-    (towards_branch, towards_sum, towards_gamma, towards_beta)
 }

@@ -6,8 +6,6 @@ use burn::backend::{
 };
 use burn::tensor::DType;
 
-use super::FusedOps;
-
 pub(super) fn scaled<B: Backend>(scores: FloatTensor<B>, scale: f64) -> FloatTensor<B> {
     let last = scores.shape().num_dims() - 1;
     B::softmax(times::<B>(scores, scale), last)
@@ -54,27 +52,4 @@ pub(super) fn lowest(dtype: DType) -> f64 {
         DType::BF16 => -3.389_531_389_251_535_5e38,
         _ => f64::from(f32::MIN),
     }
-}
-
-/// [`FusedOps::dropped_softmax_saving`] of operations that every backend has.
-pub(super) fn dropped_saving<B: FusedOps>(
-    scores: FloatTensor<B>,
-    is_hidden: BoolTensor<B>,
-    scale: f64,
-    prob: f64,
-) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
-    let softmax = B::masked_softmax(scores, is_hidden, scale);
-    let (output, dropped) = B::dropout_saving(softmax.clone(), prob);
-    (output, softmax, dropped)
-}
-
-/// [`FusedOps::dropped_softmax_backward`] of operations that every backend has.
-pub(super) fn dropped_backward<B: FusedOps>(
-    softmax: FloatTensor<B>,
-    dropped: FloatTensor<B>,
-    grad: FloatTensor<B>,
-    scale: f64,
-    prob: f64,
-) -> FloatTensor<B> {
-    B::softmax_backward(softmax, B::dropout_backward(dropped, grad, prob), scale)
 }

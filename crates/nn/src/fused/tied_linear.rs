@@ -2,16 +2,7 @@
 
 use burn::backend::{Backend, tensor::FloatTensor};
 
-use super::{FusedOps, Maybe};
-
-/// x·tableᵀ + bias.
-pub(super) fn forward<B: FusedOps>(
-    x: FloatTensor<B>,
-    table: FloatTensor<B>,
-    bias: FloatTensor<B>,
-) -> FloatTensor<B> {
-    B::projected(x, transposed::<B>(table), Maybe::Present(bias))
-}
+use super::FusedOps;
 
 /// The gradients towards (x, table, bias). The table's comes row by row as the table lies in
 /// memory, ready to be added to the gradient of the embedding.
