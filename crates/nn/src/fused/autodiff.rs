@@ -333,13 +333,17 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let nodes = [x.node(), weight.node(), bias.node()];
+        let (has_x_gradient, has_weight_gradient) = (x.is_tracked(), weight.is_tracked());
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
         let bias = bias.into_primitive();
         match LinearGelu.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(step) => {
-                let (output, before) =
-                    B::linear_gelu_saving(x.clone(), weight.clone(), bias.clone());
-                step.finish((x, weight, before, bias), output)
+                let operands = (
+                    has_weight_gradient.then(|| x.clone()),
+                    has_x_gradient.then(|| weight.clone()),
+                );
+                let (output, before) = B::linear_gelu_saving(x, weight, bias.clone());
+                step.finish((operands, before, bias), output)
             }
             OpsKind::UnTracked(step) => step.finish(B::linear_gelu(x, weight, bias)),
         }

@@ -251,7 +251,7 @@ pub(super) fn forward(
                             None => &mut *not_kept,
                         };
                         let scores = &mut scores[..count * keys];
-                        Output::rows(scores, keys)
+                        Output::strided(scores, keys)
                             .write(q.rows(head, first, count), k.all_rows(head).transposed());
                         for terms in relative.iter().flatten() {
                             terms.add_to(scores, head, first);
@@ -335,7 +335,7 @@ pub(super) fn backward(
                     let scores = &mut scores[..count * keys];
                     let softmax = &softmax.slice()[row * keys..][..count * keys];
                     let grad = grad.rows(head, first, count);
-                    Output::rows(scores, keys).write(grad, v.all_rows(head).transposed());
+                    Output::strided(scores, keys).write(grad, v.all_rows(head).transposed());
                     let probabilities = match &drops {
                         Some(drops) => {
                             let probabilities = &mut probabilities[..count * keys];
@@ -362,29 +362,16 @@ pub(super) fn backward(
                             softmax_row_backward(scores, softmax, scale as f32);
                         }
                     });
-                    if let Some(lookup) = &by_query {
-                        let len = queries * lookup.count;
-                        let of_head = &mut of_query[place * len..][..len];
-                        relative::backward_block(
-                            of_head,
-                            scores,
-                            lookup,
-                            Terms::OfQuery,
-                            head,
-                            first,
-                        );
-                    }
-                    if let Some(lookup) = &by_key {
-                        let len = keys * lookup.count;
-                        let of_head = &mut of_key[place * len..][..len];
-                        relative::backward_block(
-                            of_head,
-                            scores,
-                            lookup,
-                            Terms::OfKey,
-                            head,
-                            first,
-                        );
+                    let terms = [
+                        (&by_query, Terms::OfQuery, &mut *of_query, queries),
+                        (&by_key, Terms::OfKey, &mut *of_key, keys),
+                    ];
+                    for (lookup, kind, towards, owners) in terms {
+                        if let Some(lookup) = lookup {
+                            let len = owners * lookup.count;
+                            let towards = &mut towards[place * len..][..len];
+                            relative::backward_block(towards, scores, lookup, kind, head, first);
+                        }
                     }
                     let scores = Matrix::rows(scores, keys);
                     towards_query

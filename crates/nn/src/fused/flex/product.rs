@@ -63,11 +63,6 @@ pub(super) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// Rows one after the other.
-    pub(super) fn rows(values: &'a mut [f32], columns: usize) -> Self {
-        Self::strided(values, columns)
-    }
-
     /// Rows that begin `row_stride` values apart.
     pub(super) fn strided(values: &'a mut [f32], row_stride: usize) -> Self {
         Self { values, row_stride }
